@@ -1,0 +1,3 @@
+module github.com/countermand/countermand
+
+go 1.26

@@ -1,0 +1,119 @@
+package payment
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"time"
+)
+
+// Op is what a command asks for.
+type Op string
+
+// The two operations.
+const (
+	Cancel Op = "cancel" // give up an unpaid or uncaptured payment
+	Refund Op = "refund" // give back captured money, wholly or in part
+)
+
+// Key is the idempotency key given by the order service. Its scope is one
+// payment and one operation.
+type Key string
+
+// ID names a payment: the configured provider instance and the identifier
+// that names the payment there (order or transaction id, by the kind's traits).
+type ID struct {
+	Provider string
+	Native   string
+}
+
+// Details is the payment as the wire describes it.
+type Details struct {
+	OrderID        string   `json:"orderId,omitempty"`
+	TransactionID  string   `json:"transactionId,omitempty"`
+	Country        string   `json:"country,omitempty"`
+	Currency       Currency `json:"currency,omitempty"`
+	CapturedAmount *Money   `json:"capturedAmount,omitempty"`
+}
+
+// Command is a valid request to cancel or refund one payment, with what its
+// envelope said. Country and currency are resolved (instance defaults filled
+// in) before a Command reaches Decide.
+type Command struct {
+	Op       Op
+	Key      Key
+	Provider string
+	Payment  Details
+	Amount   *Money // refunds: exactly one of Amount and Full
+	Full     bool
+	Reason   string
+
+	EventID       string
+	Source        string
+	Time          time.Time // zero when the event named none
+	CorrelationID string
+	TraceParent   string
+	TraceState    string
+	Expiry        time.Time // zero: never
+	RequestedAt   time.Time // the stream's time of the original message
+}
+
+// Fingerprint is the SHA-256 (hex) over the command's content: operation,
+// provider, payment identifiers with country and currency resolved, amount or
+// full. Two commands under one key with unequal fingerprints are a key reused
+// for other content. It is frozen by golden tests: versions side by side must agree.
+func (c Command) Fingerprint() string {
+	h := sha256.New()
+	writeFields(h, "countermand/fingerprint/1", string(c.Op), c.Provider,
+		c.Payment.OrderID, c.Payment.TransactionID, c.Payment.Country, string(c.Payment.Currency))
+	switch {
+	case c.Amount != nil:
+		var v [8]byte
+		binary.BigEndian.PutUint64(v[:], uint64(c.Amount.Value))
+		writeFields(h, "amount", string(v[:]), string(c.Amount.Currency))
+	case c.Full:
+		writeFields(h, "full")
+	default:
+		writeFields(h, "none")
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Hash names the key without revealing it: the first 32 hex digits of SHA-256.
+func (k Key) Hash() string { return firstHex(string(k)) }
+
+// ProviderReference is the reference sent to a provider for one operation. It
+// derives from what never changes (kind, account, native payment id, operation,
+// key), so neither a renamed instance nor a further attempt changes it.
+// 32 lower-case hex digits; frozen by golden tests.
+func ProviderReference(kind, account, native string, op Op, key Key) string {
+	return firstHex("countermand/reference/1", kind, account, native, string(op), string(key))
+}
+
+// AccountHash names a provider account (host and merchant, or host and label)
+// without revealing it; two instances with equal hashes are one account.
+func AccountHash(kind string, parts ...string) string {
+	return firstHex(append([]string{"countermand/account/1", kind}, parts...)...)
+}
+
+func firstHex(fields ...string) string {
+	h := sha256.New()
+	if len(fields) == 1 {
+		h.Write([]byte(fields[0]))
+	} else {
+		writeFields(h, fields...)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:32]
+}
+
+// writeFields writes each field behind its length, so that no two field lists
+// collide by moving a border.
+func writeFields(h hash.Hash, fields ...string) {
+	for _, f := range fields {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], uint32(len(f)))
+		h.Write(n[:])
+		h.Write([]byte(f))
+	}
+}

@@ -1,0 +1,82 @@
+package payment
+
+import "time"
+
+// EventType is the last word of a payment event's type, payment.<op>.<event type>.
+// Statuses are event types; two facts come after the end.
+type EventType string
+
+// The event types.
+const (
+	EventStarted       EventType = "started"
+	EventDeferred      EventType = "deferred"
+	EventPending       EventType = "pending"
+	EventIndeterminate EventType = "indeterminate"
+	EventSucceeded     EventType = "succeeded"
+	EventFailed        EventType = "failed"
+	EventRejected      EventType = "rejected"
+	EventReturned      EventType = "returned"      // refunds: a succeeded refund came back
+	EventExecutedLate  EventType = "executed_late" // something called failed went through
+)
+
+// Terminal reports whether this is the operation's one terminal result.
+func (t EventType) Terminal() bool { return Status(t).Terminal() }
+
+// Event is one entry of a payment's journal: what happened to one operation,
+// and the payment's whole state after it. Its version is State.Version.
+type Event struct {
+	Type    EventType
+	Op      Op
+	ID      ID
+	Key     Key
+	Payment Details
+	Amount  *Money
+	Full    bool
+
+	Moved             *Money
+	Fee               *Money
+	Effect            Effect
+	Code              Code
+	Message           string
+	Basis             Basis
+	ClientReference   string
+	ProviderReference string
+	ProviderCode      string
+	ProviderMessage   string
+	ProviderTime      time.Time
+	Attempt           int
+
+	CommandID     string
+	CommandSource string
+	CorrelationID string
+	TraceParent   string
+	TraceState    string
+
+	RequestedAt   time.Time
+	OccurredAt    time.Time
+	CallUntil     time.Time
+	NextAttemptAt time.Time
+	Review        *Review // set: status of an indeterminate or pending is reviewRequired
+	ResolvedBy    *ResolvedBy
+
+	State State
+}
+
+// Version is the count of the payment's events up to and with this one.
+func (e Event) Version() uint64 { return e.State.Version }
+
+// ResolvedBy names the person who decided, and why.
+type ResolvedBy struct {
+	Operator string `json:"operator"`
+	Reason   string `json:"reason"`
+	Evidence string `json:"evidence,omitempty"`
+}
+
+// Fault is one thing wrong with a message: where (a JSON pointer, or
+// "ce-<attribute>" for the envelope) and which rule, never the value unless it
+// is a number or one of a closed list.
+type Fault struct {
+	Pointer string `json:"pointer"`
+	Rule    string `json:"rule"`
+	Detail  string `json:"detail,omitempty"`
+}

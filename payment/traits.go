@@ -1,0 +1,95 @@
+package payment
+
+// Repeat says what a provider does with a second call for the same operation.
+// The zero value is the careful one.
+type Repeat int
+
+// The three ways.
+const (
+	RepeatUnsafe   Repeat = iota // nothing stops a second movement of money
+	RepeatRefused                // the provider refuses it, never executes it twice
+	RepeatHarmless               // a second call moves no money
+)
+
+// String returns the word the docs use.
+func (r Repeat) String() string {
+	switch r {
+	case RepeatRefused:
+		return "refused"
+	case RepeatHarmless:
+		return "harmless"
+	default:
+		return "unsafe"
+	}
+}
+
+// Prepare says whether the payment is read at the provider before a call.
+type Prepare int
+
+// When a preparing read is needed.
+const (
+	PrepareNever  Prepare = iota
+	PrepareAmount         // only where a full refund's amount is not known otherwise
+	PrepareAlways         // the kind compares with a before-snapshot, or looks first
+)
+
+// OperationTraits is what a kind promises of one operation.
+type OperationTraits struct {
+	Supported bool
+	Repeat    Repeat
+	Prepare   Prepare
+	// NeedsAmount: a full refund must name its amount to the provider.
+	NeedsAmount bool
+}
+
+// Identity says which identifier names a payment at a kind.
+type Identity int
+
+// The two identifiers.
+const (
+	IdentityOrder Identity = iota
+	IdentityTransaction
+)
+
+// Traits is what a provider kind promises (docs/providers.md); constant for
+// an instance once it is configured.
+type Traits struct {
+	Kind     string
+	Identity Identity
+	// Requires lists the further identifiers a command must carry.
+	RequiresOrderID       bool
+	RequiresTransactionID bool
+	RequiresCountry       bool // unless the instance has a default
+	RequiresCurrency      bool // unless the instance has a default
+	// MaxIdentifier is the longest identifier the provider takes, in bytes.
+	MaxIdentifier int
+	// Parallel: refunds of one payment may be under way side by side.
+	Parallel bool
+
+	Cancel        OperationTraits
+	FullRefund    OperationTraits
+	PartialRefund OperationTraits
+}
+
+// For returns the traits of one operation.
+func (t Traits) For(op Op, full bool) OperationTraits {
+	switch {
+	case op == Cancel:
+		return t.Cancel
+	case op == Refund && full:
+		return t.FullRefund
+	case op == Refund:
+		return t.PartialRefund
+	default:
+		return OperationTraits{}
+	}
+}
+
+// ID returns the payment's identity at this kind; its Native is empty where
+// the command lacks the identifier.
+func (t Traits) ID(provider string, d Details) ID {
+	if t.Identity == IdentityTransaction {
+		return ID{Provider: provider, Native: d.TransactionID}
+	}
+	return ID{Provider: provider, Native: d.OrderID}
+}

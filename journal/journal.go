@@ -35,7 +35,7 @@ type Journal interface {
 
 	// AppendRejection adds payment.command.rejected for a message that is no
 	// command of any payment. A rejection already there is success: it has been said.
-	AppendRejection(ctx context.Context, r Rejection) error
+	AppendRejection(ctx context.Context, r payment.Rejection) error
 }
 
 // Record is a payment's newest event as it lies in the journal.
@@ -47,26 +47,6 @@ type Record struct {
 	Op   payment.Op
 	// State is the payment's whole state after the event.
 	State payment.State
-}
-
-// Rejection answers a message that is not a valid command.
-type Rejection struct {
-	// Token is "<origin sequence>-<12 hex of SHA-256 of the data>".
-	Token string
-	Code  payment.Code
-	// Faults is all that is wrong; no values but numbers and enums.
-	Faults []payment.Fault
-	// Size in bytes and SHA-256 (hex) of the message's data; its stream sequence.
-	Size           int
-	SHA256         string
-	OriginSequence uint64
-	// OriginSubject is the subject the message came on.
-	OriginSubject string
-	// CommandID and CorrelationID are set where they could be read.
-	CommandID     string
-	CorrelationID string
-	TraceParent   string
-	TraceState    string
 }
 
 // ConflictError says that the payment has moved since it was looked at.

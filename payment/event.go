@@ -80,3 +80,23 @@ type Fault struct {
 	Rule    string `json:"rule"`
 	Detail  string `json:"detail,omitempty"`
 }
+
+// Rejection answers a message that is not a valid command.
+type Rejection struct {
+	// Token is "<origin sequence>-<12 hex of SHA-256 of the data>".
+	Token string
+	Code  Code
+	// Faults is all that is wrong; no values but numbers and enums.
+	Faults []Fault
+	// Size in bytes and SHA-256 (hex) of the message's data; its stream sequence.
+	Size           int
+	SHA256         string
+	OriginSequence uint64
+	// OriginSubject is the subject the message came on.
+	OriginSubject string
+	// CommandID and CorrelationID are set where they could be read.
+	CommandID     string
+	CorrelationID string
+	TraceParent   string
+	TraceState    string
+}

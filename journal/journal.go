@@ -3,8 +3,8 @@
 // only if the payment has not moved since it was looked at, so that state and
 // event exist together or not at all.
 //
-// There are two implementations, one over JetStream and one in memory
-// (package journal/memory), and one conformance suite for both (package
+// There are two implementations, one over JetStream (package journal/stream) and
+// one in memory (package journal/memory), and one conformance suite for both (package
 // journal/journaltest). Deciding is left to package payment, calling to handlers.
 package journal
 
@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -68,5 +69,5 @@ var (
 	ErrUnknown = errors.New("append of unknown fate")
 	// ErrNewerFormat: the newest state was written by a newer version; it is
 	// never guessed at and never rejected, but comes back later with an alert.
-	ErrNewerFormat = errors.New("state has a newer format than this version reads")
+	ErrNewerFormat = events.ErrNewerFormat
 )

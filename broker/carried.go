@@ -1,0 +1,64 @@
+package broker
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// carried is what a timer carries along of the command it brings back.
+type carried struct {
+	originSequence uint64
+	originTime     time.Time
+	deliveries     int
+	panics         int
+	due            time.Time
+}
+
+// readCarried reads a timer's headers. Where one is missing or broken its name
+// is in faults, and the careful value stands in its place: the timer's own
+// position for the origin (both or none: a sequence without its time would name
+// another message), nothing counted, due at once.
+func readCarried(header nats.Header, sequence uint64, stored time.Time) (c carried, faults []string) {
+	var ok [5]bool
+	c.originSequence, ok[0] = readSequence(header.Get(headerOriginSequence))
+	c.originTime, ok[1] = readTime(header.Get(headerOriginTime))
+	c.deliveries, ok[2] = readCount(header.Get(headerDeliveries))
+	c.panics, ok[3] = readCount(header.Get(headerPanics))
+	c.due, ok[4] = readTime(header.Get(headerDue))
+	names := [5]string{headerOriginSequence, headerOriginTime, headerDeliveries, headerPanics, headerDue}
+	for i, good := range ok {
+		if !good {
+			faults = append(faults, names[i])
+		}
+	}
+	if !ok[0] || !ok[1] {
+		c.originSequence, c.originTime = sequence, stored
+	}
+	return c, faults
+}
+
+func readSequence(s string) (uint64, bool) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	return n, err == nil && n > 0
+}
+
+// maxCount keeps a broken count from overflowing when one is added.
+const maxCount = 1 << 30
+
+func readCount(s string) (int, bool) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n > maxCount {
+		return 0, false
+	}
+	return n, true
+}
+
+func readTime(s string) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return t.UTC(), true
+}

@@ -1,0 +1,261 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// source is one of the two durable consumers: a goroutine that pulls into a
+// short queue, and one that gives each queued message a slot and a goroutine.
+// Both sources wait for the same slots, in turn, so that neither starves.
+type source struct {
+	c      *Consumer
+	stream string
+	timer  bool
+	batch  int
+
+	// queue never blocks the puller: a pull begins only when the queue is empty
+	// and asks for no more than fits. So nothing lies in the client library's
+	// buffer, where nobody would keep it in hand, and one replica cannot hoard
+	// what MaxAckPending allows to all.
+	queue chan *inHand
+	room  chan struct{}
+	bound jetstream.Consumer
+}
+
+func newSource(c *Consumer, stream string, timer bool) *source {
+	batch := min(max(c.topology.concurrency()/2, minBatch), maxBatch)
+	return &source{
+		c: c, stream: stream, timer: timer, batch: batch,
+		queue: make(chan *inHand, batch),
+		room:  make(chan struct{}, 1),
+	}
+}
+
+// pull fetches until ctx ends. While the gate is shut it fetches one message a
+// second, as a probe.
+func (s *source) pull(ctx context.Context) {
+	for ctx.Err() == nil {
+		if !s.awaitRoom(ctx) {
+			return
+		}
+		probe := s.c.gate.isShut()
+		if probe && !wait(ctx, pause) {
+			return
+		}
+		if err := s.pullBatch(ctx, probe); err != nil {
+			s.bound = nil
+			s.c.health.unbound(s.timer, err)
+			s.c.log.Warn("cannot pull", "stream", s.stream, "consumer", s.c.topology.Consumer, "error", err)
+			wait(ctx, pause)
+		}
+	}
+}
+
+// awaitRoom waits until the queue is empty.
+func (s *source) awaitRoom(ctx context.Context) bool {
+	for len(s.queue) > 0 {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-s.room:
+		}
+	}
+	return true
+}
+
+// bind looks the durable consumer up by name. It is never created here.
+func (s *source) bind(ctx context.Context) error {
+	if s.bound != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	bound, err := s.c.js.Consumer(ctx, s.stream, s.c.topology.Consumer)
+	if err != nil {
+		return fmt.Errorf("bind consumer %s on %s: %w", s.c.topology.Consumer, s.stream, err)
+	}
+	s.bound = bound
+	s.c.health.bound(s.timer)
+	return nil
+}
+
+// pullBatch takes one batch, however long that needs, or until ctx ends or the
+// gate shuts: the pull is then withdrawn, and what was on its way is given back.
+func (s *source) pullBatch(ctx context.Context, probe bool) error {
+	if err := s.bind(ctx); err != nil {
+		return err
+	}
+	n := s.batch
+	if probe {
+		n = 1
+	}
+	messages, err := s.bound.Messages(jetstream.PullMaxMessages(n), jetstream.StopAfter(n))
+	if err != nil {
+		return fmt.Errorf("pull: %w", err)
+	}
+	withdraw := func() { s.withdraw(messages) }
+	defer context.AfterFunc(ctx, withdraw)()
+	defer s.c.gate.watch(withdraw)()
+	if !probe && s.c.gate.isShut() {
+		withdraw()
+	}
+	for {
+		msg, err := messages.Next()
+		switch {
+		case err == nil:
+			s.take(ctx, msg, probe)
+		case errors.Is(err, jetstream.ErrNoHeartbeat):
+			// The library pulls again by itself.
+			s.c.log.Warn("no heartbeat from the server", "stream", s.stream)
+		case errors.Is(err, jetstream.ErrMsgIteratorClosed) && !errors.Is(err, jetstream.ErrConnectionClosed):
+			return nil
+		default:
+			messages.Stop()
+			return fmt.Errorf("pull: %w", err)
+		}
+	}
+}
+
+// withdraw ends a pull. Draining reads what was already on its way; without a
+// connection there is nothing to read, and draining would wait for one.
+func (s *source) withdraw(messages jetstream.MessagesContext) {
+	if s.c.js.Conn().IsConnected() {
+		messages.Drain()
+		return
+	}
+	messages.Stop()
+}
+
+// take puts one fetched message into the queue, or gives it back at once.
+func (s *source) take(ctx context.Context, msg jetstream.Msg, probe bool) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		s.c.log.Error("message without a position in its stream", "stream", s.stream, "error", err)
+		return
+	}
+	now := s.c.now()
+	m := &inHand{msg: msg, meta: meta, timer: s.timer, probe: probe, taken: now}
+	m.hold(now.Add(s.queueHold()))
+	if ctx.Err() != nil {
+		s.handBack(m, 0)
+		return
+	}
+	if !probe && s.c.gate.isShut() {
+		s.handBack(m, pause)
+		return
+	}
+	s.c.tracker.add(m)
+	select {
+	case s.queue <- m:
+	default:
+		s.handBack(m, 0)
+	}
+}
+
+// queueHold is how long a message may wait for a slot. Slots free themselves
+// within a call's timeout; if not, another replica shall have it.
+func (s *source) queueHold() time.Duration { return 2 * s.c.topology.ackWait() }
+
+// dispatch begins queued messages, as slots allow, until ctx ends.
+func (s *source) dispatch(ctx, work context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-s.queue:
+			s.signalRoom()
+			s.begin(ctx, work, m)
+		}
+	}
+}
+
+// begin waits for a slot and gives the message a goroutine of its own.
+func (s *source) begin(ctx, work context.Context, m *inHand) {
+	if s.refuse(ctx, m) {
+		return
+	}
+	select {
+	case <-ctx.Done():
+		s.handBack(m, 0)
+		return
+	case s.c.slots <- struct{}{}:
+	}
+	// The wait may have been long.
+	if s.refuse(ctx, m) {
+		<-s.c.slots
+		return
+	}
+	s.c.handling.Go(func() {
+		defer func() { <-s.c.slots }()
+		s.c.carryOut(work, m)
+	})
+}
+
+// refuse gives back what must not begin now, and reports whether it did.
+func (s *source) refuse(ctx context.Context, m *inHand) bool {
+	now := s.c.now()
+	switch {
+	case ctx.Err() != nil:
+		s.handBack(m, 0)
+	case now.Sub(m.taken) > s.queueHold():
+		// The signals have stopped: the server may have delivered it elsewhere.
+		s.handBack(m, 0)
+	case !m.probe && s.c.gate.isShut():
+		s.handBack(m, pause)
+	default:
+		early := m.early(now)
+		if early <= 0 {
+			return false
+		}
+		s.handBack(m, min(early, maxEarlyDelay))
+	}
+	return true
+}
+
+// maxEarlyDelay bounds how long an early timer is away before it is looked at
+// again: delayed naks count against MaxAckPending.
+const maxEarlyDelay = 30 * time.Second
+
+// early is how long before its time a timer came.
+func (m *inHand) early(now time.Time) time.Duration {
+	if !m.timer {
+		return 0
+	}
+	due, ok := readTime(m.msg.Headers().Get(headerDue))
+	if !ok {
+		return 0
+	}
+	return due.Sub(now)
+}
+
+func (s *source) handBack(m *inHand, delay time.Duration) {
+	if err := m.settle(giveBack(delay)); err != nil {
+		s.c.log.Debug("message not given back, AckWait brings it", "stream", s.stream, "error", err)
+	}
+	s.c.tracker.remove(m)
+	s.c.observer.HandedBack(s.timer)
+}
+
+// handBackQueue gives back what is queued. The puller and the dispatcher have ended.
+func (s *source) handBackQueue(delay time.Duration) {
+	for {
+		select {
+		case m := <-s.queue:
+			s.handBack(m, delay)
+		default:
+			return
+		}
+	}
+}
+
+func (s *source) signalRoom() {
+	select {
+	case s.room <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,190 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The settings every deployment shares.
+const (
+	// DefaultConcurrency is how many messages one process handles at a time.
+	DefaultConcurrency = 256
+	// DefaultAckWait is how long the server waits for a sign of life before it
+	// delivers a message again.
+	DefaultAckWait = 30 * time.Second
+
+	maxCommandSize   = 64 << 10
+	commandRetention = 30 * 24 * time.Hour
+	rejectedKept     = 90 * 24 * time.Hour
+)
+
+// Topology names the four streams and the durable consumer the service stands
+// on. It is a plain value: New, Provision and Verify only read it.
+type Topology struct {
+	// Commands, Events, Due and Rejected are stream names.
+	Commands string
+	Events   string
+	Due      string
+	Rejected string
+	// Replicas of every stream and consumer: 3 in production, 1 on one server.
+	Replicas int
+	// Consumer is the durable name, the same on Commands and Due.
+	Consumer string
+	// Concurrency is how many messages one process handles at a time; the
+	// consumers' MaxAckPending is four times that. 0 means DefaultConcurrency.
+	Concurrency int
+	// AckWait of both consumers; 0 means DefaultAckWait.
+	AckWait time.Duration
+}
+
+// DefaultTopology returns the topology of a configuration that says nothing:
+// one replica, the contract's stream names.
+func DefaultTopology() Topology {
+	return Topology{
+		Commands:    "PAYMENT_COMMANDS",
+		Events:      "PAYMENT_EVENTS",
+		Due:         "PAYMENT_DUE",
+		Rejected:    "PAYMENT_REJECTED",
+		Replicas:    1,
+		Consumer:    "payment-consumer",
+		Concurrency: DefaultConcurrency,
+		AckWait:     DefaultAckWait,
+	}
+}
+
+// Streams returns the configurations of the four streams, commands first.
+func (t Topology) Streams() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{t.CommandsConfig(), t.EventsConfig(), t.DueConfig(), t.RejectedConfig()}
+}
+
+// CommandsConfig is the stream order services publish to. It allows neither
+// schedules nor roll-ups: either would let any publisher erase the queue with
+// one header (the server answers 10188 and 10111 instead).
+func (t Topology) CommandsConfig() jetstream.StreamConfig {
+	cfg := t.stream(t.Commands, "Commands: cancel and refund requests of the order services.")
+	cfg.Subjects = []string{
+		"payment.cancel.requested", "payment.cancel.requested.*",
+		"payment.refund.requested", "payment.refund.requested.*",
+	}
+	cfg.Discard = jetstream.DiscardNew
+	cfg.MaxAge = commandRetention
+	cfg.MaxMsgSize = maxCommandSize
+	cfg.DenyDelete = true
+	cfg.DenyPurge = true
+	return cfg
+}
+
+// EventsConfig is the journal's stream. Subjects are write-once: one message
+// per subject, and a second is refused rather than put in the first one's place.
+// Nothing ages out, because an expired payment would look like a new one.
+func (t Topology) EventsConfig() jetstream.StreamConfig {
+	cfg := t.stream(t.Events, "The payment journal: results and everything between. Written by the consumer only.")
+	cfg.Subjects = []string{
+		"payment.cancel.*.*.*.*", "payment.refund.*.*.*.*",
+		"payment.command.rejected.*", "payment.operator.*.*",
+	}
+	cfg.Discard = jetstream.DiscardNew
+	cfg.MaxMsgsPerSubject = 1
+	cfg.DiscardNewPerSubject = true
+	cfg.DenyDelete = true
+	cfg.DenyPurge = true
+	return cfg
+}
+
+// DueConfig is the stream of timers. Schedules need discard old and roll-ups
+// (the server insists), so it has no limit at all: a full stream would drop
+// timers whose publish was acknowledged.
+func (t Topology) DueConfig() jetstream.StreamConfig {
+	cfg := t.stream(t.Due, "Timers: commands that come back later. Written by the consumer only.")
+	cfg.Subjects = []string{"payment.schedule.>", "payment.due.>"}
+	cfg.Retention = jetstream.WorkQueuePolicy
+	cfg.Discard = jetstream.DiscardOld
+	cfg.AllowMsgSchedules = true
+	cfg.AllowRollup = true
+	return cfg
+}
+
+// RejectedConfig is the quarantine: the bytes of messages that are no commands,
+// for operators. It may be deleted from, since the bytes may have to go.
+func (t Topology) RejectedConfig() jetstream.StreamConfig {
+	cfg := t.stream(t.Rejected, "Quarantine: the bytes of messages that are not valid commands.")
+	cfg.Subjects = []string{"payment.quarantine.*"}
+	cfg.Discard = jetstream.DiscardOld
+	cfg.MaxAge = rejectedKept
+	return cfg
+}
+
+// stream is what all four have in common. Every limit is spelled out, because
+// the server reports "none" as -1 and a zero would read as a difference.
+func (t Topology) stream(name, description string) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              name,
+		Description:       description,
+		Retention:         jetstream.LimitsPolicy,
+		Storage:           jetstream.FileStorage,
+		Replicas:          max(t.Replicas, 1),
+		MaxConsumers:      -1,
+		MaxMsgs:           -1,
+		MaxBytes:          -1,
+		MaxMsgsPerSubject: -1,
+		MaxMsgSize:        -1,
+	}
+}
+
+// consumerSpec is a durable consumer and the stream it is on.
+type consumerSpec struct {
+	stream string
+	config jetstream.ConsumerConfig
+}
+
+// consumers returns the two durable consumers, that of the commands first.
+func (t Topology) consumers() []consumerSpec {
+	return []consumerSpec{
+		{stream: t.Commands, config: t.CommandsConsumerConfig()},
+		{stream: t.Due, config: t.DueConsumerConfig()},
+	}
+}
+
+// CommandsConsumerConfig is the durable consumer of all commands.
+func (t Topology) CommandsConsumerConfig() jetstream.ConsumerConfig {
+	return t.consumer("Takes cancel and refund commands in hand.")
+}
+
+// DueConsumerConfig is the durable consumer of timers that have become due. The
+// schedules themselves lie on the same stream and are not consumed.
+func (t Topology) DueConsumerConfig() jetstream.ConsumerConfig {
+	cfg := t.consumer("Takes timers in hand when they are due.")
+	cfg.FilterSubject = "payment.due.>"
+	return cfg
+}
+
+// consumer is what both have in common. There is no BackOff on purpose: with
+// one, a nak with delay comes back later than asked.
+func (t Topology) consumer(description string) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:       t.Consumer,
+		Description:   description,
+		DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       t.ackWait(),
+		MaxDeliver:    -1,
+		ReplayPolicy:  jetstream.ReplayInstantPolicy,
+		MaxAckPending: 4 * t.concurrency(),
+		Replicas:      max(t.Replicas, 1),
+	}
+}
+
+func (t Topology) concurrency() int {
+	if t.Concurrency <= 0 {
+		return DefaultConcurrency
+	}
+	return t.Concurrency
+}
+
+func (t Topology) ackWait() time.Duration {
+	if t.AckWait <= 0 {
+		return DefaultAckWait
+	}
+	return t.AckWait
+}

@@ -1,0 +1,334 @@
+package broker_test
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/internal/natstest"
+)
+
+func TestProvisionCreatesWhatIsMissingAndNothingTheSecondTime(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t, nil)
+	b := &bundle{t: t, server: server, js: server.JetStream(t), topology: broker.DefaultTopology()}
+
+	first, err := broker.Provision(b.ctx(), b.js, b.topology)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, c := range first {
+		lines = append(lines, c.String())
+	}
+	want := []string{
+		"created stream PAYMENT_COMMANDS", "created stream PAYMENT_EVENTS",
+		"created stream PAYMENT_DUE", "created stream PAYMENT_REJECTED",
+		"created consumer payment-consumer on PAYMENT_COMMANDS", "created consumer payment-consumer on PAYMENT_DUE",
+	}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Error(diff)
+	}
+	second, err := broker.Provision(b.ctx(), b.js, b.topology)
+	if err != nil || len(second) != 0 {
+		t.Errorf("second provision = %v, %v; want nothing", second, err)
+	}
+	findings, err := broker.Verify(b.ctx(), b.js, b.topology)
+	if err != nil || len(findings) != 0 {
+		t.Errorf("verify = %v, %v; want nothing", findings, err)
+	}
+}
+
+func TestTheJournalStreamIsTheOneTheJournalIsTestedOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other := natstest.Start(t, nil).JetStream(t)
+	want := natstest.CreateStream(t, other, natstest.EventsConfig(1)).CachedInfo().Config
+	stream, err := b.js.Stream(b.ctx(), b.topology.Events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := stream.CachedInfo().Config
+	got.Description, want.Description = "", ""
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestVerifyNamesEachWrongSetting provisions with one setting wrong and looks
+// for it in the findings; then lets Provision mend it, where that is possible.
+func TestVerifyNamesEachWrongSetting(t *testing.T) {
+	t.Parallel()
+	type stream = jetstream.StreamConfig
+	type consumer = jetstream.ConsumerConfig
+	cases := []struct {
+		object   string
+		setting  string
+		stream   func(*stream)
+		consumer func(*consumer)
+		mended   bool
+	}{
+		{"stream PAYMENT_COMMANDS", "storage", func(c *stream) { c.Storage = jetstream.MemoryStorage }, nil, false},
+		{"stream PAYMENT_COMMANDS", "discard", func(c *stream) { c.Discard = jetstream.DiscardOld }, nil, true},
+		{"stream PAYMENT_COMMANDS", "rollup", func(c *stream) { c.AllowRollup, c.DenyPurge = true, false }, nil, true},
+		{"stream PAYMENT_COMMANDS", "deny delete", func(c *stream) { c.DenyDelete = false }, nil, true},
+		{"stream PAYMENT_COMMANDS", "deny purge", func(c *stream) { c.DenyPurge = false }, nil, true},
+		{"stream PAYMENT_COMMANDS", "max message size", func(c *stream) { c.MaxMsgSize = -1 }, nil, true},
+		{"stream PAYMENT_COMMANDS", "max age", func(c *stream) { c.MaxAge = time.Hour }, nil, true},
+		{"stream PAYMENT_COMMANDS", "retention", func(c *stream) { c.Retention = jetstream.WorkQueuePolicy }, nil, false},
+		{"stream PAYMENT_COMMANDS", "message TTL", func(c *stream) { c.AllowMsgTTL = true }, nil, false},
+		{"stream PAYMENT_COMMANDS", "subjects", func(c *stream) { c.Subjects = c.Subjects[:2] }, nil, true},
+		{"stream PAYMENT_COMMANDS", "direct get", func(c *stream) { c.AllowDirect = true }, nil, true},
+		{"stream PAYMENT_COMMANDS", "no ack", func(c *stream) { c.NoAck = true }, nil, true},
+		{"stream PAYMENT_COMMANDS", "schedules", func(c *stream) {
+			c.AllowMsgSchedules, c.AllowRollup, c.DenyPurge, c.Discard = true, true, false, jetstream.DiscardOld
+		}, nil, false},
+		{"stream PAYMENT_COMMANDS", "subject transform", func(c *stream) {
+			c.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "payment.cancel.requested.*", Destination: "payment.refund.requested.$1"}
+		}, nil, false},
+		{"stream PAYMENT_EVENTS", "discard new per subject", func(c *stream) { c.DiscardNewPerSubject = false }, nil, true},
+		{"stream PAYMENT_EVENTS", "max messages per subject", func(c *stream) { c.MaxMsgsPerSubject = 2 }, nil, true},
+		{"stream PAYMENT_EVENTS", "max age", func(c *stream) { c.MaxAge = time.Hour }, nil, true},
+		{"stream PAYMENT_EVENTS", "persist mode", func(c *stream) { c.PersistMode = jetstream.AsyncPersistMode }, nil, false},
+		{"stream PAYMENT_DUE", "retention", func(c *stream) { c.Retention = jetstream.LimitsPolicy }, nil, false},
+		{"stream PAYMENT_DUE", "schedules", func(c *stream) { c.AllowMsgSchedules = false }, nil, true},
+		{"stream PAYMENT_DUE", "max age", func(c *stream) { c.MaxAge = time.Hour }, nil, true},
+		{"stream PAYMENT_DUE", "max bytes", func(c *stream) { c.MaxBytes = 1 << 20 }, nil, true},
+		{"stream PAYMENT_DUE", "max messages", func(c *stream) { c.MaxMsgs = 1000 }, nil, true},
+		{"stream PAYMENT_REJECTED", "max age", func(c *stream) { c.MaxAge = 0 }, nil, true},
+		{"stream PAYMENT_REJECTED", "deny delete", func(c *stream) { c.DenyDelete = true }, nil, false},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "ack wait", nil, func(c *consumer) { c.AckWait = time.Second }, true},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "ack policy", nil, func(c *consumer) { c.AckPolicy = jetstream.AckAllPolicy }, false},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "deliver policy", nil, func(c *consumer) { c.DeliverPolicy = jetstream.DeliverNewPolicy }, false},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "max deliver", nil, func(c *consumer) { c.MaxDeliver = 5 }, true},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "backoff", nil, func(c *consumer) { c.BackOff = []time.Duration{30 * time.Second, time.Minute} }, true},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "max ack pending", nil, func(c *consumer) { c.MaxAckPending = 10 }, true},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "memory storage", nil, func(c *consumer) { c.MemoryStorage = true }, false},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "headers only", nil, func(c *consumer) { c.HeadersOnly = true }, true},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "inactive threshold", nil, func(c *consumer) { c.InactiveThreshold = time.Hour }, true},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "replay policy", nil, func(c *consumer) { c.ReplayPolicy = jetstream.ReplayOriginalPolicy }, false},
+		{"consumer payment-consumer on PAYMENT_DUE", "filter", nil, func(c *consumer) { c.FilterSubject = "payment.due.refund" }, true},
+	}
+	js := natstest.Start(t, nil).JetStream(t)
+	for _, tc := range cases {
+		t.Run(tc.object+" "+tc.setting, func(t *testing.T) {
+			b := &bundle{t: t, js: js, topology: broker.DefaultTopology()}
+			b.createAnew(tc.object, tc.stream, tc.consumer)
+			b.mustFind(tc.object, tc.setting)
+			again := b.mustFind(tc.object, tc.setting) // Verify changed nothing
+
+			changes, err := broker.Provision(b.ctx(), b.js, b.topology)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantKind := broker.Refused
+			if tc.mended {
+				wantKind = broker.Updated
+			}
+			if !slices.ContainsFunc(changes, func(c broker.Change) bool {
+				return c.Kind == wantKind && c.Object == tc.object && c.Setting == tc.setting && c.Is == again.Is && c.Want == again.Want
+			}) {
+				t.Errorf("changes %v have no %s of %s", changes, wantKind, tc.setting)
+			}
+			findings, err := broker.Verify(b.ctx(), b.js, b.topology)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.mended && len(findings) != 0 {
+				t.Errorf("after provision there are still %v", findings)
+			}
+			if !tc.mended && len(findings) == 0 {
+				t.Error("what cannot be changed is not found any more")
+			}
+		})
+	}
+}
+
+// createAnew deletes the topology and creates it with one thing wrong.
+func (b *bundle) createAnew(object string, wrongStream func(*jetstream.StreamConfig), wrongConsumer func(*jetstream.ConsumerConfig)) {
+	b.t.Helper()
+	for _, cfg := range b.topology.Streams() {
+		if err := b.js.DeleteStream(b.ctx(), cfg.Name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			b.t.Fatal(err)
+		}
+	}
+	for _, cfg := range b.topology.Streams() {
+		if wrongStream != nil && object == "stream "+cfg.Name {
+			wrongStream(&cfg)
+			natstest.CreateStream(b.t, b.js, cfg)
+		}
+	}
+	if wrongConsumer != nil {
+		stream, cfg := b.topology.CommandsConfig(), b.topology.CommandsConsumerConfig()
+		if strings.HasSuffix(object, b.topology.Due) {
+			stream, cfg = b.topology.DueConfig(), b.topology.DueConsumerConfig()
+		}
+		natstest.CreateStream(b.t, b.js, stream)
+		wrongConsumer(&cfg)
+		if _, err := b.js.CreateConsumer(b.ctx(), stream.Name, cfg); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+func (b *bundle) mustFind(object, setting string) broker.Finding {
+	b.t.Helper()
+	findings, err := broker.Verify(b.ctx(), b.js, b.topology)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, f := range findings {
+		if f.Object == object && f.Setting == setting {
+			if f.Is == f.Want || f.Do == "" {
+				b.t.Errorf("finding says nothing: %v", f)
+			}
+			return f
+		}
+	}
+	b.t.Fatalf("no finding of %s in %v", setting, findings)
+	return broker.Finding{}
+}
+
+func TestVerifyNamesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if err := b.js.DeleteStream(b.ctx(), b.topology.Rejected); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.js.DeleteConsumer(b.ctx(), b.topology.Commands, b.topology.Consumer); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.js.DeleteStream(b.ctx(), b.topology.Due); err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range []string{
+		"stream PAYMENT_REJECTED", "stream PAYMENT_DUE",
+		"consumer payment-consumer on PAYMENT_COMMANDS", "consumer payment-consumer on PAYMENT_DUE",
+	} {
+		if f := b.mustFind(object, "existence"); f.Is != "missing" {
+			t.Errorf("finding = %v", f)
+		}
+	}
+}
+
+func TestVerifyNamesAPausedConsumer(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if _, err := b.js.PauseConsumer(b.ctx(), b.topology.Due, b.topology.Consumer, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	b.mustFind("consumer payment-consumer on PAYMENT_DUE", "pause")
+}
+
+func TestVerifyReportsThatTheServerCannotBeAsked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.js.Conn().Close()
+	if _, err := broker.Verify(b.ctx(), b.js, b.topology); err == nil {
+		t.Error("verify without a connection found nothing wrong")
+	}
+	if _, err := broker.Provision(b.ctx(), b.js, b.topology); err == nil {
+		t.Error("provision without a connection found nothing wrong")
+	}
+}
+
+func TestProvisionDeletesNoMessageToMakeASettingFit(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	cfg := b.topology.CommandsConfig()
+	cfg.MaxAge = 400 * 24 * time.Hour
+	if _, err := b.js.UpdateStream(b.ctx(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	b.command("old", nil)
+	changes, err := broker.Provision(b.ctx(), b.js, b.topology)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(changes) != 1 || changes[0].Kind != broker.Refused || changes[0].Setting != "max age" {
+		t.Errorf("changes = %v; want max age refused", changes)
+	}
+	b.mustFind("stream PAYMENT_COMMANDS", "max age")
+}
+
+func TestProvisionLeavesAnOperatorsOwnSettingsAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	cfg := b.topology.EventsConfig()
+	cfg.MaxBytes, cfg.DenyDelete, cfg.Metadata = 1<<30, true, map[string]string{"team": "payments"}
+	cfg.AllowDirect = true
+	if _, err := b.js.UpdateStream(b.ctx(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	b.provision()
+	stream, err := b.js.Stream(b.ctx(), b.topology.Events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := stream.CachedInfo().Config
+	if got.AllowDirect || got.MaxBytes != 1<<30 || got.Metadata["team"] != "payments" {
+		t.Errorf("config after provision = %+v", got)
+	}
+}
+
+func TestTheCommandStreamRefusesWhatCouldEraseItOrIsTooLarge(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	cases := []struct {
+		name   string
+		header nats.Header
+		size   int
+		code   jetstream.ErrorCode
+	}{
+		{"rollup of the stream", nats.Header{"Nats-Rollup": {"all"}}, 1, 10111},
+		{"rollup of the subject", nats.Header{"Nats-Rollup": {"sub"}}, 1, 10111},
+		{"schedule", nats.Header{"Nats-Schedule": {"@at 2030-01-01T00:00:00Z"}, "Nats-Schedule-Target": {"payment.cancel.requested"}}, 1, 10188},
+		{"time to live", nats.Header{"Nats-TTL": {"1s"}}, 1, 10166},
+		{"65 KiB", nil, 65 << 10, 10054},
+	}
+	for _, tc := range cases {
+		_, err := b.js.PublishMsg(b.ctx(), &nats.Msg{Subject: "payment.refund.requested", Header: tc.header, Data: bytes.Repeat([]byte("x"), tc.size)})
+		var refusal *jetstream.APIError
+		if !errors.As(err, &refusal) || refusal.ErrorCode != tc.code {
+			t.Errorf("%s: error = %v, want code %d", tc.name, err, tc.code)
+		}
+	}
+	b.command(strings.Repeat("x", 63<<10), nil)
+}
+
+func TestTheJournalAndTheQueueCannotBePurgedOrDeletedFrom(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	seq := b.command("stays", nil)
+	if _, err := b.js.Publish(b.ctx(), "payment.refund.succeeded.opay-eg.1.1", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{b.topology.Commands, b.topology.Events} {
+		stream, err := b.js.Stream(b.ctx(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.Purge(b.ctx()); err == nil {
+			t.Errorf("%s was purged", name)
+		}
+		if err := stream.DeleteMsg(b.ctx(), seq); err == nil {
+			t.Errorf("a message of %s was deleted", name)
+		}
+		if n := natstest.Messages(t, b.js, name); n != 1 {
+			t.Errorf("%s holds %d messages, want 1", name, n)
+		}
+	}
+	_, err := b.js.Publish(b.ctx(), "payment.refund.succeeded.opay-eg.1.1", []byte("{}"))
+	var refusal *jetstream.APIError
+	if !errors.As(err, &refusal) || refusal.ErrorCode != 10077 {
+		t.Errorf("second event on one subject: %v, want 10077", err)
+	}
+}

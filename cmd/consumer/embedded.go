@@ -1,0 +1,73 @@
+//go:build !production
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/countermand/countermand/internal/demo"
+)
+
+// embeddedCommands are what only builds with an embedded server have.
+type embeddedCommands struct {
+	Demo demoCommand `cmd:"" help:"Watch it work: embedded server, misbehaving simulators, scripted commands." `
+}
+
+// demoCommand is "consumer demo".
+type demoCommand struct {
+	JSON bool   `help:"One result event a line, then the summary."`
+	Hold bool   `help:"Keep everything running at the end, until Ctrl-C."`
+	Data string `help:"Keep the data here; a demo that was killed goes on from it." type:"path" placeholder:"DIR"`
+	Log  bool   `help:"Show the service's log on standard error."`
+}
+
+// Help is the long help text.
+func (demoCommand) Help() string {
+	return `Needs nothing: no server, no configuration, no network. Takes about half a minute.
+Exit code 0: every operation has its one terminal result or is before a person, and
+no money moved twice by the simulators' own count. 1: it is not so.
+
+Example: consumer demo --json | tail -n 1`
+}
+
+// Run plays the demo.
+func (c *demoCommand) Run(w *world) error {
+	log := slog.New(slog.DiscardHandler)
+	if c.Log {
+		log = slog.New(slog.NewJSONHandler(w.stderr, nil))
+	}
+	return demo.Run(w.ctx, w.stdout, demo.Options{
+		Dir: c.Data, JSON: c.JSON, Hold: c.Hold, Logger: log,
+		Colour: terminal(w.stdout) && w.getenv("NO_COLOR") == "",
+	})
+}
+
+// runEmbedded is "consumer run" without a configuration.
+func runEmbedded(w *world, log *slog.Logger) error {
+	local, err := demo.OpenLocal("data")
+	if err != nil {
+		return err
+	}
+	defer local.Close()
+	cfg := local.Config()
+	nc, err := local.Connect(w.ctx, log)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	fmt.Fprint(w.stdout, local.HowTo())
+	return serve(w, cfg, nc, log)
+}
+
+// terminal reports whether out is a terminal.
+func terminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

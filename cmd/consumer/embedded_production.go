@@ -1,0 +1,17 @@
+//go:build production
+
+package main
+
+import (
+	"errors"
+	"log/slog"
+)
+
+// embeddedCommands is empty: a production build has neither an embedded server
+// nor simulators.
+type embeddedCommands struct{}
+
+// runEmbedded refuses: there is nothing to embed.
+func runEmbedded(*world, *slog.Logger) error {
+	return usageError{errors.New("run needs --config FILE: this build has no embedded server")}
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/config"
+)
+
+// runCommand is "consumer run".
+type runCommand struct {
+	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE"`
+	Debug  bool   `help:"Log at debug level."`
+}
+
+// Help is the long help text.
+func (runCommand) Help() string {
+	return `With --config it serves the configured providers until SIGTERM or Ctrl-C; then it
+stops pulling, finishes or hands back what is in hand, and exits 0.
+Without --config it starts a server and simulated providers of its own in ./data
+and prints how to publish a first command by hand (not in production builds).
+
+Example: consumer run --config /etc/countermand/config.yaml`
+}
+
+// Run carries commands out.
+func (c *runCommand) Run(w *world) error {
+	log := c.logger(w)
+	if c.Config == "" {
+		return runEmbedded(w, log)
+	}
+	cfg, err := config.Load(c.Config, w.getenv)
+	if err != nil {
+		return usageError{err}
+	}
+	nc, err := app.Connect(cfg.NATS, "countermand consumer", log)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	return serve(w, cfg, nc, log)
+}
+
+func (c *runCommand) logger(w *world) *slog.Logger {
+	level := slog.LevelInfo
+	if c.Debug {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewJSONHandler(w.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// serve builds the service and runs it until the world's context ends.
+func serve(w *world, cfg *config.Config, nc *nats.Conn, log *slog.Logger) error {
+	instances, err := app.Instances(cfg, log)
+	if err != nil {
+		return usageError{err}
+	}
+	service, err := app.New(nc, cfg, instances, &app.Options{Logger: log})
+	if err != nil {
+		return usageError{err}
+	}
+	logFindings(w, cfg, nc, log)
+	log.Info("consumer is starting", "providers", len(instances), "admin", cfg.Admin.Listen)
+	if err := service.Run(w.ctx); err != nil {
+		return err
+	}
+	log.Info("consumer has stopped; nothing is in hand")
+	return nil
+}
+
+// verifyFor bounds the look at the topology on start: it informs, it does not
+// hold the start up, and a server that is away is waited for anyway.
+const verifyFor = 5 * time.Second
+
+// logFindings says what is not as it should be with streams and consumers.
+func logFindings(w *world, cfg *config.Config, nc *nats.Conn, log *slog.Logger) {
+	ctx, cancel := contextWithTimeout(w, verifyFor)
+	defer cancel()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return
+	}
+	findings, err := broker.Verify(ctx, js, app.Topology(cfg))
+	if err != nil {
+		log.Warn("streams and consumers could not be verified yet", "error", err.Error())
+		return
+	}
+	for _, f := range findings {
+		log.Error("topology differs from what is needed: run consumer provision", "finding", f.String())
+	}
+}
+
+// provisionCommand is "consumer provision".
+type provisionCommand struct {
+	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE" required:""`
+	JSON   bool   `help:"One change a line, as JSON."`
+}
+
+// Help is the long help text.
+func (provisionCommand) Help() string {
+	return `Creates what is missing and updates what may be updated. It deletes nothing, and says
+what it cannot change. Running it again changes nothing.
+
+Example: consumer provision --config /etc/countermand/config.yaml`
+}
+
+// provisionFor bounds the whole of it, the connection included.
+const provisionFor = 30 * time.Second
+
+// Run creates streams and consumers.
+func (c *provisionCommand) Run(w *world) error {
+	cfg, err := config.Load(c.Config, w.getenv)
+	if err != nil {
+		return usageError{err}
+	}
+	log := slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	nc, err := app.Connect(cfg.NATS, "countermand provision", log)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("use jetstream: %w", err)
+	}
+	ctx, cancel := contextWithTimeout(w, provisionFor)
+	defer cancel()
+	changes, err := broker.Provision(ctx, js, app.Topology(cfg))
+	for _, change := range changes {
+		if err := c.print(w, change); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if len(changes) == 0 && !c.JSON {
+		fmt.Fprintln(w.stdout, "nothing to change")
+	}
+	return nil
+}
+
+// print writes one change for people or machines.
+func (c *provisionCommand) print(w *world, change broker.Change) error {
+	if !c.JSON {
+		fmt.Fprintln(w.stdout, change)
+		return nil
+	}
+	return json.NewEncoder(w.stdout).Encode(map[string]string{
+		"kind": string(change.Kind), "object": change.Object, "setting": change.Setting,
+		"is": change.Is, "want": change.Want, "reason": change.Reason,
+	})
+}
+
+func contextWithTimeout(w *world, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(w.ctx, d)
+}

@@ -1,0 +1,138 @@
+package events
+
+import (
+	"strings"
+
+	"github.com/go-playground/validator/v10"
+
+	"github.com/countermand/countermand/payment"
+)
+
+// Decoder turns messages into valid commands. It is safe for concurrent use.
+type Decoder struct {
+	validator *validator.Validate
+}
+
+// NewDecoder builds a decoder, once for the whole program. Its error means that
+// a rule could not be registered, which is a fault of the program.
+func NewDecoder() (*Decoder, error) {
+	v, err := newValidator()
+	if err != nil {
+		return nil, err
+	}
+	return &Decoder{validator: v}, nil
+}
+
+// DecodeCommand reads and validates the command in a message: the envelope in
+// either CloudEvents mode, type against subject, the data strictly, then every
+// rule of the wire. A message with anything wrong gives the zero command and an
+// *InvalidError with all of its faults, those of the envelope first.
+//
+// The command's RequestedAt is left zero: it is the stream's time of the
+// original message, which only the caller knows. Expiry and Time are in UTC.
+// The message is not changed.
+func (d *Decoder) DecodeCommand(m Message) (payment.Command, *InvalidError) {
+	f := new(faults)
+	e := readEnvelope(m, f)
+	if e.broken {
+		e.check(new(faults)) // only to empty what is not valid
+		return payment.Command{}, e.invalid(f)
+	}
+	e.check(f)
+	if e.values[attrSpecVersion] != "" {
+		toEvent(e, f)
+	}
+	s := parseSubject(m.Subject)
+	op := checkType(e, s, f)
+	f.sort()
+	c := d.decodeData(e, op, s, f)
+	if len(f.list) > 0 {
+		return payment.Command{}, e.invalid(f)
+	}
+	c.EventID, c.Source, c.Time = e.values[attrID], e.values[attrSource], e.time
+	c.CorrelationID, c.Expiry = e.values[attrCorrelationID], e.expiry
+	c.TraceParent, c.TraceState = e.values[attrTraceParent], e.values[attrTraceState]
+	return c, nil
+}
+
+// decodeData reads the data by the rules of an operation; without one they
+// cannot be known, and the faults of the envelope must do.
+func (d *Decoder) decodeData(e *envelope, op payment.Op, s commandSubject, f *faults) payment.Command {
+	if !e.hasData {
+		f.add(rootPointer, ruleRequired, "data")
+		return payment.Command{}
+	}
+	if op == "" {
+		return payment.Command{}
+	}
+	inData := new(faults)
+	data := readData(e.data, op == payment.Refund, inData)
+	var rules any = data
+	if op == payment.Cancel {
+		rules = &CancelRequested{
+			IdempotencyKey: data.IdempotencyKey, Provider: data.Provider, Payment: data.Payment, Reason: data.Reason,
+		}
+	}
+	if err := validate(d.validator, rules, inData); err != nil {
+		// No message can bring this about; refusing is the careful answer.
+		inData.add(rootPointer, ruleEnvelope, "rules not applicable")
+	}
+	if s.provider != "" && !inData.covers("/provider") && s.provider != data.Provider {
+		inData.add("/provider", ruleSubject, "the provider of the subject")
+	}
+	for _, x := range inData.list {
+		f.add(x.Pointer, x.Rule, x.Detail)
+	}
+	f.dropped += inData.dropped
+	if len(f.list) > 0 {
+		return payment.Command{}
+	}
+	return data.command(op)
+}
+
+// commandSubject is what the subject of a message says of the command in it.
+type commandSubject struct {
+	op       payment.Op // "": no subject of commands
+	provider string     // "": any
+}
+
+// parseSubject knows payment.<op>.requested, the same with a provider behind
+// it, and payment.due.<op>, where timers arrive.
+func parseSubject(subject string) commandSubject {
+	for _, op := range [...]payment.Op{payment.Cancel, payment.Refund} {
+		rest, ok := strings.CutPrefix(subject, commandType(op))
+		if ok && rest == "" || subject == DueSubject(op) {
+			return commandSubject{op: op}
+		}
+		provider, dotted := strings.CutPrefix(rest, ".")
+		if ok && dotted && provider != "" && !strings.Contains(provider, ".") {
+			return commandSubject{op: op, provider: provider}
+		}
+	}
+	return commandSubject{}
+}
+
+// checkType returns the operation the type names, or the subject's where the
+// type names none, so that the data can be checked as well.
+func checkType(e *envelope, s commandSubject, f *faults) payment.Op {
+	var op payment.Op
+	switch v := e.values[attrType]; v {
+	case commandType(payment.Cancel):
+		op = payment.Cancel
+	case commandType(payment.Refund):
+		op = payment.Refund
+	case "":
+		e.fault(attrType, ruleRequired, "", f)
+		return s.op
+	default:
+		e.fault(attrType, ruleOneOf, commandType(payment.Cancel)+" or "+commandType(payment.Refund), f)
+		return s.op
+	}
+	switch {
+	case s.op == "":
+		e.fault(attrType, ruleSubject, "the subject is none of commands", f)
+	case s.op != op:
+		e.fault(attrType, ruleSubject, "the subject says "+commandType(s.op), f)
+	}
+	return op
+}

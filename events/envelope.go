@@ -1,0 +1,230 @@
+package events
+
+import (
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// attr numbers the attributes a command's envelope is read for. The first eight
+// are those of CloudEvents in the order of the SDK's spec.Kind.
+type attr int
+
+const (
+	attrID attr = iota
+	attrSource
+	attrSpecVersion
+	attrType
+	attrDataContentType
+	attrDataSchema
+	attrSubject
+	attrTime
+	attrCorrelationID
+	attrTraceParent
+	attrTraceState
+	attrExpiryTime
+	attrCount
+
+	standardCount = attrCorrelationID
+	noAttr        = attr(-1)
+)
+
+// attrNamed returns the attribute of a name, or noAttr for another extension.
+func attrNamed(name string) attr {
+	switch name {
+	case "id":
+		return attrID
+	case "source":
+		return attrSource
+	case "specversion":
+		return attrSpecVersion
+	case "type":
+		return attrType
+	case "datacontenttype":
+		return attrDataContentType
+	case "dataschema":
+		return attrDataSchema
+	case "subject":
+		return attrSubject
+	case "time":
+		return attrTime
+	case "correlationid":
+		return attrCorrelationID
+	case "traceparent":
+		return attrTraceParent
+	case "tracestate":
+		return attrTraceState
+	case "expirytime":
+		return attrExpiryTime
+	default:
+		return noAttr
+	}
+}
+
+// name is the inverse of attrNamed.
+func (a attr) name() string {
+	return [attrCount]string{
+		"id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time",
+		"correlationid", "traceparent", "tracestate", "expirytime",
+	}[a]
+}
+
+// pointer is how faults name the attribute.
+func (a attr) pointer() string { return "ce-" + a.name() }
+
+// tracing reports whether the attribute is part of the trace context, which is
+// never a reason to refuse a command.
+func (a attr) tracing() bool { return a == attrTraceParent || a == attrTraceState }
+
+// The longest attributes taken, in characters.
+const (
+	maxEventID       = 128
+	maxSource        = 255
+	maxCorrelationID = 255
+	maxTraceState    = 512
+)
+
+// envelope is a command's event as it was read, in either mode: attribute
+// values decoded, data still as it came.
+type envelope struct {
+	values     [attrCount]string
+	present    [attrCount]bool
+	extensions []extension
+	data       []byte
+	hasData    bool
+	// broken: the message is no event at all, so what is missing from it says nothing.
+	broken bool
+
+	time, expiry time.Time
+}
+
+// extension is an attribute we do not use.
+type extension struct{ name, value string }
+
+// set stores an attribute. One given twice is a fault and counts as not given:
+// which of the two was meant cannot be known.
+func (e *envelope) set(a attr, value string, f *faults) {
+	if e.present[a] {
+		if !a.tracing() {
+			f.add(a.pointer(), ruleDuplicate, "")
+		}
+		e.values[a] = ""
+		return
+	}
+	e.present[a], e.values[a] = true, value
+}
+
+// extend stores an extension that is not used, after its name was checked.
+func (e *envelope) extend(name, value string, f *faults) {
+	if !attributeName(name) {
+		f.add("ce-"+shortName(name), ruleName, "attribute names are a to z and 0 to 9")
+		return
+	}
+	e.extensions = append(e.extensions, extension{name, value})
+}
+
+func attributeName(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// check applies the rules of each attribute. What is not valid is emptied, so
+// that nothing invalid is passed on to an answer.
+func (e *envelope) check(f *faults) {
+	switch v := e.values[attrSpecVersion]; {
+	case v == "":
+		e.fault(attrSpecVersion, ruleRequired, "1.0", f)
+	case v != "1.0":
+		e.fault(attrSpecVersion, ruleSpecVersion, "1.0", f)
+	}
+	e.checkText(attrID, maxEventID, true, f)
+	e.checkText(attrSource, maxSource, true, f)
+	e.checkText(attrCorrelationID, maxCorrelationID, false, f)
+	if _, err := url.Parse(e.values[attrSource]); err != nil {
+		e.fault(attrSource, rulePattern, "a URI reference", f)
+	}
+	e.time = e.checkTime(attrTime, f)
+	e.expiry = e.checkTime(attrExpiryTime, f)
+	e.cleanTrace()
+}
+
+// fault adds a fault to an attribute unless it has one, and empties it.
+func (e *envelope) fault(a attr, rule, detail string, f *faults) {
+	e.values[a] = ""
+	if !f.covers(a.pointer()) {
+		f.add(a.pointer(), rule, detail)
+	}
+}
+
+func (e *envelope) checkText(a attr, longest int, required bool, f *faults) {
+	v := e.values[a]
+	switch {
+	case required && strings.TrimSpace(v) == "":
+		e.fault(a, ruleRequired, "", f)
+	case hasBreak(v):
+		e.fault(a, rulePattern, "no control characters or line breaks", f)
+	case utf8.RuneCountInString(v) > longest:
+		e.fault(a, ruleMax, "at most "+itoa(longest)+" characters", f)
+	}
+}
+
+// checkTime reads an optional RFC 3339 time. One that cannot be read is a fault
+// and never "no time": a command that was to expire must not live for ever.
+func (e *envelope) checkTime(a attr, f *faults) time.Time {
+	if !e.present[a] || f.covers(a.pointer()) {
+		return time.Time{}
+	}
+	var t time.Time
+	// UnmarshalText is strict about RFC 3339 where time.Parse takes "1:00" and ",5".
+	if err := t.UnmarshalText([]byte(e.values[a])); err != nil {
+		e.fault(a, ruleTime, "an RFC 3339 time", f)
+		return time.Time{}
+	}
+	t = t.UTC()
+	if t.Year() < 1970 || t.Year() > 9999 {
+		e.fault(a, ruleRange, "1970 to 9999", f)
+		return time.Time{}
+	}
+	return t
+}
+
+// cleanTrace drops a malformed trace context instead of refusing the command.
+func (e *envelope) cleanTrace() {
+	if !validTraceParent(e.values[attrTraceParent]) {
+		e.values[attrTraceParent] = ""
+	}
+	state := e.values[attrTraceState]
+	if e.values[attrTraceParent] == "" || len(state) > maxTraceState || !printable(state) {
+		e.values[attrTraceState] = ""
+	}
+}
+
+// printable reports whether s is all printable ASCII.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}
+
+// validTraceParent checks the form of W3C Trace Context, version 00:
+// 2-32-16-2 lower-case hex digits, neither id all zero.
+func validTraceParent(s string) bool {
+	if len(s) != 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' || s[:2] == "ff" {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c != '-' || (i != 2 && i != 35 && i != 52)) {
+			return false
+		}
+	}
+	return strings.Trim(s[3:35], "0") != "" && strings.Trim(s[36:52], "0") != ""
+}

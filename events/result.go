@@ -1,0 +1,125 @@
+package events
+
+import (
+	"github.com/countermand/countermand/payment"
+)
+
+// StatusReviewRequired is the status of a pending or indeterminate result that
+// only a person can clear up.
+const StatusReviewRequired = "reviewRequired"
+
+// Result is the data of a payment's event: what happened to one operation.
+// Fields that do not apply are absent on the wire, never null. Amounts are
+// integer minor units.
+type Result struct {
+	Operation      payment.Op      `json:"operation"`
+	IdempotencyKey payment.Key     `json:"idempotencyKey"`
+	Provider       string          `json:"provider"`
+	Payment        payment.Details `json:"payment"`
+	// Amount is what was asked for; absent with Full.
+	Amount *payment.Money `json:"amount,omitzero"`
+	Full   bool           `json:"full,omitzero"`
+	// Moved is what the provider says moved; books are kept by it and Effect.
+	Moved *payment.Money `json:"moved,omitzero"`
+	Fee   *payment.Money `json:"fee,omitzero"`
+	// Status is the event type's word, or StatusReviewRequired.
+	Status  string         `json:"status"`
+	Effect  payment.Effect `json:"effect,omitzero"`
+	Code    payment.Code   `json:"code,omitzero"`
+	Message string         `json:"message,omitzero"`
+	Basis   payment.Basis  `json:"basis,omitzero"`
+	// ClientReference is what was sent to the provider as our reference.
+	ClientReference   string              `json:"clientReference,omitzero"`
+	ProviderReference string              `json:"providerReference,omitzero"`
+	ProviderCode      string              `json:"providerCode,omitzero"`
+	ProviderMessage   string              `json:"providerMessage,omitzero"`
+	ProviderTime      Stamp               `json:"providerTime,omitzero"`
+	Attempt           int                 `json:"attempt,omitzero"`
+	CommandID         string              `json:"commandId,omitzero"`
+	CommandSource     string              `json:"commandSource,omitzero"`
+	RequestedAt       Stamp               `json:"requestedAt,omitzero"`
+	OccurredAt        Stamp               `json:"occurredAt,omitzero"`
+	CallUntil         Stamp               `json:"callUntil,omitzero"`
+	NextAttemptAt     Stamp               `json:"nextAttemptAt,omitzero"`
+	Review            *Review             `json:"review,omitzero"`
+	ResolvedBy        *payment.ResolvedBy `json:"resolvedBy,omitzero"`
+}
+
+// Review is payment.Review as results carry it.
+type Review struct {
+	Reason      string   `json:"reason"`
+	Since       Stamp    `json:"since,omitzero"`
+	LastAsked   Stamp    `json:"lastAsked,omitzero"`
+	Question    string   `json:"question"`
+	SafeActions []string `json:"safeActions"`
+}
+
+// resultData is the whole data of a payment's event on the wire.
+type resultData struct {
+	Result
+	State payment.State `json:"state"`
+}
+
+// rejectionData is the data of payment.command.rejected. It repeats nothing of
+// the message but what names it.
+type rejectionData struct {
+	Code           payment.Code    `json:"code"`
+	Faults         []payment.Fault `json:"faults"`
+	Size           int             `json:"size"`
+	SHA256         string          `json:"sha256"`
+	OriginSequence uint64          `json:"originSequence"`
+	OriginSubject  string          `json:"originSubject,omitzero"`
+	CommandID      string          `json:"commandId,omitzero"`
+	OccurredAt     Stamp           `json:"occurredAt,omitzero"`
+}
+
+// resultOf lays an event out as data, with its free text masked.
+func resultOf(e payment.Event) resultData {
+	d := resultData{
+		Result: Result{
+			Operation: e.Op, IdempotencyKey: e.Key, Provider: e.ID.Provider, Payment: e.Payment,
+			Amount: e.Amount, Full: e.Full, Moved: e.Moved, Fee: e.Fee,
+			Status: statusWord(e), Effect: e.Effect, Code: e.Code, Message: Mask(e.Message), Basis: e.Basis,
+			ClientReference: e.ClientReference, ProviderReference: e.ProviderReference,
+			ProviderCode: Mask(e.ProviderCode), ProviderMessage: Mask(e.ProviderMessage),
+			ProviderTime: Stamp{e.ProviderTime}, Attempt: e.Attempt,
+			CommandID: e.CommandID, CommandSource: e.CommandSource,
+			RequestedAt: Stamp{e.RequestedAt}, OccurredAt: Stamp{e.OccurredAt},
+			CallUntil: Stamp{e.CallUntil}, NextAttemptAt: Stamp{e.NextAttemptAt},
+			Review: reviewOf(e.Review), ResolvedBy: resolvedBy(e.ResolvedBy),
+		},
+		State: publishable(e.State),
+	}
+	if e.Full {
+		// What a full refund resolved to is in the state; "amount" is only ever
+		// what the command asked for.
+		d.Amount = nil
+	}
+	return d
+}
+
+func statusWord(e payment.Event) string {
+	if e.Review != nil && (e.Type == payment.EventIndeterminate || e.Type == payment.EventPending) {
+		return StatusReviewRequired
+	}
+	return string(e.Type)
+}
+
+func reviewOf(r *payment.Review) *Review {
+	if r == nil {
+		return nil
+	}
+	return &Review{
+		Reason: Mask(r.Reason), Since: Stamp{r.Since}, LastAsked: Stamp{r.LastAsked},
+		Question: Mask(r.Question), SafeActions: r.SafeActions,
+	}
+}
+
+// resolvedBy masks what a person typed: a support desk's evidence is the
+// likeliest place of all for a pasted card number.
+func resolvedBy(r *payment.ResolvedBy) *payment.ResolvedBy {
+	if r == nil {
+		return nil
+	}
+	return &payment.ResolvedBy{Operator: Mask(r.Operator), Reason: Mask(r.Reason), Evidence: Mask(r.Evidence)}
+}

@@ -1,0 +1,199 @@
+package events
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/countermand/countermand/payment"
+)
+
+// The longest identifier and provider name the wire allows, in characters
+// (which are bytes: both are ASCII).
+const (
+	maxIdentifier = 64
+	maxProvider   = 32
+)
+
+// ErrInvalidID is wrapped by the errors of EventSubject and Filter: the payment
+// is not named by a valid provider name and a printable identifier, so that any
+// subject built from it would be wrong.
+var ErrInvalidID = errors.New("invalid payment id")
+
+// Filter returns the subject filter payment.*.*.<provider>.<token>.* that covers
+// every event of one payment.
+//
+// THIS IS THE ONLY FUNCTION THAT BUILDS THE FILTER, and the promise that no
+// money moves twice hangs on it. Every append carries its result as
+// Nats-Expected-Last-Subject-Sequence-Subject, because:
+//
+//   - a replicated stream compares the filter of an append in flight with those
+//     of its rivals byte by byte, not by what they match. Writers that used
+//     different filters over the same payment were both accepted 395 times of
+//     400; with one identical string never;
+//   - the server takes any string. A malformed filter, or one that matches
+//     another payment, is accepted silently and guards nothing, so a doubtful
+//     identity is an error here and never a best effort.
+//
+// So: never build a filter by hand, never narrow or widen it, and never change
+// what this returns for an identity that is already in a journal. Golden vectors
+// freeze it, since two versions of the program run side by side in a rollout.
+func Filter(id payment.ID) (string, error) {
+	if err := checkID(id); err != nil {
+		return "", fmt.Errorf("build filter: %w", err)
+	}
+	return "payment.*.*." + id.Provider + "." + Token(id.Native) + ".*", nil
+}
+
+// EventSubject returns the subject of a payment's event: its type, then provider,
+// payment token and version, for example payment.refund.succeeded.opay-eg.1001000.2.
+// It is also the event's id. Unknown operations and event types, version 0 and
+// identities that Filter refuses are errors.
+func EventSubject(op payment.Op, t payment.EventType, id payment.ID, version uint64) (string, error) {
+	typ, err := eventType(op, t)
+	if err != nil {
+		return "", fmt.Errorf("build event subject: %w", err)
+	}
+	if err := checkID(id); err != nil {
+		return "", fmt.Errorf("build event subject: %w", err)
+	}
+	if version == 0 {
+		return "", errors.New("build event subject: version 0: versions count from 1")
+	}
+	return typ + "." + id.Provider + "." + Token(id.Native) + "." + strconv.FormatUint(version, 10), nil
+}
+
+// ScheduleSubject returns where the timer of a command lies:
+// payment.schedule.<op>.<provider>.<payment>.<32 hex of SHA-256(key, 0x00, content hash)>.
+// One operation has one subject, so that a newer timer replaces an older one,
+// and the same key with other content has another. The payment is "=" where id
+// names none (the provider is not configured here, or the identifier is missing).
+func ScheduleSubject(c payment.Command, id payment.ID) string {
+	provider := id.Provider
+	if provider == "" {
+		provider = c.Provider
+	}
+	h := sha256.New()
+	h.Write([]byte(c.Key))
+	h.Write([]byte{0})
+	h.Write([]byte(c.Fingerprint()))
+	// The provider goes through Token as well: it leaves every valid name as it
+	// is, and keeps an invalid one from adding levels to the subject.
+	return "payment.schedule." + Token(string(c.Op)) + "." + Token(provider) + "." + Token(id.Native) +
+		"." + hex.EncodeToString(h.Sum(nil))[:32]
+}
+
+// DueSubject returns where timers of an operation are delivered.
+func DueSubject(op payment.Op) string { return duePrefix + string(op) }
+
+// CommandSubject returns where order services publish commands of an operation.
+// With a provider it is the form that lets a platform grant a shop one provider.
+func CommandSubject(op payment.Op, provider string) string {
+	if provider == "" {
+		return commandType(op)
+	}
+	return commandType(op) + "." + provider
+}
+
+// RejectedSubject returns the subject of the answer to a message that is no
+// valid command. The token is one of RejectionToken.
+func RejectedSubject(token string) string { return rejectedType + "." + token }
+
+// QuarantineSubject returns where the bytes of a rejected message are kept.
+func QuarantineSubject(token string) string { return "payment.quarantine." + token }
+
+// RejectionToken names a rejected message: its sequence in the stream it came
+// from and the first 12 hex digits of the SHA-256 of its data, so that a repeat
+// of the answer meets itself.
+func RejectionToken(originSeq uint64, data []byte) string {
+	sum := sha256.Sum256(data)
+	return strconv.FormatUint(originSeq, 10) + "-" + hex.EncodeToString(sum[:])[:12]
+}
+
+// OperatorSubject returns the subject of the audit event of one operator's
+// action, for example payment.operator.resolved.<ulid>.
+func OperatorSubject(action, ulid string) string {
+	return "payment.operator." + Token(action) + "." + Token(ulid)
+}
+
+const (
+	rejectedType = "payment.command.rejected"
+	duePrefix    = "payment.due."
+)
+
+// commandType is the type of a command's event.
+func commandType(op payment.Op) string {
+	switch op {
+	case payment.Cancel:
+		return "payment.cancel.requested"
+	case payment.Refund:
+		return "payment.refund.requested"
+	default:
+		return "payment." + Token(string(op)) + ".requested"
+	}
+}
+
+// eventType is the type of a payment's event.
+func eventType(op payment.Op, t payment.EventType) (string, error) {
+	if op != payment.Cancel && op != payment.Refund {
+		return "", fmt.Errorf("unknown operation %q", op)
+	}
+	if !knownEventType(t) {
+		return "", fmt.Errorf("unknown event type %q", t)
+	}
+	return "payment." + string(op) + "." + string(t), nil
+}
+
+func knownEventType(t payment.EventType) bool {
+	switch t {
+	case payment.EventStarted, payment.EventDeferred, payment.EventPending, payment.EventIndeterminate,
+		payment.EventSucceeded, payment.EventFailed, payment.EventRejected,
+		payment.EventReturned, payment.EventExecutedLate:
+		return true
+	default:
+		return false
+	}
+}
+
+// checkID refuses whatever could make a subject or a filter that means
+// something else. Its errors name no identifier.
+func checkID(id payment.ID) error {
+	if !validProvider(id.Provider) {
+		return fmt.Errorf("provider name must match ^[a-z0-9][a-z0-9-]{0,31}$: %w", ErrInvalidID)
+	}
+	if !validIdentifier(id.Native) {
+		return fmt.Errorf("identifier must be 1 to %d printable ASCII characters without space: %w", maxIdentifier, ErrInvalidID)
+	}
+	return nil
+}
+
+// validProvider reports whether a name matches ^[a-z0-9][a-z0-9-]{0,31}$.
+func validProvider(name string) bool {
+	if name == "" || len(name) > maxProvider || name[0] == '-' {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// validIdentifier reports whether s can name a payment.
+func validIdentifier(s string) bool {
+	return s != "" && len(s) <= maxIdentifier && graphic(s)
+}
+
+// graphic reports whether s is all printable ASCII without space.
+func graphic(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x21 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}

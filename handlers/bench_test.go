@@ -1,0 +1,228 @@
+package handlers_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/journal"
+	"github.com/countermand/countermand/journal/memory"
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/providers/opay"
+	"github.com/countermand/countermand/providers/opay/opaysim"
+	"github.com/countermand/countermand/providers/openpay"
+	"github.com/countermand/countermand/providers/openpay/openpaysim"
+	"github.com/countermand/countermand/providers/simulator"
+)
+
+// clock is a hand-driven clock.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advanceTo(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.After(c.now) {
+		c.now = t
+	}
+}
+
+// quarantine remembers what it was given, and can refuse.
+type quarantine struct {
+	mu   sync.Mutex
+	kept []handlers.Original
+	err  error
+}
+
+func (q *quarantine) Keep(_ context.Context, o handlers.Original) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.err == nil {
+		q.kept = append(q.kept, o)
+	}
+	return q.err
+}
+
+// setup is a service without a broker: the real handler, journal logic,
+// adapters and simulators, and a clock that jumps from timer to timer.
+type setup struct {
+	t          *testing.T
+	clock      *clock
+	journal    *memory.Journal
+	quarantine *quarantine
+	opay       *opaysim.Simulator
+	openpay    *openpaysim.Simulator
+	instances  []providers.Instance
+	handler    *handlers.Handler
+	timers     map[string]handlers.Timer // by subject: a newer one replaces an older
+	sequence   uint64
+}
+
+const callTimeout = 150 * time.Millisecond
+
+func newSetup(t *testing.T) *setup {
+	t.Helper()
+	s := &setup{
+		t: t, clock: &clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)},
+		journal: memory.New(nil), quarantine: &quarantine{}, timers: map[string]handlers.Timer{},
+		opay:    opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"}),
+		openpay: openpaysim.New(openpaysim.Options{APIKey: "0123456789abcdef0123456789abcdef", PartialRefunds: true}),
+	}
+	client := providers.NewClient(&providers.ClientOptions{Now: s.clock.Now})
+	one, err := opay.New(opay.Settings{
+		BaseURL: serve(t, s.opay, s.opay.Base), MerchantID: opaysim.DefaultMerchantID,
+		SecretKey: providers.NewSecret(opaysim.DefaultSecretKey), CallbackURL: "https://shop.example/callback",
+	}, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := openpay.New(openpay.Settings{
+		BaseURL: serve(t, s.openpay, s.openpay.Base), Account: "shop-eu",
+		APIKey: providers.NewSecret("0123456789abcdef0123456789abcdef"), PartialRefunds: true,
+	}, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := payment.DefaultPolicy()
+	policy.CallTimeout = callTimeout
+	s.instances = []providers.Instance{
+		{Name: "opay-eg", Kind: "opay", Account: one.Account(), Provider: one, Policy: policy, MaxConcurrent: 8},
+		{Name: "openpay-eu", Kind: "openpay", Account: two.Account(), Provider: two, Policy: policy, MaxConcurrent: 8},
+	}
+	s.handler = s.newHandler(s.journal, s.instances)
+	return s
+}
+
+func serve(t *testing.T, h http.Handler, base *simulator.Base) string {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(func() {
+		base.Close()
+		server.Close()
+	})
+	return server.URL
+}
+
+// newHandler is another consumer over the same store and providers.
+func (s *setup) newHandler(j journal.Journal, instances []providers.Instance) *handlers.Handler {
+	s.t.Helper()
+	set, err := providers.NewSet(instances...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	h, err := handlers.New(j, set, s.quarantine, events.NewEncoder(events.EncoderOptions{}), &handlers.Options{Now: s.clock.Now})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return h
+}
+
+// command publishes a command's structured event and returns its delivery.
+func (s *setup) command(op payment.Op, data string) handlers.Delivery {
+	s.sequence++
+	subject := "payment." + string(op) + ".requested"
+	body := fmt.Sprintf(`{"specversion":"1.0","id":"e-%d","source":"/shop","type":%q,"data":%s}`, s.sequence, subject, data)
+	return handlers.Delivery{
+		Message:        events.Message{Subject: subject, Data: []byte(body)},
+		OriginSequence: s.sequence, OriginTime: s.clock.Now(), Deliveries: 1,
+		Hold: func(time.Time) {},
+	}
+}
+
+// take carries a disposition out as the broker would.
+func (s *setup) take(d handlers.Delivery, out handlers.Disposition) handlers.Disposition {
+	if out.Kind == handlers.Later {
+		s.timers[out.Timer.Subject] = out.Timer
+	}
+	return out
+}
+
+// deliver hands one message to the handler and keeps its timer.
+func (s *setup) deliver(d handlers.Delivery) handlers.Disposition {
+	s.t.Helper()
+	return s.take(d, s.handler.Handle(context.Background(), d))
+}
+
+// next pops the earliest timer, jumps to it and returns its delivery.
+func (s *setup) next() (handlers.Delivery, bool) {
+	var first *handlers.Timer
+	for _, timer := range s.timers {
+		if first == nil || timer.At.Before(first.At) {
+			first = &timer
+		}
+	}
+	if first == nil {
+		return handlers.Delivery{}, false
+	}
+	delete(s.timers, first.Subject)
+	s.clock.advanceTo(first.At)
+	m := first.Message
+	m.Subject = first.Target
+	return handlers.Delivery{
+		Message: m, Timer: true, OriginSequence: first.OriginSequence, OriginTime: first.OriginTime,
+		Deliveries: first.Deliveries + 1, Panics: first.Panics, Due: first.At, Hold: func(time.Time) {},
+	}, true
+}
+
+// drive follows timers until none is left or the operation waits for a person.
+func (s *setup) drive(done func() bool) {
+	s.t.Helper()
+	for range 200 {
+		if done() {
+			return
+		}
+		d, ok := s.next()
+		if !ok {
+			return
+		}
+		if out := s.deliver(d); out.Kind == handlers.Redeliver {
+			s.t.Fatalf("timer was given back: %+v", out)
+		}
+	}
+	s.t.Fatal("the operation did not come to an end in 200 timers")
+}
+
+// operation is what the journal says of an operation now.
+func (s *setup) operation(id payment.ID, op payment.Op, key payment.Key) payment.Operation {
+	s.t.Helper()
+	rec, err := s.journal.Last(context.Background(), id)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	i := rec.State.Find(op, key)
+	if i < 0 {
+		return payment.Operation{}
+	}
+	return rec.State.Operations[i]
+}
+
+// terminals counts an operation's terminal events.
+func (s *setup) terminals(key payment.Key) int {
+	s.t.Helper()
+	all, err := s.journal.Events()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	n := 0
+	for _, e := range all {
+		if e.Key == key && e.Type.Terminal() {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,99 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+)
+
+// call sends one attempt, after its started event was accepted. Whatever
+// happens to it that is not understood — a panic in an adapter included — is
+// an indeterminate outcome.
+func (w *work) call(ctx context.Context, started *payment.Event) payment.Outcome {
+	w.d.Hold(started.CallUntil)
+	if !w.h.now().Before(started.CallUntil) {
+		return payment.Outcome{
+			Result: payment.NotExecuted, Code: payment.CodeProviderUnavailable,
+			Message: "the time for this call had passed before it was sent",
+		}
+	}
+	r := w.request(started.State)
+	r.SendBefore = started.CallUntil
+	return w.ask(ctx, func(ctx context.Context) payment.Outcome {
+		if r.Op == payment.Cancel {
+			return w.instance.Provider.Cancel(ctx, r)
+		}
+		return w.instance.Provider.Refund(ctx, r)
+	})
+}
+
+// query asks what became of the operation.
+func (w *work) query(ctx context.Context) payment.Outcome {
+	w.d.Hold(w.h.now().Add(w.instance.Policy.CallTimeout))
+	r := w.request(w.input.State)
+	return w.ask(ctx, func(ctx context.Context) payment.Outcome {
+		return w.instance.Provider.QueryStatus(ctx, r)
+	})
+}
+
+// readPayment makes the preparing read.
+func (w *work) readPayment(ctx context.Context) (reading payment.Reading) {
+	w.d.Hold(w.h.now().Add(w.instance.Policy.CallTimeout))
+	r := w.request(w.input.State)
+	w.ask(ctx, func(ctx context.Context) payment.Outcome {
+		reading = w.instance.Provider.Read(ctx, r)
+		return payment.Outcome{
+			Code: reading.Code, Unhealthy: reading.Unhealthy, Message: reading.Message,
+		}
+	})
+	reading.At = w.h.now()
+	return reading
+}
+
+// ask calls the adapter under the instance's deadline and contains its panics.
+func (w *work) ask(ctx context.Context, do func(context.Context) payment.Outcome) (out payment.Outcome) {
+	ctx, cancel := context.WithTimeout(ctx, w.instance.Policy.CallTimeout)
+	defer cancel()
+	defer func() {
+		if r := recover(); r != nil {
+			w.log().Error("provider adapter panicked; the outcome is indeterminate", "error", panicText(r))
+			out = payment.Outcome{Code: payment.CodeInternalError, Message: "the adapter failed while reading the answer"}
+		}
+		if out.Unhealthy {
+			w.log().Error("provider instance is unhealthy", "code", string(out.Code), "error", out.Message)
+		}
+	}()
+	return do(ctx)
+}
+
+// request is the operation as the adapter sees it: what the state has frozen
+// where there is a state, else what the command says.
+func (w *work) request(s payment.State) providers.Request {
+	c := w.input.Command
+	r := providers.Request{
+		Op: c.Op, Payment: c.Payment, Amount: c.Amount, Full: c.Full, Key: c.Key, Reason: c.Reason,
+	}
+	i := s.Find(c.Op, c.Key)
+	if i < 0 || s.Operations[i].Open == nil {
+		return r
+	}
+	op := s.Operations[i]
+	r.Payment, r.Amount, r.Full = op.Open.Payment, op.Amount, op.Full
+	r.Reason = op.Open.Reason
+	r.Reference = op.Open.Reference
+	r.Attempt = op.Attempt
+	r.InDoubt = len(op.Open.Doubt) > 0
+	r.Snapshot = op.Open.Snapshot
+	return r
+}
+
+// panicText says what kind of panic it was without its value, which may hold
+// bytes of a message.
+func panicText(r any) string {
+	if err, ok := r.(interface{ RuntimeError() }); ok {
+		return fmt.Sprint(err)
+	}
+	return fmt.Sprintf("panic of type %T", r)
+}

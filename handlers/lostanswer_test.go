@@ -1,0 +1,220 @@
+package handlers_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/providers/opay/opaysim"
+	"github.com/countermand/countermand/providers/openpay/openpaysim"
+	"github.com/countermand/countermand/providers/simulator"
+)
+
+// subject is one row of the matrix: an operation at a provider.
+type subject struct {
+	name string
+	op   payment.Op
+	id   payment.ID
+	data string
+	// cannotTell: an interrupted call of unknown fate ends before a person.
+	cannotTell bool
+	// notSilent: before executing, a cut is told from after by asking.
+	movesMoney bool
+}
+
+const key = "order-1-return-1"
+
+func subjects() []subject {
+	opayID := payment.ID{Provider: "opay-eg", Native: "1001000"}
+	openpayID := payment.ID{Provider: "openpay-eu", Native: "529-1-2"}
+	opay := `{"idempotencyKey":"` + key + `","provider":"opay-eg","payment":{"orderId":"1001000","country":"EG"}%s}`
+	openpay := `{"idempotencyKey":"` + key + `","provider":"openpay-eu","payment":{"transactionId":"529-1-2","orderId":"ref-1"}%s}`
+	return []subject{
+		{name: "opay refund full", op: payment.Refund, id: opayID, data: fmt.Sprintf(opay, `,"full":true`), movesMoney: true},
+		{name: "opay refund partial", op: payment.Refund, id: opayID, data: fmt.Sprintf(opay, `,"amount":{"value":400,"currency":"EGP"}`), movesMoney: true},
+		{name: "opay cancel", op: payment.Cancel, id: opayID, data: fmt.Sprintf(opay, "")},
+		{name: "openpay refund full", op: payment.Refund, id: openpayID, data: fmt.Sprintf(openpay, `,"full":true`), movesMoney: true},
+		{name: "openpay refund partial", op: payment.Refund, id: openpayID, data: fmt.Sprintf(openpay, `,"amount":{"value":400,"currency":"EUR"}`), movesMoney: true, cannotTell: true},
+	}
+}
+
+// interruption is one column: how the first call's answer is lost.
+type interruption struct {
+	name string
+	mode simulator.Mode
+	// release runs what the simulator held back, once the handler has given up.
+	release bool
+	stopped bool
+	// certain: the caller knows that nothing left, so nothing is in doubt.
+	certain bool
+}
+
+func interruptions() []interruption {
+	return []interruption{
+		{name: "cut before", mode: simulator.CutBefore},
+		{name: "cut after", mode: simulator.CutAfter},
+		{name: "timeout, then late execution", mode: simulator.Delay, release: true},
+		{name: "cut, then late execution", mode: simulator.Late, release: true},
+		{name: "5xx after execution", mode: simulator.StatusAfter},
+		{name: "garbage after execution", mode: simulator.GarbageAfter},
+		{name: "stopped past callUntil, woken", stopped: true, certain: true},
+	}
+}
+
+// The lost-answer matrix. Every cell is judged by the simulator's own ledger.
+func TestAnInterruptedCallFindsTheTruthAndNeverMovesMoneyTwice(t *testing.T) {
+	var table strings.Builder
+	tw := tabwriter.NewWriter(&table, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(tw, "operation\tinterruption\toutcome\tbasis\tcode\tcalls\tmoney moved")
+	for _, s := range subjects() {
+		for _, how := range interruptions() {
+			t.Run(s.name+"/"+how.name, func(t *testing.T) {
+				fmt.Fprintln(tw, cell(t, s, how))
+			})
+		}
+	}
+	tw.Flush()
+	t.Logf("lost-answer matrix:\n%s", table.String())
+}
+
+// cell plays one cell and returns its line.
+func cell(t *testing.T, s subject, how interruption) string {
+	b := newSetup(t)
+	base := b.seed(s)
+	if how.stopped {
+		b.stopFirstCall(s)
+	} else if err := base.Fault(simulator.Fault{Operation: string(s.op), Mode: how.mode, Times: 1}); err != nil {
+		t.Fatal(err)
+	}
+	b.deliver(b.command(s.op, s.data))
+	asked := 0
+	b.drive(func() bool {
+		if how.release && asked == 1 {
+			base.Release() // late: after the first look, before the next
+		}
+		asked++
+		op := b.operation(s.id, s.op, key)
+		return op.Status.Terminal() || (op.Open != nil && op.Open.Review != nil)
+	})
+	op := b.operation(s.id, s.op, key)
+	calls := 0
+	for _, c := range base.Calls() {
+		if c.Operation == string(s.op) {
+			calls++
+		}
+	}
+	moved := base.Ledger().Count(string(payment.Refund), s.id.Native)
+	b.judge(s, how, op, moved)
+	outcome := string(op.Status)
+	if op.Open != nil && op.Open.Review != nil {
+		outcome = "reviewRequired"
+	}
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%d\t%d", s.name, how.name, outcome, op.Basis, op.Code, calls, moved)
+}
+
+// judge checks a cell against the ledger.
+func (b *setup) judge(s subject, how interruption, op payment.Operation, moved int) {
+	b.t.Helper()
+	if moved > 1 {
+		b.t.Fatalf("money moved %d times", moved)
+	}
+	if s.cannotTell && !how.certain {
+		if op.Open == nil || op.Open.Review == nil || op.Status != payment.StatusIndeterminate {
+			b.t.Fatalf("ended %s, want reviewRequired: nobody but a person can tell", op.Status)
+		}
+		if n := b.terminals(key); n != 0 {
+			b.t.Fatalf("%d terminal results while in doubt", n)
+		}
+		return
+	}
+	if op.Status != payment.StatusSucceeded {
+		b.t.Fatalf("ended %s (%s), want succeeded", op.Status, op.Code)
+	}
+	if s.movesMoney && moved != 1 {
+		b.t.Fatalf("called succeeded, and money moved %d times", moved)
+	}
+	if n := b.terminals(key); n != 1 {
+		b.t.Fatalf("%d terminal results, want 1", n)
+	}
+}
+
+// seed gives the subject's payment to its simulator.
+func (b *setup) seed(s subject) *simulator.Base {
+	b.t.Helper()
+	if s.id.Provider == "openpay-eu" {
+		err := b.openpay.AddPayment(openpaysim.Payment{TransactionID: s.id.Native, ReferenceNo: "ref-1", Amount: 40000, Currency: "EUR"})
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		return b.openpay.Base
+	}
+	status := "SUCCESS"
+	if s.op == payment.Cancel {
+		status = "INITIAL"
+	}
+	err := b.opay.AddPayment(opaysim.Payment{Reference: s.id.Native, Country: "EG", Amount: 40000, Currency: "EGP", Status: status})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.opay.Base
+}
+
+// stopFirstCall makes the consumer stop between its started event and the
+// send, as SIGSTOP would. Meanwhile the message is delivered to another
+// consumer, the first one's time runs out, and the other one looks. Then the
+// first wakes and goes on to send.
+func (b *setup) stopFirstCall(s subject) {
+	other := b.newHandler(b.journal.Writer(nil), b.instances)
+	instances := append([]providers.Instance{}, b.instances...)
+	for i := range instances {
+		if instances[i].Name == s.id.Provider {
+			instances[i].Provider = &sleeper{Provider: instances[i].Provider, asleep: func(r providers.Request) {
+				again := b.command(s.op, s.data)
+				again.Redelivered = true
+				b.take(again, other.Handle(context.Background(), again))
+				b.clock.advanceTo(r.SendBefore.Add(time.Second))
+				d, ok := b.next()
+				if !ok {
+					b.t.Error("the redelivered message left no timer")
+					return
+				}
+				b.take(d, other.Handle(context.Background(), d))
+			}}
+		}
+	}
+	b.handler = b.newHandler(b.journal, instances)
+}
+
+// sleeper sleeps before its first call.
+type sleeper struct {
+	providers.Provider
+	asleep func(providers.Request)
+	slept  bool
+}
+
+func (p *sleeper) sleep(r providers.Request) {
+	if !p.slept {
+		p.slept = true
+		p.asleep(r)
+	}
+}
+
+// Refund sleeps, then sends.
+func (p *sleeper) Refund(ctx context.Context, r providers.Request) payment.Outcome {
+	p.sleep(r)
+	return p.Provider.Refund(ctx, r)
+}
+
+// Cancel sleeps, then sends.
+func (p *sleeper) Cancel(ctx context.Context, r providers.Request) payment.Outcome {
+	p.sleep(r)
+	return p.Provider.Cancel(ctx, r)
+}
+
+var _ handlers.Quarantine = (*quarantine)(nil)

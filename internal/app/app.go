@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/journal/stream"
+	"github.com/countermand/countermand/providers"
+)
+
+// Options are the optional parts of an App; nil and zero values mean the defaults.
+type Options struct {
+	Logger *slog.Logger // default: discards
+	// Wrap stands between the broker and the handler, for demonstrations and
+	// tests that lose an acknowledgement on purpose.
+	Wrap func(broker.Handler) broker.Handler
+}
+
+// App is the service on one connection.
+type App struct {
+	consumer *broker.Consumer
+	admin    string
+	log      *slog.Logger
+}
+
+// Topology is the streams and consumers the configuration asks for.
+func Topology(cfg *config.Config) broker.Topology {
+	t := broker.DefaultTopology()
+	t.Commands, t.Events, t.Due, t.Rejected = cfg.Streams.Commands, cfg.Streams.Events, cfg.Streams.Due, cfg.Streams.Rejected
+	t.Consumer, t.Concurrency, t.Replicas = cfg.Consumer, cfg.Concurrency, cfg.NATS.Replicas
+	return t
+}
+
+// New builds the service; no I/O. The connection must have been opened with
+// broker.ConnectOptions. It stays the caller's to close, after Run.
+func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *Options) (*App, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	set, err := providers.NewSet(instances...)
+	if err != nil {
+		return nil, err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("use jetstream: %w", err)
+	}
+	topology := Topology(cfg)
+	encoder := events.NewEncoder(events.EncoderOptions{
+		Source: cfg.Source, SchemaPrefix: cfg.Results.SchemaPrefix, Binary: cfg.Results.Mode == "binary",
+	})
+	journal, err := stream.New(nc, encoder, &stream.Options{Stream: cfg.Streams.Events})
+	if err != nil {
+		return nil, err
+	}
+	handler, err := handlers.New(journal, set, broker.NewQuarantine(js, topology), encoder, &handlers.Options{Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	var h broker.Handler = handler
+	if o.Wrap != nil {
+		h = o.Wrap(h)
+	}
+	consumer, err := broker.New(js, topology, h, broker.NewTimers(js, topology), &broker.Options{Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	return &App{consumer: consumer, admin: cfg.Admin.Listen, log: log}, nil
+}
+
+// Run consumes and serves health until ctx is cancelled, then drains. Start
+// order: admin address, consumer. Stop order: consumer (stop pulling, finish
+// or hand back what is in hand), admin address.
+func (a *App) Run(ctx context.Context) error {
+	stop, err := a.serveAdmin()
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.consumer.Run(ctx), stop())
+}
+
+// Ready reports whether commands are being carried out, and if not, why.
+func (a *App) Ready() (bool, string) { return a.consumer.Ready() }

@@ -1,0 +1,183 @@
+package arrows_test
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rows is the table of arrows: which packages of this module the code of a
+// package may import (its tests may use more). The first row that matches the
+// importing package counts. Patterns are those of path.Match; a last element
+// ** matches any depth.
+func rows() []row {
+	return []row{
+		{"payment", nil},
+		{"schemas", nil},
+		{"events", []string{"payment"}},
+		{"journal", []string{"payment", "events"}},
+		{"journal/*", []string{"payment", "events", "journal"}},
+		{"providers", []string{"payment"}},
+		{"providers/simulator", []string{}},
+		{"providers/providertest", []string{"payment", "providers", "providers/simulator"}},
+		{"providers/*", []string{"payment", "providers"}}, // a kind: never another kind
+		{"providers/*/*sim", []string{"payment", "providers/simulator"}},
+		{"handlers", []string{"payment", "events", "journal", "providers"}},
+		{"broker", []string{"events", "handlers"}},
+		{"telemetry", []string{"payment", "events", "handlers"}},
+		{"internal/arrows", nil},
+		{"internal/currencygen", nil},
+		{"internal/embedded", nil},
+		{"internal/natstest", nil},
+		{"internal/config", append(kinds(), "payment", "providers")},
+		// The last three put the program together.
+		{"internal/app", append(kinds(),
+			"payment", "events", "journal", "journal/stream", "providers",
+			"handlers", "broker", "telemetry", "internal/config",
+		)},
+		{"internal/demo", []string{
+			"payment", "events", "journal", "journal/*", "providers/**", "providers",
+			"handlers", "broker", "telemetry", "schemas", "internal/*",
+		}},
+		{"cmd/**", []string{
+			"payment", "events", "journal", "journal/*", "providers/**", "providers",
+			"handlers", "broker", "telemetry", "schemas", "internal/*",
+		}},
+	}
+}
+
+// kinds lists the adapters' packages.
+func kinds() []string {
+	return []string{"providers/opay", "providers/openpay", "providers/tranzzo", "providers/bento"}
+}
+
+type row struct {
+	importer string
+	may      []string
+}
+
+// gates says which packages may import something from outside the module that
+// the core must not see.
+func gates() map[string][]string {
+	return map[string][]string{
+		"github.com/nats-io/nats.go":     {"journal/stream", "broker", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "cmd/**"},
+		"github.com/nats-io/nats-server": {"internal/embedded", "internal/natstest"},
+		"net/http":                       {"providers", "providers/**", "internal/app", "internal/demo", "telemetry", "cmd/**"},
+		"os":                             {"internal/config", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "cmd/**"},
+	}
+}
+
+// notInProduction must not be in a binary built with -tags production.
+func notInProduction() []string {
+	return []string{
+		"providers/simulator", "providers/*/*sim", "providers/providertest", "journal/journaltest",
+		"internal/embedded", "internal/demo", "internal/natstest", "github.com/nats-io/nats-server/**",
+	}
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	t.Parallel()
+	for _, f := range sources(t) {
+		if f.test {
+			continue
+		}
+		may, found := allowed(f.pkg)
+		if !found {
+			t.Errorf("%s: package %s has no row in the table of arrows", f.name, f.pkg)
+			continue
+		}
+		for _, imported := range f.imports {
+			if inside, ours := strings.CutPrefix(imported, module+"/"); ours && !matchAny(may, inside) {
+				t.Errorf("%s: %s must not import %s", f.name, f.pkg, inside)
+			}
+		}
+	}
+}
+
+func TestTheCoreUsesTheStandardLibraryOnly(t *testing.T) {
+	t.Parallel()
+	for _, f := range sources(t) {
+		if f.pkg != "payment" || f.test {
+			continue
+		}
+		for _, imported := range f.imports {
+			if first, _, _ := strings.Cut(imported, "/"); strings.Contains(first, ".") {
+				t.Errorf("%s: payment must not import %s", f.name, imported)
+			}
+		}
+	}
+}
+
+func TestOnlyTheEdgesSeeNATSAndHTTPAndTheProcess(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, f := range sources(t) {
+		for _, imported := range f.imports {
+			for gate, may := range gates() {
+				if imported != gate && !strings.HasPrefix(imported, gate+"/") || f.test {
+					continue
+				}
+				seen[gate] = true
+				if !matchAny(may, f.pkg) {
+					t.Errorf("%s: %s must not import %s", f.name, f.pkg, imported)
+				}
+			}
+		}
+	}
+	for gate := range gates() {
+		if !seen[gate] {
+			t.Errorf("nothing imports %s: the rule about it checks nothing", gate)
+		}
+	}
+}
+
+func TestNobodyImportsACommand(t *testing.T) {
+	t.Parallel()
+	for _, f := range sources(t) {
+		for _, imported := range f.imports {
+			if strings.HasPrefix(imported, module+"/cmd/") && !strings.HasPrefix(f.pkg, "cmd/") {
+				t.Errorf("%s: nothing outside cmd may import %s", f.name, imported)
+			}
+		}
+	}
+}
+
+func TestAProductionBinaryHoldsNoSimulatorAndNoServer(t *testing.T) {
+	t.Parallel()
+	const binary = "cmd/consumer"
+	for _, pkg := range reachable(t, binary, "production") {
+		if matchAny(notInProduction(), pkg) {
+			t.Errorf("%s reaches %s although built with -tags production", binary, pkg)
+		}
+	}
+	// Without the tag they are there: otherwise the check above sees nothing.
+	everyday := reachable(t, binary)
+	for _, want := range []string{"providers/simulator", "internal/embedded"} {
+		if !slices.Contains(everyday, want) {
+			t.Errorf("%s does not reach %s without the tag", binary, want)
+		}
+	}
+}
+
+// allowed returns what the first matching row allows.
+func allowed(pkg string) ([]string, bool) {
+	for _, r := range rows() {
+		if match(r.importer, pkg) {
+			return r.may, true
+		}
+	}
+	return nil, false
+}
+
+func matchAny(patterns []string, pkg string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return match(p, pkg) })
+}
+
+func match(pattern, pkg string) bool {
+	if root, deep := strings.CutSuffix(pattern, "/**"); deep {
+		return strings.HasPrefix(pkg, root+"/")
+	}
+	ok, err := path.Match(pattern, pkg)
+	return ok && err == nil
+}

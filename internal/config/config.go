@@ -1,0 +1,148 @@
+package config
+
+import (
+	"time"
+
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+)
+
+// Config is the whole configuration. The yaml names are the keys of the file.
+type Config struct {
+	NATS    NATS    `yaml:"nats"`
+	Streams Streams `yaml:"streams"`
+	// Consumer is the name of the durable consumers.
+	Consumer string `yaml:"consumer" validate:"required,natsname"`
+	// Source is the CloudEvents source of everything the service publishes.
+	Source string `yaml:"source" validate:"required,max=256,uri_reference"`
+	// Concurrency bounds the commands in hand at once.
+	Concurrency int     `yaml:"concurrency" validate:"min=1,max=65536"`
+	Admin       Admin   `yaml:"admin"`
+	Results     Results `yaml:"results"`
+	// DataDir is where the embedded server keeps its data; used in embedded mode only.
+	DataDir   string     `yaml:"dataDir" validate:"required"`
+	Providers []Provider `yaml:"providers" validate:"required,min=1,max=1000,dive"`
+}
+
+// NATS says how to reach the server.
+type NATS struct {
+	// URL is one server or several, separated by commas.
+	URL string `yaml:"url" validate:"required,natsurl"`
+	// Credentials (the content of a .creds file) and NKey (a seed) are two ways
+	// to authenticate; the zero Secret means not used.
+	Credentials providers.Secret `yaml:"credentials"`
+	NKey        providers.Secret `yaml:"nkey"`
+	TLS         TLS              `yaml:"tls"`
+	// Replicas of each stream.
+	Replicas int `yaml:"replicas" validate:"oneof=1 3 5"`
+	// Monitor is the address of the server's monitoring port, for what only it
+	// can tell; empty: not asked. Plain http is allowed: nothing secret is sent.
+	Monitor string `yaml:"monitor" validate:"omitempty,http_url"`
+}
+
+// TLS names PEM files; empty: not used.
+type TLS struct {
+	CA   string `yaml:"ca" validate:"omitempty,file"`
+	Cert string `yaml:"cert" validate:"required_with=Key,omitempty,file"`
+	Key  string `yaml:"key" validate:"required_with=Cert,omitempty,file"`
+}
+
+// Streams names the streams.
+type Streams struct {
+	Commands string `yaml:"commands" validate:"required,natsname"`
+	Events   string `yaml:"events" validate:"required,natsname"`
+	Due      string `yaml:"due" validate:"required,natsname"`
+	Rejected string `yaml:"rejected" validate:"required,natsname"`
+}
+
+// Admin is the address of health and metrics.
+type Admin struct {
+	Listen string `yaml:"listen" validate:"required,hostname_port"`
+}
+
+// Results says how result events are written.
+type Results struct {
+	// Mode is the CloudEvents content mode: structured or binary.
+	Mode string `yaml:"mode" validate:"oneof=structured binary"`
+	// SchemaPrefix stands before "<type>.json" in dataschema.
+	SchemaPrefix string `yaml:"schemaPrefix" validate:"required,uri"`
+}
+
+// Provider is one instance: what every kind has, and the kind's own settings.
+type Provider struct {
+	// Name is permanent once used: it is part of subjects and of each payment's identity.
+	Name string `yaml:"name" validate:"required,providername"`
+	Kind string `yaml:"kind" validate:"required"`
+	// BaseURL is scheme, host and an optional prefix; it is in Settings too.
+	BaseURL string `yaml:"baseURL" validate:"required"`
+	// Currencies lists what commands may name; empty: any.
+	Currencies []payment.Currency `yaml:"currencies" validate:"unique,dive,currency"`
+	// Country and Currency stand in where a command names none; empty: no default.
+	Country  string           `yaml:"country" validate:"omitempty,iso3166_1_alpha2"`
+	Currency payment.Currency `yaml:"currency" validate:"omitempty,currency"`
+	// Timeout bounds one call.
+	Timeout time.Duration `yaml:"timeout" validate:"min=100ms,max=5m"`
+	// RateLimit is calls per second; zero: unlimited.
+	RateLimit     float64 `yaml:"rateLimit" validate:"min=0"`
+	MaxConcurrent int     `yaml:"maxConcurrent" validate:"min=1,max=65536"`
+	Retry         Retry   `yaml:"retry"`
+	Poll          Poll    `yaml:"poll"`
+	// ReviewAfter is how long a machine goes on asking before a person is called.
+	ReviewAfter time.Duration `yaml:"reviewAfter" validate:"min=1s"`
+
+	// Settings are the kind's own: *opay.Settings or *openpay.Settings, by Kind.
+	Settings any `yaml:"-" validate:"-"`
+}
+
+// Retry spaces the tries while nothing was executed.
+type Retry struct {
+	Initial time.Duration `yaml:"initial" validate:"min=10ms"`
+	Max     time.Duration `yaml:"max" validate:"gtefield=Initial"`
+	// GiveUpAfter is how long such an operation waits in all.
+	GiveUpAfter time.Duration `yaml:"giveUpAfter" validate:"gtefield=Max"`
+}
+
+// Poll spaces the status queries.
+type Poll struct {
+	Initial time.Duration `yaml:"initial" validate:"min=10ms"`
+	Max     time.Duration `yaml:"max" validate:"gtefield=Initial"`
+}
+
+// Policy returns the instance's timing as the core knows it.
+func (p Provider) Policy() payment.Policy {
+	policy := payment.DefaultPolicy()
+	policy.CallTimeout = p.Timeout
+	policy.RetryInitial, policy.RetryMax, policy.GiveUpAfter = p.Retry.Initial, p.Retry.Max, p.Retry.GiveUpAfter
+	policy.PollInitial, policy.PollMax = p.Poll.Initial, p.Poll.Max
+	policy.ReviewAfter = p.ReviewAfter
+	return policy
+}
+
+// Defaults returns the configuration of an empty file, without providers: what
+// the embedded mode starts from.
+func Defaults() *Config {
+	return &Config{
+		NATS: NATS{URL: "nats://127.0.0.1:4222", Replicas: 3},
+		Streams: Streams{
+			Commands: "PAYMENT_COMMANDS", Events: "PAYMENT_EVENTS", Due: "PAYMENT_DUE", Rejected: "PAYMENT_REJECTED",
+		},
+		Consumer:    "payment-consumer",
+		Source:      "/payments/consumer",
+		Concurrency: 256,
+		Admin:       Admin{Listen: "127.0.0.1:9090"},
+		Results:     Results{Mode: "structured", SchemaPrefix: "https://countermand.dev/schemas/v1/"},
+		DataDir:     "./data",
+	}
+}
+
+// DefaultProvider returns an instance with every common default filled in.
+func DefaultProvider() Provider {
+	policy := payment.DefaultPolicy()
+	return Provider{
+		Timeout:       policy.CallTimeout,
+		MaxConcurrent: 32,
+		Retry:         Retry{Initial: policy.RetryInitial, Max: policy.RetryMax, GiveUpAfter: policy.GiveUpAfter},
+		Poll:          Poll{Initial: policy.PollInitial, Max: policy.PollMax},
+		ReviewAfter:   policy.ReviewAfter,
+	}
+}

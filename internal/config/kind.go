@@ -1,0 +1,22 @@
+package config
+
+import (
+	"github.com/countermand/countermand/providers/opay"
+	"github.com/countermand/countermand/providers/openpay"
+)
+
+// newSettings returns the empty settings of a kind, or nil for an unknown one.
+// This is the one list of kinds the configuration knows.
+func newSettings(kind string) any {
+	switch kind {
+	case "opay":
+		return new(opay.Settings)
+	case "openpay":
+		return new(openpay.Settings)
+	default:
+		return nil
+	}
+}
+
+// kinds is for messages.
+const kinds = "opay, openpay"

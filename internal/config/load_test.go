@@ -1,0 +1,185 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/providers/opay"
+	"github.com/countermand/countermand/providers/openpay"
+)
+
+// environment is what the tests' processes would have.
+func environment(name string) string {
+	return map[string]string{"NATS_CREDENTIALS": "hush-nats", "OPENPAY_KEY": "hush-env\n"}[name]
+}
+
+// write puts a file into a directory of the test and returns its path.
+func write(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// secrets lets go-cmp compare secrets by what they reveal.
+func secrets() cmp.Option {
+	return cmp.Transformer("Reveal", func(s providers.Secret) string { return s.Reveal() })
+}
+
+func TestEveryKeyOfAGoodFileArrives(t *testing.T) {
+	t.Parallel()
+	got, err := config.Load("testdata/good.yaml", environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &config.Config{
+		NATS: config.NATS{
+			URL:         "nats://nats-0.nats:4222, nats://nats-1.nats:4222",
+			Credentials: providers.NewSecret("hush-nats"),
+			TLS:         config.TLS{CA: "testdata/good.yaml"},
+			Replicas:    5,
+			Monitor:     "http://nats-0.nats:8222",
+		},
+		Streams:     config.Streams{Commands: "COMMANDS", Events: "EVENTS", Due: "DUE", Rejected: "REJECTED"},
+		Consumer:    "payments",
+		Source:      "https://pay.example/consumer",
+		Concurrency: 64,
+		Admin:       config.Admin{Listen: "0.0.0.0:9191"},
+		Results:     config.Results{Mode: "binary", SchemaPrefix: "https://schemas.example/v1/"},
+		DataDir:     "/var/lib/countermand",
+		Providers: []config.Provider{{
+			Name: "opay-eg", Kind: "opay", BaseURL: "https://api.opaycheckout.com/prefix",
+			Currencies: []payment.Currency{"EGP", "USD"}, Country: "EG",
+			Timeout: 7 * time.Second, RateLimit: 12.5, MaxConcurrent: 8,
+			Retry:       config.Retry{Initial: 2 * time.Second, Max: time.Minute, GiveUpAfter: 24 * time.Hour},
+			Poll:        config.Poll{Initial: 3 * time.Second, Max: 30 * time.Minute},
+			ReviewAfter: 20 * time.Minute,
+			Settings: &opay.Settings{
+				BaseURL: "https://api.opaycheckout.com/prefix", MerchantID: "256612345678901",
+				SecretKey: providers.NewSecret("hush-file"), CallbackURL: "https://shop.example/opay", Country: "EG",
+				RefundRepeat: "unsafe", DuplicateCodes: []string{"02004"}, Paths: opay.Paths{Refund: "/refund"},
+			},
+		}, {
+			Name: "openpay-eu", Kind: "openpay", BaseURL: "http://127.0.0.1:8081", Currency: "EUR",
+			Timeout: 10 * time.Second, RateLimit: 5, MaxConcurrent: 32,
+			Retry:       config.Retry{Initial: time.Second, Max: 5 * time.Minute, GiveUpAfter: 72 * time.Hour},
+			Poll:        config.Poll{Initial: 2 * time.Second, Max: time.Hour},
+			ReviewAfter: 15 * time.Minute,
+			Settings: &openpay.Settings{
+				BaseURL: "http://127.0.0.1:8081", Account: "shop-eu", APIKey: providers.NewSecret("hush-env\n"),
+				Encoding: "form", PartialRefunds: true,
+			},
+		}},
+	}
+	if diff := cmp.Diff(want, got, secrets()); diff != "" {
+		t.Errorf("Load (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatAFileLeavesOutHasTheDocumentedDefault(t *testing.T) {
+	t.Parallel()
+	got := config.Defaults()
+	want := &config.Config{
+		NATS: config.NATS{URL: "nats://127.0.0.1:4222", Replicas: 3},
+		Streams: config.Streams{
+			Commands: "PAYMENT_COMMANDS", Events: "PAYMENT_EVENTS", Due: "PAYMENT_DUE", Rejected: "PAYMENT_REJECTED",
+		},
+		Consumer: "payment-consumer", Source: "/payments/consumer", Concurrency: 256,
+		Admin:   config.Admin{Listen: "127.0.0.1:9090"},
+		Results: config.Results{Mode: "structured", SchemaPrefix: "https://countermand.dev/schemas/v1/"},
+		DataDir: "./data",
+	}
+	if diff := cmp.Diff(want, got, secrets()); diff != "" {
+		t.Errorf("Defaults (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheTimingOfAnInstanceReachesItsPolicy(t *testing.T) {
+	t.Parallel()
+	p := config.DefaultProvider()
+	if diff := cmp.Diff(payment.DefaultPolicy(), p.Policy()); diff != "" {
+		t.Errorf("Policy of the defaults (-want +got):\n%s", diff)
+	}
+	p.Timeout, p.ReviewAfter = 1, 2
+	p.Retry = config.Retry{Initial: 3, Max: 4, GiveUpAfter: 5}
+	p.Poll = config.Poll{Initial: 6, Max: 7}
+	want := payment.DefaultPolicy()
+	want.CallTimeout, want.ReviewAfter = 1, 2
+	want.RetryInitial, want.RetryMax, want.GiveUpAfter = 3, 4, 5
+	want.PollInitial, want.PollMax = 6, 7
+	if diff := cmp.Diff(want, p.Policy()); diff != "" {
+		t.Errorf("Policy (-want +got):\n%s", diff)
+	}
+}
+
+func TestOnlyTheLastLineBreakOfASecretsFileIsTrimmed(t *testing.T) {
+	t.Parallel()
+	for content, want := range map[string]string{
+		"key": "key", "key\n": "key", "key\r\n": "key", "key\n\n": "key\n", " key \n": " key ", "a\nb\n": "a\nb", "key\r": "key\r",
+	} {
+		file := write(t, "secret", content)
+		got, err := config.Load(write(t, "c.yaml", openpayWith("{file: "+file+"}")), environment)
+		if err != nil {
+			t.Errorf("secret %q: %v", content, err)
+			continue
+		}
+		if key := got.Providers[0].Settings.(*openpay.Settings).APIKey.Reveal(); key != want {
+			t.Errorf("secret %q is read as %q, want %q", content, key, want)
+		}
+	}
+}
+
+func TestARotatedSecretIsReadWithoutARestart(t *testing.T) {
+	t.Parallel()
+	file := write(t, "secret", "first\n")
+	got, err := config.Load(write(t, "c.yaml", openpayWith("{file: "+file+"}")), environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := got.Providers[0].Settings.(*openpay.Settings).APIKey
+	for _, step := range []struct{ content, want string }{
+		{"second\n", "second"}, {"", "second"}, {"third", "third"},
+	} {
+		if err := os.WriteFile(file, []byte(step.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := key.Reveal(); got != step.want {
+			t.Errorf("with %q in the file the secret is %q, want %q", step.content, got, step.want)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if got := key.Reveal(); got != "third" {
+		t.Errorf("without its file the secret is %q, want the last one", got)
+	}
+}
+
+func TestAFileThatCannotBeReadIsNoListOfFaults(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load(filepath.Join(t.TempDir(), "absent.yaml"), environment)
+	var faults *config.FaultsError
+	if !errors.Is(err, os.ErrNotExist) || errors.As(err, &faults) {
+		t.Errorf("error is %v, want that the file does not exist", err)
+	}
+}
+
+// openpayWith is a good file whose one secret is written as given, on line 6.
+func openpayWith(secret string) string {
+	return `providers:
+  - name: openpay-eu
+    kind: openpay
+    baseURL: https://api.openpay.example
+    account: shop-eu
+    apiKey: ` + secret + "\n"
+}

@@ -1,0 +1,92 @@
+package config
+
+import (
+	"bytes"
+	"reflect"
+	"sync"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/countermand/countermand/providers"
+)
+
+// maxSecret bounds a secret's file, in bytes.
+const maxSecret = 64 << 10
+
+// source is where a secret comes from; exactly one of the two is set.
+type source struct {
+	File string `yaml:"file"`
+	Env  string `yaml:"env"`
+}
+
+// secret decodes {file: PATH} or {env: NAME}. No message quotes anything of
+// the node: whoever pastes a credential here by mistake must not find it in the log.
+func (d *decoder) secret(node ast.Node, path string, target *providers.Secret) {
+	from, ok := d.source(node)
+	switch {
+	case !ok:
+		d.add(line(node), path, "is a secret: give it as {file: PATH} or {env: NAME}, never itself")
+	case from.File != "":
+		d.secretFile(line(node), path, from.File, target)
+	default:
+		value := d.getenv(from.Env)
+		if value == "" {
+			d.add(line(node), path, "names an environment variable that is not set")
+			return
+		}
+		*target = providers.NewSecret(value)
+	}
+}
+
+// source reads the node's one entry; false if it is anything else.
+func (d *decoder) source(node ast.Node) (source, bool) {
+	if _, ok := node.(ast.MapNode); !ok {
+		return source{}, false
+	}
+	var from source
+	aside := &decoder{faults: &faults{}, lines: map[string]int{}} // its messages name keys: they are thrown away
+	aside.mapping(node, "", reflect.ValueOf(&from).Elem())
+	return from, len(aside.faults.list) == 0 && (from.File == "") != (from.Env == "")
+}
+
+func (d *decoder) secretFile(line int, path, file string, target *providers.Secret) {
+	value, err := readSecret(file)
+	switch {
+	case err != nil:
+		d.add(line, path, "names a file that cannot be read: %v", err)
+	case value == "":
+		d.add(line, path, "names an empty file")
+	default:
+		*target = providers.NewSecretFunc((&rotating{file: file, last: value}).read)
+	}
+}
+
+// readSecret reads a file without its last line break.
+func readSecret(file string) (string, error) {
+	data, err := readLimited(file, maxSecret)
+	if err != nil {
+		return "", err
+	}
+	if line, ended := bytes.CutSuffix(data, []byte("\n")); ended {
+		data = bytes.TrimSuffix(line, []byte("\r"))
+	}
+	return string(data), nil
+}
+
+// rotating reads a secret's file anew for each use. While the file is missing or
+// empty, as it may be in the middle of a rotation, the last value stands.
+type rotating struct {
+	file string
+	mu   sync.Mutex
+	last string
+}
+
+func (r *rotating) read() string {
+	value, err := readSecret(r.file)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil && value != "" {
+		r.last = value
+	}
+	return r.last
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestTheCommittedTableIsWhatTheGeneratorWrites(t *testing.T) {
+	t.Parallel()
+	want, err := generate(listOne, amendments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../../payment/currency_table.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("payment/currency_table.go is not what its sources give: run go generate ./payment")
+	}
+}
+
+func TestAnAmendmentThatChangesNothingIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ line, want string }{
+		"adding a listed code":            {"add EUR 2", "already"},
+		"removing an unlisted code":       {"remove ANG\nremove ANG", "line 2"},
+		"an exponent that is no number":   {"add QQQ two", "exponent of QQQ"},
+		"a word nobody knows":             {"rename ANG XCG", "neither"},
+		"a missing exponent":              {"except XTS", "neither"},
+		"an exception that is listed now": {"except USD 2", "already"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := generate(listOne, []byte(tc.line))
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error is %v, want one with %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestAListThatContradictsItselfIsRefused(t *testing.T) {
+	t.Parallel()
+	list := `<ISO_4217 Pblshd="2024-01-01"><CcyTbl>
+		<CcyNtry><Ccy>EUR</Ccy><CcyMnrUnts>2</CcyMnrUnts></CcyNtry>
+		<CcyNtry><Ccy>EUR</Ccy><CcyMnrUnts>3</CcyMnrUnts></CcyNtry></CcyTbl></ISO_4217>`
+	if _, err := generate([]byte(list), nil); err == nil || !strings.Contains(err.Error(), "both 2 and 3") {
+		t.Errorf("error is %v, want one that names both exponents", err)
+	}
+}

@@ -1,0 +1,102 @@
+//go:build !production
+
+package demo
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/config"
+)
+
+// The fixed addresses of a local service, so that what is printed can be typed.
+const (
+	localNats    = 4222
+	localMain    = 4280
+	localOutage  = 4281
+	localPayment = "1001000"
+)
+
+// Local is a service to try out by hand: an embedded server and simulated
+// providers in a directory that stays.
+type Local struct{ world *world }
+
+// OpenLocal starts server and simulators in dir, on fixed ports of loopback.
+func OpenLocal(dir string) (*Local, error) {
+	w, err := openWorldAt(filepath.Clean(dir), ports{Nats: localNats, Main: localMain, Outage: localOutage})
+	if err != nil {
+		return nil, err
+	}
+	return &Local{world: w}, nil
+}
+
+// Config is the service's configuration, with the documented default times.
+func (l *Local) Config() *config.Config {
+	cfg := l.world.config()
+	cfg.Admin = config.Defaults().Admin
+	for i := range cfg.Providers {
+		standard := config.DefaultProvider()
+		p := &cfg.Providers[i]
+		p.Timeout, p.Retry, p.Poll, p.ReviewAfter = standard.Timeout, standard.Retry, standard.Poll, standard.ReviewAfter
+	}
+	return cfg
+}
+
+// Connect connects to the embedded server and provisions it.
+func (l *Local) Connect(ctx context.Context, log *slog.Logger) (*nats.Conn, error) {
+	cfg := l.Config()
+	nc, err := app.Connect(cfg.NATS, "countermand consumer", log)
+	if err != nil {
+		return nil, err
+	}
+	js, err := jetstream.New(nc)
+	if err == nil {
+		_, err = broker.Provision(ctx, js, app.Topology(cfg))
+	}
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("provision embedded server: %w", err)
+	}
+	return nc, nil
+}
+
+// HowTo says how to publish a first command by hand, with nothing but a shell.
+func (l *Local) HowTo() string {
+	const body = `{"specversion":"1.0","id":"first-1","source":"/shop/orders","type":"payment.refund.requested","data":{"idempotencyKey":"order-1001-return-1","provider":"opay-eg","payment":{"orderId":"` + localPayment + `","country":"EG","capturedAmount":{"value":40000,"currency":"EGP"}},"amount":{"value":400,"currency":"EGP"},"reason":"item returned"}}`
+	return fmt.Sprintf(`Countermand runs with an embedded server and simulated providers, for trying out.
+
+  NATS         %[1]s
+  simulators   http://127.0.0.1:%[2]d/opay and /openpay: GET …/ledger counts, POST …/faults breaks
+  health       http://127.0.0.1:9090/readyz
+  data         %[3]s (delete it to start afresh)
+
+Publish a first command from another terminal, with bash alone:
+
+  body='%[4]s'
+  exec 3<>/dev/tcp/127.0.0.1/%[5]d
+  printf 'CONNECT {"verbose":false}\r\nPUB payment.refund.requested %%d\r\n%%s\r\nPING\r\n' "${#body}" "$body" >&3
+  head -n 2 <&3
+
+or with the nats command:
+
+  nats pub payment.refund.requested "$body"
+  nats stream view PAYMENT_EVENTS
+
+Then see what the provider did:
+
+  curl -s http://127.0.0.1:%[2]d/opay/ledger
+
+Ctrl-C ends it.
+
+`, l.world.server.URL(), l.world.Main, l.world.dir, body, l.world.Nats)
+}
+
+// Close stops server and simulators.
+func (l *Local) Close() { l.world.close() }

@@ -1,0 +1,256 @@
+//go:build !production
+
+package demo
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers/opay/opaysim"
+	"github.com/countermand/countermand/providers/openpay/openpaysim"
+	"github.com/countermand/countermand/providers/simulator"
+)
+
+// The demo's provider instances.
+const (
+	opayEG    = "opay-eg"
+	opayNG    = "opay-ng" // its address does not answer at first
+	openpayEU = "openpay-eu"
+)
+
+// source is the CloudEvents source of the demo's order service.
+const source = "/shop/orders"
+
+// story is one thing that happens, and what must come of it.
+type story struct {
+	title, tells string
+	messages     []message
+	// operation is what the story is about; its zero value: a message only.
+	operation operation
+	// ends is the status the operation ends in, or "reviewRequired".
+	ends string
+	code payment.Code // of that end, where it has one
+	// rejected is the code of the payment.command.rejected that answers one of
+	// the messages, where one is expected.
+	rejected payment.Code
+	// moved is how often money moves at the provider.
+	moved int
+}
+
+// operation names an operation as results do.
+type operation struct {
+	provider, payment string
+	op                payment.Op
+	key               string
+}
+
+func (o operation) id() string {
+	return o.provider + "/" + o.payment + "/" + string(o.op) + "/" + o.key
+}
+
+// message is one command on its way in.
+type message struct {
+	id      string // the event's id; empty: not a CloudEvent
+	subject string
+	body    []byte
+	// loseAck: the first acknowledgement is lost, so that the server delivers
+	// the very same message again.
+	loseAck bool
+}
+
+// fields are a command's data.
+type fields map[string]any
+
+func (o operation) command(id string, data fields) message {
+	data["idempotencyKey"], data["provider"] = o.key, o.provider
+	ids := fields{"orderId": o.payment, "country": "EG"}
+	if o.provider == openpayEU {
+		ids = fields{"transactionId": o.payment, "orderId": "order-" + o.payment}
+	}
+	if captured, ok := data["captured"]; ok {
+		ids["capturedAmount"] = captured
+		delete(data, "captured")
+	}
+	data["payment"] = ids
+	subject := "payment." + string(o.op) + ".requested"
+	body, err := json.MarshalIndent(fields{
+		"specversion": "1.0", "id": id, "source": source, "type": subject, "data": data,
+	}, "", "  ")
+	if err != nil {
+		panic(fmt.Sprintf("demo command %s: %v", id, err)) // a literal of this package
+	}
+	return message{id: id, subject: subject, body: body}
+}
+
+func egp(minor int) fields { return fields{"value": minor, "currency": "EGP"} }
+func eur(minor int) fields { return fields{"value": minor, "currency": "EUR"} }
+
+// refund and cancel name operations.
+func refund(provider, p, key string) operation { return operation{provider, p, payment.Refund, key} }
+func cancel(provider, p, key string) operation { return operation{provider, p, payment.Cancel, key} }
+
+// script is every story, in the order they are told. All run at once.
+func script() []story {
+	return append(plainStories(), append(hardStories(), refusedStories()...)...)
+}
+
+func plainStories() []story {
+	a := refund(opayEG, "1001000", "order-1001-return-1")
+	b := refund(opayEG, "1001001", "order-1002-all")
+	c := cancel(opayEG, "1001002", "order-1003-cancel")
+	d := refund(openpayEU, "529-1438673740-1", "order-2001-all")
+	e := refund(openpayEU, "529-1438673740-2", "order-2002-return-1")
+	f := refund(opayEG, "1001003", "order-1004-return-1")
+	return []story{
+		{
+			title: "A partial refund, and the same command again under a new event id",
+			tells: "400 of 40000 are refunded. The order service sends the command a second time: the same key and content name the same operation, so nothing happens.",
+			messages: []message{
+				a.command("demo-01", fields{"amount": egp(400), "captured": egp(40000), "reason": "item returned"}),
+				a.command("demo-01-again", fields{"amount": egp(400), "captured": egp(40000), "reason": "item returned"}),
+			},
+			operation: a, ends: "succeeded", moved: 1,
+		},
+		{
+			title:    "A full refund at OPay",
+			tells:    "OPay wants an amount even for a full refund. The command names none, so the payment is read first.",
+			messages: []message{b.command("demo-02", fields{"full": true})}, operation: b, ends: "succeeded", moved: 1,
+		},
+		{
+			title:    "A cancel of an unpaid payment",
+			tells:    "OPay closes it; nobody can pay it any more. No money moves.",
+			messages: []message{c.command("demo-03", fields{})}, operation: c, ends: "succeeded",
+		},
+		{
+			title:    "A full refund at Openpay",
+			tells:    "Amount and currency are left out, as Openpay demands for full refunds.",
+			messages: []message{d.command("demo-04", fields{"full": true})}, operation: d, ends: "succeeded", moved: 1,
+		},
+		{
+			title:    "A partial refund at Openpay",
+			tells:    "The account has partial refunds switched on.",
+			messages: []message{e.command("demo-05", fields{"amount": eur(1550)})}, operation: e, ends: "succeeded", moved: 1,
+		},
+		{
+			title:     "The same message delivered twice",
+			tells:     "The acknowledgement of a finished command is lost, so the server delivers the message again. The journal already holds its result.",
+			messages:  []message{lost(f.command("demo-06", fields{"amount": egp(700)}))},
+			operation: f, ends: "succeeded", moved: 1,
+		},
+	}
+}
+
+func lost(m message) message {
+	m.loseAck = true
+	return m
+}
+
+func hardStories() []story {
+	a := refund(opayEG, "1001010", "order-1010-return-1")
+	b := refund(openpayEU, "529-1438673740-10", "order-2010-all")
+	c := refund(opayEG, "1001011", "order-1011-return-1")
+	d := refund(opayEG, "1001012", "order-1012-return-1")
+	e := refund(opayNG, "1001013", "order-1013-return-1")
+	f := refund(openpayEU, "529-1438673740-11", "order-2011-return-1")
+	return []story{
+		{
+			title:    "OPay executes a refund, and its answer is lost",
+			tells:    "The connection breaks after OPay has moved the money. A lost answer is not a no: OPay is asked by our reference, and says what happened. Nothing is sent twice.",
+			messages: []message{a.command("demo-10", fields{"amount": egp(1000)})}, operation: a, ends: "succeeded", moved: 1,
+		},
+		{
+			title:    "Openpay executes a full refund, and its answer is lost",
+			tells:    "The payment was seen unrefunded before the call and is refunded now. Openpay cannot say who did it, so the result says that it is inferred.",
+			messages: []message{b.command("demo-11", fields{"full": true})}, operation: b, ends: "succeeded", moved: 1,
+		},
+		{
+			title:    "The connection breaks before OPay has executed anything",
+			tells:    "From here it looks just like the two before. OPay is asked twice and knows nothing; then the refund is repeated once under the same reference, which OPay would refuse if the first had arrived after all.",
+			messages: []message{c.command("demo-12", fields{"amount": egp(1100)})}, operation: c, ends: "succeeded", moved: 1,
+		},
+		{
+			title:    "OPay accepts a refund and takes its time",
+			tells:    "The answer is PENDING; the provider is asked until it has decided.",
+			messages: []message{d.command("demo-13", fields{"amount": egp(1200)})}, operation: d, ends: "succeeded", moved: 1,
+		},
+		{
+			title:    "A provider that is down, and comes back",
+			tells:    "No connection can be had, so certainly nothing was executed: the command waits and is tried again until the outage has healed.",
+			messages: []message{e.command("demo-14", fields{"amount": egp(1300)})}, operation: e, ends: "succeeded", moved: 1,
+		},
+		{
+			title:    "Openpay executes a partial refund, and its answer is lost",
+			tells:    "Openpay cannot say whether it was executed, and a repeat would pay a second time. So it is not repeated: a person is asked, with everything that is known.",
+			messages: []message{f.command("demo-15", fields{"amount": eur(2500)})}, operation: f, ends: "reviewRequired", moved: 1,
+		},
+	}
+}
+
+func refusedStories() []story {
+	a := refund(opayEG, "1001020", "order-1020-return-1")
+	b := refund(opayEG, "1001021", "order-1021-return-1")
+	c := cancel(openpayEU, "529-1438673740-20", "order-2020-cancel")
+	return []story{
+		{
+			title: "One idempotency key with two amounts",
+			tells: "The second command is refused: under one key only one content can be meant. The first is untouched.",
+			messages: []message{
+				a.command("demo-20", fields{"amount": egp(500)}),
+				a.command("demo-20-other", fields{"amount": egp(900)}),
+			},
+			operation: a, ends: "succeeded", rejected: payment.CodeIdempotencyKeyReused, moved: 1,
+		},
+		{
+			title:     "A refund beyond the captured amount",
+			tells:     "The provider is never told.",
+			messages:  []message{b.command("demo-21", fields{"amount": egp(40001), "captured": egp(40000)})},
+			operation: b, ends: "rejected", code: payment.CodeAmountExceedsCaptured,
+		},
+		{
+			title:     "A cancel at a provider that cannot cancel",
+			tells:     "Openpay has no cancel; the order service has to send a refund.",
+			messages:  []message{c.command("demo-22", fields{})},
+			operation: c, ends: "rejected", code: payment.CodeUnsupportedOperation,
+		},
+		{
+			title:    "A message that is no command",
+			tells:    "It is answered with everything that is wrong with it, and its bytes are kept for the operator.",
+			messages: []message{{subject: "payment.refund.requested", body: []byte(`{"please": "refund order 1001", "amount": 400`)}},
+			rejected: payment.CodeInvalidCommand,
+		},
+	}
+}
+
+// seed puts the script's payments and faults into fresh simulators.
+func (w *world) seed() error {
+	for _, p := range []string{"1001000", "1001001", "1001003", "1001010", "1001011", "1001012", "1001020", "1001021"} {
+		if err := w.opay.AddPayment(opaysim.Payment{Reference: p, Country: "EG", Amount: 40000, Currency: "EGP"}); err != nil {
+			return err
+		}
+	}
+	if err := w.opay.AddPayment(opaysim.Payment{Reference: "1001002", Country: "EG", Amount: 40000, Currency: "EGP", Status: "INITIAL"}); err != nil {
+		return err
+	}
+	if err := w.opayNG.AddPayment(opaysim.Payment{Reference: "1001013", Country: "EG", Amount: 40000, Currency: "EGP"}); err != nil {
+		return err
+	}
+	for _, n := range []string{"1", "2", "10", "11", "20"} {
+		t := "529-1438673740-" + n
+		if err := w.openpay.AddPayment(openpaysim.Payment{TransactionID: t, ReferenceNo: "order-" + t, Amount: 12340, Currency: "EUR"}); err != nil {
+			return err
+		}
+	}
+	err := w.opay.Fault(
+		simulator.Fault{Operation: "refund", Payment: "1001010", Mode: simulator.CutAfter, Times: 1},
+		simulator.Fault{Operation: "refund", Payment: "1001011", Mode: simulator.CutBefore, Times: 1},
+		simulator.Fault{Operation: "refund", Payment: "1001012", Mode: opaysim.StayPending, Times: 1},
+	)
+	if err != nil {
+		return err
+	}
+	return w.openpay.Fault(
+		simulator.Fault{Operation: "refund", Payment: "529-1438673740-10", Mode: simulator.CutAfter, Times: 1},
+		simulator.Fault{Operation: "refund", Payment: "529-1438673740-11", Mode: simulator.CutAfter, Times: 1},
+	)
+}

@@ -1,0 +1,164 @@
+// Package natstest runs a real NATS server inside a test: JetStream on disk in
+// the test's own temporary directory, on a port of its own, stopped when the
+// test ends. What it starts is what production runs, only smaller; nothing of
+// NATS is imitated here.
+//
+// It is for tests and benchmarks alone: everything fails the test it was given
+// instead of returning an error.
+package natstest
+
+import (
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ready is how long a server may take to accept connections. Generous, since
+// many test packages share few cores; a healthy start takes milliseconds.
+const ready = 30 * time.Second
+
+// Options are the choices a test has; nil and the zero value mean the defaults.
+type Options struct {
+	// SyncAlways flushes every message to disk before it is acknowledged, as
+	// production does. The default leaves flushing to the operating system,
+	// which is faster and loses nothing as long as the machine stays up.
+	SyncAlways bool
+}
+
+// Server is one embedded server. Its address stays the same over Restart.
+// Its methods belong to the test's goroutine.
+type Server struct {
+	opts    *server.Options
+	running *server.Server
+}
+
+// Start starts a server with JetStream and stops it when the test ends.
+func Start(t testing.TB, o *Options) *Server {
+	t.Helper()
+	s := newServer(t, o)
+	t.Cleanup(s.stop)
+	s.start(t)
+	return s
+}
+
+func newServer(t testing.TB, o *Options) *Server {
+	t.Helper()
+	if o == nil {
+		o = &Options{}
+	}
+	return &Server{opts: &server.Options{
+		ServerName: "natstest",
+		Host:       "127.0.0.1",
+		Port:       server.RANDOM_PORT,
+		JetStream:  true,
+		StoreDir:   t.TempDir(),
+		SyncAlways: o.SyncAlways,
+		NoSigs:     true,
+		NoLog:      true,
+	}}
+}
+
+func (s *Server) start(t testing.TB) {
+	t.Helper()
+	s.begin(t)
+	s.await(t)
+}
+
+// begin starts the server without waiting for it.
+func (s *Server) begin(t testing.TB) {
+	t.Helper()
+	running, err := server.NewServer(s.opts.Clone())
+	if err != nil {
+		t.Fatalf("create nats server: %v", err)
+	}
+	s.running = running
+	running.Start()
+}
+
+// await waits until the server accepts connections, and keeps its port, so that
+// clients find it again after Restart.
+func (s *Server) await(t testing.TB) {
+	t.Helper()
+	if !s.running.ReadyForConnections(ready) {
+		t.Fatalf("nats server did not accept connections within %s", ready)
+	}
+	addr, ok := s.running.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("nats server listens on %v, not on TCP", s.running.Addr())
+	}
+	s.opts.Port = addr.Port
+}
+
+func (s *Server) stop() {
+	if s.running == nil {
+		return
+	}
+	s.running.Shutdown()
+	s.running.WaitForShutdown()
+	s.running = nil
+}
+
+// URL is the address clients connect to.
+func (s *Server) URL() string {
+	return "nats://" + net.JoinHostPort(s.opts.Host, strconv.Itoa(s.opts.Port))
+}
+
+// Shutdown stops the server and waits until its files are closed. Restart
+// brings it back with what it had stored.
+func (s *Server) Shutdown(t testing.TB) {
+	t.Helper()
+	s.stop()
+}
+
+// Restart stops the server if it runs and starts it again on the same address
+// and the same files.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	s.stop()
+	s.start(t)
+}
+
+// Connect opens a connection as the program does: it reconnects for ever and
+// buffers nothing while disconnected. It is closed when the test ends.
+func (s *Server) Connect(t testing.TB) *nats.Conn {
+	t.Helper()
+	return connect(t, s.URL())
+}
+
+// JetStream returns a JetStream client on a connection of its own.
+func (s *Server) JetStream(t testing.TB) jetstream.JetStream {
+	t.Helper()
+	return jetStream(t, s.Connect(t))
+}
+
+func connect(t testing.TB, url string) *nats.Conn {
+	t.Helper()
+	conn, err := nats.Connect(
+		url,
+		nats.ReconnectBufSize(-1),
+		nats.MaxReconnects(-1),
+		// Short, so that a test waits for a restarted server, not for the client.
+		nats.ReconnectWait(10*time.Millisecond),
+		nats.ReconnectJitter(0, 0),
+		nats.Timeout(ready),
+	)
+	if err != nil {
+		t.Fatalf("connect to %s: %v", url, err)
+	}
+	t.Cleanup(conn.Close)
+	return conn
+}
+
+func jetStream(t testing.TB, conn *nats.Conn) jetstream.JetStream {
+	t.Helper()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatalf("open jetstream: %v", err)
+	}
+	return js
+}

@@ -1,0 +1,60 @@
+package natstest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// EventsStream is the name of the journal's stream.
+const EventsStream = "PAYMENT_EVENTS"
+
+// EventsConfig is the journal's stream as production has it, with the number
+// of replicas left to the test: on disk, nothing ever removed, every subject
+// written once, and no read that a stale replica may answer.
+func EventsConfig(replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: EventsStream,
+		Subjects: []string{
+			"payment.cancel.*.*.*.*",
+			"payment.refund.*.*.*.*",
+			"payment.command.rejected.*",
+			"payment.operator.*.*",
+		},
+		Storage:              jetstream.FileStorage,
+		Retention:            jetstream.LimitsPolicy,
+		Discard:              jetstream.DiscardNew,
+		MaxMsgsPerSubject:    1,
+		DiscardNewPerSubject: true,
+		DenyDelete:           true,
+		DenyPurge:            true,
+		AllowRollup:          false,
+		AllowDirect:          false,
+		Replicas:             replicas,
+	}
+}
+
+// CreateStream creates a stream and fails the test if that is not possible.
+func CreateStream(t testing.TB, js jetstream.JetStream, cfg jetstream.StreamConfig) jetstream.Stream {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), ready)
+	defer cancel()
+	created, err := js.CreateStream(ctx, cfg)
+	if err != nil {
+		t.Fatalf("create stream %s: %v", cfg.Name, err)
+	}
+	return created
+}
+
+// Messages counts what a stream holds.
+func Messages(t testing.TB, js jetstream.JetStream, name string) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), ready)
+	defer cancel()
+	found, err := js.Stream(ctx, name)
+	if err != nil {
+		t.Fatalf("look up stream %s: %v", name, err)
+	}
+	return int(found.CachedInfo().State.Msgs)
+}

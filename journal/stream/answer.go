@@ -1,0 +1,142 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
+)
+
+// verdict is what one try of an append ended in. The zero value is the careful one.
+type verdict int
+
+const (
+	unanswered   verdict = iota // may be accepted, now or later
+	accepted                    // stored, at the answer's sequence
+	refused                     // not stored by this try: something is in its way
+	inFlight                    // not stored by this try, which may be repeated shortly
+	storeRefuses                // the store takes nothing more
+	impossible                  // this message can never be stored
+)
+
+// answer is the judgement of one try.
+type answer struct {
+	verdict  verdict
+	sequence uint64
+	// subjectTaken: the subject is written already, whatever its payment's sequence.
+	subjectTaken bool
+	// certain: a refusing store surely did not store this try.
+	certain bool
+	// timedOut: the try has waited for its whole timeout.
+	timedOut bool
+	err      error
+}
+
+// The server's error codes that say something of an append, as its list of
+// JetStream API errors has them.
+const (
+	codeWrongLastSequence  = 10071
+	codeInFlight           = 10164 // "wrong last sequence" without a number: another append is in flight
+	codeStoreFailed        = 10077
+	codeAccountResources   = 10002
+	codeInsufficient       = 10023
+	codeMemoryResources    = 10028
+	codeStorageResources   = 10047
+	codeSealed             = 10109
+	codeMessageTooLarge    = 10054
+	codeHeaderTooLarge     = 10097
+	codeNoMessage          = 10037
+	descriptionPerSubject  = "maximum messages per subject"
+	descriptionMaxMessages = "maximum messages exceeded"
+	descriptionMaxBytes    = "maximum bytes exceeded"
+	descriptionTooLarge    = "message too large"
+)
+
+// apiError is the error in a JetStream answer.
+type apiError struct {
+	Code        int    `json:"code"`
+	ErrCode     int    `json:"err_code"`
+	Description string `json:"description"`
+}
+
+// Error implements error.
+func (e *apiError) Error() string { return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode) }
+
+// acknowledgement is the answer to a publish.
+type acknowledgement struct {
+	Stream    string    `json:"stream"`
+	Sequence  uint64    `json:"seq"`
+	Duplicate bool      `json:"duplicate"`
+	Error     *apiError `json:"error"`
+}
+
+// judge reads the answer to one try.
+func judge(data []byte, stream string) answer {
+	var ack acknowledgement
+	if err := json.Unmarshal(data, &ack); err != nil {
+		return answer{err: fmt.Errorf("decode acknowledgement: %w", err)}
+	}
+	switch {
+	case ack.Error != nil:
+		return judgeRefusal(ack.Error)
+	case ack.Sequence == 0:
+		return answer{err: errors.New("acknowledgement without a sequence")}
+	case ack.Stream != stream:
+		// Another stream took the subject: it is not in the journal, and never will be.
+		return answer{verdict: storeRefuses, certain: true, err: fmt.Errorf("answered by stream %q, not %q", ack.Stream, stream)}
+	case ack.Duplicate:
+		// Nothing here sets a message id; whatever this is, only the leader knows.
+		return answer{verdict: refused, err: errors.New("acknowledged as a duplicate")}
+	default:
+		return answer{verdict: accepted, sequence: ack.Sequence}
+	}
+}
+
+func judgeRefusal(e *apiError) answer {
+	switch e.ErrCode {
+	case codeWrongLastSequence:
+		return answer{verdict: refused, err: e}
+	case codeInFlight:
+		return answer{verdict: inFlight, err: e}
+	case codeStoreFailed:
+		return judgeStoreFailed(e)
+	case codeAccountResources, codeInsufficient, codeMemoryResources, codeStorageResources, codeSealed:
+		// Checked by the server before it stores or proposes anything.
+		return answer{verdict: storeRefuses, certain: true, err: e}
+	case codeMessageTooLarge, codeHeaderTooLarge:
+		return answer{verdict: impossible, err: e}
+	default:
+		return answer{err: e}
+	}
+}
+
+// judgeStoreFailed tells the meanings of 10077 apart by their description,
+// which is all there is. The limits are checked before anything is stored; any
+// other failure may have happened on the leader alone, while the other replicas
+// stored what was agreed on.
+func judgeStoreFailed(e *apiError) answer {
+	switch {
+	case strings.Contains(e.Description, descriptionPerSubject):
+		return answer{verdict: refused, subjectTaken: true, err: e}
+	case strings.Contains(e.Description, descriptionTooLarge):
+		return answer{verdict: impossible, err: e}
+	default:
+		certain := strings.Contains(e.Description, descriptionMaxMessages) || strings.Contains(e.Description, descriptionMaxBytes)
+		return answer{verdict: storeRefuses, certain: certain, err: e}
+	}
+}
+
+// judgeError judges a try that was not answered.
+func judgeError(err error) answer {
+	switch {
+	case errors.Is(err, nats.ErrMaxPayload):
+		return answer{verdict: impossible, err: err}
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		return answer{timedOut: true, err: err}
+	default:
+		return answer{err: err}
+	}
+}

@@ -1,0 +1,193 @@
+package stream
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/journal"
+	"github.com/countermand/countermand/payment"
+)
+
+// AppendHeader carries the random token that tells whose append an event is.
+const AppendHeader = "Countermand-Append"
+
+// The server's headers for a conditional append.
+const (
+	expectedSequence = "Nats-Expected-Last-Subject-Sequence"
+	expectedFilter   = "Nats-Expected-Last-Subject-Sequence-Subject"
+)
+
+const (
+	defaultStream     = "PAYMENT_EVENTS"
+	defaultTryTimeout = 2 * time.Second
+)
+
+// Requester sends a request and waits for its one answer; *nats.Conn is one.
+// It must be safe for concurrent use, must not change the message, and must not
+// send it after the call has returned an error (see New).
+type Requester interface {
+	RequestMsgWithContext(ctx context.Context, msg *nats.Msg) (*nats.Msg, error)
+}
+
+// link is what a Requester may tell of its connection. Without a connection
+// nothing is sent at all: the client library keeps a little memory for each
+// request it refuses, until it is connected again.
+type link interface {
+	IsConnected() bool
+	IsClosed() bool
+}
+
+// Options are the choices a journal has; nil and the zero value mean the defaults.
+type Options struct {
+	// Stream is the name of the journal's stream. Default: PAYMENT_EVENTS.
+	Stream string
+	// TryTimeout is how long one try waits for its answer before the same bytes
+	// are sent again. Default: 2 s.
+	TryTimeout time.Duration
+	// Random is where the 128-bit tokens come from; safe for concurrent use.
+	// Default: crypto/rand.
+	Random io.Reader
+	// Now is the time a rejection's event is given. Default: time.Now.
+	Now func() time.Time
+}
+
+func (o *Options) withDefaults() Options {
+	var out Options
+	if o != nil {
+		out = *o
+	}
+	if out.Stream == "" {
+		out.Stream = defaultStream
+	}
+	if out.TryTimeout <= 0 {
+		out.TryTimeout = defaultTryTimeout
+	}
+	if out.Random == nil {
+		out.Random = rand.Reader
+	}
+	if out.Now == nil {
+		out.Now = time.Now
+	}
+	return out
+}
+
+// Journal is the payment journal over one stream. It is safe for concurrent
+// use; appends to different payments share the connection and do not wait for
+// each other.
+type Journal struct {
+	conn    Requester
+	link    link // nil: not known
+	encoder *events.Encoder
+	opts    Options
+	getLast string // the subject that asks the stream's leader for a message
+}
+
+var _ journal.Journal = (*Journal)(nil)
+
+// New returns a journal over a connection and an encoder. It sends nothing. A
+// *nats.Conn that would buffer while disconnected is refused: it must be opened
+// with nats.ReconnectBufSize(-1).
+func New(conn Requester, encoder *events.Encoder, opts *Options) (*Journal, error) {
+	if conn == nil || encoder == nil {
+		return nil, errors.New("open journal: a connection and an encoder are needed")
+	}
+	if c, ok := conn.(*nats.Conn); ok && c.Opts.ReconnectBufSize >= 0 {
+		return nil, errors.New("open journal: the connection buffers while disconnected; open it with nats.ReconnectBufSize(-1)")
+	}
+	j := &Journal{conn: conn, encoder: encoder, opts: opts.withDefaults()}
+	j.link, _ = conn.(link)
+	j.getLast = "$JS.API.STREAM.MSG.GET." + j.opts.Stream
+	return j, nil
+}
+
+// Last implements journal.Journal. It asks the stream's leader, again until ctx
+// ends if nobody answers; the error then wraps ctx's. A closed connection ends it at once.
+func (j *Journal) Last(ctx context.Context, id payment.ID) (journal.Record, error) {
+	filter, err := events.Filter(id)
+	if err != nil {
+		return journal.Record{}, fmt.Errorf("name payment: %w", err)
+	}
+	stored, err := j.read(ctx, filter)
+	if err != nil {
+		return journal.Record{}, err
+	}
+	return stored.record()
+}
+
+// Append implements journal.Journal. A closed connection ends it in ErrUnknown
+// at once, since no further try could be sent. An ErrStoreRefuses that wraps ErrUnknown as
+// well may have been preceded by a try that is still on its way.
+func (j *Journal) Append(ctx context.Context, expected uint64, e payment.Event) (uint64, error) {
+	filter, err := events.Filter(e.ID)
+	if err != nil {
+		return 0, fmt.Errorf("name payment: %w", err)
+	}
+	m, err := j.encoder.EncodeEvent(e)
+	if err != nil {
+		return 0, fmt.Errorf("encode event: %w", err)
+	}
+	// The server accepts any filter; one that does not cover the event's own
+	// subject guards nothing, so it is never sent.
+	if !covers(filter, m.Subject) {
+		return 0, fmt.Errorf("append %s: filter %s does not cover it", m.Subject, filter)
+	}
+	a, err := j.newAppend(m, expected)
+	if err != nil {
+		return 0, err
+	}
+	a.guard = filter
+	a.msg.Header[expectedFilter] = []string{filter}
+	return j.commit(ctx, a)
+}
+
+// AppendRejection implements journal.Journal. The rejection expects nothing on
+// its own subject; a refusal means that it has been said.
+func (j *Journal) AppendRejection(ctx context.Context, r payment.Rejection) error {
+	m, err := j.encoder.EncodeRejection(r, j.opts.Now())
+	if err != nil {
+		return fmt.Errorf("encode rejection: %w", err)
+	}
+	a, err := j.newAppend(m, 0)
+	if err != nil {
+		return err
+	}
+	a.guard, a.rejection = m.Subject, true
+	_, err = j.commit(ctx, a)
+	return err
+}
+
+// pending is one append on its way: the bytes that every try sends alike.
+type pending struct {
+	msg      *nats.Msg
+	token    string
+	expected uint64
+	// guard is what the sequence is expected of: the payment's filter, or a
+	// rejection's own subject.
+	guard     string
+	rejection bool
+}
+
+func (j *Journal) newAppend(m events.Message, expected uint64) (*pending, error) {
+	var raw [16]byte
+	if _, err := io.ReadFull(j.opts.Random, raw[:]); err != nil {
+		return nil, fmt.Errorf("append %s: draw token: %w", m.Subject, err)
+	}
+	a := &pending{token: hex.EncodeToString(raw[:]), expected: expected}
+	header := nats.Header(m.Header)
+	if header == nil {
+		header = make(nats.Header, 3)
+	}
+	header[AppendHeader] = []string{a.token}
+	header[expectedSequence] = []string{strconv.FormatUint(expected, 10)}
+	a.msg = &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}
+	return a, nil
+}

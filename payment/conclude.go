@@ -1,0 +1,308 @@
+package payment
+
+import "time"
+
+// Heard is an outcome that came back: from the call of one attempt, or from a
+// status query.
+type Heard struct {
+	Query   bool
+	Attempt int // the attempt whose call this was; 0 for a query
+	Outcome Outcome
+}
+
+// Conclude says what an outcome means for the newest state of the payment,
+// which may have moved since the call began. A known outcome is never lost:
+// when the append of its event is refused, the caller reads the state anew and
+// concludes again, until it is accepted or there is nothing to add.
+//
+//	heard from the call of attempt n   and                            then
+//	succeeded                                                         succeeded
+//	pending                                                           pending
+//	failed                             no other attempt may have left failed
+//	not executed                       no other attempt may have left deferred
+//	failed, not executed               another may have left          in doubt still: ask
+//	duplicate                                                         in doubt, no further repeat: ask
+//	indeterminate                                                     in doubt: ask
+//
+//	heard from a query                 and                            then
+//	succeeded, failed                  about this operation           succeeded, failed (basis query or inferred)
+//	pending                                                           pending; already so: no event
+//	ambiguous                                                         review
+//	not found                          pending                        pending still; after reviewAfter review
+//	not found                          in doubt, first time           noted; ask again
+//	not found                          again, repeat harmless/refused one repeat: started, Call
+//	not found                          refused before                 after reviewAfter review
+//	not found                          repeat unsafe                  after reviewAfter review
+//	no usable answer                                                  ask again; review when it lasts
+//
+// An operation that has already ended takes no second terminal result: an
+// outcome that disagrees with the end goes out as a fact.
+func Conclude(in Input, h Heard) Decision {
+	i := in.State.Find(in.Command.Op, in.Command.Key)
+	if i < 0 {
+		return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an outcome came back for an operation the journal does not know")
+	}
+	op := in.State.Operations[i]
+	switch {
+	case op.Status.Terminal():
+		return in.contradict(op, h)
+	case op.Open == nil:
+		return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an open operation lacks what is needed to go on")
+	case h.Query:
+		if h.Outcome.Basis == "" {
+			h.Outcome.Basis = BasisQuery
+		}
+		return in.concludeQuery(op, h.Outcome)
+	default:
+		if h.Outcome.Basis == "" {
+			h.Outcome.Basis = BasisAnswer
+		}
+		return in.concludeCall(op, h.Attempt, h.Outcome)
+	}
+}
+
+func (in Input) concludeCall(op Operation, n int, out Outcome) Decision {
+	others := without(op.Open.Doubt, n)
+	newer := op.Status == StatusStarted && op.Attempt != n
+	if newer {
+		others = appendOnce(others, op.Attempt)
+	}
+	switch {
+	case out.Result == Succeeded:
+		op.Attempt = n
+		return in.end(op, StatusSucceeded, out)
+	case out.Result == Pending && op.Status != StatusPending:
+		return in.pending(op, out)
+	case op.Status == StatusPending:
+		// Accepted already: whatever this attempt says, the provider is asked.
+		return in.comeBack(in.nextLook(op), op.Code, "")
+	case newer && in.Now.Before(op.Open.CallUntil):
+		// A newer attempt is under way and this one stays in doubt: its no
+		// would say nothing of the other.
+		return in.comeBack(op.Open.CallUntil, CodeWaitingForOperation, "")
+	case op.Status == StatusDeferred:
+		// Nobody is called while deferred, so this attempt was settled before.
+		return in.comeBack(in.nextLook(op), op.Code, "")
+	case out.Result == Failed && len(others) == 0:
+		op.Attempt = n
+		return in.end(op, StatusFailed, out)
+	case out.Result == NotExecuted && len(others) == 0:
+		p := in.Instance.Policy
+		at := in.Now.Add(max(backoff(p.RetryInitial, p.RetryMax, op.Attempt), out.RetryAfter))
+		return in.deferred(op, out, at)
+	case out.Result == Failed, out.Result == NotExecuted:
+		return in.stillInDoubt(op, others, out)
+	default:
+		return in.stillInDoubt(op, appendOnce(others, n), out)
+	}
+}
+
+// stillInDoubt records new doubt, or nothing when the state already says the same.
+func (in Input) stillInDoubt(op Operation, attempts []int, out Outcome) Decision {
+	known := op.Status == StatusIndeterminate && len(attempts) == len(op.Open.Doubt) &&
+		(out.Result != Duplicate || op.Open.Refused)
+	if known {
+		return in.comeBack(in.nextLook(op), op.Code, "")
+	}
+	out.Moved, out.Effect = nil, ""
+	return in.doubt(op, attempts, out)
+}
+
+func (in Input) concludeQuery(op Operation, out Outcome) Decision {
+	calling := op.Status == StatusStarted && in.Now.Before(op.Open.CallUntil)
+	switch {
+	case out.Result == Succeeded:
+		return in.end(op, StatusSucceeded, out)
+	case calling:
+		return in.comeBack(op.Open.CallUntil, CodeWaitingForOperation, "")
+	case op.Status == StatusDeferred:
+		return in.comeBack(in.nextLook(op), op.Code, "")
+	case out.Result == Failed:
+		return in.end(op, StatusFailed, out)
+	case out.Result == Pending && op.Status == StatusPending:
+		return in.comeBack(in.nextLook(op), op.Code, "")
+	case out.Result == Pending:
+		return in.pending(op, out)
+	case out.Result == Ambiguous:
+		return in.review(op, out, reviewAmbiguous, "more than one movement at the provider fits an operation in doubt")
+	case op.Status == StatusPending:
+		return in.pendingUnanswered(op, out)
+	case op.Status == StatusStarted:
+		out.Code = orCode(out.Code, CodeProviderUnavailable)
+		return in.doubt(op, appendOnce(op.Open.Doubt, op.Attempt), out)
+	case op.Open.Review != nil:
+		return in.comeBack(in.nextLook(op), op.Code, "")
+	case out.Result == NotFound:
+		return in.notFound(op, out)
+	default:
+		return in.unanswered(op, out)
+	}
+}
+
+// pendingUnanswered: the provider accepted the operation and now does not know
+// it, or does not answer. It stays pending; a person is called when that lasts.
+func (in Input) pendingUnanswered(op Operation, out Outcome) Decision {
+	p := in.Instance.Policy
+	limit := p.ReviewAfter
+	if out.Result != NotFound {
+		limit = max(p.ReviewAfter, p.GiveUpAfter)
+	}
+	if op.Open.Review == nil && !in.Now.Before(op.Open.Changed.Add(limit)) {
+		return in.review(op, Outcome{Code: op.Code}, reviewVanished, "a provider no longer knows an operation it had accepted")
+	}
+	return in.comeBack(in.later(op, out), op.Code, "")
+}
+
+// notFound proves nothing: a call may run late, and a stopped process may wake.
+func (in Input) notFound(op Operation, out Outcome) Decision {
+	o, p := op.Open, in.Instance.Policy
+	repeat := in.Traits.For(op.Op, op.Full).Repeat
+	overdue := !in.Now.Before(o.DoubtSince.Add(p.ReviewAfter))
+	switch {
+	case repeat != RepeatHarmless && repeat != RepeatRefused && overdue:
+		return in.review(op, Outcome{Code: op.Code}, reviewUnsafe, "the provider cannot tell whether an operation was executed, and a repeat could move money twice")
+	case repeat != RepeatHarmless && repeat != RepeatRefused:
+		return in.comeBack(in.later(op, out), op.Code, "")
+	case o.Refused && overdue:
+		return in.review(op, Outcome{Code: op.Code}, reviewRefused, "a provider refuses an operation as already known and does not find it")
+	case o.Refused:
+		return in.comeBack(in.later(op, out), op.Code, "")
+	case o.NotFoundSince.IsZero():
+		return in.doubt(op, o.Doubt, Outcome{Result: NotFound, Code: op.Code, Basis: out.Basis, Message: out.Message})
+	case in.Now.Before(o.NotFoundSince.Add(p.settle(len(o.Doubt)))), in.Instance.Paused, in.Instance.Breaker != BreakerClosed:
+		return in.comeBack(in.later(op, out), op.Code, "")
+	default:
+		return in.start(op, nil)
+	}
+}
+
+// unanswered: the query itself had no usable answer.
+func (in Input) unanswered(op Operation, out Outcome) Decision {
+	p := in.Instance.Policy
+	limit := p.ReviewAfter
+	if r := in.Traits.For(op.Op, op.Full).Repeat; r == RepeatHarmless || r == RepeatRefused {
+		limit = max(p.ReviewAfter, p.GiveUpAfter) // a machine can still know once the provider answers
+	}
+	if !in.Now.Before(op.Open.DoubtSince.Add(limit)) {
+		return in.review(op, Outcome{Code: op.Code}, reviewUnanswered, "a provider has not answered for an operation in doubt")
+	}
+	return in.comeBack(in.later(op, out), op.Code, "")
+}
+
+// later is the next look after an unchanged answer, no sooner than the
+// provider asked for.
+func (in Input) later(op Operation, out Outcome) time.Time {
+	at := in.nextLook(op)
+	if away := in.Now.Add(out.RetryAfter); away.After(at) {
+		return away
+	}
+	return at
+}
+
+// contradict compares a late outcome with the end the operation already has.
+// It never makes a second terminal result; a disagreement about money goes out
+// as a fact, once, with an alert.
+func (in Input) contradict(op Operation, h Heard) Decision {
+	out := h.Outcome
+	t := EventExecutedLate
+	switch {
+	case out.Result == Succeeded && op.Status == StatusSucceeded && in.sameMovement(op, h):
+		return Decision{Action: Finish}
+	case out.Result == Succeeded && out.Effect == EffectNone:
+		return Decision{Action: Finish}
+	case out.Result == Succeeded && op.Status == StatusSucceeded && in.Traits.For(op.Op, op.Full).Repeat == RepeatHarmless:
+		return Decision{Action: Finish} // a second success moved nothing
+	case out.Result == Succeeded:
+	case out.Result == Failed && op.Status == StatusSucceeded && op.Op == Refund && in.sameMovement(op, h) &&
+		op.Effect == EffectRefunded && out.ProviderReference != "":
+		t = EventReturned
+	default:
+		return Decision{Action: Finish}
+	}
+	alert := "the provider's late answer contradicts the result that was published"
+	if op.Contradicted {
+		return Decision{Action: Finish, Alert: alert}
+	}
+	if out.Basis == "" {
+		out.Basis = BasisAnswer
+	}
+	return Decision{Action: Finish, Event: in.fact(op, t, h.Attempt, out), Alert: alert}
+}
+
+// sameMovement reports whether an outcome speaks of the movement the end was
+// about: the same provider reference, or, where one of them has none, the same
+// attempt or an end that was not one attempt's own answer.
+func (in Input) sameMovement(op Operation, h Heard) bool {
+	if op.ProviderReference != "" && h.Outcome.ProviderReference != "" {
+		return op.ProviderReference == h.Outcome.ProviderReference
+	}
+	return h.Query || op.Attempt == h.Attempt || op.Basis != BasisAnswer
+}
+
+// fact makes an event that comes after the end. The state keeps the terminal
+// status; the command in hand supplies what the compact operation has dropped.
+func (in Input) fact(op Operation, t EventType, attempt int, out Outcome) *Event {
+	s, c := in.State, in.Command
+	s.Format = StateFormat
+	s.Version++
+	op.Last = s.Version
+	op.Contradicted = true
+	moved := out.Moved
+	switch {
+	case moved == nil && t == EventReturned:
+		moved = op.Moved
+	case moved == nil:
+		moved = op.Amount
+	}
+	effect := out.Effect
+	if t == EventReturned {
+		effect = ""
+	} else if effect == "" && op.Op == Refund {
+		effect = EffectRefunded
+	}
+	op.book(t, effect, moved)
+	s.put(op)
+	e := &Event{
+		Type: t, Op: op.Op, ID: in.ID, Key: c.Key, Payment: c.Payment, Full: op.Full,
+		Moved: moved, Fee: out.Fee, Effect: effect, Code: out.Code, Message: out.Message, Basis: out.Basis,
+		ProviderReference: out.ProviderReference, ProviderCode: out.ProviderCode, ProviderMessage: out.ProviderMessage,
+		ProviderTime: out.ProviderTime, Attempt: attempt, CommandID: c.EventID, CommandSource: c.Source,
+		CorrelationID: c.CorrelationID, TraceParent: c.TraceParent, TraceState: c.TraceState,
+		RequestedAt: c.RequestedAt, OccurredAt: in.Now, State: s,
+	}
+	if !op.Full {
+		e.Amount = op.Amount
+	}
+	return e
+}
+
+// book keeps the operation's effect and movement true after a fact, so that
+// the guards of later refunds reckon with what the provider did. What cannot
+// be added up stays as it was: more is reserved then, never less.
+func (o *Operation) book(t EventType, effect Effect, m *Money) {
+	if t == EventExecutedLate && o.Effect != EffectRefunded {
+		o.Effect = effect
+	}
+	before := o.Moved
+	if before == nil && m != nil {
+		before = &Money{Currency: m.Currency}
+	}
+	if before == nil || m == nil {
+		return
+	}
+	after, err := before.Add(*m)
+	if t == EventReturned {
+		after, err = before.Sub(*m)
+		after.Value = max(after.Value, 0)
+	}
+	if err == nil {
+		o.Moved = &after
+	}
+}
+
+func orCode(c, fallback Code) Code {
+	if c == "" {
+		return fallback
+	}
+	return c
+}

@@ -1,0 +1,385 @@
+package payment
+
+import (
+	"slices"
+	"time"
+)
+
+// Input is everything a decision depends on. Deciding reads no clock and does
+// no I/O: equal inputs give equal decisions.
+type Input struct {
+	State    State // the zero State: the payment was never seen
+	ID       ID
+	Command  Command // country and currency resolved
+	Timer    bool    // the message is a timer of ours, not a command or its redelivery
+	Traits   Traits
+	Instance Instance
+	Reading  *Reading // nil: the payment was not read
+	// Resolution is set when an operator decides; Command then only names the operation.
+	Resolution *Resolution
+	Limits     Limits
+	Now        time.Time
+}
+
+// Instance is the provider instance as it is now. The zero value is one that
+// is not configured here.
+type Instance struct {
+	Configured bool
+	Account    string // AccountHash of the account behind it
+	Paused     bool
+	Breaker    Breaker
+	Currencies []Currency // empty: all
+	Policy     Policy
+}
+
+// Breaker is what the instance's circuit breaker allows.
+type Breaker int
+
+// The breaker's states.
+const (
+	BreakerClosed Breaker = iota // calls pass
+	BreakerOpen                  // no calls
+	BreakerProbe                 // open, and this one may be its probe
+)
+
+// Limits bounds one payment's state. Zero fields mean the defaults (200).
+type Limits struct {
+	Operations int // operations that were not rejected
+	Rejected   int
+}
+
+// Action is what the shell does next. The zero value is the careful one:
+// nothing is called and nothing is dropped.
+type Action int
+
+// The actions. Where Decision.Event is set it is appended first, and the
+// action is taken only once the append is accepted.
+const (
+	ComeBack       Action = iota // the same command again at Decision.At
+	Finish                       // nothing more to do: ack
+	RejectCommand                // answer the message with payment.command.rejected
+	ReadPayment                  // read the payment at the provider, then decide again
+	Call                         // call the provider; Event is its started
+	Query                        // ask the provider what became of the operation
+	RefuseOperator               // tell the operator no; Decision.Code says why
+)
+
+// Decision is what to do about one message.
+type Decision struct {
+	Action Action
+	Event  *Event
+	At     time.Time
+	Code   Code
+	// Alert, when set, is for a person: it is logged as an error.
+	Alert string
+}
+
+// Decide looks at a command, or a timer, or an operator's resolution, and says
+// what to do. The first matching row wins:
+//
+//	state of the operation      and                                  decision
+//	any                         same key, other content              RejectCommand, state untouched
+//	terminal                    repeat                               Finish
+//	terminal                    operator decides                     RefuseOperator
+//	any                         provider not configured here         state: ComeBack, loudly, or RefuseOperator; none: 5 min, then RejectCommand
+//	started                     now < callUntil                      ComeBack; RefuseOperator
+//	open                        operator says yes, no, retry         succeeded, failed, or doubt cleared and Call (see retry)
+//	open                        account differs from the recorded    in doubt, pending: review; else deferred (waiting_for_review)
+//	open                        not due, or a repeat                 ComeBack at the state's own time
+//	none, deferred (no attempt) a guard refuses, or giveUpAfter      rejected
+//	none, deferred              paused, breaker, in the way, no read ComeBack; after a minute deferred, again when the cause changes
+//	none                        guards pass                          started, Call
+//	deferred after an attempt   past expiry or giveUpAfter           failed
+//	deferred                    due                                  guards again (a no is failed after an attempt), started, Call
+//	started                     past callUntil                       Query: in doubt
+//	pending, indeterminate      paused                               Query only
+//	pending, indeterminate      breaker open                         ComeBack, or be its probe
+//	pending, indeterminate      due                                  Query
+//
+// A row that is not there cannot call a provider: the zero Decision comes back.
+func Decide(in Input) Decision {
+	i := in.State.Find(in.Command.Op, in.Command.Key)
+	if i < 0 && in.Resolution != nil {
+		return Decision{Action: RefuseOperator, Code: CodePaymentNotFound}
+	}
+	if i < 0 {
+		return in.decideNew()
+	}
+	op := in.State.Operations[i]
+	started := op.Status == StatusStarted
+	// Without the instance its defaults are missing: other content may be the same.
+	same := in.Resolution != nil || op.Fingerprint == in.Command.Fingerprint()
+	switch {
+	case in.Instance.Configured && !same:
+		return Decision{Action: RejectCommand, Code: CodeIdempotencyKeyReused}
+	case op.Status.Terminal() && in.Resolution != nil:
+		return Decision{Action: RefuseOperator, Code: CodeOther}
+	case op.Status.Terminal() && same:
+		return Decision{Action: Finish}
+	case !in.Instance.Configured:
+		return in.unconfigured()
+	case op.Open == nil:
+		return in.lacking()
+	case started && in.Now.Before(op.Open.CallUntil) && in.Resolution != nil:
+		return Decision{Action: RefuseOperator, Code: CodeWaitingForOperation, At: op.Open.CallUntil}
+	case started && in.Now.Before(op.Open.CallUntil):
+		return in.comeBack(op.Open.CallUntil, CodeWaitingForOperation, "")
+	case in.Resolution != nil:
+		return in.resolve(op)
+	case op.Open.Account != "" && op.Open.Account != in.Instance.Account:
+		return in.otherAccount(op)
+	case !in.Timer || in.Now.Before(op.Open.Due):
+		return in.comeBack(in.nextLook(op), op.Code, "")
+	case op.Status == StatusDeferred && op.Attempt == 0:
+		return in.decideWaiting(op)
+	case op.Status == StatusDeferred:
+		return in.decideRetry(op)
+	case in.Instance.Breaker == BreakerOpen && started:
+		// Overdue already: "now" would only spin.
+		p := in.Instance.Policy
+		return in.comeBack(nextPoll(op.Open.CallUntil, in.Now, p.PollInitial, p.PollMax), CodeProviderUnavailable, "")
+	case in.Instance.Breaker == BreakerOpen:
+		return in.comeBack(in.nextLook(op), CodeProviderUnavailable, "")
+	default: // started past callUntil, pending, indeterminate
+		return Decision{Action: Query}
+	}
+}
+
+// decideNew decides about a command whose operation has no event yet.
+func (in Input) decideNew() Decision {
+	if !in.Instance.Configured {
+		return in.unconfigured()
+	}
+	accepted, rejected := in.State.count()
+	if accepted >= in.Limits.operations() || in.full() {
+		return Decision{Action: RejectCommand, Code: CodeTooManyOperations}
+	}
+	op := in.newOperation()
+	if d, done := in.beforeCall(op); done {
+		if d.Event != nil && d.Event.Type == EventRejected && rejected >= in.Limits.rejected() {
+			return Decision{Action: RejectCommand, Code: CodeTooManyOperations}
+		}
+		return d
+	}
+	return in.start(op, in.Reading)
+}
+
+// decideWaiting decides about a deferred operation that was never called.
+func (in Input) decideWaiting(op Operation) Decision {
+	if d, done := in.beforeCall(op); done {
+		return d
+	}
+	return in.start(op, in.Reading)
+}
+
+// beforeCall applies guards and waits to an operation without an attempt.
+func (in Input) beforeCall(op Operation) (Decision, bool) {
+	if code := in.guard(op); code != "" {
+		return in.end(op, StatusRejected, Outcome{Code: code}), true
+	}
+	if code, over := in.givenUp(op); over {
+		return in.end(op, StatusRejected, Outcome{Code: code}), true
+	}
+	if d, wait := in.mustWait(op); wait {
+		return d, true
+	}
+	return in.prepared(op, StatusRejected)
+}
+
+// decideRetry decides about a deferred operation that has been called before,
+// certainly without effect.
+func (in Input) decideRetry(op Operation) Decision {
+	if d, wait := in.mustWait(op); wait {
+		return d
+	}
+	if in.expired(op) {
+		return in.end(op, StatusFailed, Outcome{Code: CodeExpired})
+	}
+	if code, over := in.givenUp(op); over {
+		return in.end(op, StatusFailed, Outcome{Code: code})
+	}
+	if code := in.guard(op); code != "" {
+		return in.end(op, StatusFailed, Outcome{Code: code})
+	}
+	if d, done := in.prepared(op, StatusFailed); done {
+		return d
+	}
+	return in.start(op, in.Reading)
+}
+
+// mustWait says whether something stands in the way of a call.
+func (in Input) mustWait(op Operation) (Decision, bool) {
+	switch {
+	case in.Instance.Paused:
+		return in.wait(op, CodePaused, 0), true
+	case in.Instance.Breaker == BreakerOpen:
+		return in.wait(op, CodeProviderUnavailable, 0), true
+	}
+	if code := in.inTheWay(op); code != "" {
+		return in.wait(op, code, 0), true
+	}
+	return Decision{}, false
+}
+
+// prepared asks for the preparing read where the kind needs one, and judges
+// it. refusal is the status a refusal ends in.
+func (in Input) prepared(op Operation, refusal Status) (Decision, bool) {
+	if !in.needsReading(op) {
+		return Decision{}, false
+	}
+	r := in.Reading
+	switch {
+	case r == nil:
+		return Decision{Action: ReadPayment}, true
+	case !r.OK:
+		code := r.Code
+		if code == "" {
+			code = CodeProviderUnavailable
+		}
+		return in.wait(op, code, r.RetryAfter), true
+	}
+	if out, done := judgeReading(op, *r); done {
+		out.Basis = BasisQuery
+		if out.Result == Succeeded {
+			return in.end(op, StatusSucceeded, out), true
+		}
+		return in.end(op, refusal, out), true
+	}
+	if in.Traits.For(op.Op, op.Full).NeedsAmount && op.Full && in.fullAmount() == nil {
+		return in.wait(op, CodeProviderUnavailable, 0), true
+	}
+	return Decision{}, false
+}
+
+// needsReading reports whether the kind wants the payment read before this call.
+func (in Input) needsReading(op Operation) bool {
+	switch in.Traits.For(op.Op, op.Full).Prepare {
+	case PrepareAlways:
+		return true
+	case PrepareAmount:
+		return op.Full && in.capturedAmount() == nil
+	default:
+		return false
+	}
+}
+
+// wait is "come back later": without an event for the first minute, then with
+// one deferred, and again only when the cause changes.
+func (in Input) wait(op Operation, cause Code, after time.Duration) Decision {
+	p := in.Instance.Policy
+	asked := in.Command.RequestedAt
+	if op.Open != nil && !op.Open.RequestedAt.IsZero() {
+		asked = op.Open.RequestedAt
+	}
+	age := in.Now.Sub(asked)
+	delay := max(p.RetryInitial, min(age, p.RetryMax), after)
+	if cause == CodePaused {
+		delay = min(delay, pausePoll)
+	}
+	at := in.Now.Add(delay)
+	known := op.Last > 0
+	if (!known && age < quietFor) || (known && op.Status == StatusDeferred && op.Code == cause) {
+		return in.comeBack(at, cause, "")
+	}
+	return in.deferred(op, Outcome{Code: cause}, at)
+}
+
+// unconfigured handles a provider this consumer does not know (any more).
+func (in Input) unconfigured() Decision {
+	switch {
+	case in.Resolution != nil:
+		return Decision{Action: RefuseOperator, Code: CodeUnknownProvider}
+	case in.State.Version > 0:
+		return in.comeBack(in.Now.Add(pausePoll), CodeUnknownProvider,
+			"a payment has a journal under a provider that is not configured here: restore the instance")
+	case in.Now.Sub(in.Command.RequestedAt) < unknownProviderFor:
+		return in.comeBack(in.Now.Add(unknownProviderPoll), CodeUnknownProvider, "")
+	default:
+		return Decision{Action: RejectCommand, Code: CodeUnknownProvider}
+	}
+}
+
+// otherAccount handles an instance whose account is not the one the operation
+// was called at: it is never called or queried elsewhere.
+func (in Input) otherAccount(op Operation) Decision {
+	const alert = "the instance's account has changed under an open operation"
+	if op.InDoubt() || op.Status == StatusPending {
+		return in.review(op, Outcome{Code: op.Code}, reviewAccount, alert)
+	}
+	at := in.Now.Add(in.Instance.Policy.ReviewPoll)
+	if op.Status == StatusDeferred && op.Code == CodeWaitingForReview {
+		return in.comeBack(at, CodeWaitingForReview, alert)
+	}
+	d := in.deferred(op, Outcome{Code: CodeWaitingForReview}, at)
+	d.Alert = alert
+	return d
+}
+
+// lacking is the answer to an open operation whose state is not whole.
+func (in Input) lacking() Decision {
+	return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an open operation lacks what is needed to go on")
+}
+
+func (in Input) comeBack(at time.Time, code Code, alert string) Decision {
+	return Decision{Action: ComeBack, At: at, Code: code, Alert: alert}
+}
+
+// nextLook is the state's own time: when the operation wants to be looked at next.
+func (in Input) nextLook(op Operation) time.Time {
+	p := in.Instance.Policy
+	o := op.Open
+	switch {
+	case o.Due.After(in.Now):
+		return o.Due
+	case o.Review != nil:
+		return nextPoll(o.Changed, in.Now, p.ReviewPoll, p.ReviewPoll)
+	case op.Status == StatusPending || op.Status == StatusIndeterminate:
+		return in.beforeReview(op, nextPoll(o.Changed, in.Now, p.PollInitial, p.PollMax))
+	default: // overdue: deferred or started
+		return in.Now
+	}
+}
+
+// beforeReview brings a poll forward to the moment a person is to be called.
+func (in Input) beforeReview(op Operation, at time.Time) time.Time {
+	since := op.Open.DoubtSince
+	if op.Status == StatusPending {
+		since = op.Open.Changed
+	}
+	if limit := since.Add(in.Instance.Policy.ReviewAfter); limit.After(in.Now) && limit.Before(at) {
+		return limit
+	}
+	return at
+}
+
+// count returns the operations that were not rejected, and those that were.
+func (s State) count() (accepted, rejected int) {
+	for i := range s.Operations {
+		if s.Operations[i].Status == StatusRejected {
+			rejected++
+		}
+	}
+	return len(s.Operations) - rejected, rejected
+}
+
+// full reports whether the payment has no room for a further operation. A
+// waiting operation may be rejected later, past the limit of rejected ones, so
+// that the sum is bounded too.
+func (in Input) full() bool {
+	return len(in.State.Operations) >= in.Limits.operations()+in.Limits.rejected()
+}
+
+func (l Limits) operations() int { return orDefault(l.Operations) }
+func (l Limits) rejected() int   { return orDefault(l.Rejected) }
+
+func orDefault(n int) int {
+	if n == 0 {
+		return 200
+	}
+	return n
+}
+
+// allows reports whether the instance takes the currency.
+func (i Instance) allows(c Currency) bool {
+	return len(i.Currencies) == 0 || slices.Contains(i.Currencies, c)
+}

@@ -1,0 +1,336 @@
+package payment
+
+// guard says why this service refuses the operation, or nothing. State is
+// looked at before any refusal, so a refused repeat is still a repeat.
+func (in Input) guard(op Operation) Code {
+	t := in.Traits.For(op.Op, op.Full)
+	switch {
+	case in.expired(op):
+		return CodeExpired
+	case !t.Supported && op.Op == Refund && !op.Full && in.Traits.FullRefund.Supported:
+		return CodePartialRefundUnsupported
+	case !t.Supported:
+		return CodeUnsupportedOperation
+	}
+	if code := in.currencyGuard(op); code != "" {
+		return code
+	}
+	if op.Op == Cancel {
+		return in.cancelGuard(op)
+	}
+	return in.refundGuard(op)
+}
+
+// expired reports whether the command's own deadline has passed. The state's
+// expiry counts, not a repeat's.
+func (in Input) expired(op Operation) bool {
+	return !op.Open.Expiry.IsZero() && !in.Now.Before(op.Open.Expiry)
+}
+
+// givenUp reports whether a waiting operation has waited for giveUpAfter. A
+// pause does not count: its end sets the clock back.
+func (in Input) givenUp(op Operation) (Code, bool) {
+	if op.Last == 0 || op.Code == CodePaused || in.Instance.Paused || op.Open.WaitingSince.IsZero() {
+		return "", false
+	}
+	if in.Now.Sub(op.Open.WaitingSince) < in.Instance.Policy.GiveUpAfter {
+		return "", false
+	}
+	switch op.Code {
+	case "", CodeInternalError:
+		return CodeProviderUnavailable, true
+	default:
+		return op.Code, true
+	}
+}
+
+// currencyGuard checks that every amount of the payment is in one currency,
+// and that the instance takes it.
+func (in Input) currencyGuard(op Operation) Code {
+	want := in.Command.Payment.Currency
+	if op.Last > 0 {
+		want = op.Open.Payment.Currency
+	}
+	for _, m := range in.knownAmounts(op) {
+		switch {
+		case m == nil:
+			continue
+		case want == "":
+			want = m.Currency
+		case m.Currency != want:
+			return CodeCurrencyMismatch
+		}
+	}
+	if want != "" && !in.Instance.allows(want) {
+		return CodeUnsupportedCurrency
+	}
+	return ""
+}
+
+func (in Input) knownAmounts(op Operation) []*Money {
+	amounts := []*Money{op.Amount, op.Open.Payment.CapturedAmount, in.State.Captured}
+	for i := range in.State.Operations {
+		o := &in.State.Operations[i]
+		if o.Op == Refund && o.Status != StatusRejected && o.Status != StatusFailed {
+			amounts = append(amounts, o.Amount, o.Moved)
+		}
+	}
+	return amounts
+}
+
+// cancelGuard refuses a cancel of a payment that was refunded: it was paid.
+// A second cancel is no refusal: it goes to the provider and ends with effect none.
+func (in Input) cancelGuard(op Operation) Code {
+	for i := range in.State.Operations {
+		if in.State.Operations[i].gaveBack() {
+			return CodePaymentAlreadyPaid
+		}
+	}
+	if r, err := in.reserved(op); err == nil && in.capturedConflict(op, r) {
+		return CodeCapturedAmountConflict
+	}
+	return ""
+}
+
+// refundGuard keeps refunds, open ones included, within the captured amount.
+func (in Input) refundGuard(op Operation) Code {
+	r, err := in.reserved(op)
+	captured := in.capturedAmount()
+	switch {
+	case err != nil:
+		return CodeAmountExceedsRefundable
+	case in.State.cancelled():
+		return CodePaymentCancelled
+	case in.fullyRefunded():
+		return CodeAlreadyRefunded
+	case op.Full && r.taken.Value > 0:
+		return CodePartiallyRefunded
+	case op.Full && r.openFull:
+		return CodeAmountExceedsRefundable // nothing would be left for a second one
+	case in.capturedConflict(op, r):
+		return CodeCapturedAmountConflict
+	case captured == nil, op.Amount == nil, op.Full:
+		return ""
+	case op.Amount.Value > captured.Value:
+		return CodeAmountExceedsCaptured
+	case r.openFull:
+		return "" // an open full refund is waited for, whatever is left behind it
+	}
+	total, err := r.taken.Add(*op.Amount)
+	switch {
+	case err != nil || total.Value > captured.Value:
+		return CodeAmountExceedsRefundable
+	default:
+		return ""
+	}
+}
+
+// capturedConflict reports whether a new command names a captured amount below
+// what is refunded or open.
+func (in Input) capturedConflict(op Operation, r reservation) bool {
+	c := in.Command.Payment.CapturedAmount
+	return c != nil && op.Last == 0 && c.Value < max(r.taken.Value, r.whole)
+}
+
+// reservation is what the payment's other refunds have moved or may still move.
+type reservation struct {
+	taken    Money
+	openFull bool  // one of them is an open full refund
+	whole    int64 // what that one takes, as far as it is known
+}
+
+// reserved adds up what other operations have given back or may still give back.
+func (in Input) reserved(op Operation) (r reservation, err error) {
+	if op.Amount != nil {
+		r.taken.Currency = op.Amount.Currency
+	}
+	for i := range in.State.Operations {
+		o := &in.State.Operations[i]
+		switch {
+		case o.Op == op.Op && o.KeyHash == op.KeyHash, o.Status == StatusRejected:
+			continue
+		case o.Status == StatusFailed && !o.Contradicted:
+			continue
+		case op.Full && op.First > 0 && o.First > op.First && o.Attempt == 0 && !o.Status.Terminal():
+			continue // it waits behind this full refund and must not refuse it
+		}
+		m := o.Moved
+		if o.Op == Refund && m == nil {
+			m = o.Amount
+		}
+		switch {
+		case o.Op == Refund && o.Full && !o.Status.Terminal():
+			r.openFull = true
+			if m == nil {
+				m = in.State.Captured
+			}
+			if m != nil {
+				r.whole = m.Value
+			}
+			continue
+		case o.Op == Cancel && o.Effect != EffectRefunded, m == nil:
+			continue
+		}
+		if r.taken.Currency == "" {
+			r.taken.Currency = m.Currency
+		}
+		if r.taken, err = r.taken.Add(*m); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// fullyRefunded reports whether a full refund of the payment has succeeded.
+func (in Input) fullyRefunded() bool {
+	for i := range in.State.Operations {
+		if o := &in.State.Operations[i]; o.gaveBack() && (o.Full || o.Op == Cancel) {
+			return true
+		}
+	}
+	return false
+}
+
+// gaveBack reports whether the operation gave money back that has not returned.
+func (o *Operation) gaveBack() bool {
+	return o.Effect == EffectRefunded && (o.Status == StatusSucceeded || o.Contradicted) && (o.Moved == nil || o.Moved.Value > 0)
+}
+
+// cancelled reports whether a cancel took effect.
+func (s State) cancelled() bool {
+	for i := range s.Operations {
+		o := &s.Operations[i]
+		if o.Op == Cancel && (o.Status == StatusSucceeded || o.Contradicted) && o.Effect != EffectRefunded {
+			return true
+		}
+	}
+	return false
+}
+
+// capturedAmount is the command's own word while it is new, then the state's.
+func (in Input) capturedAmount() *Money {
+	if i := in.State.Find(in.Command.Op, in.Command.Key); i < 0 && in.Command.Payment.CapturedAmount != nil {
+		return in.Command.Payment.CapturedAmount
+	}
+	return in.State.Captured
+}
+
+// fullAmount is what a full refund names to a provider that needs an amount.
+func (in Input) fullAmount() *Money {
+	if c := in.capturedAmount(); c != nil {
+		return c
+	}
+	if in.Reading != nil && in.Reading.OK {
+		return in.Reading.Captured
+	}
+	return nil
+}
+
+// inTheWay names why another operation of the payment goes first: one with an
+// attempt that is not terminal, or a waiting one whose first event is older.
+// Refunds of a kind with the parallel trait go side by side, unless one is full.
+func (in Input) inTheWay(op Operation) Code {
+	for i := range in.State.Operations {
+		o := &in.State.Operations[i]
+		if o.Status.Terminal() || (o.Op == op.Op && o.KeyHash == op.KeyHash) {
+			continue
+		}
+		bothRefunds := o.Op == Refund && op.Op == Refund
+		if bothRefunds && in.Traits.Parallel && !o.Full && !op.Full {
+			continue
+		}
+		older := op.First == 0 || o.First < op.First
+		switch {
+		case o.Attempt == 0 && (op.Attempt > 0 || !older):
+			continue
+		case o.Status == StatusDeferred && op.Attempt > 0 && !older:
+			continue // two that are both to be called again must not wait for each other
+		case o.Open != nil && o.Open.Review != nil:
+			return CodeWaitingForReview
+		default:
+			return CodeWaitingForOperation
+		}
+	}
+	return ""
+}
+
+// judgeReading says what a preparing read settles before any call: a refusal,
+// or a cancel that has nothing left to do. done is false where the call goes on.
+func judgeReading(op Operation, r Reading) (out Outcome, done bool) {
+	if op.Op == Cancel {
+		return judgeCancel(r)
+	}
+	return judgeRefund(op, r)
+}
+
+func judgeCancel(r Reading) (Outcome, bool) {
+	none := func(c Code) (Outcome, bool) { return Outcome{Result: Succeeded, Effect: EffectNone, Code: c}, true }
+	refuse := func(c Code) (Outcome, bool) { return Outcome{Result: Failed, Code: c}, true }
+	switch r.Status {
+	case PaymentCancelled:
+		return none(CodeAlreadyCancelled)
+	case PaymentFailed:
+		return none(CodePaymentFailed)
+	case PaymentExpired:
+		return none(CodePaymentExpired)
+	case PaymentPaid, PaymentPartiallyRefunded, PaymentRefunded:
+		return refuse(CodePaymentAlreadyPaid)
+	case PaymentPending:
+		return refuse(CodePaymentPending)
+	case PaymentDisputed:
+		return refuse(CodePaymentDisputed)
+	case PaymentAbsent:
+		return refuse(CodePaymentNotFound)
+	default:
+		return Outcome{}, false
+	}
+}
+
+func judgeRefund(op Operation, r Reading) (Outcome, bool) {
+	refuse := func(c Code) (Outcome, bool) { return Outcome{Result: Failed, Code: c}, true }
+	switch r.Status {
+	case PaymentUnpaid, PaymentPending:
+		return refuse(CodePaymentPending)
+	case PaymentAuthorized:
+		return refuse(CodePaymentNotRefundable)
+	case PaymentCancelled:
+		return refuse(CodePaymentCancelled)
+	case PaymentFailed:
+		return refuse(CodePaymentFailed)
+	case PaymentExpired:
+		return refuse(CodePaymentExpired)
+	case PaymentDisputed:
+		return refuse(CodePaymentDisputed)
+	case PaymentAbsent:
+		return refuse(CodePaymentNotFound)
+	case PaymentRefunded:
+		return refuse(CodeAlreadyRefunded)
+	case PaymentPartiallyRefunded:
+		if op.Full {
+			return refuse(CodePartiallyRefunded)
+		}
+	}
+	return judgeAmount(op, r)
+}
+
+// judgeAmount compares a partial refund with what the provider says is left.
+func judgeAmount(op Operation, r Reading) (Outcome, bool) {
+	if op.Full || op.Amount == nil || r.Captured == nil {
+		return Outcome{}, false
+	}
+	left := *r.Captured
+	if r.Refunded != nil {
+		var err error
+		if left, err = left.Sub(*r.Refunded); err != nil {
+			return Outcome{Result: Failed, Code: CodeCurrencyMismatch}, true
+		}
+	}
+	switch {
+	case left.Currency != op.Amount.Currency:
+		return Outcome{Result: Failed, Code: CodeCurrencyMismatch}, true
+	case op.Amount.Value > left.Value:
+		return Outcome{Result: Failed, Code: CodeAmountExceedsRefundable}, true
+	default:
+		return Outcome{}, false
+	}
+}

@@ -1,0 +1,139 @@
+package payment
+
+import "time"
+
+// reviewReason is why a person is needed.
+type reviewReason string
+
+const (
+	reviewUnsafe     reviewReason = "not_found_and_repeat_unsafe"
+	reviewRefused    reviewReason = "refused_as_known_but_not_found"
+	reviewAmbiguous  reviewReason = "several_movements_fit"
+	reviewVanished   reviewReason = "accepted_then_not_found"
+	reviewUnanswered reviewReason = "no_answer_from_provider"
+	reviewAccount    reviewReason = "account_changed"
+	reviewPanicked   reviewReason = "internal_error"
+)
+
+// review words the question and the actions that are safe.
+func (r reviewReason) review(now time.Time) *Review {
+	question := map[reviewReason]string{
+		reviewUnsafe:     "Does the provider's own ledger show this refund? Its API cannot tell, and sending it again could pay twice.",
+		reviewRefused:    "The provider says it knows our reference but does not find the operation. Was it executed?",
+		reviewAmbiguous:  "Which of the provider's movements is this operation?",
+		reviewVanished:   "The provider accepted the operation and no longer knows it. Was it executed?",
+		reviewUnanswered: "The provider does not answer. Was the operation executed?",
+		reviewAccount:    "The instance now points at another account. What does the account it was called at say?",
+		reviewPanicked:   "The service failed on this operation again and again. What does the provider say of it?",
+	}[r]
+	actions := []string{"resolve as succeeded with the provider's reference", "resolve as failed once the provider confirms that nothing moved"}
+	if r == reviewAccount {
+		actions = append(actions, "restore the instance's account")
+	}
+	return &Review{Reason: string(r), Since: now, LastAsked: now, Question: question, SafeActions: actions}
+}
+
+// Verdict is what an operator decides about an open operation.
+type Verdict int
+
+// The verdicts. There is no default one: the zero value is refused.
+const (
+	VerdictNone      Verdict = iota
+	VerdictSucceeded         // it happened
+	VerdictFailed            // it did not happen
+	VerdictRetry             // call again: doubt is cleared by the operator's word
+)
+
+// Resolution is a named person's decision about an open operation.
+type Resolution struct {
+	Verdict  Verdict
+	Resolved ResolvedBy
+	// Moved and ProviderReference say what moved, for VerdictSucceeded.
+	Moved             *Money
+	ProviderReference string
+}
+
+// resolve carries an operator's decision out.
+func (in Input) resolve(op Operation) Decision {
+	r := in.Resolution
+	out := Outcome{
+		Code: CodeResolvedByOperator, Basis: BasisOperator, Moved: r.Moved, ProviderReference: r.ProviderReference,
+	}
+	var d Decision
+	switch r.Verdict {
+	case VerdictSucceeded:
+		d = in.end(op, StatusSucceeded, out)
+	case VerdictFailed:
+		d = in.end(op, StatusFailed, out)
+	case VerdictRetry:
+		d = in.retry(op)
+	default:
+		return Decision{Action: RefuseOperator, Code: CodeOther}
+	}
+	if d.Event == nil {
+		return d
+	}
+	resolved := r.Resolved
+	d.Event.ResolvedBy = &resolved
+	return d
+}
+
+// retry calls again on an operator's word. That word speaks of this operation
+// only: it sends no call to an account the operation was not called at, and
+// overtakes no other operation of the payment.
+func (in Input) retry(op Operation) Decision {
+	if op.Open.Account != "" && op.Open.Account != in.Instance.Account {
+		return Decision{Action: RefuseOperator, Code: CodeWaitingForReview}
+	}
+	if code := in.inTheWay(op); code != "" {
+		return Decision{Action: RefuseOperator, Code: code}
+	}
+	op = op.own()
+	op.Open.Doubt, op.Open.Review = nil, nil
+	op.Open.Refused = false
+	op.Open.DoubtSince, op.Open.WaitingSince = time.Time{}, time.Time{}
+	if in.Reading == nil {
+		in.Reading = op.Open.Snapshot
+	}
+	if in.Reading == nil && in.needsReading(op) {
+		return Decision{Action: ReadPayment}
+	}
+	d := in.start(op, in.Reading)
+	d.Event.Basis = BasisOperator
+	return d
+}
+
+// DecidePanicked says what becomes of a command whose handling has panicked
+// too often. The state must be a leader's; where it cannot be read the command
+// comes back later instead.
+func DecidePanicked(in Input) Decision {
+	i := in.State.Find(in.Command.Op, in.Command.Key)
+	if i < 0 {
+		if _, rejected := in.State.count(); rejected >= in.Limits.rejected() || in.full() {
+			return Decision{Action: RejectCommand, Code: CodeInternalError}
+		}
+		return in.end(in.newOperation(), StatusRejected, Outcome{Code: CodeInternalError})
+	}
+	op := in.State.Operations[i]
+	const alert = "handling an operation panicked again and again"
+	switch {
+	case in.Instance.Configured && op.Fingerprint != in.Command.Fingerprint():
+		return Decision{Action: RejectCommand, Code: CodeIdempotencyKeyReused}
+	case op.Status.Terminal():
+		return Decision{Action: Finish}
+	case op.Open == nil:
+		return in.lacking()
+	case op.Status == StatusStarted && in.Now.Before(op.Open.CallUntil):
+		return in.comeBack(op.Open.CallUntil, CodeInternalError, alert)
+	case op.InDoubt() || op.Status == StatusPending:
+		return in.review(op, Outcome{Code: CodeInternalError}, reviewPanicked, alert)
+	default:
+		at := in.Now.Add(in.Instance.Policy.RetryMax)
+		if op.Code == CodeInternalError {
+			return in.comeBack(at, CodeInternalError, alert)
+		}
+		d := in.deferred(op, Outcome{Code: CodeInternalError}, at)
+		d.Alert = alert
+		return d
+	}
+}

@@ -1,0 +1,249 @@
+package providers
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// The client's defaults and fixed limits.
+const (
+	DefaultTimeout = 10 * time.Second
+	DefaultMaxBody = 1 << 20
+
+	dialTimeout = 5 * time.Second
+	// idleTimeout is far below what servers and load balancers use (60 s and
+	// more). A server that closes an idle connection just as a call goes out
+	// leaves that call in doubt; closing first makes this rare.
+	idleTimeout   = 15 * time.Second
+	maxIdle       = 64
+	maxHeader     = 64 << 10
+	maxRetryAfter = 24 * time.Hour
+)
+
+// ErrTooLate is in Answer.Err when Call.SendBefore had passed before the first
+// byte left. Nothing was sent.
+var ErrTooLate = errors.New("the time to send has passed")
+
+// ErrBodyTooLarge is in Answer.Err when the answer's body exceeded the limit.
+var ErrBodyTooLarge = errors.New("the answer's body is too large")
+
+// errInvalidCall marks a Call that cannot be sent, an adapter's mistake.
+var errInvalidCall = errors.New("invalid call")
+
+// errRepeat stops a transport that would send one call over a second connection.
+var errRepeat = errors.New("a call is sent over one connection only")
+
+// ClientOptions are the optional parts of a Client; nil and zero values mean
+// the defaults.
+type ClientOptions struct {
+	Timeout time.Duration    // of one call, answer included; default DefaultTimeout
+	MaxBody int64            // of an answer in bytes; default DefaultMaxBody
+	Now     func() time.Time // default time.Now
+	Logger  *slog.Logger     // one debug line a call, no header, query or body; default none
+	TLS     *tls.Config      // default: the system's roots
+	// Dial opens connections; default a net.Dialer. There is no option for a
+	// whole transport: only on connections of its own can the client know
+	// whether anything left.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Client is the one HTTP client of all adapters; safe for concurrent use. It
+// sends a call at most once: no redirect is followed, nothing is retried, no
+// connection is tried after another one was written to. It uses no proxy, also
+// none named by the environment, because a proxy may repeat what it forwards;
+// and it speaks HTTP/1.1 only, because with one call on a connection at a time
+// a broken connection puts one call in doubt and not all of them.
+type Client struct {
+	transport *http.Transport
+	timeout   time.Duration
+	maxBody   int64
+	now       func() time.Time
+	log       *slog.Logger
+}
+
+// Call is one request.
+type Call struct {
+	Method string
+	URL    string
+	Header http.Header
+	Body   []byte
+	// MovesMoney marks a call that can change something at the provider.
+	MovesMoney bool
+	// SendBefore refuses a call whose first byte would leave at or after it.
+	// Zero: no limit.
+	SendBefore time.Time
+	// Secrets are masked in the Answer's body and error.
+	Secrets []Secret
+}
+
+// Answer is what became of a Call. The zero Status means that no answer came.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	// NeverSent is true only if not one byte of the request was handed to a
+	// connection, and none will be later.
+	NeverSent bool
+	// Err is set when there is no complete answer. Its text holds no query,
+	// body or secret; errors.Is finds ErrTooLate, ErrBodyTooLarge and the
+	// context's errors.
+	Err error
+	// RetryAfter is the answer's Retry-After, between 0 and 24 hours.
+	RetryAfter time.Duration
+}
+
+// NewClient returns a client; o may be nil.
+func NewClient(o *ClientOptions) *Client {
+	if o == nil {
+		o = &ClientOptions{}
+	}
+	dial := o.Dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
+	c := &Client{
+		timeout: cmp.Or(o.Timeout, DefaultTimeout),
+		maxBody: cmp.Or(o.MaxBody, DefaultMaxBody),
+		now:     o.Now,
+		log:     o.Logger,
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	c.transport = &http.Transport{
+		DialContext:            gatedDial(dial),
+		TLSClientConfig:        o.TLS,
+		TLSHandshakeTimeout:    dialTimeout,
+		Protocols:              protocols,
+		IdleConnTimeout:        idleTimeout,
+		MaxIdleConns:           maxIdle,
+		MaxIdleConnsPerHost:    maxIdle,
+		MaxResponseHeaderBytes: maxHeader,
+		// An unpacked body would be another size than the one limited.
+		DisableCompression: true,
+	}
+	return c
+}
+
+// Now returns the client's clock's time in UTC.
+func (c *Client) Now() time.Time { return c.now().UTC() }
+
+// CloseIdle closes the connections that carry no call.
+func (c *Client) CloseIdle() { c.transport.CloseIdleConnections() }
+
+// Do sends the call once and returns what became of it. It always returns,
+// at the latest after the client's timeout; a cancelled context ends it early
+// and leaves Answer.Err set.
+func (c *Client) Do(ctx context.Context, call Call) Answer {
+	began := c.now()
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+
+	g := &gate{now: c.now, before: call.SendBefore}
+	answer, err := c.exchange(ctx, call, g)
+	// Sealed first: a request that still waits inside the transport can no
+	// longer leave, so the word "never" stays true after this call returned.
+	late := false
+	answer.NeverSent, late = g.seal()
+	if err != nil {
+		if late {
+			err = ErrTooLate
+		}
+		answer.Err = redactError(call, err)
+	}
+	answer.Body = redactBytes(answer.Body, call.Secrets)
+	c.log.LogAttrs(ctx, slog.LevelDebug, "provider call",
+		slog.String("method", call.Method), slog.String("url", safeURL(call.URL)),
+		slog.Bool("moves_money", call.MovesMoney), slog.Int("status", answer.Status),
+		slog.Bool("never_sent", answer.NeverSent), slog.Duration("took", c.now().Sub(began)),
+		slog.Any("error", answer.Err))
+	return answer
+}
+
+// exchange sends the request through the gate and reads the answer.
+func (c *Client) exchange(ctx context.Context, call Call, g *gate) (Answer, error) {
+	request, err := newRequest(httptrace.WithClientTrace(ctx, g.trace()), call)
+	if err != nil {
+		return Answer{}, err
+	}
+	if err := g.tooLate(); err != nil {
+		return Answer{}, err // not worth a connection
+	}
+	// The transport itself, not an http.Client around it: that one follows
+	// redirects, keeps cookies and puts the URL into its errors.
+	response, err := c.transport.RoundTrip(request)
+	if err != nil {
+		return Answer{}, fmt.Errorf("send request: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }() // the outcome is decided by what was read
+	answer := Answer{Status: response.StatusCode, Header: response.Header, RetryAfter: c.retryAfter(response.Header)}
+	answer.Body, err = readLimited(response.Body, c.maxBody)
+	return answer, err
+}
+
+// newRequest builds a request that Go's transport will not replay: it has no
+// GetBody and none of the headers that declare a POST repeatable.
+func newRequest(ctx context.Context, call Call) (*http.Request, error) {
+	target, err := url.Parse(call.URL)
+	if err != nil || target.Host == "" || target.User != nil {
+		// url.Parse's own error repeats the URL.
+		return nil, fmt.Errorf("%w: its URL is not one of scheme, host and path", errInvalidCall)
+	}
+	request, err := http.NewRequestWithContext(ctx, call.Method, target.String(), bytes.NewReader(call.Body))
+	if err != nil {
+		return nil, fmt.Errorf("%w: its method or URL is not valid", errInvalidCall)
+	}
+	request.GetBody = nil
+	for name, values := range call.Header {
+		request.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if request.Header.Get(name) != "" {
+			return nil, fmt.Errorf("%w: header %s lets the transport replay a request", errInvalidCall, name)
+		}
+	}
+	if request.Header.Get("User-Agent") == "" {
+		request.Header.Set("User-Agent", "countermand")
+	}
+	return request, nil
+}
+
+func readLimited(r io.Reader, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if int64(len(body)) > limit {
+		return nil, ErrBodyTooLarge
+	}
+	if err != nil {
+		return body, fmt.Errorf("read answer: %w", err)
+	}
+	return body, nil
+}
+
+// retryAfter reads seconds or an HTTP date; what it cannot read is 0.
+func (c *Client) retryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	var wait time.Duration
+	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {
+		wait = time.Duration(seconds) * time.Second
+	} else if at, err := http.ParseTime(value); err == nil {
+		wait = at.Sub(c.now())
+	}
+	return min(max(wait, 0), maxRetryAfter)
+}

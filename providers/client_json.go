@@ -1,0 +1,63 @@
+package providers
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// ErrUnreadable is returned for an answer that is not the JSON expected. It
+// says no more: the decoder's own errors quote values.
+var ErrUnreadable = errors.New("the answer is not the JSON expected")
+
+// EncodeJSON encodes v without HTML escaping and without a final line break.
+// Members of maps come out sorted at every level, so equal maps give equal bytes.
+func EncodeJSON(v any) ([]byte, error) {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode request: %w", err)
+	}
+	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), nil
+}
+
+// DecodeJSON decodes exactly one JSON value into v. Anything else, an empty
+// body, text behind the value or a member of another type, is ErrUnreadable.
+// Members v does not name are ignored: providers add them without notice.
+func DecodeJSON(body []byte, v any) error {
+	if err := json.Unmarshal(body, v); err != nil {
+		return ErrUnreadable
+	}
+	return nil
+}
+
+// Text reads a JSON string or number as text: providers send codes and amounts
+// as either. null and absent are "".
+type Text string
+
+// UnmarshalJSON reads a string, a number or null; anything else is ErrUnreadable.
+func (t *Text) UnmarshalJSON(b []byte) error {
+	var s string
+	var n json.Number
+	switch {
+	case string(b) == "null":
+		return nil
+	case json.Unmarshal(b, &s) == nil:
+		*t = Text(s)
+	case json.Unmarshal(b, &n) == nil:
+		*t = Text(n)
+	default:
+		return ErrUnreadable
+	}
+	return nil
+}
+
+// Int reads the text as an integer, false if it is none: 4.00 is not one,
+// because minor units have no fraction and guessing would move the point.
+func (t Text) Int() (int64, bool) {
+	n, err := strconv.ParseInt(string(t), 10, 64)
+	return n, err == nil
+}

@@ -1,0 +1,264 @@
+package opaysim
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/hmac"
+	"crypto/sha512"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/countermand/countermand/providers/simulator"
+)
+
+// The default account, for demonstrations.
+const (
+	DefaultMerchantID = "256612345678901"
+	DefaultSecretKey  = "OPAYPRV-simulated-key"
+)
+
+// The modes this simulator adds: a refund that is accepted and stays PENDING
+// until Settle, and one that is accepted and later shown as failed.
+const (
+	StayPending  simulator.Mode = "stay_pending"
+	DeclineLater simulator.Mode = "decline_later"
+)
+
+// The operations, as faults and calls name them. A payment's status is a read,
+// also where it is asked for the fate of a cancel.
+const (
+	opCancel = "cancel"
+	opRefund = "refund"
+	opQuery  = "query"
+	opRead   = "read"
+)
+
+// Options are the optional parts of a Simulator.
+type Options struct {
+	MerchantID string           // default DefaultMerchantID
+	SecretKey  string           // default DefaultSecretKey
+	Now        func() time.Time // default time.Now
+	// DuplicateCode answers a refund whose reference exists; default 02004.
+	DuplicateCode string
+	// RepeatsExecute makes a repeated reference move money again, as OPay must
+	// not but does not promise for refunds.
+	RepeatsExecute bool
+	// FirstStatus of an accepted refund: INITIAL, PENDING (default) or SUCCESS.
+	FirstStatus string
+	// SettleAfter is how many queries show FirstStatus before the end; default 0.
+	SettleAfter int
+}
+
+// Simulator is a simulated OPay for one merchant; safe for concurrent use.
+type Simulator struct {
+	*simulator.Base
+	options Options
+	mux     *http.ServeMux
+
+	mu       sync.Mutex
+	payments map[string]*Payment
+	refunds  map[string]*refund
+	serial   int64
+}
+
+// Payment is one payment of the merchant's.
+type Payment struct {
+	Reference string `json:"reference"` // the merchant's order number
+	Country   string `json:"country"`
+	Amount    int64  `json:"amount"` // minor units
+	Currency  string `json:"currency"`
+	// Status is INITIAL, PENDING, SUCCESS, FAIL or CLOSE; default SUCCESS.
+	Status string `json:"status"`
+	Voided bool   `json:"voided"`
+
+	orderNo  string
+	created  time.Time
+	refunded int64
+}
+
+// refund is one accepted or failed refund.
+type refund struct {
+	reference, original string
+	orderNo             string
+	amount              int64
+	currency            string
+	status              string
+	end                 string // the status it will come to
+	queries             int    // until then; negative: until Settle
+	errorCode           string
+}
+
+// New returns a simulator without payments. Close it.
+func New(o Options) *Simulator {
+	o.MerchantID = cmp.Or(o.MerchantID, DefaultMerchantID)
+	o.SecretKey = cmp.Or(o.SecretKey, DefaultSecretKey)
+	o.DuplicateCode = cmp.Or(o.DuplicateCode, "02004")
+	o.FirstStatus = cmp.Or(o.FirstStatus, "PENDING")
+	s := &Simulator{
+		Base: simulator.NewBase(&simulator.Options{
+			Now: o.Now, Secrets: []string{o.SecretKey}, Modes: []simulator.Mode{StayPending, DeclineLater},
+		}),
+		options:  o,
+		mux:      http.NewServeMux(),
+		payments: map[string]*Payment{},
+		refunds:  map[string]*refund{},
+	}
+	const prefix = "POST /api/v1/international"
+	s.mux.HandleFunc(prefix+"/payment/close", s.handle(opCancel, s.close))
+	s.mux.HandleFunc(prefix+"/payment/refund/create", s.handle(opRefund, s.createRefund))
+	s.mux.HandleFunc(prefix+"/payment/refund/query", s.handle(opQuery, s.queryRefund))
+	s.mux.HandleFunc(prefix+"/cashier/status", s.handle(opRead, s.readPayment))
+	s.Mount(s.mux, func(body []byte) error {
+		var p Payment
+		if err := simulator.DecodeSeed(body, &p); err != nil {
+			return fmt.Errorf("decode payment: %w", err)
+		}
+		return s.AddPayment(p)
+	})
+	return s
+}
+
+// ServeHTTP serves OPay's paths and the administration's.
+func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// AddPayment adds a payment; an incomplete one or a reference taken is refused.
+func (s *Simulator) AddPayment(p Payment) error {
+	p.Status = cmp.Or(p.Status, "SUCCESS")
+	if p.Reference == "" || len(p.Country) != 2 || len(p.Currency) != 3 || p.Amount <= 0 {
+		return errors.New("add payment: reference, country, currency and a positive amount are needed")
+	}
+	if !strings.Contains(" INITIAL PENDING SUCCESS FAIL CLOSE ", " "+p.Status+" ") {
+		return fmt.Errorf("add payment: unknown status %q", p.Status)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, taken := s.payments[p.Reference]; taken {
+		return fmt.Errorf("add payment: reference %q is taken", p.Reference)
+	}
+	p.orderNo, p.created = s.number(), s.Now()
+	s.payments[p.Reference] = &p
+	return nil
+}
+
+// SetStatus changes a payment's status, as its payer or OPay would.
+func (s *Simulator) SetStatus(reference, status string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.payments[reference]
+	if !ok {
+		return fmt.Errorf("set status: no payment %q", reference)
+	}
+	p.Status = status
+	return nil
+}
+
+// Settle shows a refund's end from now on.
+func (s *Simulator) Settle(reference string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.refunds[reference]
+	if !ok {
+		return fmt.Errorf("settle: no refund %q", reference)
+	}
+	r.status = r.end
+	return nil
+}
+
+// number returns the next of OPay's own numbers. Callers hold mu.
+func (s *Simulator) number() string {
+	s.serial++
+	return fmt.Sprintf("2110091408%08d", s.serial)
+}
+
+// request is any of OPay's requests.
+type request struct {
+	Reference         string         `json:"reference"`
+	OriginalReference string         `json:"originalReference"`
+	OrderNo           string         `json:"orderNo"`
+	Country           string         `json:"country"`
+	Amount            *requestAmount `json:"amount"`
+	CallbackURL       string         `json:"callbackUrl"`
+	RefundReason      string         `json:"refundReason"`
+	RefundWay         string         `json:"refundWay"`
+}
+
+type requestAmount struct {
+	Total    int64  `json:"total"`
+	Currency string `json:"currency"`
+}
+
+// handle reads, authenticates and decodes a request, then serves it by rule.
+func (s *Simulator) handle(operation string, rule func(request, simulator.Fault) simulator.Reply) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, ok := s.Read(r)
+		call := simulator.Call{Operation: operation, Body: string(body)}
+		if !ok || !s.authentic(r.Header, body) {
+			s.Refuse(w, call, refusal("02000"))
+			return
+		}
+		var q request
+		if simulator.DecodeSeed(body, &q) != nil || q.Country == "" || (q.Reference == "" && q.OrderNo == "") {
+			s.Refuse(w, call, refusal("02001"))
+			return
+		}
+		call.Payment, call.Reference = s.names(operation, q)
+		s.Serve(w, r, call, func(f simulator.Fault) simulator.Reply {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return rule(q, f)
+		})
+	}
+}
+
+// names returns the payment and the refund reference a request is about.
+func (s *Simulator) names(operation string, q request) (payment, reference string) {
+	switch operation {
+	case opRefund:
+		return q.OriginalReference, q.Reference
+	case opQuery:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if r, ok := s.refunds[q.Reference]; ok {
+			payment = r.original
+		}
+		return payment, q.Reference
+	default:
+		return q.Reference, ""
+	}
+}
+
+// authentic checks what OPay's documentation asks of a request's headers.
+func (s *Simulator) authentic(h http.Header, body []byte) bool {
+	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil || media != "application/json" || h.Get("MerchantId") != s.options.MerchantID {
+		return false
+	}
+	mac := hmac.New(sha512.New, []byte(s.options.SecretKey))
+	mac.Write(body)
+	want := "Bearer " + hex.EncodeToString(mac.Sum(nil))
+	return hmac.Equal([]byte(h.Get("Authorization")), []byte(want)) && sorted(body)
+}
+
+// sorted reports whether encoding the body anew gives the same bytes.
+func sorted(body []byte) bool {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var v map[string]any
+	if decoder.Decode(&v) != nil {
+		return false
+	}
+	var again bytes.Buffer
+	encoder := json.NewEncoder(&again)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(v) != nil {
+		return false
+	}
+	return bytes.Equal(bytes.TrimSuffix(again.Bytes(), []byte("\n")), body)
+}

@@ -1,0 +1,136 @@
+package opay
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+)
+
+// The values of Settings.RefundRepeat.
+const (
+	RepeatRefused = "refused" // OPay refuses a second refund under one reference
+	RepeatUnsafe  = "unsafe"  // it does not: nothing is ever sent twice
+)
+
+// The value of Settings.RefundWay. OPay's other way, BankAccount, wants the
+// customer's account number, which no command carries.
+const RefundWayOriginal = "Original"
+
+// escaped are the characters that JSON encoders escape differently.
+const escaped = "<>&='"
+
+// Settings are one OPay merchant account.
+type Settings struct {
+	// BaseURL is scheme and host with an optional prefix, for example
+	// https://api.opaycheckout.com (Egypt and international; sandbox:
+	// sandboxapi.opaycheckout.com) or https://liveapi.opaycheckout.com (Nigeria).
+	BaseURL string `yaml:"baseURL" validate:"required,url"`
+	// MerchantID is the merchant's number, 15 digits in every example of OPay's.
+	MerchantID string `yaml:"merchantID" validate:"required,numeric,max=32"`
+	// SecretKey is the merchant's private key (OPAYPRV…); it signs every call.
+	SecretKey providers.Secret `yaml:"secretKey" validate:"required"`
+	// CallbackURL is sent with refunds, which OPay requires. Results are found
+	// by asking; nothing needs to listen there.
+	CallbackURL string `yaml:"callbackURL" validate:"required,url,excludesall=<>&='"`
+	// Country is used where a command names none, ISO 3166-1 alpha-2.
+	Country string `yaml:"country" validate:"omitempty,iso3166_1_alpha2"`
+	// RefundWay is "Original" or absent; Nigeria requires it, Egypt lacks it.
+	RefundWay string `yaml:"refundWay" validate:"omitempty,oneof=Original"`
+	// RefundRepeat is "refused" (default) or "unsafe": what OPay does with a
+	// second refund under one reference. Refusal is documented for payments and
+	// assumed for refunds.
+	RefundRepeat string `yaml:"refundRepeat" validate:"omitempty,oneof=refused unsafe"`
+	// DuplicateCodes say that a refund's reference exists already. Default
+	// 02004 (OPay's error codes, for payments) and 20000 (seen by an integrator).
+	DuplicateCodes []string `yaml:"duplicateCodes" validate:"omitempty,dive,required,max=16"`
+	// NotFoundCodes say, to a question only, that nothing was found. Default
+	// 02006 (OPay's query pages), 00012 and 02812 (seen by an integrator).
+	NotFoundCodes []string `yaml:"notFoundCodes" validate:"omitempty,dive,required,max=16"`
+	Paths         Paths    `yaml:"paths"`
+}
+
+// Paths are appended to Settings.BaseURL; empty ones mean OPay's documented path.
+type Paths struct {
+	Close       string `yaml:"close" validate:"omitempty,startswith=/"`       // /api/v1/international/payment/close
+	Refund      string `yaml:"refund" validate:"omitempty,startswith=/"`      // /api/v1/international/payment/refund/create
+	RefundQuery string `yaml:"refundQuery" validate:"omitempty,startswith=/"` // /api/v1/international/payment/refund/query
+	Status      string `yaml:"status" validate:"omitempty,startswith=/"`      // /api/v1/international/cashier/status
+}
+
+// withDefaults fills in what is documented beside each setting.
+func (s Settings) withDefaults() Settings {
+	const prefix = "/api/v1/international"
+	for path, standard := range map[*string]string{
+		&s.Paths.Close:       prefix + "/payment/close",
+		&s.Paths.Refund:      prefix + "/payment/refund/create",
+		&s.Paths.RefundQuery: prefix + "/payment/refund/query",
+		&s.Paths.Status:      prefix + "/cashier/status",
+		&s.RefundRepeat:      RepeatRefused,
+	} {
+		if *path == "" {
+			*path = standard
+		}
+	}
+	if s.DuplicateCodes == nil {
+		s.DuplicateCodes = []string{"02004", "20000"}
+	}
+	if s.NotFoundCodes == nil {
+		s.NotFoundCodes = []string{"02006", "00012", "02812"}
+	}
+	s.BaseURL = strings.TrimSuffix(s.BaseURL, "/")
+	return s
+}
+
+// check returns everything wrong with the settings; no message holds a value
+// that could be a secret.
+func (s Settings) check() error {
+	var faults []error
+	fault := func(bad bool, text string) {
+		if bad {
+			faults = append(faults, errors.New(text))
+		}
+	}
+	fault(!reachable(s.BaseURL), "baseURL: must be https (http only to loopback) with a host and no query")
+	fault(s.MerchantID == "", "merchantID: missing")
+	fault(s.SecretKey.Reveal() == "", "secretKey: missing")
+	fault(!reachable(s.CallbackURL) || strings.ContainsAny(s.CallbackURL, escaped),
+		"callbackURL: must be https (http only to loopback) without a query or any of < > & = '")
+	fault(s.RefundWay != "" && s.RefundWay != RefundWayOriginal, "refundWay: must be Original or absent")
+	fault(s.RefundRepeat != RepeatRefused && s.RefundRepeat != RepeatUnsafe, "refundRepeat: must be refused or unsafe")
+	for _, code := range append(append([]string{}, s.DuplicateCodes...), s.NotFoundCodes...) {
+		fault(code == codeSuccess || code == "", "duplicateCodes, notFoundCodes: must not hold the code of success")
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("check opay settings: %w", errors.Join(faults...))
+	}
+	return nil
+}
+
+// reachable reports whether raw is a URL that calls and secrets may go to.
+func reachable(raw string) bool {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	local := u.Hostname() == "localhost" || (ip != nil && ip.IsLoopback())
+	return u.Scheme == "https" || (u.Scheme == "http" && local)
+}
+
+// Account names the merchant account without revealing it: host and merchant
+// id, whatever path or key is used.
+func (s Settings) Account() string {
+	host := s.BaseURL
+	if u, err := url.Parse(s.BaseURL); err == nil {
+		host = strings.ToLower(u.Host)
+		if u.Scheme == "https" {
+			host = strings.TrimSuffix(host, ":443")
+		}
+	}
+	return payment.AccountHash("opay", host, s.MerchantID)
+}

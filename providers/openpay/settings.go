@@ -1,0 +1,179 @@
+package openpay
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/countermand/countermand/providers"
+)
+
+// Encoding is how request bodies are written.
+type Encoding string
+
+// The two encodings. The provider's page names none; clients of sister brands
+// have been seen to succeed with either.
+const (
+	EncodingForm Encoding = "form" // application/x-www-form-urlencoded, the default
+	EncodingJSON Encoding = "json"
+)
+
+// Settings configure one instance. Absent optional values mean the documented
+// default.
+type Settings struct {
+	// BaseURL is scheme, host and an optional prefix, for example
+	// https://api.openpaydpsp.com or https://testapi.openpaydpsp.com.
+	BaseURL string `yaml:"baseURL" validate:"required,url"`
+	// Account is a permanent label of the merchant account. Keys rotate, the
+	// label does not; it is part of the account's identity.
+	Account string `yaml:"account" validate:"required,max=64"`
+	// APIKey is sent inside every body; the caller's addresses must be
+	// registered with the provider as well.
+	APIKey providers.Secret `yaml:"apiKey" validate:"required"`
+	// Encoding of request bodies; EncodingForm when absent.
+	Encoding Encoding `yaml:"encoding" validate:"omitempty,oneof=form json"`
+	// PartialRefunds says that the provider has switched partial refunds on for
+	// this account. Its documented default, and so ours, is off.
+	PartialRefunds bool `yaml:"partialRefunds"`
+	// RefundPath and StatusPath are appended to BaseURL.
+	RefundPath string `yaml:"refundPath" validate:"omitempty,startswith=/"`
+	StatusPath string `yaml:"statusPath" validate:"omitempty,startswith=/"`
+	// Codes lists the response codes by meaning.
+	Codes Codes `yaml:"codes"`
+}
+
+// Codes lists response codes by what they mean, compared as text whether the
+// provider sent a string or a number. An absent list means the documented
+// default; the lists without one are empty until the provider's own code page
+// is at hand. A code must not be in two lists.
+type Codes struct {
+	// Approved: the request was carried out. Default 00 and 0: the sample shows
+	// the string "00", the table an integer.
+	Approved []string `yaml:"approved"`
+	// AlreadyRefunded: default 32.
+	AlreadyRefunded []string `yaml:"alreadyRefunded"`
+	// InvalidRequest: a required field is missing. Default 188.
+	InvalidRequest []string `yaml:"invalidRequest"`
+	// Waiting: accepted, to be decided later. Default 283.
+	Waiting []string `yaml:"waiting"`
+	// Authentication: the key or the calling address is not accepted. No default.
+	Authentication []string `yaml:"authentication"`
+	// InsufficientBalance: the merchant account cannot fund the refund. No default.
+	InsufficientBalance []string `yaml:"insufficientBalance"`
+	// NotFound: there is no such payment. No default.
+	NotFound []string `yaml:"notFound"`
+}
+
+// The documented paths.
+const (
+	defaultRefundPath = "/pw/v3/payment/refund"
+	defaultStatusPath = "/pw/v3/payment/status"
+)
+
+// withDefaults returns the settings with every absent value filled in.
+func (s Settings) withDefaults() Settings {
+	if s.Encoding == "" {
+		s.Encoding = EncodingForm
+	}
+	if s.RefundPath == "" {
+		s.RefundPath = defaultRefundPath
+	}
+	if s.StatusPath == "" {
+		s.StatusPath = defaultStatusPath
+	}
+	s.Codes = s.Codes.withDefaults()
+	return s
+}
+
+func (c Codes) withDefaults() Codes {
+	set := func(list *[]string, documented ...string) {
+		if *list == nil {
+			*list = documented
+		}
+	}
+	set(&c.Approved, "00", "0")
+	set(&c.AlreadyRefunded, "32")
+	set(&c.InvalidRequest, "188")
+	set(&c.Waiting, "283")
+	return c
+}
+
+// verify returns every fault of the settings (defaults filled in) at once.
+func (s Settings) verify() error {
+	var faults []error
+	if err := verifyBaseURL(s.BaseURL); err != nil {
+		faults = append(faults, err)
+	}
+	if s.Account == "" {
+		faults = append(faults, errors.New("account: a permanent label is required"))
+	}
+	if s.Encoding != EncodingForm && s.Encoding != EncodingJSON {
+		faults = append(faults, fmt.Errorf("encoding: %q is neither form nor json", s.Encoding))
+	}
+	for name, path := range map[string]string{"refundPath": s.RefundPath, "statusPath": s.StatusPath} {
+		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#") {
+			faults = append(faults, fmt.Errorf("%s: must start with / and carry no query", name))
+		}
+	}
+	return errors.Join(append(faults, s.Codes.verify()...)...)
+}
+
+// verify refuses an approval list left empty and a code with two meanings.
+func (c Codes) verify() []error {
+	var faults []error
+	meaning := map[string]string{}
+	for _, list := range c.lists() {
+		for _, code := range list.codes {
+			if other, taken := meaning[code]; taken {
+				faults = append(faults, fmt.Errorf("codes: %q is in both %s and %s", code, other, list.name))
+				continue
+			}
+			meaning[code] = list.name
+		}
+	}
+	if len(c.Approved) == 0 {
+		faults = append(faults, errors.New("codes: approved must not be empty"))
+	}
+	return faults
+}
+
+type codeList struct {
+	name  string
+	codes []string
+}
+
+func (c Codes) lists() []codeList {
+	return []codeList{
+		{"approved", c.Approved},
+		{"alreadyRefunded", c.AlreadyRefunded},
+		{"invalidRequest", c.InvalidRequest},
+		{"waiting", c.Waiting},
+		{"authentication", c.Authentication},
+		{"insufficientBalance", c.InsufficientBalance},
+		{"notFound", c.NotFound},
+	}
+}
+
+// verifyBaseURL wants scheme, host and an optional prefix; http only to loopback.
+func verifyBaseURL(base string) error {
+	u, err := url.Parse(base)
+	switch {
+	case err != nil || u.Host == "":
+		return errors.New("baseURL: must be scheme, host and an optional prefix")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("baseURL: must carry no user, query or fragment")
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme == "http" && loopback(u.Hostname()):
+		return nil
+	default:
+		return errors.New("baseURL: must be https, or http to a loopback address")
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}

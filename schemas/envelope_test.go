@@ -1,0 +1,236 @@
+package schemas_test
+
+import (
+	"github.com/go-playground/validator/v10"
+
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/schemas"
+)
+
+// countries lists the codes the decoder's own rule takes, so that schema and
+// decoder agree on every one of the 676 pairs of letters.
+func countries() []string {
+	v := validator.New()
+	var list []string
+	for a := 'A'; a <= 'Z'; a++ {
+		for b := 'A'; b <= 'Z'; b++ {
+			code := string([]rune{a, b})
+			if v.Var(code, "iso3166_1_alpha2") == nil {
+				list = append(list, code)
+			}
+		}
+	}
+	return list
+}
+
+// commandRejected answers a message, not an operation.
+func commandRejected() object {
+	return obj(
+		"description", "Answers a message that is no valid command, reuses a key for other content, names an unknown provider or exceeds the payment's operations. Its bytes are kept in quarantine under the same token. Readers ignore fields they do not know.",
+		"type", "object",
+		"properties", obj(
+			"code", def("code"),
+			"faults", obj("type", "array", "items", def("fault")),
+			"size", obj("type", "integer", "minimum", 0, "description", "Bytes of the message's data."),
+			"sha256", def("sha256"),
+			"originSequence", obj("type", "integer", "minimum", 1, "description", "The message's sequence in the stream of commands."),
+			"originSubject", obj("type", "string", "minLength", 1),
+			"commandId", described("The event's id, where it could be read.", text(1, 128)),
+			"occurredAt", def("time"),
+		),
+		"required", []string{"code", "faults", "size", "sha256", "originSequence", "occurredAt"},
+		"if", obj("properties", obj("code", obj("const", payment.CodeInvalidCommand)), "required", []string{"code"}),
+		"then", obj("properties", obj("faults", obj("minItems", 1))),
+	)
+}
+
+// operatorEvent is the audit of an operator's action, one schema for every
+// action: what the action concerns depends on it.
+func operatorEvent() object {
+	return obj(
+		"description", "A fact: audit of an operator's action, for every type payment.operator.<action>. Readers ignore fields they do not know.",
+		"type", "object",
+		"properties", obj(
+			"action", obj("type", "string", "pattern", "^[a-z][a-z0-9_-]*$"),
+			"operator", obj("type", "string", "minLength", 1),
+			"reason", obj("type", "string", "minLength", 1),
+			"evidence", obj("type", "string"),
+			"provider", def("provider"),
+			"payment", obj("type", "string", "minLength", 1),
+			"operation", def("operation"),
+			"idempotencyKey", def("key"),
+			"occurredAt", def("time"),
+		),
+		"required", []string{"action", "operator", "reason", "occurredAt"},
+	)
+}
+
+// envelopeSchema is a structured CloudEvent of any of our types: the context
+// attributes, and the data by the type's own schema.
+func envelopeSchema() object {
+	nonEmpty := obj("type", "string", "minLength", 1)
+	return schemaHead("envelope").with(obj(
+		"description", "A structured CloudEvents 1.0 event of one of the types of this service. Data is JSON: data_base64 and batches are refused.",
+		"type", "object",
+		"properties", obj(
+			"specversion", obj("const", "1.0"),
+			"id", nonEmpty,
+			"source", nonEmpty,
+			"type", obj("type", "string", "pattern", `^payment\.`),
+			"time", obj("type", "string", "format", "date-time"),
+			"subject", nonEmpty,
+			"datacontenttype", nonEmpty,
+			"dataschema", nonEmpty,
+			"data", true,
+			"data_base64", false,
+			"correlationid", nonEmpty,
+			"causationid", nonEmpty,
+			"partitionkey", nonEmpty,
+			"idempotencykey", nonEmpty,
+			"traceparent", obj("type", "string"),
+			"tracestate", obj("type", "string"),
+			"expirytime", obj("type", "string", "format", "date-time"),
+		),
+		"required", []string{"specversion", "id", "source", "type", "data"},
+		"allOf", envelopeConditions(),
+	))
+}
+
+// envelopeConditions bind the data to the type, and the attributes of results
+// to what design and ledgers rely on: idempotencykey on terminal results only.
+func envelopeConditions() []object {
+	var all []object
+	for _, op := range operations() {
+		all = append(all, obj("if", fieldIs("type", commandType(op)), "then",
+			obj("properties", obj(
+				"id", line(128),
+				"source", line(255),
+				"correlationid", obj("maxLength", 255),
+				"data", fileRef(commandType(op)),
+			))))
+	}
+	for _, r := range resultTypes() {
+		all = append(all, obj("if", r.matches(), "then", r.envelope()))
+	}
+	return all
+}
+
+// line is a text of one line that is not blank.
+func line(longest int) object {
+	return text(1, longest).with(obj("pattern", `^[^\x00-\x1f\x7f-\x9f]*$`))
+}
+
+func fileRef(name string) object { return obj("$ref", name+".json") }
+
+// matches is the condition that an envelope is of this type.
+func (r resultType) matches() object {
+	if r.name != "payment.operator" {
+		return fieldIs("type", r.name)
+	}
+	return obj("properties", obj("type", obj("type", "string", "pattern", `^payment\.operator\.[a-z][a-z0-9_-]*$`)), "required", []string{"type"})
+}
+
+func (r resultType) envelope() object {
+	required := []string{"time", "datacontenttype", "dataschema"}
+	props := obj(
+		"id", obj("pattern", `^payment\.`, "description", "The NATS subject of the event."),
+		"time", def("time"),
+		"datacontenttype", obj("const", "application/json"),
+		"data", fileRef(r.name),
+	)
+	switch {
+	case r.op == "":
+		props = props.with(obj("idempotencykey", false))
+	case r.terminal():
+		required = append(required, "subject", "partitionkey", "causationid", "correlationid", "idempotencykey")
+	default:
+		required = append(required, "subject", "partitionkey", "causationid", "correlationid")
+		props = props.with(obj("idempotencykey", false))
+	}
+	return obj("properties", props, "required", required)
+}
+
+func (r resultType) terminal() bool {
+	return len(r.statuses) == 1 && payment.Status(r.statuses[0]).Terminal()
+}
+
+// asyncAPI says which type travels on which subject, and in which direction.
+func asyncAPI() object {
+	channels, messages, ops := obj(), obj(), obj()
+	add := func(name, address, action string, params object) {
+		channels = channels.with(obj(name, channel(name, address, params)))
+		messages = messages.with(obj(name, message(name)))
+		ops = ops.with(obj(action+"."+name, operation(action, name)))
+	}
+	for _, op := range operations() {
+		name := commandType(op)
+		add(name, name, "receive", nil)
+		channels = channels.with(obj(name+".provider", channel(name, name+".{provider}", params("provider"))))
+		ops = ops.with(obj("receive."+name+".provider", operation("receive", name+".provider")))
+	}
+	for _, r := range resultTypes() {
+		switch r.name {
+		case "payment.command.rejected":
+			add(r.name, r.name+".{token}", "send", params("token"))
+		case "payment.operator":
+			add(r.name, r.name+".{action}.{ulid}", "send", params("action", "ulid"))
+		default:
+			add(r.name, r.name+".{provider}.{payment}.{version}", "send", params("provider", "payment", "version"))
+		}
+	}
+	return obj(
+		"asyncapi", "3.0.0",
+		"info", obj("title", "Countermand", "version", "1.0.0",
+			"description", "Carries out cancels and refunds of payments commanded as CloudEvents over NATS JetStream. Addresses are NATS subjects."),
+		"defaultContentType", "application/cloudevents+json",
+		"channels", channels,
+		"operations", ops,
+		"components", obj("messages", messages),
+	)
+}
+
+func channel(message, address string, params object) object {
+	c := obj("address", address)
+	if len(params) > 0 {
+		c = c.with(obj("parameters", params))
+	}
+	return c.with(obj("messages", obj("event", obj("$ref", "#/components/messages/"+message))))
+}
+
+func message(name string) object {
+	return obj(
+		"name", name,
+		"contentType", "application/cloudevents+json",
+		"payload", obj(
+			"schemaFormat", "application/schema+json;version=draft-2020-12",
+			"schema", obj(
+				"allOf", []object{obj("$ref", "v1/envelope.json")},
+				"properties", obj("data", obj("$ref", "v1/"+name+".json")),
+			),
+		),
+	)
+}
+
+func operation(action, channelName string) object {
+	return obj("action", action, "channel", obj("$ref", "#/channels/"+channelName))
+}
+
+// params describes the parts of a subject.
+func params(names ...string) object {
+	says := map[string]string{
+		"provider": "The configured provider instance; equal to data.provider.",
+		"payment":  "The payment token: A-Z a-z 0-9 _ - as they are, every other byte =XX (vectors/tokens.json).",
+		"version":  "Decimal from 1, the count of the payment's events.",
+		"token":    "<origin sequence>-<first 12 hex digits of the SHA-256 of the data>.",
+		"action":   "The operator's action.",
+		"ulid":     "A ULID.",
+	}
+	out := obj()
+	for _, n := range names {
+		out = out.with(obj(n, obj("description", says[n])))
+	}
+	return out
+}
+
+// uri is the $id of a schema file.
+func uri(name string) string { return schemas.BaseURI + name + ".json" }

@@ -1,0 +1,180 @@
+package schemas_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/countermand/countermand/payment"
+)
+
+// seed is a valid command to spoil.
+type seed struct {
+	typ  string
+	data []byte
+}
+
+func seeds(t *testing.T) []seed {
+	t.Helper()
+	var out []seed
+	for _, e := range examples(t, "valid") {
+		if e.command() {
+			out = append(out, seed{e.typ, e.raw})
+		}
+	}
+	return out
+}
+
+// A schema and a decoder that disagree on one command are two contracts. Each
+// run takes a valid command, spoils it in up to three places, often just at a
+// boundary, and asks both. Numbers are spelled as plain integers or with a
+// fraction that is not zero: other spellings are the decoder's alone.
+func TestSchemaAndDecoderAgreeOnSpoiledCommands(t *testing.T) {
+	t.Parallel()
+	b, d, from := compile(t), decoder(t), seeds(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		s := rapid.SampledFrom(from).Draw(rt, "command")
+		typ := s.typ
+		if rapid.IntRange(0, 9).Draw(rt, "other type") == 0 {
+			typ = rapid.SampledFrom([]string{"payment.cancel.requested", "payment.refund.requested"}).Draw(rt, "type")
+		}
+		doc := parse(s.data)
+		for range rapid.IntRange(0, 3).Draw(rt, "times") {
+			doc = spoil(rt, doc)
+		}
+		raw, err := json.Marshal(doc)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		bySchema, byDecoder := judge(t, b[typ], raw), faultsOf(d, binary(typ, raw))
+		if bySchema.valid() != (byDecoder == nil) {
+			rt.Fatalf("%s\nschema: %v\ndecoder: %v", raw, bySchema, byDecoder)
+		}
+		for _, f := range byDecoder {
+			if !bySchema.name(f.Pointer) {
+				rt.Fatalf("%s\nthe decoder finds %v, the schema only %v", raw, f, bySchema)
+			}
+		}
+	})
+}
+
+func parse(raw []byte) any {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		panic("an embedded example is no JSON: " + err.Error())
+	}
+	return v
+}
+
+// spoil returns a copy of the document with one change somewhere.
+func spoil(rt *rapid.T, v any) any {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return value(rt)
+	}
+	m = maps.Clone(m)
+	names := slices.Sorted(maps.Keys(m))
+	if len(names) == 0 || rapid.IntRange(0, 9).Draw(rt, "add") == 0 {
+		m[addedName(rt)] = value(rt)
+		return m
+	}
+	name := rapid.SampledFrom(names).Draw(rt, "member")
+	if _, nested := m[name].(map[string]any); nested && rapid.Bool().Draw(rt, "inside") {
+		m[name] = spoil(rt, m[name])
+		return m
+	}
+	switch rapid.IntRange(0, 4).Draw(rt, "how") {
+	case 0:
+		delete(m, name)
+	case 1:
+		held := m[name]
+		delete(m, name)
+		m[respell(rt, name)] = held
+	case 2:
+		m[name] = value(rt)
+	default:
+		m[name] = likely(rt, name)
+	}
+	return m
+}
+
+func addedName(rt *rapid.T) string {
+	return rapid.SampledFrom([]string{
+		"amount", "full", "reason", "payment", "orderId", "transactionId", "country", "currency", "capturedAmount",
+		"value", "ammount", "Amount", "", "a/b", "a~b", "~1", "idempotencyKey", "naïve", "x",
+	}).Draw(rt, "name")
+}
+
+func respell(rt *rapid.T, name string) string {
+	return rapid.SampledFrom([]string{strings.ToUpper(name), strings.ToLower(name), name + "s", " " + name}).Draw(rt, "spelling")
+}
+
+// value is any JSON value.
+func value(rt *rapid.T) any {
+	switch rapid.IntRange(0, 6).Draw(rt, "kind") {
+	case 0:
+		return nil
+	case 1:
+		return rapid.Bool().Draw(rt, "bool")
+	case 2:
+		return number(rt)
+	case 3:
+		return word(rt)
+	case 4:
+		return []any{}
+	case 5:
+		return map[string]any{"value": number(rt), "currency": currency(rt)}
+	default:
+		return map[string]any{}
+	}
+}
+
+// likely is a value of the kind the member wants, at or over its border.
+func likely(rt *rapid.T, name string) any {
+	switch name {
+	case "value":
+		return number(rt)
+	case "currency":
+		return currency(rt)
+	case "country":
+		return rapid.StringMatching(`[A-Z]{2}|[a-z]{2}|[A-Z]{3}|`).Draw(rt, "country")
+	case "full":
+		return rapid.SampledFrom([]any{true, false, "true", json.Number("1"), nil}).Draw(rt, "full")
+	case "provider":
+		return rapid.StringMatching(`[a-z0-9-]{1,33}|[a-z0-9]{32}|[a-z][A-Z._ ]|`).Draw(rt, "provider")
+	default:
+		return word(rt)
+	}
+}
+
+func number(rt *rapid.T) json.Number {
+	return json.Number(rapid.SampledFrom([]string{
+		"0", "1", "2", "-1", "1.5", "0.5", "-0.5", "400", "9007199254740991", "9007199254740992", "-9007199254740991",
+		"9223372036854775807", "9223372036854775808", "18446744073709551616", "123456789012345678901234567890",
+	}).Draw(rt, "number"))
+}
+
+func currency(rt *rapid.T) string {
+	if rapid.Bool().Draw(rt, "known") {
+		return string(rapid.SampledFrom(payment.Currencies()).Draw(rt, "currency"))
+	}
+	return rapid.StringMatching(`[A-Z]{3}|[a-z]{3}|[A-Z]{2,4}|EUR |XXX|XAU|XTS|DEM|`).Draw(rt, "currency")
+}
+
+// word is a text at or over a border of length, of one kind of character.
+func word(rt *rapid.T) string {
+	length := rapid.SampledFrom([]int{0, 1, 2, 31, 32, 33, 63, 64, 65, 128, 199, 200, 201, 255, 256}).Draw(rt, "length")
+	filler := rapid.SampledFrom([]string{"a", "-", "~", "!", "é", "😀", "\u2028", "\u0080"}).Draw(rt, "filler")
+	odd := rapid.SampledFrom([]string{"", "", "", " ", "\n", "\t", "\u007f", "\u0000", "\u009f", "\u00a0", "é", "\r\n"}).Draw(rt, "odd one")
+	if length == 0 {
+		return odd
+	}
+	return strings.Repeat(filler, length-1) + odd + filler
+}

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -186,4 +187,39 @@ func TestNothingIsPulledWhileTheStoreRefusesAppends(t *testing.T) {
 	close(accepts)
 	b.allDone(b.topology.Commands)
 	eventually(t, "readiness", func() bool { ok, _ := r.consumer.Ready(); return ok })
+}
+
+func TestDrainLosesNothingThatWasOnItsWay(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.topology.Concurrency = 8
+	b.topology.AckWait = 10 * time.Minute // a lost message stays lost to this test
+	b.provision()
+	const n = 2000
+	for i := range n {
+		if _, err := b.js.PublishAsync("payment.refund.requested", fmt.Append(nil, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	receive(t, b.js.PublishAsyncComplete(), "the publishes")
+	// Stopped in the middle again and again, a consumer leaves nothing behind.
+	for range 8 {
+		enough := make(chan struct{}, n)
+		var handled int
+		var mu sync.Mutex
+		r := b.run(nil, func(context.Context, handlers.Delivery) handlers.Disposition {
+			mu.Lock()
+			defer mu.Unlock()
+			if handled++; handled == 150 {
+				enough <- struct{}{}
+			}
+			return ack()
+		})
+		receive(t, enough, "150 messages")
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.run(nil, func(context.Context, handlers.Delivery) handlers.Disposition { return ack() })
+	b.allDone(b.topology.Commands)
 }

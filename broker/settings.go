@@ -3,8 +3,6 @@ package broker
 import (
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -25,39 +23,144 @@ type setting[C any] struct {
 	why string
 }
 
-// streamSettings is the table for streams, in the order in which the server
-// accepts the changes (no deny-purge beside roll-ups; write once needs discard
-// new and the limit first).
-func streamSettings(limits bool) []setting[jetstream.StreamConfig] {
-	type cfg = jetstream.StreamConfig
-	table := []setting[cfg]{
-		{"storage", func(c cfg) string { return c.Storage.String() }, nil, nil, "messages in memory are gone after a restart"},
-		{"retention", func(c cfg) string { return c.Retention.String() }, nil, nil, "another policy deletes messages at other times"},
-		{"persist mode", func(c cfg) string { return c.PersistMode.String() }, nil, nil, "async persistence acknowledges what is not written"},
-		{"sealed", func(c cfg) string { return onOff(c.Sealed) }, nil, nil, "a sealed stream takes no message"},
-		{"message TTL", func(c cfg) string { return onOff(c.AllowMsgTTL) }, nil, nil, "a publisher could make messages vanish"},
-		{"no ack", func(c cfg) string { return onOff(c.NoAck) }, func(c *cfg, w cfg) { c.NoAck = w.NoAck }, nil, "publishers would not learn whether a message was stored"},
-		{"subjects", func(c cfg) string { return list(c.Subjects) }, func(c *cfg, w cfg) { c.Subjects = w.Subjects }, nil, "messages on other subjects are refused or mixed in"},
-		{"subject transform", func(c cfg) string { return transform(c.SubjectTransform) }, nil, nil, "checks on subjects would look at other subjects"},
-		{"replicas", func(c cfg) string { return strconv.Itoa(c.Replicas) }, func(c *cfg, w cfg) { c.Replicas = w.Replicas }, nil, "fewer replicas lose messages with a server"},
-		{"direct get", func(c cfg) string { return onOff(c.AllowDirect) }, func(c *cfg, w cfg) { c.AllowDirect = w.AllowDirect }, nil, "a follower may answer with an old message"},
-		{"schedules", func(c cfg) string { return onOff(c.AllowMsgSchedules) }, enableSchedules, nil, "timers need them; on any other stream they let a publisher erase it"},
-		{"rollup", func(c cfg) string { return onOff(c.AllowRollup) }, func(c *cfg, w cfg) { c.AllowRollup = w.AllowRollup }, nil, "a publisher could erase the stream with one header"},
-		{"deny delete", func(c cfg) string { return onOff(c.DenyDelete) }, func(c *cfg, w cfg) { c.DenyDelete = w.DenyDelete }, nil, "the journal and the queue must keep what they have; the quarantine must not"},
-		{"deny purge", func(c cfg) string { return onOff(c.DenyPurge) }, func(c *cfg, w cfg) { c.DenyPurge = w.DenyPurge }, nil, "the journal and the queue must keep what they have; timers are purged when they fire"},
-		{"discard", func(c cfg) string { return c.Discard.String() }, func(c *cfg, w cfg) { c.Discard = w.Discard }, nil, "a full stream must refuse, not forget; only schedules force it to be old"},
-		{"max messages per subject", func(c cfg) string { return limit(c.MaxMsgsPerSubject) }, func(c *cfg, w cfg) { c.MaxMsgsPerSubject = w.MaxMsgsPerSubject }, func(is, want cfg) bool { return lower(is.MaxMsgsPerSubject, want.MaxMsgsPerSubject) }, "events are written once, nothing else is limited by subject"},
-		{"discard new per subject", func(c cfg) string { return onOff(c.DiscardNewPerSubject) }, func(c *cfg, w cfg) { c.DiscardNewPerSubject = w.DiscardNewPerSubject }, nil, "a second event on one subject would replace the first"},
-		{"max message size", func(c cfg) string { return limit(int64(c.MaxMsgSize)) }, func(c *cfg, w cfg) { c.MaxMsgSize = w.MaxMsgSize }, nil, "commands are limited, a known outcome must always fit"},
-		{"max age", func(c cfg) string { return age(c.MaxAge) }, func(c *cfg, w cfg) { c.MaxAge = w.MaxAge }, func(is, want cfg) bool { return lower(int64(is.MaxAge), int64(want.MaxAge)) }, "an expired payment looks like a new one, an expired command is never answered"},
-	}
-	if limits {
-		table = append(table,
-			setting[cfg]{"max messages", func(c cfg) string { return limit(c.MaxMsgs) }, func(c *cfg, w cfg) { c.MaxMsgs = w.MaxMsgs }, nil, "a full stream would drop timers"},
-			setting[cfg]{"max bytes", func(c cfg) string { return limit(c.MaxBytes) }, func(c *cfg, w cfg) { c.MaxBytes = w.MaxBytes }, nil, "a full stream would drop timers"},
-		)
+// streamSettings is the table for streams, in an order in which the server
+// accepts the changes: no deny-purge beside roll-ups, write once only after
+// discard new and the limit. The limits of size are the timers' alone.
+func streamSettings(unlimited bool) []setting[jetstream.StreamConfig] {
+	table := slices.Concat(fixedStreamSettings(), streamRules(), streamLimits())
+	if unlimited {
+		table = append(table, sizeLimits()...)
 	}
 	return table
+}
+
+// fixedStreamSettings are those the server does not change on an existing stream.
+func fixedStreamSettings() []setting[jetstream.StreamConfig] {
+	type cfg = jetstream.StreamConfig
+	return []setting[cfg]{
+		{
+			name: "storage", why: "messages in memory are gone after a restart",
+			show: func(c cfg) string { return c.Storage.String() },
+		},
+		{
+			name: "retention", why: "another policy deletes messages at other times",
+			show: func(c cfg) string { return c.Retention.String() },
+		},
+		{
+			name: "persist mode", why: "async persistence acknowledges what is not written",
+			show: func(c cfg) string { return c.PersistMode.String() },
+		},
+		{
+			name: "sealed", why: "a sealed stream takes no message",
+			show: func(c cfg) string { return onOff(c.Sealed) },
+		},
+		{
+			name: "message TTL", why: "a publisher could make messages vanish",
+			show: func(c cfg) string { return onOff(c.AllowMsgTTL) },
+		},
+		{
+			name: "subject transform", why: "checks on subjects would look at other subjects",
+			show: func(c cfg) string { return transform(c.SubjectTransform) },
+		},
+	}
+}
+
+// streamRules are what a stream takes in and what publishers may do to it.
+func streamRules() []setting[jetstream.StreamConfig] {
+	type cfg = jetstream.StreamConfig
+	return []setting[cfg]{
+		{
+			name: "no ack", why: "publishers would not learn whether a message was stored",
+			show: func(c cfg) string { return onOff(c.NoAck) },
+			put:  func(c *cfg, w cfg) { c.NoAck = w.NoAck },
+		},
+		{
+			name: "subjects", why: "messages on other subjects are refused or mixed in",
+			show: func(c cfg) string { return list(c.Subjects) },
+			put:  func(c *cfg, w cfg) { c.Subjects = w.Subjects },
+		},
+		{
+			name: "replicas", why: "fewer replicas lose messages with a server",
+			show: func(c cfg) string { return strconv.Itoa(c.Replicas) },
+			put:  func(c *cfg, w cfg) { c.Replicas = w.Replicas },
+		},
+		{
+			name: "direct get", why: "a follower may answer with an old message",
+			show: func(c cfg) string { return onOff(c.AllowDirect) },
+			put:  func(c *cfg, w cfg) { c.AllowDirect = w.AllowDirect },
+		},
+		{
+			name: "schedules", why: "timers need them; on any other stream they let a publisher erase it",
+			show: func(c cfg) string { return onOff(c.AllowMsgSchedules) },
+			put:  enableSchedules,
+		},
+		{
+			name: "rollup", why: "a publisher could erase the stream with one header",
+			show: func(c cfg) string { return onOff(c.AllowRollup) },
+			put:  func(c *cfg, w cfg) { c.AllowRollup = w.AllowRollup },
+		},
+		{
+			name: "deny delete", why: "the journal and the queue must keep what they have; the quarantine must not",
+			show: func(c cfg) string { return onOff(c.DenyDelete) },
+			put:  func(c *cfg, w cfg) { c.DenyDelete = w.DenyDelete },
+		},
+		{
+			name: "deny purge", why: "the journal and the queue must keep what they have; timers are purged when they fire",
+			show: func(c cfg) string { return onOff(c.DenyPurge) },
+			put:  func(c *cfg, w cfg) { c.DenyPurge = w.DenyPurge },
+		},
+	}
+}
+
+// streamLimits are what a stream keeps.
+func streamLimits() []setting[jetstream.StreamConfig] {
+	type cfg = jetstream.StreamConfig
+	return []setting[cfg]{
+		{
+			name: "discard", why: "a full stream must refuse, not forget; only schedules force it to be old",
+			show: func(c cfg) string { return c.Discard.String() },
+			put:  func(c *cfg, w cfg) { c.Discard = w.Discard },
+		},
+		{
+			name: "max messages per subject", why: "events are written once, nothing else is limited by subject",
+			show:    func(c cfg) string { return limit(c.MaxMsgsPerSubject) },
+			put:     func(c *cfg, w cfg) { c.MaxMsgsPerSubject = w.MaxMsgsPerSubject },
+			deletes: func(is, want cfg) bool { return lower(is.MaxMsgsPerSubject, want.MaxMsgsPerSubject) },
+		},
+		{
+			name: "discard new per subject", why: "a second event on one subject would replace the first",
+			show: func(c cfg) string { return onOff(c.DiscardNewPerSubject) },
+			put:  func(c *cfg, w cfg) { c.DiscardNewPerSubject = w.DiscardNewPerSubject },
+		},
+		{
+			name: "max message size", why: "commands are limited, a known outcome must always fit",
+			show: func(c cfg) string { return limit(int64(c.MaxMsgSize)) },
+			put:  func(c *cfg, w cfg) { c.MaxMsgSize = w.MaxMsgSize },
+		},
+		{
+			name: "max age", why: "an expired payment looks like a new one, an expired command is never answered",
+			show:    func(c cfg) string { return age(c.MaxAge) },
+			put:     func(c *cfg, w cfg) { c.MaxAge = w.MaxAge },
+			deletes: func(is, want cfg) bool { return lower(int64(is.MaxAge), int64(want.MaxAge)) },
+		},
+	}
+}
+
+// sizeLimits must be none where a full stream drops messages.
+func sizeLimits() []setting[jetstream.StreamConfig] {
+	type cfg = jetstream.StreamConfig
+	return []setting[cfg]{
+		{
+			name: "max messages", why: "a full stream would drop timers",
+			show: func(c cfg) string { return limit(c.MaxMsgs) },
+			put:  func(c *cfg, w cfg) { c.MaxMsgs = w.MaxMsgs },
+		},
+		{
+			name: "max bytes", why: "a full stream would drop timers",
+			show: func(c cfg) string { return limit(c.MaxBytes) },
+			put:  func(c *cfg, w cfg) { c.MaxBytes = w.MaxBytes },
+		},
+	}
 }
 
 // enableSchedules switches on what schedules need with them: the server sets
@@ -72,83 +175,83 @@ func enableSchedules(c *jetstream.StreamConfig, want jetstream.StreamConfig) {
 
 // consumerSettings is the table for consumers.
 func consumerSettings() []setting[jetstream.ConsumerConfig] {
+	return slices.Concat(fixedConsumerSettings(), consumerRules())
+}
+
+// fixedConsumerSettings are those the server does not change on an existing consumer.
+func fixedConsumerSettings() []setting[jetstream.ConsumerConfig] {
 	type cfg = jetstream.ConsumerConfig
 	return []setting[cfg]{
-		{"durable name", func(c cfg) string { return c.Durable }, nil, nil, "one that is not durable forgets what was acknowledged"},
-		{"ack policy", func(c cfg) string { return c.AckPolicy.String() }, nil, nil, "a message would count as done before it is handled"},
-		{"deliver policy", func(c cfg) string { return c.DeliverPolicy.String() }, nil, nil, "older commands would never be delivered"},
-		{"replay policy", func(c cfg) string { return c.ReplayPolicy.String() }, nil, nil, "messages would come at the pace they were published"},
-		{"delivery", func(c cfg) string { return delivery(c.DeliverSubject) }, nil, nil, "a push consumer cannot be shared by pulls"},
-		{"memory storage", func(c cfg) string { return onOff(c.MemoryStorage) }, nil, nil, "acknowledgements in memory are gone after a restart"},
-		{"ack wait", func(c cfg) string { return c.AckWait.String() }, func(c *cfg, w cfg) { c.AckWait = w.AckWait }, nil, "shorter than the signals of life, every message is delivered twice"},
-		{"max deliver", func(c cfg) string { return limit(int64(c.MaxDeliver)) }, func(c *cfg, w cfg) { c.MaxDeliver = w.MaxDeliver }, nil, "a command delivered too often would be dropped silently"},
-		{"backoff", func(c cfg) string { return backoff(c.BackOff) }, func(c *cfg, w cfg) { c.BackOff = w.BackOff }, nil, "with it a nak with delay comes back later than asked"},
-		{"max ack pending", func(c cfg) string { return limit(int64(c.MaxAckPending)) }, func(c *cfg, w cfg) { c.MaxAckPending = w.MaxAckPending }, nil, "too few and delayed messages stall the rest"},
-		{"filter", func(c cfg) string { return list(filters(c)) }, func(c *cfg, w cfg) { c.FilterSubject, c.FilterSubjects = w.FilterSubject, w.FilterSubjects }, nil, "messages outside it are never delivered, schedules inside it too early"},
-		{"headers only", func(c cfg) string { return onOff(c.HeadersOnly) }, func(c *cfg, w cfg) { c.HeadersOnly = w.HeadersOnly }, nil, "commands would come without their data"},
-		{"inactive threshold", func(c cfg) string { return age(c.InactiveThreshold) }, func(c *cfg, w cfg) { c.InactiveThreshold = w.InactiveThreshold }, nil, "the server would delete the consumer while the service is down"},
-		{"replicas", func(c cfg) string { return strconv.Itoa(c.Replicas) }, func(c *cfg, w cfg) { c.Replicas = w.Replicas }, nil, "fewer replicas forget acknowledgements with a server"},
+		{
+			name: "durable name", why: "one that is not durable forgets what was acknowledged",
+			show: func(c cfg) string { return c.Durable },
+		},
+		{
+			name: "ack policy", why: "a message would count as done before it is handled",
+			show: func(c cfg) string { return c.AckPolicy.String() },
+		},
+		{
+			name: "deliver policy", why: "older commands would never be delivered",
+			show: func(c cfg) string { return c.DeliverPolicy.String() },
+		},
+		{
+			name: "replay policy", why: "messages would come at the pace they were published",
+			show: func(c cfg) string { return c.ReplayPolicy.String() },
+		},
+		{
+			name: "delivery", why: "a push consumer cannot be shared by pulls",
+			show: func(c cfg) string { return delivery(c.DeliverSubject) },
+		},
+		{
+			name: "memory storage", why: "acknowledgements in memory are gone after a restart",
+			show: func(c cfg) string { return onOff(c.MemoryStorage) },
+		},
 	}
 }
 
-func filters(c jetstream.ConsumerConfig) []string {
-	if c.FilterSubject != "" {
-		return []string{c.FilterSubject}
+// consumerRules are what is delivered, how often and how much at a time.
+func consumerRules() []setting[jetstream.ConsumerConfig] {
+	type cfg = jetstream.ConsumerConfig
+	return []setting[cfg]{
+		{
+			name: "ack wait", why: "shorter than the signals of life, every message is delivered twice",
+			show: func(c cfg) string { return c.AckWait.String() },
+			put:  func(c *cfg, w cfg) { c.AckWait = w.AckWait },
+		},
+		{
+			name: "max deliver", why: "a command delivered too often would be dropped silently",
+			show: func(c cfg) string { return limit(int64(c.MaxDeliver)) },
+			put:  func(c *cfg, w cfg) { c.MaxDeliver = w.MaxDeliver },
+		},
+		{
+			name: "backoff", why: "with it a nak with delay comes back later than asked",
+			show: func(c cfg) string { return backoff(c.BackOff) },
+			put:  func(c *cfg, w cfg) { c.BackOff = w.BackOff },
+		},
+		{
+			name: "max ack pending", why: "too few and delayed messages stall the rest",
+			show: func(c cfg) string { return limit(int64(c.MaxAckPending)) },
+			put:  func(c *cfg, w cfg) { c.MaxAckPending = w.MaxAckPending },
+		},
+		{
+			name: "filter", why: "messages outside it are never delivered, schedules inside it too early",
+			show: func(c cfg) string { return list(filters(c)) },
+			put:  func(c *cfg, w cfg) { c.FilterSubject, c.FilterSubjects = w.FilterSubject, w.FilterSubjects },
+		},
+		{
+			name: "headers only", why: "commands would come without their data",
+			show: func(c cfg) string { return onOff(c.HeadersOnly) },
+			put:  func(c *cfg, w cfg) { c.HeadersOnly = w.HeadersOnly },
+		},
+		{
+			name: "inactive threshold", why: "the server would delete the consumer while the service is down",
+			show: func(c cfg) string { return age(c.InactiveThreshold) },
+			put:  func(c *cfg, w cfg) { c.InactiveThreshold = w.InactiveThreshold },
+		},
+		{
+			name: "replicas", why: "fewer replicas forget acknowledgements with a server",
+			show: func(c cfg) string { return strconv.Itoa(c.Replicas) },
+			put:  func(c *cfg, w cfg) { c.Replicas = w.Replicas },
+		},
 	}
-	return c.FilterSubjects
-}
-
-func onOff(b bool) string {
-	if b {
-		return "on"
-	}
-	return "off"
-}
-
-func list(names []string) string {
-	if len(names) == 0 {
-		return "all"
-	}
-	return strings.Join(slices.Sorted(slices.Values(names)), " ")
-}
-
-func transform(t *jetstream.SubjectTransformConfig) string {
-	if t == nil {
-		return "none"
-	}
-	return t.Source + " to " + t.Destination
-}
-
-func limit(n int64) string {
-	if n <= 0 {
-		return "none"
-	}
-	return strconv.FormatInt(n, 10)
-}
-
-func age(d time.Duration) string {
-	if d <= 0 {
-		return "none"
-	}
-	return d.String()
-}
-
-func backoff(steps []time.Duration) string {
-	if len(steps) == 0 {
-		return "none"
-	}
-	return strconv.Itoa(len(steps)) + " steps"
-}
-
-func delivery(subject string) string {
-	if subject == "" {
-		return "pull"
-	}
-	return "push"
-}
-
-// lower reports whether the limit want is tighter than the limit is, where
-// nothing above zero means no limit.
-func lower(is, want int64) bool {
-	return want > 0 && (is <= 0 || want < is)
 }

@@ -3,7 +3,6 @@ package events
 import (
 	"strconv"
 	"strings"
-
 )
 
 // placeholder stands in for a text that was given but is no text: it keeps the
@@ -186,4 +185,3 @@ func distance(a, b string) int {
 	}
 	return row[len(b)]
 }
-

@@ -39,11 +39,11 @@ func (d *Decoder) DecodeCommand(m Message) (payment.Command, *InvalidError) {
 		return payment.Command{}, e.invalid(f)
 	}
 	e.check(f)
+	s := parseSubject(m.Subject)
+	op := checkType(e, s, f)
 	if e.values[attrSpecVersion] != "" {
 		toEvent(e, f)
 	}
-	s := parseSubject(m.Subject)
-	op := checkType(e, s, f)
 	f.sort()
 	c := d.decodeData(e, op, s, f)
 	if len(f.list) > 0 {

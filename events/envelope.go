@@ -179,9 +179,10 @@ func (e *envelope) checkTime(a attr, f *faults) time.Time {
 	if !e.present[a] || f.covers(a.pointer()) {
 		return time.Time{}
 	}
-	var t time.Time
-	// UnmarshalText is strict about RFC 3339 where time.Parse takes "1:00" and ",5".
-	if err := t.UnmarshalText([]byte(e.values[a])); err != nil {
+	v := e.values[a]
+	t, err := time.Parse(time.RFC3339Nano, v)
+	// time.Parse also takes "T1:00:00" and "00,5", which RFC 3339 does not know.
+	if err != nil || v[len("2006-01-02T15")] != ':' || strings.Contains(v, ",") {
 		e.fault(a, ruleTime, "an RFC 3339 time", f)
 		return time.Time{}
 	}

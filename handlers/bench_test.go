@@ -3,9 +3,12 @@ package handlers_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,7 +73,7 @@ type setup struct {
 	instances  []providers.Instance
 	handler    *handlers.Handler
 	timers     map[string]handlers.Timer // by subject: a newer one replaces an older
-	sequence   uint64
+	sequence   atomic.Uint64
 }
 
 const callTimeout = 150 * time.Millisecond
@@ -118,6 +121,29 @@ func serve(t *testing.T, h http.Handler, base *simulator.Base) string {
 	return server.URL
 }
 
+// slow gives calls and waiting messages their usual time.
+func (s *setup) slow() {
+	for i := range s.instances {
+		s.instances[i].Policy.CallTimeout = 10 * time.Second
+	}
+	s.handler = s.newHandler(s.journal, s.instances)
+}
+
+// logging is a handler that logs into w.
+func (s *setup) logging(w io.Writer, j journal.Journal) *handlers.Handler {
+	s.t.Helper()
+	set, err := providers.NewSet(s.instances...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	log := slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	h, err := handlers.New(j, set, s.quarantine, events.NewEncoder(events.EncoderOptions{}), &handlers.Options{Now: s.clock.Now, Logger: log})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return h
+}
+
 // newHandler is another consumer over the same store and providers.
 func (s *setup) newHandler(j journal.Journal, instances []providers.Instance) *handlers.Handler {
 	s.t.Helper()
@@ -125,7 +151,9 @@ func (s *setup) newHandler(j journal.Journal, instances []providers.Instance) *h
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	h, err := handlers.New(j, set, s.quarantine, events.NewEncoder(events.EncoderOptions{}), &handlers.Options{Now: s.clock.Now})
+	h, err := handlers.New(j, set, s.quarantine, events.NewEncoder(events.EncoderOptions{}), &handlers.Options{
+		Now: s.clock.Now, Patience: 50 * time.Millisecond,
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -134,12 +162,12 @@ func (s *setup) newHandler(j journal.Journal, instances []providers.Instance) *h
 
 // command publishes a command's structured event and returns its delivery.
 func (s *setup) command(op payment.Op, data string) handlers.Delivery {
-	s.sequence++
+	sequence := s.sequence.Add(1)
 	subject := "payment." + string(op) + ".requested"
-	body := fmt.Sprintf(`{"specversion":"1.0","id":"e-%d","source":"/shop","type":%q,"data":%s}`, s.sequence, subject, data)
+	body := fmt.Sprintf(`{"specversion":"1.0","id":"e-%d","source":"/shop","type":%q,"data":%s}`, sequence, subject, data)
 	return handlers.Delivery{
 		Message:        events.Message{Subject: subject, Data: []byte(body)},
-		OriginSequence: s.sequence, OriginTime: s.clock.Now(), Deliveries: 1,
+		OriginSequence: sequence, OriginTime: s.clock.Now(), Deliveries: 1,
 		Hold: func(time.Time) {},
 	}
 }

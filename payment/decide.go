@@ -151,10 +151,10 @@ func (in Input) decideNew() Decision {
 		return in.unconfigured()
 	}
 	accepted, rejected := in.State.count()
-	if accepted >= in.Limits.operations() || in.full() {
+	op := in.newOperation()
+	if accepted >= in.Limits.operations() || in.full(op) {
 		return Decision{Action: RejectCommand, Code: CodeTooManyOperations}
 	}
-	op := in.newOperation()
 	if d, done := in.beforeCall(op); done {
 		if d.Event != nil && d.Event.Type == EventRejected && rejected >= in.Limits.rejected() {
 			return Decision{Action: RejectCommand, Code: CodeTooManyOperations}
@@ -362,11 +362,11 @@ func (s State) count() (accepted, rejected int) {
 	return len(s.Operations) - rejected, rejected
 }
 
-// full reports whether the payment has no room for a further operation. A
-// waiting operation may be rejected later, past the limit of rejected ones, so
-// that the sum is bounded too.
-func (in Input) full() bool {
-	return len(in.State.Operations) >= in.Limits.operations()+in.Limits.rejected()
+// full reports whether the payment has no room for the operation. A waiting
+// one may be rejected later, past the limit of rejected ones, so that the sum
+// is bounded too.
+func (in Input) full(op Operation) bool {
+	return len(in.State.Operations) >= in.Limits.operations()+in.Limits.rejected() || !in.State.hasRoom(op)
 }
 
 func (l Limits) operations() int { return orDefault(l.Operations) }

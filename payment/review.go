@@ -109,10 +109,11 @@ func (in Input) retry(op Operation) Decision {
 func DecidePanicked(in Input) Decision {
 	i := in.State.Find(in.Command.Op, in.Command.Key)
 	if i < 0 {
-		if _, rejected := in.State.count(); rejected >= in.Limits.rejected() || in.full() {
+		op := in.newOperation()
+		if _, rejected := in.State.count(); rejected >= in.Limits.rejected() || in.full(op) {
 			return Decision{Action: RejectCommand, Code: CodeInternalError}
 		}
-		return in.end(in.newOperation(), StatusRejected, Outcome{Code: CodeInternalError})
+		return in.end(op, StatusRejected, Outcome{Code: CodeInternalError})
 	}
 	op := in.State.Operations[i]
 	const alert = "handling an operation panicked again and again"

@@ -45,18 +45,18 @@ func expectedTooLow(t *testing.T, s Store) {
 	sequence := append1(t, j, 0, first)
 	other := Event(one(), 1, "b")
 	other.Type = payment.EventDeferred // another subject: the guard must refuse it, not write-once
-	_, err := j.Append(t.Context(), 0, other)
+	_, err := j.Append(bounded(t), 0, other)
 	conflict(t, err, record(sequence, first))
 	length(t, s, 1)
 }
 
 func expectedTooHigh(t *testing.T, s Store) {
 	j := s.Writer(t, nil)
-	_, err := j.Append(t.Context(), 41, Event(one(), 2, "a"))
+	_, err := j.Append(bounded(t), 41, Event(one(), 2, "a"))
 	conflict(t, err, journal.Record{})
 	first := Event(one(), 1, "a")
 	sequence := append1(t, j, 0, first)
-	_, err = j.Append(t.Context(), sequence+1, Event(one(), 2, "a"))
+	_, err = j.Append(bounded(t), sequence+1, Event(one(), 2, "a"))
 	conflict(t, err, record(sequence, first))
 	length(t, s, 1)
 }
@@ -68,7 +68,7 @@ func staleReader(t *testing.T, s Store) {
 	append1(t, fast, seen.Sequence, Event(one(), 2, "fast"))
 	third := Event(one(), 3, "fast")
 	newest := append1(t, fast, seen.Sequence+1, third)
-	_, err := slow.Append(t.Context(), seen.Sequence, Event(one(), 2, "slow"))
+	_, err := slow.Append(bounded(t), seen.Sequence, Event(one(), 2, "slow"))
 	conflict(t, err, record(newest, third))
 	length(t, s, 3)
 }
@@ -93,7 +93,7 @@ func readsAreFresh(t *testing.T, s Store) {
 func writeOnce(t *testing.T, s Store) {
 	first := Event(one(), 1, "a")
 	sequence := append1(t, s.Writer(t, nil), 0, first)
-	_, err := s.Writer(t, nil).Append(t.Context(), sequence, Event(one(), 1, "b"))
+	_, err := s.Writer(t, nil).Append(bounded(t), sequence, Event(one(), 1, "b"))
 	conflict(t, err, record(sequence, first))
 	length(t, s, 1)
 }
@@ -158,7 +158,7 @@ func race(t *testing.T, journals []journal.Journal, expected, version uint64) ([
 	for i, j := range journals {
 		running.Go(func() {
 			<-start
-			accepted[i], errs[i] = j.Append(t.Context(), expected, Event(one(), version, fmt.Sprint(i)))
+			accepted[i], errs[i] = j.Append(bounded(t), expected, Event(one(), version, fmt.Sprint(i)))
 		})
 	}
 	close(start)
@@ -169,10 +169,10 @@ func race(t *testing.T, journals []journal.Journal, expected, version uint64) ([
 func badIdentifier(t *testing.T, s Store) {
 	j := s.Writer(t, nil)
 	for _, id := range []payment.ID{{}, {Provider: "opay-eg"}, {Native: "1"}, {Provider: "opay.eg", Native: "1"}, {Provider: "*", Native: "1"}, {Provider: "opay-eg", Native: "a b"}} {
-		if _, err := j.Append(t.Context(), 0, Event(id, 1, "a")); err == nil {
+		if _, err := j.Append(bounded(t), 0, Event(id, 1, "a")); err == nil {
 			t.Errorf("append to %+v was accepted", id)
 		}
-		if _, err := j.Last(t.Context(), id); err == nil {
+		if _, err := j.Last(bounded(t), id); err == nil {
 			t.Errorf("read of %+v was answered", id)
 		}
 	}

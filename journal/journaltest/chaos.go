@@ -1,7 +1,6 @@
 package journaltest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -53,7 +52,7 @@ type chaos struct {
 
 // append adds one event on top of what is there, whatever it takes.
 func (c *chaos) append(t *testing.T, j journal.Journal, name string) {
-	ctx := context.WithoutCancel(t.Context())
+	ctx := bounded(t)
 	for {
 		seen, err := j.Last(ctx, one())
 		if err != nil {

@@ -45,7 +45,7 @@ func rivalled(t *testing.T, s Store, fate Fault, expected uint64, rival payment.
 		}
 		return None
 	})
-	_, err := ours.Append(t.Context(), 0, Event(one(), 1, "ours"))
+	_, err := ours.Append(bounded(t), 0, Event(one(), 1, "ours"))
 	return sequence, err
 }
 
@@ -67,7 +67,7 @@ func rivalAfterLostAnswer(t *testing.T, s Store) {
 }
 
 func storeFull(t *testing.T, s Store) {
-	_, err := s.Writer(t, faults(StoreFull)).Append(t.Context(), 0, Event(one(), 1, "a"))
+	_, err := s.Writer(t, faults(StoreFull)).Append(bounded(t), 0, Event(one(), 1, "a"))
 	if !errors.Is(err, journal.ErrStoreRefuses) {
 		t.Errorf("append to a full store ended in %v, want ErrStoreRefuses", err)
 	}
@@ -78,7 +78,7 @@ func storeFull(t *testing.T, s Store) {
 }
 
 func storeFullAfterLostRequest(t *testing.T, s Store) {
-	_, err := s.Writer(t, faults(LoseRequest, StoreFull)).Append(t.Context(), 0, Event(one(), 1, "a"))
+	_, err := s.Writer(t, faults(LoseRequest, StoreFull)).Append(bounded(t), 0, Event(one(), 1, "a"))
 	if !errors.Is(err, journal.ErrStoreRefuses) {
 		t.Errorf("append to a full store ended in %v, want ErrStoreRefuses", err)
 	}
@@ -119,7 +119,7 @@ func disconnectedToTheEnd(t *testing.T, s Store) {
 }
 
 func endedContext(t *testing.T, s Store) {
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(bounded(t))
 	cancel()
 	_, err := s.Writer(t, nil).Append(ctx, 0, Event(one(), 1, "a"))
 	unknown(t, err)

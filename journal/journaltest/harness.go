@@ -3,6 +3,7 @@ package journaltest
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/countermand/countermand/journal"
 )
@@ -55,11 +56,20 @@ func faults(list ...Fault) Plan {
 	}
 }
 
+// bounded returns a context that ends a call a broken journal would never
+// return from; a sound one never comes near it.
+func bounded(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // until returns a context and a plan under which every try has the fault, and
 // the context ends at the given try: the writer gives up without a clock.
 func until(t *testing.T, end int, fault Fault) (context.Context, Plan) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(bounded(t))
 	t.Cleanup(cancel)
 	return ctx, func(try int) Fault {
 		if try >= end {

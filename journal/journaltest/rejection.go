@@ -10,7 +10,7 @@ import (
 // reject appends a rejection and fails the test if that is not accepted.
 func reject(t *testing.T, j journal.Journal, origin uint64) {
 	t.Helper()
-	if err := j.AppendRejection(t.Context(), Rejection(origin)); err != nil {
+	if err := j.AppendRejection(bounded(t), Rejection(origin)); err != nil {
 		t.Fatalf("append rejection: %v", err)
 	}
 }
@@ -36,7 +36,7 @@ func rejectionLostAnswer(t *testing.T, s Store) {
 }
 
 func rejectionStoreFull(t *testing.T, s Store) {
-	err := s.Writer(t, faults(StoreFull)).AppendRejection(t.Context(), Rejection(1))
+	err := s.Writer(t, faults(StoreFull)).AppendRejection(bounded(t), Rejection(1))
 	if !errors.Is(err, journal.ErrStoreRefuses) {
 		t.Errorf("rejection at a full store ended in %v, want ErrStoreRefuses", err)
 	}

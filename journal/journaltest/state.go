@@ -45,12 +45,12 @@ func newerFormat(t *testing.T, s Store) {
 	newer := Event(one(), 1, "newer version")
 	newer.State.Format = payment.StateFormat + 1
 	append1(t, j, 0, newer)
-	if _, err := j.Last(t.Context(), one()); !errors.Is(err, journal.ErrNewerFormat) {
+	if _, err := j.Last(bounded(t), one()); !errors.Is(err, journal.ErrNewerFormat) {
 		t.Errorf("read of a newer format ended in %v, want ErrNewerFormat", err)
 	}
 	other := Event(one(), 1, "older version")
 	other.Type = payment.EventDeferred
-	_, err := j.Append(t.Context(), 0, other)
+	_, err := j.Append(bounded(t), 0, other)
 	if !errors.Is(err, journal.ErrNewerFormat) {
 		t.Errorf("append against a newer format ended in %v, want ErrNewerFormat", err)
 	}

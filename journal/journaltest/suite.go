@@ -77,7 +77,7 @@ func one() payment.ID { return payment.ID{Provider: "opay-eg", Native: "1001000"
 // append1 appends and fails the test if that is not accepted.
 func append1(t *testing.T, j journal.Journal, expected uint64, e payment.Event) uint64 {
 	t.Helper()
-	sequence, err := j.Append(t.Context(), expected, e)
+	sequence, err := j.Append(bounded(t), expected, e)
 	if err != nil {
 		t.Fatalf("append version %d expecting %d: %v", e.Version(), expected, err)
 	}
@@ -87,7 +87,7 @@ func append1(t *testing.T, j journal.Journal, expected uint64, e payment.Event) 
 // last reads and fails the test if that is not possible.
 func last(t *testing.T, j journal.Journal, id payment.ID) journal.Record {
 	t.Helper()
-	record, err := j.Last(t.Context(), id)
+	record, err := j.Last(bounded(t), id)
 	if err != nil {
 		t.Fatalf("read last of %v: %v", id, err)
 	}

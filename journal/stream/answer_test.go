@@ -66,7 +66,7 @@ func TestAnAnswerThatSaysNothingIsRepeatedWithTheSameBytes(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			s := &script{conn: b.Connect(t), turns: answers(turn, turn)}
-			sequence, err := open(t, s, nil).Append(t.Context(), 0, journaltest.Event(id, 1, "a"))
+			sequence, err := open(t, s, nil).Append(withTimeout(t), 0, journaltest.Event(id, 1, "a"))
 			if err != nil || sequence != 1 {
 				t.Fatalf("append ended in sequence %d, %v", sequence, err)
 			}
@@ -103,7 +103,7 @@ func TestRefusingStoresAreToldApart(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			s := &script{conn: b.Connect(t), turns: answers(c.answer)}
-			_, err := open(t, s, nil).Append(t.Context(), 0, journaltest.Event(id, 1, "a"))
+			_, err := open(t, s, nil).Append(withTimeout(t), 0, journaltest.Event(id, 1, "a"))
 			if err == nil {
 				t.Fatal("append was accepted")
 			}
@@ -122,7 +122,7 @@ func TestAnEventTooLargeForTheConnectionIsAnErrorOfItsOwn(t *testing.T) {
 	b := setup(t)
 	big := journaltest.BigEvent(id)
 	big.State.Operations = append(big.State.Operations, big.State.Operations...)
-	_, err := open(t, b.Connect(t), nil).Append(t.Context(), 0, big)
+	_, err := open(t, b.Connect(t), nil).Append(withTimeout(t), 0, big)
 	if !errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, journal.ErrUnknown) || errors.Is(err, journal.ErrStoreRefuses) {
 		t.Errorf("append ended in %v, want only ErrMaxPayload", err)
 	}
@@ -141,12 +141,12 @@ func TestAFullStreamRefusesAndSaysSoWithCertainty(t *testing.T) {
 			}
 			b := setupWith(t, cfg)
 			j := open(t, b.Connect(t), nil)
-			sequence, err := j.Append(t.Context(), 0, journaltest.Event(id, 1, "a"))
+			sequence, err := j.Append(withTimeout(t), 0, journaltest.Event(id, 1, "a"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for version := uint64(2); err == nil; version++ {
-				sequence, err = j.Append(t.Context(), sequence, journaltest.Event(id, version, "a"))
+				sequence, err = j.Append(withTimeout(t), sequence, journaltest.Event(id, version, "a"))
 			}
 			if !errors.Is(err, journal.ErrStoreRefuses) || errors.Is(err, journal.ErrUnknown) {
 				t.Errorf("append to a full stream ended in %v", err)
@@ -160,11 +160,11 @@ func TestEveryAppendCarriesItsGuardAndATokenOfItsOwn(t *testing.T) {
 	s := &script{conn: setup(t).Connect(t)}
 	j := open(t, s, &stream.Options{Random: strings.NewReader(strings.Repeat("0123456789abcdef", 2) + "fedcba9876543210")})
 	for i := range uint64(2) {
-		if _, err := j.Append(t.Context(), i, journaltest.Event(id, i+1, "a")); err != nil {
+		if _, err := j.Append(withTimeout(t), i, journaltest.Event(id, i+1, "a")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := j.AppendRejection(t.Context(), journaltest.Rejection(9)); err != nil {
+	if err := j.AppendRejection(withTimeout(t), journaltest.Rejection(9)); err != nil {
 		t.Fatal(err)
 	}
 	filter, err := events.Filter(id)
@@ -185,7 +185,7 @@ func TestEveryAppendCarriesItsGuardAndATokenOfItsOwn(t *testing.T) {
 			t.Errorf("append %d carries the message id %q", i, got)
 		}
 	}
-	if _, err := j.Append(t.Context(), 2, journaltest.Event(id, 3, "a")); err == nil || len(s.sent) != 3 {
+	if _, err := j.Append(withTimeout(t), 2, journaltest.Event(id, 3, "a")); err == nil || len(s.sent) != 3 {
 		t.Errorf("without randomness for a token the append ended in %v", err)
 	}
 }

@@ -1,0 +1,196 @@
+package events_test
+
+import (
+	"bytes"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
+)
+
+const refundJSON = `{"idempotencyKey":"order-1001-return-1","provider":"opay-eg",` +
+	`"payment":{"orderId":"1001000","country":"EG","currency":"EGP","capturedAmount":{"value":40000,"currency":"EGP"}},` +
+	`"amount":{"value":400,"currency":"EGP"},"reason":"item returned"}`
+
+const cancelJSON = `{"idempotencyKey":"order-1001-cancel","provider":"opay-eg","payment":{"orderId":"1001000","country":"EG"}}`
+
+const traceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+func newDecoder(t testing.TB) *events.Decoder {
+	t.Helper()
+	d, err := events.NewDecoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// envelopeJSON is a structured event around some data; extra is put in front.
+func envelopeJSON(typ, extra, data string) []byte {
+	return []byte(`{"specversion":"1.0","id":"ev-1","source":"/shop","type":"` + typ + `",` + extra + `"data":` + data + `}`)
+}
+
+func structuredRefund(extra, data string) events.Message {
+	return events.Message{
+		Subject: "payment.refund.requested",
+		Header:  map[string][]string{"Content-Type": {"application/cloudevents+json"}},
+		Data:    envelopeJSON("payment.refund.requested", extra, data),
+	}
+}
+
+func binaryRefund(extra map[string][]string, data string) events.Message {
+	h := map[string][]string{
+		"ce-specversion": {"1.0"}, "ce-id": {"ev-1"}, "ce-source": {"/shop"}, "ce-type": {"payment.refund.requested"},
+		"Content-Type": {"application/json"},
+	}
+	maps.Copy(h, extra)
+	return events.Message{Subject: "payment.refund.requested", Header: h, Data: []byte(data)}
+}
+
+// wantRefund is refundJSON as a noun.
+func wantRefund() payment.Command {
+	return payment.Command{
+		Op: payment.Refund, Key: "order-1001-return-1", Provider: "opay-eg",
+		Payment: payment.Details{
+			OrderID: "1001000", Country: "EG", Currency: "EGP",
+			CapturedAmount: &payment.Money{Value: 40000, Currency: "EGP"},
+		},
+		Amount: &payment.Money{Value: 400, Currency: "EGP"}, Reason: "item returned",
+		EventID: "ev-1", Source: "/shop",
+	}
+}
+
+func TestACommandIsReadInEveryMode(t *testing.T) {
+	t.Parallel()
+	full := wantRefund()
+	full.Time = time.Date(2026, 9, 1, 10, 0, 0, 250_000_000, time.UTC)
+	full.Expiry = time.Date(2026, 9, 2, 8, 0, 0, 0, time.UTC)
+	full.CorrelationID, full.TraceParent, full.TraceState = `Euro € 😀 100% "q"`, traceParent, "a=b,c=d"
+
+	structured := structuredRefund(`"time":"2026-09-01T12:00:00.25+02:00","expirytime":"2026-09-02T08:00:00Z","subject":"s",`+
+		`"correlationid":"Euro € 😀 100% \"q\"","traceparent":"`+traceParent+`","tracestate":"a=b,c=d",`+
+		`"priority":5,"urgent":true,"dataschema":"https://example.test/x","datacontenttype":"application/json",`, refundJSON)
+	attrs := map[string][]string{
+		"ce-time": {"2026-09-01T12:00:00.25+02:00"}, "ce-expirytime": {"2026-09-02T08:00:00Z"}, "ce-subject": {"s"},
+		"ce-correlationid": {"Euro%20%e2%82%ac%20%F0%9F%98%80%20100%25%20%22q%22"},
+		"ce-traceparent":   {traceParent}, "ce-tracestate": {"a=b,c=d"}, "ce-priority": {"5"},
+	}
+	titled := binaryRefund(attrs, refundJSON)
+	for name, v := range maps.Clone(titled.Header) {
+		delete(titled.Header, name)
+		titled.Header[strings.ToUpper(name)] = v
+	}
+	quoted := binaryRefund(attrs, refundJSON)
+	quoted.Header["ce-correlationid"] = []string{`"Euro € 😀 100%25 \"q\""`}
+	withBoth := structured
+	withBoth.Header = map[string][]string{
+		"content-type":   {"Application/CloudEvents+json; charset=utf-8"},
+		"ce-specversion": {"1.0"}, "ce-id": {"another"}, "ce-type": {"payment.cancel.requested"},
+	}
+	otherType := structured
+	otherType.Header = map[string][]string{"Content-Type": {"text/plain"}, "ce-id": {"another"}}
+	bare := structured
+	bare.Header = nil
+	provider := structured
+	provider.Subject = "payment.refund.requested.opay-eg"
+	due := structured
+	due.Subject = "payment.due.refund"
+
+	tests := map[string]events.Message{
+		"structured":                                  structured,
+		"binary":                                      binaryRefund(attrs, refundJSON),
+		"binary, header names in upper case":          titled,
+		"binary, a quoted header value":               quoted,
+		"a structured content type wins over headers": withBoth,
+		"no specversion header: structured, any type": otherType,
+		"no headers at all: structured":               bare,
+		"on the subject of its provider":              provider,
+		"as a timer":                                  due,
+	}
+	d := newDecoder(t)
+	for name, m := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			before := bytes.Clone(m.Data)
+			got, err := d.DecodeCommand(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(full, got); diff != "" {
+				t.Errorf("command (-want +got):\n%s", diff)
+			}
+			if !bytes.Equal(before, m.Data) {
+				t.Error("the message was changed")
+			}
+		})
+	}
+}
+
+func TestACancelAndAFullRefundAreRead(t *testing.T) {
+	t.Parallel()
+	d := newDecoder(t)
+	got, err := d.DecodeCommand(events.Message{
+		Subject: "payment.cancel.requested", Data: envelopeJSON("payment.cancel.requested", "", cancelJSON),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := payment.Command{
+		Op: payment.Cancel, Key: "order-1001-cancel", Provider: "opay-eg",
+		Payment: payment.Details{OrderID: "1001000", Country: "EG"}, EventID: "ev-1", Source: "/shop",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("cancel (-want +got):\n%s", diff)
+	}
+	got, err = d.DecodeCommand(structuredRefund("", `{"idempotencyKey":"k","provider":"p","payment":{"transactionId":"t"},"full":true}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.Full || got.Amount != nil || got.Payment.TransactionID != "t" {
+		t.Errorf("full refund: %+v", got)
+	}
+}
+
+func TestAMalformedTraceContextIsDroppedAndNeverARefusal(t *testing.T) {
+	t.Parallel()
+	d := newDecoder(t)
+	for name, m := range map[string]events.Message{
+		"no hex":           structuredRefund(`"traceparent":"00-zaf7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","tracestate":"a=b",`, refundJSON),
+		"all zero":         structuredRefund(`"traceparent":"00-00000000000000000000000000000000-b7ad6b7169203331-01",`, refundJSON),
+		"a number":         structuredRefund(`"traceparent":7,"tracestate":{},`, refundJSON),
+		"broken encoding":  binaryRefund(map[string][]string{"ce-traceparent": {"%zz"}}, refundJSON),
+		"given twice":      binaryRefund(map[string][]string{"ce-traceparent": {traceParent, traceParent}}, refundJSON),
+		"state without id": structuredRefund(`"tracestate":"a=b",`, refundJSON),
+	} {
+		got, err := d.DecodeCommand(m)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if diff := cmp.Diff(wantRefund(), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	long := structuredRefund(`"traceparent":"`+traceParent+`","tracestate":"`+strings.Repeat("a", 513)+`",`, refundJSON)
+	got, err := d.DecodeCommand(long)
+	if err != nil || got.TraceParent != traceParent || got.TraceState != "" {
+		t.Errorf("too long a tracestate: %q %q %v", got.TraceParent, got.TraceState, err)
+	}
+}
+
+func TestAReasonIsMaskedOnTheWayIn(t *testing.T) {
+	t.Parallel()
+	data := strings.Replace(refundJSON, "item returned", "card 4111 1111 1111 1111", 1)
+	got, err := newDecoder(t).DecodeCommand(structuredRefund("", data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Reason != "card **** **** **** ****" {
+		t.Errorf("reason %q", got.Reason)
+	}
+}

@@ -18,9 +18,12 @@ func BenchmarkConsumeAck(b *testing.B) {
 		b.Fatal(err)
 	}
 	body := make([]byte, 480)
-	for range b.N {
+	for i := range b.N {
 		if _, err := js.PublishAsync("payment.refund.requested", body); err != nil {
 			b.Fatal(err)
+		}
+		if i%1000 == 999 {
+			<-js.PublishAsyncComplete()
 		}
 	}
 	<-js.PublishAsyncComplete()

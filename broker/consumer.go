@@ -148,7 +148,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	pulling.Wait()
 	c.health.stop()
 	for _, s := range sources {
-		s.handBackQueue(0)
+		s.handBackRest()
 	}
 	err := c.drain(cancelWork)
 	stopKeeping()

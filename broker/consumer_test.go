@@ -24,12 +24,7 @@ func TestAThousandMessagesAreHandledOnceEachAndAcknowledged(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const n = 1000
-	for i := range n {
-		if _, err := b.js.PublishAsync("payment.refund.requested", fmt.Append(nil, i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	receive(t, b.js.PublishAsyncComplete(), "the publishes")
+	b.commands(n)
 	var mu sync.Mutex
 	seen := map[string]int{}
 	b.run(nil, func(_ context.Context, d handlers.Delivery) handlers.Disposition {
@@ -259,7 +254,7 @@ func TestNoMoreThanTheConcurrencyIsHandledAtATime(t *testing.T) {
 func TestSignalsKeepAMessageInHandUntilItsHoldEnds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.topology.AckWait = 300 * time.Millisecond
+	b.topology.AckWait = time.Second
 	b.provision()
 	type begun struct {
 		name string

@@ -192,30 +192,24 @@ func TestNothingIsPulledWhileTheStoreRefusesAppends(t *testing.T) {
 func TestDrainLosesNothingThatWasOnItsWay(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.topology.Concurrency = 8
 	b.topology.AckWait = 10 * time.Minute // a lost message stays lost to this test
 	b.provision()
-	const n = 2000
-	for i := range n {
-		if _, err := b.js.PublishAsync("payment.refund.requested", fmt.Append(nil, i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	receive(t, b.js.PublishAsyncComplete(), "the publishes")
+	const n = 20_000
+	b.commands(n)
 	// Stopped in the middle again and again, a consumer leaves nothing behind.
-	for range 8 {
+	for range 16 {
 		enough := make(chan struct{}, n)
 		var handled int
 		var mu sync.Mutex
 		r := b.run(nil, func(context.Context, handlers.Delivery) handlers.Disposition {
 			mu.Lock()
 			defer mu.Unlock()
-			if handled++; handled == 150 {
+			if handled++; handled == 300 {
 				enough <- struct{}{}
 			}
 			return ack()
 		})
-		receive(t, enough, "150 messages")
+		receive(t, enough, "300 messages")
 		if err := r.stop(); err != nil {
 			t.Fatal(err)
 		}

@@ -48,10 +48,13 @@ func (h *health) bound(timer bool) {
 	delete(h.unboundBy, timer)
 }
 
-func (h *health) unbound(timer bool, err error) {
+// unbound notes why a source does not pull and reports whether that is news.
+func (h *health) unbound(timer bool, err error) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	last := h.unboundBy[timer]
 	h.unboundBy[timer] = err
+	return last == nil || last.Error() != err.Error()
 }
 
 func (h *health) timersFailing(err error) {

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -55,6 +56,20 @@ func (b *bundle) command(data string, header nats.Header) uint64 {
 		b.t.Fatalf("publish command: %v", err)
 	}
 	return ack.Sequence
+}
+
+// commands publishes n messages, numbered from 0, with a bounded number on the way.
+func (b *bundle) commands(n int) {
+	b.t.Helper()
+	for i := range n {
+		if _, err := b.js.PublishAsync("payment.refund.requested", fmt.Append(nil, i)); err != nil {
+			b.t.Fatalf("publish command %d: %v", i, err)
+		}
+		if i%1000 == 999 {
+			receive(b.t, b.js.PublishAsyncComplete(), "the publishes")
+		}
+	}
+	receive(b.t, b.js.PublishAsyncComplete(), "the publishes")
 }
 
 // handlerFunc makes a handler of a function.

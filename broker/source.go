@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,6 +26,10 @@ type source struct {
 	queue chan *inHand
 	room  chan struct{}
 	bound jetstream.Consumer
+
+	mu sync.Mutex
+	// unbegun is what was in hand, not begun, when the consumer was told to stop.
+	unbegun []*inHand
 }
 
 func newSource(c *Consumer, stream string, timer bool) *source {
@@ -49,8 +54,9 @@ func (s *source) pull(ctx context.Context) {
 		}
 		if err := s.pullBatch(ctx, probe); err != nil {
 			s.bound = nil
-			s.c.health.unbound(s.timer, err)
-			s.c.log.Warn("cannot pull", "stream", s.stream, "consumer", s.c.topology.Consumer, "error", err)
+			if s.c.health.unbound(s.timer, err) {
+				s.c.log.Warn("cannot pull, trying on", "stream", s.stream, "consumer", s.c.topology.Consumer, "error", err)
+			}
 			wait(ctx, pause)
 		}
 	}
@@ -67,6 +73,9 @@ func (s *source) awaitRoom(ctx context.Context) bool {
 	}
 	return true
 }
+
+// heartbeat of a pull; the server counts as gone when two are missed.
+const heartbeat = 5 * time.Second
 
 // bind looks the durable consumer up by name. It is never created here.
 func (s *source) bind(ctx context.Context) error {
@@ -94,7 +103,7 @@ func (s *source) pullBatch(ctx context.Context, probe bool) error {
 	if probe {
 		n = 1
 	}
-	messages, err := s.bound.Messages(jetstream.PullMaxMessages(n), jetstream.StopAfter(n))
+	messages, err := s.bound.Messages(jetstream.PullMaxMessages(n), jetstream.StopAfter(n), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return fmt.Errorf("pull: %w", err)
 	}
@@ -109,12 +118,11 @@ func (s *source) pullBatch(ctx context.Context, probe bool) error {
 		switch {
 		case err == nil:
 			s.take(ctx, msg, probe)
-		case errors.Is(err, jetstream.ErrNoHeartbeat):
-			// The library pulls again by itself.
-			s.c.log.Warn("no heartbeat from the server", "stream", s.stream)
 		case errors.Is(err, jetstream.ErrMsgIteratorClosed) && !errors.Is(err, jetstream.ErrConnectionClosed):
 			return nil
 		default:
+			// A missed heartbeat too: a consumer deleted between two pulls answers
+			// nothing, and the library would go on pulling from it for ever.
 			messages.Stop()
 			return fmt.Errorf("pull: %w", err)
 		}
@@ -141,15 +149,15 @@ func (s *source) take(ctx context.Context, msg jetstream.Msg, probe bool) {
 	now := s.c.now()
 	m := &inHand{msg: msg, meta: meta, timer: s.timer, probe: probe, taken: now}
 	m.hold(now.Add(s.queueHold()))
+	s.c.tracker.add(m)
 	if ctx.Err() != nil {
-		s.handBack(m, 0)
+		s.setAside(m)
 		return
 	}
 	if !probe && s.c.gate.isShut() {
 		s.handBack(m, pause)
 		return
 	}
-	s.c.tracker.add(m)
 	select {
 	case s.queue <- m:
 	default:
@@ -181,7 +189,7 @@ func (s *source) begin(ctx, work context.Context, m *inHand) {
 	}
 	select {
 	case <-ctx.Done():
-		s.handBack(m, 0)
+		s.setAside(m)
 		return
 	case s.c.slots <- struct{}{}:
 	}
@@ -196,12 +204,12 @@ func (s *source) begin(ctx, work context.Context, m *inHand) {
 	})
 }
 
-// refuse gives back what must not begin now, and reports whether it did.
+// refuse gives back or sets aside what must not begin now, and reports whether it did.
 func (s *source) refuse(ctx context.Context, m *inHand) bool {
 	now := s.c.now()
 	switch {
 	case ctx.Err() != nil:
-		s.handBack(m, 0)
+		s.setAside(m)
 	case now.Sub(m.taken) > s.queueHold():
 		// The signals have stopped: the server may have delivered it elsewhere.
 		s.handBack(m, 0)
@@ -241,16 +249,24 @@ func (s *source) handBack(m *inHand, delay time.Duration) {
 	s.c.observer.HandedBack(s.timer)
 }
 
-// handBackQueue gives back what is queued. The puller and the dispatcher have ended.
-func (s *source) handBackQueue(delay time.Duration) {
-	for {
-		select {
-		case m := <-s.queue:
-			s.handBack(m, delay)
-		default:
-			return
-		}
+// setAside keeps a message for handBackRest: given back while the pull is still
+// being withdrawn, it would come straight back to us.
+func (s *source) setAside(m *inHand) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unbegun = append(s.unbegun, m)
+}
+
+// handBackRest gives back what was not begun. The puller
+// and the dispatcher have ended.
+func (s *source) handBackRest() {
+	for len(s.queue) > 0 {
+		s.setAside(<-s.queue)
 	}
+	for _, m := range s.unbegun {
+		s.handBack(m, 0)
+	}
+	s.unbegun = nil
 }
 
 func (s *source) signalRoom() {

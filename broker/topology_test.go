@@ -125,10 +125,7 @@ func TestVerifyNamesEachWrongSetting(t *testing.T) {
 			b.mustFind(tc.object, tc.setting)
 			again := b.mustFind(tc.object, tc.setting) // Verify changed nothing
 
-			changes, err := broker.Provision(b.ctx(), b.js, b.topology)
-			if err != nil {
-				t.Fatal(err)
-			}
+			changes := b.provisionAnew()
 			wantKind := broker.Refused
 			if tc.mended {
 				wantKind = broker.Updated
@@ -163,7 +160,7 @@ func (b *bundle) createAnew(object string, wrongStream func(*jetstream.StreamCon
 	for _, cfg := range b.topology.Streams() {
 		if wrongStream != nil && object == "stream "+cfg.Name {
 			wrongStream(&cfg)
-			natstest.CreateStream(b.t, b.js, cfg)
+			b.createStream(cfg)
 		}
 	}
 	if wrongConsumer != nil {
@@ -171,12 +168,42 @@ func (b *bundle) createAnew(object string, wrongStream func(*jetstream.StreamCon
 		if strings.HasSuffix(object, b.topology.Due) {
 			stream, cfg = b.topology.DueConfig(), b.topology.DueConsumerConfig()
 		}
-		natstest.CreateStream(b.t, b.js, stream)
+		b.createStream(stream)
 		wrongConsumer(&cfg)
 		if _, err := b.js.CreateConsumer(b.ctx(), stream.Name, cfg); err != nil {
 			b.t.Fatal(err)
 		}
 	}
+}
+
+// provisionAnew provisions what was deleted a moment ago, and returns all changes.
+func (b *bundle) provisionAnew() []broker.Change {
+	b.t.Helper()
+	var all []broker.Change
+	eventually(b.t, "the topology to be provisioned", func() bool {
+		changes, err := broker.Provision(b.ctx(), b.js, b.topology)
+		all = append(all, changes...)
+		if err != nil && !strings.Contains(err.Error(), "error creating store") {
+			b.t.Fatal(err)
+		}
+		return err == nil
+	})
+	return all
+}
+
+// createStream creates a stream whose namesake was deleted a moment ago, the
+// files of which the server may still be removing.
+func (b *bundle) createStream(cfg jetstream.StreamConfig) {
+	b.t.Helper()
+	const storeNotCreated = 10049
+	eventually(b.t, "the stream to be created", func() bool {
+		_, err := b.js.CreateStream(b.ctx(), cfg)
+		var refusal *jetstream.APIError
+		if err != nil && (!errors.As(err, &refusal) || refusal.ErrorCode != storeNotCreated) {
+			b.t.Fatal(err)
+		}
+		return err == nil
+	})
 }
 
 func (b *bundle) mustFind(object, setting string) broker.Finding {

@@ -35,6 +35,8 @@ func Mask(s string) string {
 	maskNumbers(text)
 	if len(text) > maxFreeText {
 		text = text[:maxFreeText]
+		// The cut may have made a card's length of a longer number.
+		maskNumbers(text)
 	}
 	return string(text)
 }

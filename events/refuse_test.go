@@ -224,6 +224,7 @@ func TestBadMessagesAreRefusedWithWhereAndWhy(t *testing.T) {
 		{"open quote", head("ce-id", `"abc`), "ce-id encoding"},
 		{"schema no URI", attr(`"dataschema":"%",`), "ce-dataschema cloudevents"},
 		{"content type of data malformed", attr(`"datacontenttype":"/",`), "ce-datacontenttype cloudevents"},
+		{"content type malformed, binary", head("Content-Type", "/"), "ce-datacontenttype cloudevents"},
 		{"extension an object", attr(`"x":{},`), "ce-x type"},
 		{"extension a fraction", attr(`"x":1.5,`), "ce-x type"},
 		{"extension with a bad name", attr(`"my-ext":"1",`), "ce-my-ext name"},

@@ -106,7 +106,8 @@ func (h *Handler) prepare(ctx context.Context, d Delivery, c payment.Command) (w
 	w.input = payment.Input{Command: c, Timer: d.Timer, Limits: h.limits}
 	if !configured {
 		if err := w.searchJournal(ctx); err != nil {
-			return w, w.unreadable(err), true
+			out = w.unreadable(err)
+			return w, out, true
 		}
 		return w, Disposition{}, false
 	}

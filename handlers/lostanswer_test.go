@@ -69,18 +69,30 @@ func interruptions() []interruption {
 
 // The lost-answer matrix. Every cell is judged by the simulator's own ledger.
 func TestAnInterruptedCallFindsTheTruthAndNeverMovesMoneyTwice(t *testing.T) {
-	var table strings.Builder
-	tw := tabwriter.NewWriter(&table, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(tw, "operation\tinterruption\toutcome\tbasis\tcode\tcalls\tmoney moved")
-	for _, s := range subjects() {
-		for _, how := range interruptions() {
-			t.Run(s.name+"/"+how.name, func(t *testing.T) {
-				fmt.Fprintln(tw, cell(t, s, how))
-			})
+	t.Parallel()
+	rows, columns := subjects(), interruptions()
+	lines := make([]string, len(rows)*len(columns))
+	t.Run("matrix", func(t *testing.T) {
+		t.Parallel()
+		for i, s := range rows {
+			for j, how := range columns {
+				t.Run(s.name+"/"+how.name, func(t *testing.T) {
+					t.Parallel()
+					lines[i*len(columns)+j] = cell(t, s, how)
+				})
+			}
 		}
-	}
-	tw.Flush()
-	t.Logf("lost-answer matrix:\n%s", table.String())
+	})
+	t.Cleanup(func() {
+		var table strings.Builder
+		w := tabwriter.NewWriter(&table, 0, 4, 2, ' ', 0)
+		fmt.Fprintln(w, "operation\tinterruption\toutcome\tbasis\tcode\tcalls\tmoney moved")
+		for _, line := range lines {
+			fmt.Fprintln(w, line)
+		}
+		_ = w.Flush() // into memory
+		t.Logf("lost-answer matrix:\n%s", table.String())
+	})
 }
 
 // cell plays one cell and returns its line.

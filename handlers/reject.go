@@ -53,10 +53,10 @@ func (h *Handler) undecodable(ctx context.Context, d Delivery, invalid *events.I
 // what is known about its payment.
 func (w *work) refusal(code payment.Code) *events.InvalidError {
 	pointer := ""
-	switch code {
-	case payment.CodeIdempotencyKeyReused:
+	if code == payment.CodeIdempotencyKeyReused {
 		pointer = "/idempotencyKey"
-	case payment.CodeUnknownProvider:
+	}
+	if code == payment.CodeUnknownProvider {
 		pointer = "/provider"
 	}
 	c := w.input.Command

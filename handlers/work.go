@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/countermand/countermand/events"
@@ -284,7 +283,7 @@ func (w *work) log() *slog.Logger {
 // alert logs what a person has to know.
 func (w *work) alert(dec payment.Decision) {
 	if dec.Alert != "" {
-		w.log().Error(dec.Alert, "code", string(dec.Code))
+		w.log().Error("a person has to look", "alert", dec.Alert, "code", string(dec.Code))
 	}
 }
 
@@ -297,7 +296,7 @@ func (w *work) logEvent(e *payment.Event) {
 	if e.Review != nil {
 		state = "reviewRequired"
 	}
-	w.log().Info("command "+strings.ReplaceAll(state, "_", " "), "state", state, "code", string(e.Code),
+	w.log().Info("command has an outcome", "state", state, "code", string(e.Code),
 		"attempt", e.Attempt, "basis", string(e.Basis), "version", e.Version())
 }
 

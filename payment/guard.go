@@ -3,10 +3,17 @@ package payment
 // guard says why this service refuses the operation, or nothing. State is
 // looked at before any refusal, so a refused repeat is still a repeat.
 func (in Input) guard(op Operation) Code {
+	if in.expired(op) {
+		return CodeExpired
+	}
+	return in.timelessGuard(op)
+}
+
+// timelessGuard is every guard but the expiry: what an operator's word cannot
+// overrule either.
+func (in Input) timelessGuard(op Operation) Code {
 	t := in.Traits.For(op.Op, op.Full)
 	switch {
-	case in.expired(op):
-		return CodeExpired
 	case !t.Supported && op.Op == Refund && !op.Full && in.Traits.FullRefund.Supported:
 		return CodePartialRefundUnsupported
 	case !t.Supported:

@@ -67,7 +67,7 @@ func (w *world) append(e *errand, before *payment.Operation, d payment.Decision,
 
 // checkTruth compares a terminal result with what the provider did.
 func (w *world) checkTruth(e *errand, ev *payment.Event, operated bool) {
-	rec := w.model.record(w.reference(e))
+	rec := w.model.record(e.reference)
 	switch {
 	case e.erring:
 	case ev.Type != payment.EventSucceeded:
@@ -82,13 +82,12 @@ func (w *world) checkTruth(e *errand, ev *payment.Event, operated bool) {
 // checkWithoutEffect: what is called failed, rejected or deferred has moved
 // nothing, and nothing that has left may still move.
 func (w *world) checkWithoutEffect(e *errand, ev *payment.Event) {
-	reference := w.reference(e)
-	rec := w.model.record(reference)
+	rec := w.model.record(e.reference)
 	if rec.movements > 0 || rec.pending {
 		w.t.Fatalf("%s (%s) although the provider has moved or accepted it", ev.Type, ev.Code)
 	}
 	repeat := w.in.Traits.For(e.command.Op, e.command.Full).Repeat
-	if final := rec.declined && repeat != payment.RepeatUnsafe; w.model.alive(reference) > 0 && !final {
+	if final := rec.declined && repeat != payment.RepeatUnsafe; w.model.alive(e.reference) > 0 && !final {
 		w.t.Fatalf("%s (%s) although a call may still run", ev.Type, ev.Code)
 	}
 }
@@ -118,7 +117,11 @@ func (w *world) call(e *errand, before *payment.Operation, d payment.Decision, i
 		w.t.Fatalf("called at another account")
 	}
 	w.checkAlone(e)
-	r := &request{reference: w.reference(e), attempt: ev.Attempt, op: ev.Op, full: ev.Full, amount: w.amount(e)}
+	if e.reference != "" && e.reference != ev.ClientReference {
+		w.t.Fatalf("the reference has changed from %s to %s", e.reference, ev.ClientReference)
+	}
+	e.reference = ev.ClientReference
+	r := &request{reference: e.reference, attempt: ev.Attempt, op: ev.Op, full: ev.Full, amount: w.amount(e)}
 	w.model.requests = append(w.model.requests, r)
 	e.inHand, e.timer = r, ev.CallUntil // a process that dies leaves the message to be delivered again
 }
@@ -153,7 +156,7 @@ func (w *world) checkAlone(e *errand) {
 func (w *world) check(*rapid.T) {
 	total := int64(0)
 	for _, e := range w.errands {
-		rec := w.model.record(w.reference(e))
+		rec := w.model.record(e.reference)
 		total += rec.moved
 		if rec.movements > 1 && !e.erring {
 			w.t.Fatalf("%s %s moved %d times", e.command.Op, e.command.Key, rec.movements)
@@ -174,7 +177,7 @@ func (w *world) check(*rapid.T) {
 // calm ends all faults and drives the timers: every operation must end, or be
 // in review.
 func (w *world) calm() {
-	w.in.Instance = tell(nil, w.in.Traits).in.Instance
+	w.in.Instance = begin(w.in.Traits).Instance
 	for _, r := range w.model.requests {
 		if !r.settled {
 			w.model.execute(r, false, false)
@@ -224,6 +227,10 @@ func (w *world) step(e *errand) {
 	}
 	if e.timer.After(w.in.Now) {
 		w.in.Now = e.timer
+	}
+	w.in.Instance.Account = ourAccount
+	if o := w.operation(e); o != nil && o.Open != nil && o.Open.Account != "" {
+		w.in.Instance.Account = o.Open.Account // the configuration is restored
 	}
 	w.decide(nil, e, true)
 }

@@ -3,8 +3,6 @@ package payment_test
 import (
 	"slices"
 
-	"pgregory.net/rapid"
-
 	"github.com/countermand/countermand/payment"
 )
 
@@ -65,6 +63,18 @@ func (m *model) execute(r *request, decline, later bool) {
 		m.move(rec, r)
 		r.answer = payment.Outcome{Result: payment.Succeeded, Moved: m.movement(r)}
 	}
+}
+
+// refuse declines one request without remembering it: another request under
+// the same reference may still execute.
+func (m *model) refuse(r *request) {
+	rec := m.record(r.reference)
+	if rec.movements > 0 || rec.pending || rec.declined {
+		m.execute(r, true, false)
+		return
+	}
+	r.settled = true
+	r.answer = payment.Outcome{Result: payment.Failed, Code: payment.CodeProviderRejectedRequest}
 }
 
 func (m *model) move(rec *record, r *request) {
@@ -136,15 +146,4 @@ func (m *model) last(reference string) *request {
 		}
 	}
 	return nil
-}
-
-// drawTraits is any kind the design allows.
-func drawTraits(t *rapid.T) payment.Traits {
-	repeat := rapid.SampledFrom([]payment.Repeat{payment.RepeatUnsafe, payment.RepeatRefused, payment.RepeatHarmless})
-	prepare := rapid.SampledFrom([]payment.Prepare{payment.PrepareNever, payment.PrepareAlways})
-	traits := payment.Traits{Kind: "model", Parallel: rapid.Bool().Draw(t, "parallel")}
-	traits.PartialRefund = payment.OperationTraits{Supported: true, Repeat: repeat.Draw(t, "partial repeat"), Prepare: prepare.Draw(t, "partial prepare")}
-	traits.Cancel = payment.OperationTraits{Supported: true, Repeat: repeat.Draw(t, "cancel repeat"), Prepare: prepare.Draw(t, "cancel prepare")}
-	traits.FullRefund = payment.OperationTraits{Supported: true, Repeat: repeat.Draw(t, "full repeat"), Prepare: payment.PrepareAmount, NeedsAmount: true}
-	return traits
 }

@@ -18,35 +18,44 @@ type errand struct {
 	over    bool      // finished or refused
 	ends    int       // terminal events
 	erring  bool      // an operator has decided without knowing
-	retried bool      // an operator has had it called again
+	// reference is what the model provider knows it by; empty before its first call.
+	reference string
 }
 
 // world runs the decision core against the model provider. Appends are
 // accepted at once, so the state is the journal.
 type world struct {
-	t        *rapid.T
-	in       payment.Input
-	model    *model
-	errands  []*errand
-	limit    bool // no operator has erred, so refunds stay within what was captured
-	captured int64
+	t       *rapid.T
+	in      payment.Input
+	model   *model
+	errands []*errand
+	limit   bool // no operator has erred, so refunds stay within what was captured
 }
 
-func newWorld(t *rapid.T) *world {
-	traits := drawTraits(t)
-	m := &model{traits: traits, records: map[string]*record{}}
-	if rapid.Bool().Draw(t, "paid") {
-		m.captured = 100
+func newWorld(t *rapid.T, repeat payment.Repeat, parallel bool, captured int64) *world {
+	prepare := rapid.SampledFrom([]payment.Prepare{payment.PrepareNever, payment.PrepareAlways})
+	traits := payment.Traits{
+		Kind: "model", Parallel: parallel,
+		Cancel:        payment.OperationTraits{Supported: true, Repeat: repeat, Prepare: prepare.Draw(t, "cancel prepare")},
+		PartialRefund: payment.OperationTraits{Supported: true, Repeat: repeat, Prepare: prepare.Draw(t, "partial prepare")},
+		FullRefund:    payment.OperationTraits{Supported: true, Repeat: repeat, Prepare: payment.PrepareAmount, NeedsAmount: true},
 	}
-	s := tell(nil, traits)
-	return &world{t: t, in: s.in, model: m, limit: true}
+	m := &model{traits: traits, records: map[string]*record{}, captured: captured}
+	return &world{t: t, in: begin(traits), model: m, limit: true}
+}
+
+// begin is the first input of a world. What waits behind a review is given up
+// after hours here, not days: it polls all the while.
+func begin(traits payment.Traits) payment.Input {
+	in := tell(nil, traits).in
+	in.Instance.Policy.GiveUpAfter = 6 * time.Hour
+	return in
 }
 
 // arrive is a new command, or the repeat of one.
 func (w *world) arrive(t *rapid.T) {
 	if n := len(w.errands); n > 0 && (n >= 6 || rapid.Bool().Draw(t, "repeat")) {
-		e := rapid.SampledFrom(w.errands).Draw(t, "errand")
-		w.decide(t, e, false)
+		w.decide(t, w.errands[rapid.IntRange(0, n-1).Draw(t, "errand")], false)
 		return
 	}
 	key := payment.Key(fmt.Sprintf("key-%d", len(w.errands)))
@@ -90,8 +99,8 @@ func (w *world) provider(t *rapid.T) {
 	if len(live) == 0 {
 		return
 	}
-	r := rapid.SampledFrom(live).Draw(t, "request")
-	switch rapid.IntRange(0, 4).Draw(t, "fate") {
+	r := live[rapid.IntRange(0, len(live)-1).Draw(t, "request")]
+	switch rapid.IntRange(0, 5).Draw(t, "fate") {
 	case 0: // the sender gives up before anything has left, or it never arrives
 		r.settled = true
 		r.answer = payment.Outcome{Result: payment.NotExecuted}
@@ -102,6 +111,8 @@ func (w *world) provider(t *rapid.T) {
 		w.model.execute(r, true, false)
 	case 2:
 		w.model.execute(r, false, true)
+	case 3:
+		w.model.refuse(r)
 	default:
 		w.model.execute(r, false, false)
 	}
@@ -130,6 +141,27 @@ func (w *world) answer(t *rapid.T) {
 	}
 }
 
+// lose is an answer that never comes: the request has left and is on its way
+// still, while the timers ask about it for a while.
+func (w *world) lose(t *rapid.T) {
+	e := w.pick(t, func(e *errand) bool { return e.inHand != nil && !e.inHand.settled })
+	if e == nil {
+		return
+	}
+	r := e.inHand
+	r.sent, e.inHand = true, nil
+	w.conclude(e, payment.Heard{Attempt: r.attempt})
+	for range rapid.IntRange(0, 5).Draw(t, "polls") {
+		if e.inHand != nil || e.timer.IsZero() {
+			return
+		}
+		if e.timer.After(w.in.Now) {
+			w.in.Now = e.timer
+		}
+		w.decide(nil, e, true)
+	}
+}
+
 // decide decides about the errand's command until it is not to be read any more.
 func (w *world) decide(t *rapid.T, e *errand, timer bool) {
 	in := w.in
@@ -150,7 +182,7 @@ func (w *world) decide(t *rapid.T, e *errand, timer bool) {
 		return
 	}
 	out := payment.Outcome{}
-	if r := w.model.last(w.reference(e)); r != nil {
+	if r := w.model.last(e.reference); r != nil {
 		out = w.model.query(r)
 	}
 	if t != nil {
@@ -183,7 +215,7 @@ func (w *world) operate(t *rapid.T) {
 	in := w.in
 	in.Command = e.command
 	in.Resolution = &payment.Resolution{Verdict: payment.Verdict(rapid.IntRange(0, 3).Draw(t, "verdict"))}
-	rec, alive := w.model.record(w.reference(e)), w.model.alive(w.reference(e))
+	rec, alive := w.model.record(e.reference), w.model.alive(e.reference)
 	knows := alive == 0 && !rec.pending && (rec.movements > 0) == (in.Resolution.Verdict == payment.VerdictSucceeded)
 	d := payment.Decide(in)
 	if d.Action == payment.ReadPayment {
@@ -191,7 +223,6 @@ func (w *world) operate(t *rapid.T) {
 		d = payment.Decide(in)
 	}
 	if d.Event != nil {
-		e.retried = e.retried || d.Action == payment.Call
 		e.erring = e.erring || !knows
 		w.limit = w.limit && !e.erring
 	}
@@ -236,7 +267,7 @@ func (w *world) pick(t *rapid.T, wanted func(*errand) bool) *errand {
 	if len(some) == 0 {
 		return nil
 	}
-	return rapid.SampledFrom(some).Draw(t, "errand")
+	return some[rapid.IntRange(0, len(some)-1).Draw(t, "errand")]
 }
 
 func (w *world) operation(e *errand) *payment.Operation {
@@ -247,20 +278,31 @@ func (w *world) operation(e *errand) *payment.Operation {
 	return &w.in.State.Operations[i]
 }
 
-// reference is what the model provider knows the errand by.
-func (w *world) reference(e *errand) string {
-	return payment.ProviderReference("model", ourAccount, "1001", e.command.Op, e.command.Key)
-}
-
 func TestNoInterleavingMovesMoneyTwiceOrLosesAResult(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t)
-		t.Repeat(map[string]func(*rapid.T){
-			"arrive": w.arrive, "due": w.due, "provider": w.provider, "answer": w.answer,
-			"due again": w.due, "provider again": w.provider, "operate": w.operate, "weather": w.weather, "panicked": w.panicked,
-			"": w.check,
-		})
-		w.calm()
+	rounds := 5
+	if testing.Short() {
+		rounds = 1
+	}
+	for _, repeat := range []payment.Repeat{payment.RepeatUnsafe, payment.RepeatRefused, payment.RepeatHarmless} {
+		for payments, amount := range map[string]int64{"a paid payment": 100, "an unpaid payment": 0} {
+			for refunds, parallel := range map[string]bool{"side by side": true, "one by one": false} {
+				t.Run(fmt.Sprintf("%s repeats of %s %s", repeat, payments, refunds), func(t *testing.T) {
+					t.Parallel()
+					for range rounds { // a hundred worlds each, unless -rapid.checks says otherwise
+						rapid.Check(t, func(t *rapid.T) { live(newWorld(t, repeat, parallel, amount)) })
+					}
+				})
+			}
+		}
+	}
+}
+
+func live(w *world) {
+	w.t.Repeat(map[string]func(*rapid.T){
+		"arrive": w.arrive, "due": w.due, "provider": w.provider, "answer": w.answer, "lose": w.lose,
+		"due again": w.due, "provider again": w.provider, "operate": w.operate, "weather": w.weather, "panicked": w.panicked,
+		"": w.check,
 	})
+	w.calm()
 }

@@ -79,13 +79,17 @@ func (in Input) resolve(op Operation) Decision {
 }
 
 // retry calls again on an operator's word. That word speaks of this operation
-// only: it sends no call to an account the operation was not called at, and
-// overtakes no other operation of the payment.
+// only: it sends no call to an account the operation was not called at,
+// overtakes no other operation of the payment, and refunds no more than was captured.
 func (in Input) retry(op Operation) Decision {
 	if op.Open.Account != "" && op.Open.Account != in.Instance.Account {
 		return Decision{Action: RefuseOperator, Code: CodeWaitingForReview}
 	}
-	if code := in.inTheWay(op); code != "" {
+	code := in.timelessGuard(op)
+	if code == "" {
+		code = in.inTheWay(op)
+	}
+	if code != "" {
 		return Decision{Action: RefuseOperator, Code: code}
 	}
 	op = op.own()
@@ -95,8 +99,12 @@ func (in Input) retry(op Operation) Decision {
 	if in.Reading == nil {
 		in.Reading = op.Open.Snapshot
 	}
-	if in.Reading == nil && in.needsReading(op) {
+	needsAmount := op.Full && op.Amount == nil && in.Traits.For(op.Op, true).NeedsAmount
+	switch {
+	case in.Reading == nil && in.needsReading(op):
 		return Decision{Action: ReadPayment}
+	case in.Reading != nil && !in.Reading.OK, needsAmount && in.fullAmount() == nil:
+		return Decision{Action: RefuseOperator, Code: CodeProviderUnavailable}
 	}
 	d := in.start(op, in.Reading)
 	d.Event.Basis = BasisOperator

@@ -174,3 +174,15 @@ func TestAnOpenOperationWhoseStateIsNotWholeIsNeverDropped(t *testing.T) {
 		}
 	}
 }
+
+func TestAnOperatorsRetryRefundsNoMoreThanWasCaptured(t *testing.T) {
+	t.Parallel()
+	s := tell(t, opay()).command(captured(fullRefund("x"), 500))
+	s.pass(time.Minute).command(refund("a", 1))
+	wantWait(t, s, payment.CodeWaitingForOperation)
+	s.about(fullRefund("x")).answered(1, payment.Outcome{Result: payment.Succeeded})
+	s.with(operator(payment.VerdictRetry)).command(refund("a", 1))
+	if s.last.Action != payment.RefuseOperator || s.last.Code != payment.CodeAlreadyRefunded {
+		t.Errorf("decision %+v, want the operator refused with already_refunded", s.last)
+	}
+}

@@ -1,9 +1,9 @@
 package schemas_test
 
 import (
+	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -13,8 +13,8 @@ import (
 	"github.com/countermand/countermand/schemas"
 )
 
-// section returns the first column of the table under a heading of docs/errors.md.
-func section(t *testing.T, heading string) []string {
+// section returns the text under a heading of docs/errors.md.
+func section(t *testing.T, heading string) string {
 	t.Helper()
 	raw, err := os.ReadFile("../docs/errors.md")
 	if err != nil {
@@ -25,6 +25,11 @@ func section(t *testing.T, heading string) []string {
 		t.Fatalf("docs/errors.md has no section %s", heading)
 	}
 	body, _, _ := strings.Cut(rest, "\n## ")
+	return body
+}
+
+// firstColumn returns what the rows of a section's table begin with.
+func firstColumn(body string) []string {
 	var out []string
 	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|.*\\|$").FindAllStringSubmatch(body, -1) {
 		out = append(out, row[1])
@@ -38,12 +43,12 @@ func TestEveryCodeHasALineInTheErrorsPage(t *testing.T) {
 	for _, c := range payment.Codes() {
 		want = append(want, string(c))
 	}
-	if diff := cmp.Diff(want, section(t, "Codes")); diff != "" {
+	if diff := cmp.Diff(want, firstColumn(section(t, "Codes"))); diff != "" {
 		t.Errorf("codes (-payment +docs/errors.md):\n%s", diff)
 	}
 }
 
-func TestEveryBadInputHasALineInTheErrorsPage(t *testing.T) {
+func TestTheErrorsPageGivesEveryBadInputItsAnswer(t *testing.T) {
 	t.Parallel()
 	list, err := schemas.BadInputs()
 	if err != nil {
@@ -51,12 +56,56 @@ func TestEveryBadInputHasALineInTheErrorsPage(t *testing.T) {
 	}
 	var want []string
 	for _, b := range list {
-		want = append(want, b.ID)
+		want = append(want, "| `"+b.ID+"` | "+b.Says+" | "+answerText(b.Expect)+" |")
 	}
-	got := section(t, "Bad input")
-	slices.Sort(want)
-	slices.Sort(got)
+	got := regexp.MustCompile("(?m)^\\| `.*\\|$").FindAllString(section(t, "Bad input"), -1)
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("ids (-badinput.json +docs/errors.md):\n%s", diff)
+		t.Errorf("lines (-badinput.json +docs/errors.md):\n%s", diff)
+	}
+}
+
+// answerText is how the page words an answer, with who finds it out.
+func answerText(a schemas.Answer) string {
+	by := map[string]string{"decoder": "the message alone", "service": "configuration or state", "stream": "the stream"}[a.By]
+	at := "the whole document"
+	if a.Pointer != "" {
+		at = "`" + a.Pointer + "`"
+	}
+	switch {
+	case a.Kind == schemas.AnswerStream:
+		return fmt.Sprintf("the stream refuses it (%d) | %s", a.StreamError, by)
+	case a.Kind == schemas.AnswerRejected:
+		return fmt.Sprintf("`payment.<op>.rejected`, `%s` | %s", a.Code, by)
+	case a.Code != string(payment.CodeInvalidCommand):
+		return fmt.Sprintf("`payment.command.rejected`, `%s` | %s", a.Code, by)
+	default:
+		return fmt.Sprintf("`payment.command.rejected`, %s: `%s` | %s", at, a.Rule, by)
+	}
+}
+
+func TestEveryRuleAnExampleBreaksIsExplainedInTheErrorsPage(t *testing.T) {
+	t.Parallel()
+	rules := map[string]bool{}
+	for _, e := range examples(t, "invalid") {
+		for _, f := range e.want.Faults {
+			if e.command() {
+				rules[f.Rule] = true
+			}
+		}
+	}
+	list, err := schemas.BadInputs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range list {
+		if b.Expect.Rule != "" {
+			rules[b.Expect.Rule] = true
+		}
+	}
+	body := section(t, "Faults")
+	for rule := range rules {
+		if !strings.Contains(body, "`"+rule+"`") {
+			t.Errorf("rule %s is not explained", rule)
+		}
 	}
 }

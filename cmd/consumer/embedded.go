@@ -4,9 +4,7 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 
 	"github.com/countermand/countermand/internal/demo"
 )
@@ -60,14 +58,4 @@ func runEmbedded(w *world, log *slog.Logger) error {
 	defer nc.Close()
 	fmt.Fprint(w.stdout, local.HowTo())
 	return serve(w, cfg, nc, log)
-}
-
-// terminal reports whether out is a terminal.
-func terminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -18,21 +18,29 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // it was tried and did not work
 	exitUsage  = 2 // it was not tried: flags, arguments or configuration are wrong
+	exitNone   = 3 // it was looked for and is not there
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], process{getenv: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr})
 	stop()
 	os.Exit(code)
 }
 
-// world is what commands get of the process.
-type world struct {
-	ctx    context.Context //nolint:containedctx // lives as long as the one command that is run
+// process is what surrounds the program.
+type process struct {
 	getenv func(string) string
+	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
+}
+
+// world is what a command gets of it.
+type world struct {
+	process
+
+	ctx context.Context //nolint:containedctx // lives as long as the one command that is run
 }
 
 // commands are those every build has; embedded ones come from demo.go and are
@@ -41,6 +49,8 @@ type commands struct {
 	embeddedCommands
 
 	Run       runCommand       `cmd:"" help:"Carry commands out until told to stop." `
+	Publish   publishCommand   `cmd:"" help:"Check commands in files and publish them." `
+	Show      showCommand      `cmd:"" help:"Tell the story of one payment." `
 	Provision provisionCommand `cmd:"" help:"Create the streams and consumers, or bring them in line; deletes nothing." `
 }
 
@@ -51,20 +61,24 @@ type usageError struct{ error }
 type exit int
 
 // run is the whole program but for the process around it.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (code int) {
+func run(ctx context.Context, args []string, p process) (code int) {
 	var cli commands
 	parser, err := kong.New(&cli,
 		kong.Name("consumer"),
 		kong.Description("Countermand carries out payment cancels and refunds for order services, and never refunds twice.\n\nExample: consumer demo"),
-		kong.Writers(stdout, stderr), kong.UsageOnError(), kong.Exit(func(n int) { panic(exit(n)) }),
+		kong.Writers(p.stdout, p.stderr), kong.UsageOnError(), kong.Exit(func(n int) { panic(exit(n)) }),
 	)
 	if err != nil {
-		fmt.Fprintln(stderr, "consumer:", err)
+		fmt.Fprintln(p.stderr, "consumer:", err)
 		return exitFailed
 	}
 	defer func() {
-		if n, ok := recover().(exit); ok {
-			code = int(n)
+		switch r := recover().(type) {
+		case nil:
+		case exit:
+			code = int(r)
+		default:
+			panic(r)
 		}
 	}()
 	if len(args) == 0 {
@@ -72,20 +86,24 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	k, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintln(stderr, "consumer:", err)
-		fmt.Fprintln(stderr, "Try: consumer --help")
+		fmt.Fprintln(p.stderr, "consumer:", err)
+		fmt.Fprintln(p.stderr, "Try: consumer --help")
 		return exitUsage
 	}
-	err = k.Run(&world{ctx: ctx, getenv: getenv, stdout: stdout, stderr: stderr})
+	err = k.Run(&world{process: p, ctx: ctx})
 	var usage usageError
+	var missing notFound
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, "consumer:", err)
+		fmt.Fprintln(p.stderr, "consumer:", err)
 		return exitUsage
+	case errors.As(err, &missing):
+		fmt.Fprintln(p.stderr, "consumer:", err)
+		return exitNone
 	default:
-		fmt.Fprintln(stderr, "consumer:", err)
+		fmt.Fprintln(p.stderr, "consumer:", err)
 		return exitFailed
 	}
 }

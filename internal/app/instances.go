@@ -6,8 +6,8 @@ import (
 
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/providers"
-	"github.com/countermand/countermand/providers/openpay"
 	"github.com/countermand/countermand/providers/opay"
+	"github.com/countermand/countermand/providers/openpay"
 )
 
 // adapter is what a kind's constructor returns.
@@ -44,4 +44,3 @@ func newAdapter(p config.Provider, client *providers.Client) (adapter, error) {
 		return nil, fmt.Errorf("kind %q is not known", p.Kind)
 	}
 }
-

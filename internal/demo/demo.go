@@ -147,7 +147,7 @@ func (p *play) tell(ctx context.Context) error {
 	if sum.DoubleRefunds > 0 {
 		wrong = append(wrong, fmt.Errorf("money moved twice for %d operations", sum.DoubleRefunds))
 	}
-	p.out.closing(p, sum, len(wrong) == 0)
+	p.out.closing(sum, len(wrong) == 0)
 	if len(wrong) > 0 {
 		return fmt.Errorf("%w: %w", ErrNotShown, errors.Join(wrong...))
 	}
@@ -185,13 +185,13 @@ func (p *play) await(ctx context.Context, i int) error {
 		if p.ended(i) {
 			return nil
 		}
+		p.settle(i)
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("story %d (%s) did not end", i+1, p.stories[i].title)
 		case err := <-p.world.failed:
 			return err
 		case <-changed:
-			p.settle(i)
 		}
 	}
 }

@@ -20,7 +20,6 @@ type follower struct {
 	mu         sync.Mutex
 	operations map[string][]events.Entry // by operation
 	rejections []rejection
-	raw        [][]byte
 	news       chan struct{} // closed and replaced with each event
 }
 

@@ -179,7 +179,7 @@ func ledger(moved int, total map[string]int64) string {
 	return fmt.Sprintf("money moved %s, %s", times, strings.Join(sums, ", "))
 }
 
-func (p *printer) closing(play *play, s summary, ok bool) {
+func (p *printer) closing(s summary, ok bool) {
 	if p.json {
 		b, err := json.Marshal(map[string]summary{"summary": s})
 		if err != nil {

@@ -88,6 +88,7 @@ func eur(minor int) fields { return fields{"value": minor, "currency": "EUR"} }
 
 // refund and cancel name operations.
 func refund(provider, p, key string) operation { return operation{provider, p, payment.Refund, key} }
+
 func cancel(provider, p, key string) operation { return operation{provider, p, payment.Cancel, key} }
 
 // script is every story, in the order they are told. All run at once.

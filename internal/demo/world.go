@@ -83,7 +83,8 @@ func openWorldAt(dir string, at ports) (*world, error) {
 		}
 	}
 	if w.resumed {
-		return w, w.serveOutage()
+		err := w.serveOutage()
+		return w, err
 	}
 	w.heal = time.AfterFunc(outageHeals, func() {
 		if err := w.serveOutage(); err != nil {

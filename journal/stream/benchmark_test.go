@@ -7,24 +7,33 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/journal/journaltest"
 	"github.com/countermand/countermand/journal/stream"
 	"github.com/countermand/countermand/payment"
 )
 
-// BenchmarkAppend appends the first event of fresh payments: what every
-// command does once before the call and once after it.
+// BenchmarkAppend appends the first event of fresh payments, left to the
+// operating system to flush (lazy) or flushed one by one (always).
 func BenchmarkAppend(b *testing.B) {
-	for _, inFlight := range []int{1, 64, 256} {
-		b.Run(fmt.Sprintf("inflight=%d", inFlight), func(b *testing.B) {
-			j := open(b, setup(b).Connect(b), nil)
-			b.ReportAllocs()
-			each(b, inFlight, func(i int64) error {
-				_, err := j.Append(b.Context(), 0, journaltest.Event(payment.ID{Provider: "opay-eg", Native: strconv.FormatInt(i, 10)}, 1, "a"))
-				return err
+	for _, sync := range []string{"lazy", "always"} {
+		for _, inFlight := range []int{1, 64, 256} {
+			b.Run(fmt.Sprintf("sync=%s/inflight=%d", sync, inFlight), func(b *testing.B) {
+				s := natstest.Start(b, &natstest.Options{SyncAlways: sync == "always"})
+				natstest.CreateStream(b, s.JetStream(b), natstest.EventsConfig(1))
+				j := open(b, s.Connect(b), nil)
+				b.ReportAllocs()
+				each(b, inFlight, func(i int64) error {
+					_, err := j.Append(b.Context(), 0, journaltest.Event(numbered(i), 1, "a"))
+					return err
+				})
 			})
-		})
+		}
 	}
+}
+
+func numbered(i int64) payment.ID {
+	return payment.ID{Provider: "opay-eg", Native: strconv.FormatInt(i, 10)}
 }
 
 // BenchmarkLast reads the newest event of payments that have two.
@@ -36,7 +45,7 @@ func BenchmarkLast(b *testing.B) {
 			fill(b, j, payments)
 			b.ReportAllocs()
 			each(b, inFlight, func(i int64) error {
-				_, err := j.Last(b.Context(), payment.ID{Provider: "opay-eg", Native: strconv.FormatInt(i%payments, 10)})
+				_, err := j.Last(b.Context(), numbered(i%payments))
 				return err
 			})
 		})
@@ -46,10 +55,9 @@ func BenchmarkLast(b *testing.B) {
 func fill(b *testing.B, j *stream.Journal, payments int64) {
 	b.Helper()
 	for i := range payments {
-		id := payment.ID{Provider: "opay-eg", Native: strconv.FormatInt(i, 10)}
-		sequence, err := j.Append(b.Context(), 0, journaltest.Event(id, 1, "a"))
+		sequence, err := j.Append(b.Context(), 0, journaltest.Event(numbered(i), 1, "a"))
 		if err == nil {
-			_, err = j.Append(b.Context(), sequence, journaltest.Event(id, 2, "a"))
+			_, err = j.Append(b.Context(), sequence, journaltest.Event(numbered(i), 2, "a"))
 		}
 		if err != nil {
 			b.Fatal(err)

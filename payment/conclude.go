@@ -49,14 +49,10 @@ func Conclude(in Input, h Heard) Decision {
 	case op.Open == nil:
 		return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an open operation lacks what is needed to go on")
 	case h.Query:
-		if h.Outcome.Basis == "" {
-			h.Outcome.Basis = BasisQuery
-		}
+		h.Outcome.Basis = basis(h.Outcome, BasisQuery)
 		return in.concludeQuery(op, h.Outcome)
 	default:
-		if h.Outcome.Basis == "" {
-			h.Outcome.Basis = BasisAnswer
-		}
+		h.Outcome.Basis = basis(h.Outcome, BasisAnswer)
 		return in.concludeCall(op, h.Attempt, h.Outcome)
 	}
 }
@@ -158,6 +154,7 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 	o, p := op.Open, in.Instance.Policy
 	repeat := in.Traits.For(op.Op, op.Full).Repeat
 	overdue := !in.Now.Before(o.DoubtSince.Add(p.ReviewAfter))
+	tooLong := !in.Now.Before(o.DoubtSince.Add(max(p.ReviewAfter, p.GiveUpAfter)))
 	switch {
 	case repeat != RepeatHarmless && repeat != RepeatRefused && overdue:
 		return in.review(op, Outcome{Code: op.Code}, reviewUnsafe, "the provider cannot tell whether an operation was executed, and a repeat could move money twice")
@@ -167,6 +164,8 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 		return in.review(op, Outcome{Code: op.Code}, reviewRefused, "a provider refuses an operation as already known and does not find it")
 	case o.Refused:
 		return in.comeBack(in.later(op, out), op.Code, "")
+	case tooLong: // repeated again and again, and every time of unknown fate
+		return in.review(op, Outcome{Code: op.Code}, reviewUnanswered, "an operation has been repeated and is still not found")
 	case o.NotFoundSince.IsZero():
 		return in.doubt(op, o.Doubt, Outcome{Result: NotFound, Code: op.Code, Basis: out.Basis, Message: out.Message})
 	case in.Now.Before(o.NotFoundSince.Add(p.settle(len(o.Doubt)))), in.Instance.Paused, in.Instance.Breaker != BreakerClosed:
@@ -297,6 +296,19 @@ func (o *Operation) book(t EventType, effect Effect, m *Money) {
 	}
 	if err == nil {
 		o.Moved = &after
+	}
+}
+
+// basis is how an outcome came to be known: the adapter's word, else heard.
+// Where nothing came to be known there is none.
+func basis(out Outcome, heard Basis) Basis {
+	switch {
+	case out.Basis != "":
+		return out.Basis
+	case (out.Result == Indeterminate || out.Result == NotExecuted) && out.ProviderCode == "":
+		return "" // nobody answered
+	default:
+		return heard
 	}
 }
 

@@ -69,6 +69,18 @@ func stillInDoubt(next string, basis payment.Basis, attempts ...int) seen {
 	}
 }
 
+// nobodyAnswered is doubt without a basis.
+func nobodyAnswered(s seen) seen {
+	s.Basis = ""
+	return s
+}
+
+// answered is a deferral the provider's own answer is the basis of.
+func answered(s seen) seen {
+	s.Basis = payment.BasisAnswer
+	return s
+}
+
 func asksAgain(at string) seen { return seen{Action: payment.ComeBack, At: at} }
 
 func review(reason string, status payment.Status, doubt ...int) seen {
@@ -96,7 +108,7 @@ func answerCases() []concludeCase {
 	secondAccepted.Attempt = 2
 	deferred := func(next string, code payment.Code, attempt int) seen {
 		return seen{
-			Action: payment.ComeBack, Code: code, At: next, Next: next, Event: payment.EventDeferred, EventCode: code, Basis: payment.BasisAnswer,
+			Action: payment.ComeBack, Code: code, At: next, Next: next, Event: payment.EventDeferred, EventCode: code,
 			Attempt: attempt, Status: payment.StatusDeferred,
 		}
 	}
@@ -119,6 +131,7 @@ func answerCases() []concludeCase {
 		{row: no, name: "a no to the only attempt is the end", begin: started, heard: answer(1, payment.Outcome{Result: payment.Failed, Code: payment.CodeDeclined}), want: ended(payment.StatusFailed, payment.CodeDeclined, payment.BasisAnswer, 1)},
 		{row: no, name: "a late no to the only attempt is the end", begin: doubtful, after: time.Hour, heard: answer(1, payment.Outcome{Result: payment.Failed, Code: payment.CodeDeclined}), want: ended(payment.StatusFailed, payment.CodeDeclined, payment.BasisAnswer, 1)},
 		{row: not, name: "a call that was not executed is tried again", begin: started, heard: answer(1, payment.Outcome{Result: payment.NotExecuted, Code: payment.CodeInsufficientBalance}), want: deferred("1s", payment.CodeInsufficientBalance, 1)},
+		{row: not, name: "an answer that says so is the basis", begin: started, heard: answer(1, payment.Outcome{Result: payment.NotExecuted, Code: payment.CodeInsufficientBalance, ProviderCode: "51"}), want: answered(deferred("1s", payment.CodeInsufficientBalance, 1))},
 		{row: not, name: "without a cause it is the provider that was unavailable", begin: started, heard: answer(1, payment.Outcome{Result: payment.NotExecuted}), want: deferred("1s", payment.CodeProviderUnavailable, 1)},
 		{row: not, name: "the provider's wish to be left alone is honoured", begin: started, heard: answer(1, payment.Outcome{Result: payment.NotExecuted, RetryAfter: 7 * time.Minute}), want: deferred("7m0s", payment.CodeProviderUnavailable, 1)},
 		{row: not, name: "a call in doubt that was not executed is tried again", begin: doubtful, heard: answer(1, payment.Outcome{Result: payment.NotExecuted}), want: deferred("1s", payment.CodeProviderUnavailable, 1)},
@@ -145,7 +158,7 @@ func lateAnswerCases() []concludeCase {
 	first.Attempt = 2
 	return []concludeCase{
 		{row: other, name: "a no to the repeat says nothing of the first attempt", begin: repeated, heard: answer(2, payment.Outcome{Result: payment.Failed}), want: first},
-		{row: other, name: "a repeat that was not executed leaves the first in doubt", begin: repeated, heard: answer(2, payment.Outcome{Result: payment.NotExecuted}), want: first},
+		{row: other, name: "a repeat that was not executed leaves the first in doubt", begin: repeated, heard: answer(2, payment.Outcome{Result: payment.NotExecuted}), want: nobodyAnswered(first)},
 		{row: other, name: "a no to one of two lost attempts leaves the other", begin: repeatLost, heard: answer(2, payment.Outcome{Result: payment.Failed}), want: first},
 		{row: other, name: "a no to the first waits for the repeat under way", begin: repeated, after: 5 * time.Second, heard: answer(1, payment.Outcome{Result: payment.Failed}), want: wait("10s")},
 		{row: other, name: "a no to the first leaves a repeat that was never concluded", begin: repeated, after: 15 * time.Second, heard: answer(1, payment.Outcome{Result: payment.Failed}), want: stillInDoubt("2s", payment.BasisAnswer, 2)},
@@ -154,10 +167,10 @@ func lateAnswerCases() []concludeCase {
 		{row: known, name: "a duplicate to the first call is asked about", begin: started, heard: answer(1, payment.Outcome{Result: payment.Duplicate}), want: stillInDoubt("2s", payment.BasisAnswer, 1)},
 		{row: known, name: "a duplicate to a lost attempt is news", begin: doubtful, heard: answer(1, payment.Outcome{Result: payment.Duplicate}), want: stillInDoubt("2s", payment.BasisAnswer, 1)},
 		{row: known, name: "a second duplicate is no news", begin: repeatRefused, heard: answer(2, payment.Outcome{Result: payment.Duplicate}), want: asksAgain("2s")},
-		{row: nothing, name: "an unclassified answer is doubt", begin: started, heard: answer(1, payment.Outcome{}), want: stillInDoubt("2s", payment.BasisAnswer, 1)},
+		{row: nothing, name: "an unclassified answer is doubt", begin: started, heard: answer(1, payment.Outcome{}), want: stillInDoubt("2s", "", 1)},
 		{row: nothing, name: "an answer that only a query may give is doubt", begin: started, heard: answer(1, payment.Outcome{Result: payment.NotFound}), want: stillInDoubt("2s", payment.BasisAnswer, 1)},
 		{row: nothing, name: "a result nobody knows is doubt", begin: started, heard: answer(1, payment.Outcome{Result: 99}), want: stillInDoubt("2s", payment.BasisAnswer, 1)},
-		{row: nothing, name: "a lost repeat adds to the doubt", begin: repeated, heard: answer(2, payment.Outcome{}), want: stillInDoubt("2s", payment.BasisAnswer, 1, 2)},
+		{row: nothing, name: "a lost repeat adds to the doubt", begin: repeated, heard: answer(2, payment.Outcome{}), want: stillInDoubt("2s", "", 1, 2)},
 		{row: nothing, name: "a lost answer that is known already adds nothing", begin: doubtful, after: time.Second, heard: answer(1, payment.Outcome{}), want: asksAgain("1s")},
 	}
 }
@@ -192,7 +205,7 @@ func queryCases() []concludeCase {
 		{row: several, name: "two candidates are for a person", begin: doubtful, heard: told(payment.Outcome{Result: payment.Ambiguous}), want: severalFit},
 		{row: several, name: "two candidates for a lost call are for a person", begin: started, after: 15 * time.Second, heard: told(payment.Outcome{Result: payment.Ambiguous}), want: severalFit},
 		{row: several, name: "two candidates are told once", begin: reviewed, after: time.Hour, heard: told(payment.Outcome{Result: payment.Ambiguous}), want: seen{Action: payment.ComeBack, At: "3h0m0s", Alert: true}},
-		{row: silent, name: "a lost call without an answer is in doubt", begin: started, after: 15 * time.Second, heard: told(payment.Outcome{}), want: lost},
+		{row: silent, name: "a lost call without an answer is in doubt", begin: started, after: 15 * time.Second, heard: told(payment.Outcome{}), want: nobodyAnswered(lost)},
 		{row: silent, name: "doubt without an answer is asked about again", begin: doubtful, after: 2 * time.Second, heard: told(payment.Outcome{}), want: asksAgain("4s")},
 		{row: silent, name: "doubt is asked about no sooner than the provider wishes", begin: doubtful, after: 2 * time.Second, heard: told(payment.Outcome{RetryAfter: time.Minute}), want: asksAgain("1m0s")},
 		{row: silent, name: "what a machine can still know is asked about for long", begin: doubtful, after: patient - 1, heard: told(payment.Outcome{}), want: asksAgain("8m14.000000001s")},

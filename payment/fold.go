@@ -117,6 +117,9 @@ func (in Input) end(op Operation, status Status, out Outcome) Decision {
 	op = op.own()
 	op.Status = status
 	op.Code = out.Code
+	if status != StatusSucceeded {
+		op.Code = orCode(out.Code, CodeOther) // the contract wants a cause for every no
+	}
 	op.Basis = out.Basis
 	if out.ProviderReference != "" {
 		op.ProviderReference = out.ProviderReference

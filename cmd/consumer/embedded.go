@@ -11,7 +11,8 @@ import (
 
 // embeddedCommands are what only builds with an embedded server have.
 type embeddedCommands struct {
-	Demo demoCommand `cmd:"" help:"Watch it work: embedded server, misbehaving simulators, scripted commands." `
+	Demo     demoCommand     `cmd:"" help:"Watch it work: embedded server, misbehaving simulators, scripted commands." `
+	Simulate simulateCommand `cmd:"" help:"Serve the simulated providers alone." `
 }
 
 // demoCommand is "consumer demo".

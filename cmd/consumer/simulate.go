@@ -1,0 +1,63 @@
+//go:build !production
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/countermand/countermand/internal/simulators"
+)
+
+// simulateCommand is "consumer simulate".
+type simulateCommand struct {
+	Listen string `help:"Address to serve on; loopback only." default:"127.0.0.1:4280" placeholder:"ADDR"`
+}
+
+// Help is the long help text.
+func (simulateCommand) Help() string {
+	return `Serves the simulated providers alone, each under the path of its kind. They check credentials as
+the real ones do, keep a ledger of money moved (GET <kind>/ledger), take payments (POST <kind>/payments)
+and misbehave on request (POST <kind>/faults). They forget everything when they end.
+
+Example: consumer simulate --listen 127.0.0.1:4280`
+}
+
+// stopFor bounds the end of what is being served.
+const stopFor = 2 * time.Second
+
+// Run serves until told to stop.
+func (c *simulateCommand) Run(w *world) error {
+	set, err := simulators.New()
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	host, _, err := net.SplitHostPort(c.Listen)
+	if ip := net.ParseIP(host); err != nil || (host != "localhost" && (ip == nil || !ip.IsLoopback())) {
+		return usageError{fmt.Errorf("listen on %q: give an address of loopback such as 127.0.0.1:4280", c.Listen)}
+	}
+	l, err := (&net.ListenConfig{}).Listen(w.ctx, "tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for simulators: %w", err)
+	}
+	fmt.Fprintln(w.stdout, "Simulated providers; Ctrl-C ends them.")
+	set.Describe(w.stdout, l.Addr().String())
+	server := &http.Server{Handler: set.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(w.ctx, func() {
+		set.Close()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), stopFor)
+		defer cancel()
+		_ = server.Shutdown(ctx)
+		_ = server.Close()
+	})
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve simulators: %w", err)
+	}
+	return nil
+}

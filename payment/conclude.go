@@ -31,6 +31,7 @@ type Heard struct {
 //	not found                          pending                        pending still; after reviewAfter review
 //	not found                          in doubt, first time           noted; ask again
 //	not found                          again, repeat harmless/refused one repeat: started, Call
+//	not found                          repeated and not found still   after giveUpAfter review
 //	not found                          refused before                 after reviewAfter review
 //	not found                          repeat unsafe                  after reviewAfter review
 //	no usable answer                                                  ask again; review when it lasts
@@ -164,7 +165,7 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 		return in.review(op, Outcome{Code: op.Code}, reviewRefused, "a provider refuses an operation as already known and does not find it")
 	case o.Refused:
 		return in.comeBack(in.later(op, out), op.Code, "")
-	case tooLong: // repeated again and again, and every time of unknown fate
+	case tooLong && len(o.Doubt) > 1: // repeated, and of unknown fate every time
 		return in.review(op, Outcome{Code: op.Code}, reviewUnanswered, "an operation has been repeated and is still not found")
 	case o.NotFoundSince.IsZero():
 		return in.doubt(op, o.Doubt, Outcome{Result: NotFound, Code: op.Code, Basis: out.Basis, Message: out.Message})

@@ -16,6 +16,7 @@ func notFoundCases() []concludeCase {
 		accepted = "query: not found | pending"
 		first    = "query: not found | in doubt, first time"
 		again    = "query: not found | again, repeat harmless/refused"
+		tooLong  = "query: not found | repeated and not found still"
 		refused  = "query: not found | refused before"
 		unsafe   = "query: not found | repeat unsafe"
 		patience = 15 * time.Minute
@@ -30,6 +31,9 @@ func notFoundCases() []concludeCase {
 	lost.Code, lost.EventCode = payment.CodeProviderUnavailable, payment.CodeProviderUnavailable
 	refusedReview := review("refused_as_known_but_not_found", payment.StatusIndeterminate, 1, 2)
 	refusedReview.Attempt = 2
+	repeatedReview := review("no_answer_from_provider", payment.StatusIndeterminate, 1, 2)
+	repeatedReview.Attempt = 2
+	giveUp := payment.DefaultPolicy().GiveUpAfter
 	harmless := func() payment.Traits {
 		t := opay()
 		t.PartialRefund.Repeat = payment.RepeatHarmless
@@ -55,6 +59,8 @@ func notFoundCases() []concludeCase {
 		{row: again, name: "a repeat that was lost is noted again", begin: repeatLost, after: 2 * time.Second, heard: notFound, want: stillInDoubt("2s", payment.BasisQuery, 1, 2)},
 		{row: again, name: "the next repeat waits twice as long", begin: lostNote, after: 8*time.Second - 1, heard: notFound, want: asksAgain("6.000000001s")},
 		{row: again, name: "the next repeat follows then", begin: lostNote, after: 8 * time.Second, heard: notFound, want: third},
+		{row: tooLong, name: "a repeat that is never found is for a person after giveUpAfter", begin: lostNote, after: giveUp, heard: notFound, want: repeatedReview},
+		{row: tooLong, name: "what was never repeated is repeated however late it is asked", begin: notedNotFound, after: 2 * giveUp, heard: notFound, want: second},
 		{row: refused, name: "refused as known and not found is asked again", begin: repeatRefused, after: time.Minute, heard: notFound, want: asksAgain("2s")},
 		{row: refused, name: "refused as known and not found is no repeat, however often", begin: repeatRefused, after: patience - 10*time.Second, heard: notFound, want: asksAgain("1s")},
 		{row: refused, name: "refused as known and not found after reviewAfter is for a person", begin: repeatRefused, after: patience, heard: notFound, want: refusedReview},

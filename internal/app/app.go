@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -23,6 +24,9 @@ type Options struct {
 	// Wrap stands between the broker and the handler, for demonstrations and
 	// tests that lose an acknowledgement on purpose.
 	Wrap func(broker.Handler) broker.Handler
+	// AckWait is how long the server waits for a sign of life; the consumers must
+	// have been provisioned with the same. Default: the topology's.
+	AckWait time.Duration
 }
 
 // App is the service on one connection.
@@ -59,6 +63,9 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 		return nil, fmt.Errorf("use jetstream: %w", err)
 	}
 	topology := Topology(cfg)
+	if o.AckWait > 0 {
+		topology.AckWait = o.AckWait
+	}
 	encoder := events.NewEncoder(events.EncoderOptions{
 		Source: cfg.Source, SchemaPrefix: cfg.Results.SchemaPrefix, Binary: cfg.Results.Mode == "binary",
 	})

@@ -39,6 +39,10 @@ type Options struct {
 // allFor bounds the whole demo.
 const allFor = 2 * time.Minute
 
+// ackWait is how soon a killed demo's messages come back to the next: long
+// enough for every call, short enough to be watched.
+const ackWait = 4 * time.Second
+
 // ErrNotShown is returned when a story did not end as it must.
 var ErrNotShown = errors.New("the demo did not end as it must")
 
@@ -67,7 +71,9 @@ func Run(ctx context.Context, out io.Writer, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("use jetstream: %w", err)
 	}
-	if _, err := broker.Provision(ctx, js, app.Topology(cfg)); err != nil {
+	topology := app.Topology(cfg)
+	topology.AckWait = ackWait
+	if _, err := broker.Provision(ctx, js, topology); err != nil {
 		return err
 	}
 	p := &play{world: w, cfg: cfg, js: js, follower: newFollower(), out: newPrinter(out, o), stories: script()}
@@ -93,7 +99,7 @@ func (p *play) perform(ctx context.Context, nc *nats.Conn, o Options) (err error
 	if err != nil {
 		return err
 	}
-	service, err := app.New(nc, p.cfg, quicken(instances), &app.Options{Logger: o.Logger, Wrap: p.losingAcks()})
+	service, err := app.New(nc, p.cfg, quicken(instances), &app.Options{Logger: o.Logger, Wrap: p.losingAcks(), AckWait: ackWait})
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,13 @@ func (c *counter) lineAt(offset int64) int {
 	return c.line + bytes.Count(c.kept[:n], []byte("\n"))
 }
 
+// skip returns the offset of what comes next behind blanks and commas.
+func (c *counter) skip(offset int64) int64 {
+	n := min(max(offset-c.from, 0), int64(len(c.kept)))
+	rest := c.kept[n:]
+	return offset + int64(len(rest)-len(bytes.TrimLeft(rest, " \t\r\n,")))
+}
+
 // forget drops what is before offset.
 func (c *counter) forget(offset int64) {
 	c.line = c.lineAt(offset)

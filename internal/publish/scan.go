@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -126,7 +128,7 @@ func (s *scanner) spread(first []byte) error {
 	array := d.PeekKind() == '['
 	if array {
 		if _, err := d.ReadToken(); err != nil {
-			return s.broken(counted.lineAt(d.InputOffset()))
+			return s.broken(counted.lineAt(counted.skip(d.InputOffset())))
 		}
 	}
 	for {
@@ -144,7 +146,7 @@ func (s *scanner) spread(first []byte) error {
 			return counted.failed
 		}
 		if err != nil {
-			return s.broken(counted.lineAt(end))
+			return s.broken(counted.lineAt(counted.skip(end)))
 		}
 		if err := s.item(counted.lineAt(end-int64(len(raw))), bytes.Clone(raw)); err != nil {
 			return err
@@ -168,7 +170,7 @@ func (s *scanner) item(line int, raw jsontext.Value) error {
 	c, invalid := s.decoder.DecodeCommand(events.Message{Subject: subjectOf(raw), Data: raw})
 	item := Item{Line: line, Raw: raw, Command: c}
 	if invalid != nil {
-		for _, f := range invalid.Faults {
+		for _, f := range relevant(invalid.Faults) {
 			item.Faults = append(item.Faults, Fault{
 				File: s.file, Line: line + lineOf(raw, f.Pointer), Pointer: f.Pointer, Rule: f.Rule, Detail: f.Detail,
 			})
@@ -178,6 +180,15 @@ func (s *scanner) item(line int, raw jsontext.Value) error {
 		item.Faults = append(item.Faults, Fault{File: s.file, Line: line, Rule: "size", Detail: "over 64 KiB"})
 	}
 	return s.each(item)
+}
+
+// relevant drops faults of the data where the type is wrong: which members it
+// needs depends on the type.
+func relevant(faults []payment.Fault) []payment.Fault {
+	wrongType := slices.ContainsFunc(faults, func(f payment.Fault) bool { return f.Pointer == "ce-type" })
+	return slices.DeleteFunc(slices.Clone(faults), func(f payment.Fault) bool {
+		return wrongType && !strings.HasPrefix(f.Pointer, "ce")
+	})
 }
 
 // subjectOf is where an event of this type goes. An event whose type is no

@@ -1,0 +1,319 @@
+package bento
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+)
+
+// Kind is the adapter's kind in configurations, traits and account hashes.
+const Kind = "bento"
+
+// maxIdentifier is the wire's own limit; the provider states none.
+const maxIdentifier = 64
+
+// Provider is one merchant account at Bento; safe for concurrent use.
+type Provider struct {
+	settings Settings
+	base     string // without a trailing slash
+	account  string
+	client   *providers.Client
+	tokens   *tokens
+}
+
+var _ providers.Provider = (*Provider)(nil)
+
+// New builds a provider from its settings and the client it calls through. It
+// does no I/O. The error lists all faults of the settings; none holds a secret.
+func New(s Settings, client *providers.Client) (*Provider, error) {
+	s = s.withDefaults()
+	if err := s.verify(); err != nil {
+		return nil, fmt.Errorf("verify bento settings: %w", err)
+	}
+	if client == nil {
+		return nil, errors.New("verify bento settings: a client is required")
+	}
+	base, err := url.Parse(s.BaseURL)
+	if err != nil {
+		return nil, errors.New("verify bento settings: baseURL cannot be read")
+	}
+	host := strings.TrimSuffix(strings.ToLower(base.Host), ":443")
+	return &Provider{
+		settings: s,
+		base:     strings.TrimRight(s.BaseURL, "/"),
+		account:  payment.AccountHash(Kind, host, s.Account),
+		client:   client,
+		tokens:   &tokens{settings: s, client: client},
+	}, nil
+}
+
+// Account is the hash of host and account label: the same for two instances of
+// one merchant account, and unchanged when credentials rotate.
+func (p *Provider) Account() string { return p.account }
+
+// Traits says what Bento promises: a void and a refund "can be sent once", so a
+// repeat is refused; the transaction is read before every first call, because
+// the one call does what the transaction's state makes of it.
+func (p *Provider) Traits() payment.Traits {
+	once := payment.OperationTraits{Supported: true, Repeat: payment.RepeatRefused, Prepare: payment.PrepareAlways}
+	return payment.Traits{
+		Kind:            Kind,
+		Identity:        payment.IdentityTransaction,
+		RequiresOrderID: true,
+		MaxIdentifier:   maxIdentifier,
+		Cancel:          once, FullRefund: once, PartialRefund: once,
+	}
+}
+
+// Cancel voids an uncaptured transaction. If it has been captured since it was
+// read, the provider refunds all of it, and the outcome says so.
+//
+// A repeat would do the same to a transaction captured in the meantime, without
+// anybody having wanted that. So in doubt the transaction is read again here,
+// and only one that is still authorised is sent a second cancel:
+//
+//	| Transaction            | Then                                                |
+//	|------------------------|-----------------------------------------------------|
+//	| AuthSucceeded          | the repeat is sent                                  |
+//	| shows the operation    | that (see compare)                                  |
+//	| anything else, captured | not sent, duplicate: the core asks on, no further repeat |
+//	| could not be read      | not sent, not executed                              |
+func (p *Provider) Cancel(ctx context.Context, r providers.Request) payment.Outcome {
+	if o, refused := refuse(r, payment.Cancel); refused {
+		return o
+	}
+	if !r.InDoubt {
+		return p.send(ctx, r)
+	}
+	t, failure, ok := p.fetch(ctx, r)
+	switch {
+	case !ok:
+		failure.Result, failure.Message = payment.NotExecuted, "not sent: "+failure.Message
+		return failure
+	case t.State == stateAuthSucceeded:
+		return p.send(ctx, r)
+	}
+	o := compare(r, t)
+	if o.Result == payment.NotFound {
+		o.Result, o.Message = payment.Duplicate, "not sent: the transaction is no longer only authorised, a cancel would refund it"
+		return o
+	}
+	return asCall(r, o)
+}
+
+// Refund refunds a captured transaction, whole or by the request's amount.
+func (p *Provider) Refund(ctx context.Context, r providers.Request) payment.Outcome {
+	if o, refused := refuse(r, payment.Refund); refused {
+		return o
+	}
+	return p.send(ctx, r)
+}
+
+// QueryStatus reads the transaction and compares it with the snapshot from
+// before the first attempt (see compare).
+func (p *Provider) QueryStatus(ctx context.Context, r providers.Request) payment.Outcome {
+	if !named(r) {
+		return payment.Outcome{Result: payment.NotFound, Message: "no transaction can have this identifier"}
+	}
+	t, failure, ok := p.fetch(ctx, r)
+	if !ok {
+		return providers.AsQuery(failure)
+	}
+	return compare(r, t)
+}
+
+// Read asks what the transaction is in. Its movements are the history's Void
+// and Refund entries.
+func (p *Provider) Read(ctx context.Context, r providers.Request) payment.Reading {
+	if !named(r) {
+		return payment.Reading{OK: true, Status: payment.PaymentAbsent, At: p.client.Now()}
+	}
+	t, failure, ok := p.fetch(ctx, r)
+	switch {
+	case ok:
+		return reading(t, p.client.Now())
+	case failure.Result == payment.NotFound:
+		return payment.Reading{OK: true, Status: payment.PaymentAbsent, At: p.client.Now()}
+	default:
+		return providers.FailedReading(failure, p.client.Now())
+	}
+}
+
+// send makes the one call that voids or refunds. A refused token is dropped and
+// the call not repeated here: that is another attempt with its own record.
+func (p *Provider) send(ctx context.Context, r providers.Request) payment.Outcome {
+	fields := map[string]any{}
+	if r.Op == payment.Refund && !r.Full {
+		fields["refundAmount"] = r.Amount.Value
+	}
+	body, err := providers.EncodeJSON(fields)
+	if err != nil {
+		return notSent(payment.CodeInternalError, "request could not be encoded")
+	}
+	token, failure, ok := p.tokens.get(ctx)
+	if !ok {
+		return failure
+	}
+	call := p.call(http.MethodPut, p.settings.CancelPath, token, r)
+	call.Header.Set("Content-Type", "application/json")
+	call.Body, call.MovesMoney, call.SendBefore = body, true, r.SendBefore
+	a := p.client.Do(ctx, call)
+	if a.Err == nil && a.Status == http.StatusUnauthorized {
+		p.tokens.refused(token)
+	}
+	o, ask := classify(r, a)
+	if ask {
+		o = p.explain(ctx, r, o)
+	}
+	o.RetryAfter = a.RetryAfter
+	return o
+}
+
+// explain settles a first attempt the provider refused (422 "action cannot be
+// performed", which also answers what was done before) by the transaction:
+//
+//	| Transaction                        | Outcome                                     |
+//	|------------------------------------|---------------------------------------------|
+//	| could not be read                  | indeterminate: the core asks                |
+//	| took no money, and it is a cancel  | succeeded, none                             |
+//	| shows a void or refund             | duplicate: the core asks whose it is        |
+//	| shows nothing of the kind          | failed: this call was refused, no other left |
+func (p *Provider) explain(ctx context.Context, r providers.Request, word payment.Outcome) payment.Outcome {
+	t, failure, ok := p.fetch(ctx, r)
+	if !ok {
+		word.Code, word.Message = failure.Code, "the provider refused the call, and "+failure.Message
+		return word
+	}
+	o, shown := seen(r, t)
+	switch {
+	case shown && o.Effect == payment.EffectNone:
+		return o
+	case shown:
+		word.Result, word.Message = payment.Duplicate, "the provider refused the call, and the transaction shows a void or refund"
+		return word
+	}
+	word.Result, word.Code, word.Message = payment.Failed, refusalCode(r, t), "the provider refused the call, and the transaction is as it was"
+	return word
+}
+
+// refusalCode names what stands in the operation's way, if the state tells.
+func refusalCode(r providers.Request, t transaction) payment.Code {
+	status, _ := paymentStatus(t)
+	switch {
+	case status == payment.PaymentPending:
+		return payment.CodePaymentPending
+	case r.Op == payment.Cancel && (status == payment.PaymentPaid || status == payment.PaymentNotRefundable):
+		return payment.CodePaymentAlreadyPaid
+	case r.Op == payment.Refund && status != payment.PaymentPaid:
+		return payment.CodePaymentNotRefundable
+	default:
+		return payment.CodeProviderRejectedRequest
+	}
+}
+
+// fetch reads the transaction. A refused token is renewed once and the read
+// repeated: it moves nothing. false: the outcome says why there is none.
+//
+//	| Answer                                    | Outcome                         |
+//	|-------------------------------------------|---------------------------------|
+//	| our transaction in a state we know, 2xx   | true                            |
+//	| no token, no answer, 429, 5xx …           | not executed or indeterminate   |
+//	| 401, 403                                  | indeterminate, unhealthy        |
+//	| 404 in the API's error form               | not found                       |
+//	| anything else                             | indeterminate                   |
+func (p *Provider) fetch(ctx context.Context, r providers.Request) (transaction, payment.Outcome, bool) {
+	a, failure, ok := p.get(ctx, r)
+	if !ok {
+		return transaction{}, failure, false
+	}
+	if o, settled := providers.ClassifyTransport(a); settled {
+		return transaction{}, o, false
+	}
+	none := payment.Outcome{RetryAfter: a.RetryAfter}
+	b, _ := decode(a.Body)
+	switch {
+	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden:
+		none = notAccepted("the provider does not let this client read")
+		none.Result = payment.Indeterminate
+	case a.Status == http.StatusNotFound && b.Message != "" && b.Data == nil:
+		none.Result, none.Code, none.Message = payment.NotFound, payment.CodePaymentNotFound, "the provider does not know the transaction"
+	case a.Status >= 300:
+		none.Code, none.Message = payment.CodeProviderUnavailable, "the answer to the read says nothing of the transaction"
+	default:
+		if t, ok := read(r, a.Body); ok {
+			return t, payment.Outcome{}, true
+		}
+		none.Code, none.Message = payment.CodeOther, "the answer to the read holds no transaction of ours that can be read"
+	}
+	return transaction{}, none, false
+}
+
+// get sends the read, a second time where its token was refused and there is
+// another one.
+func (p *Provider) get(ctx context.Context, r providers.Request) (a providers.Answer, failure payment.Outcome, ok bool) {
+	used := ""
+	for range 2 {
+		token, failure, ok := p.tokens.get(ctx)
+		if !ok || token == used {
+			return a, failure, ok
+		}
+		a = p.client.Do(ctx, p.call(http.MethodGet, p.settings.ReadPath, token, r))
+		if a.Err != nil || a.Status != http.StatusUnauthorized {
+			return a, payment.Outcome{}, true
+		}
+		p.tokens.refused(token)
+		used = token
+	}
+	return a, payment.Outcome{}, true
+}
+
+// call builds a request without a body.
+func (p *Provider) call(method, path, token string, r providers.Request) providers.Call {
+	path = strings.NewReplacer(
+		"{orderId}", url.PathEscape(r.Payment.OrderID), "{transactionId}", url.PathEscape(r.Payment.TransactionID),
+	).Replace(path)
+	return providers.Call{
+		Method:     method,
+		URL:        p.base + path,
+		Header:     http.Header{"Authorization": {"Bearer " + token}, "Accept": {"application/json"}},
+		SendBefore: time.Time{},
+		Secrets:    []providers.Secret{providers.NewSecret(token), p.settings.ClientSecret},
+	}
+}
+
+// named reports whether the request names a transaction. A dot or two would
+// name another place of the path, whatever the encoding.
+func named(r providers.Request) bool {
+	for _, id := range []string{r.Payment.OrderID, r.Payment.TransactionID} {
+		if id == "" || id == "." || id == ".." || len(id) > maxIdentifier {
+			return false
+		}
+	}
+	return true
+}
+
+// refuse returns the outcome of a request that must not be sent.
+func refuse(r providers.Request, op payment.Op) (payment.Outcome, bool) {
+	switch {
+	case r.Op != op:
+		return notSent(payment.CodeInternalError, "the request is for another operation"), true
+	case !named(r):
+		return notSent(payment.CodeInvalidCommand, "order and transaction id are required, of 64 characters at most, and no dots alone"), true
+	case op == payment.Refund && !r.Full && (r.Amount == nil || r.Amount.Value < 1):
+		return notSent(payment.CodeInvalidCommand, "a partial refund needs an amount"), true
+	default:
+		return payment.Outcome{}, false
+	}
+}
+
+// notSent is the outcome of a request this adapter refuses: certainly not done.
+func notSent(code payment.Code, message string) payment.Outcome {
+	return payment.Outcome{Result: payment.Failed, Code: code, Message: "not sent: " + message}
+}

@@ -1,0 +1,114 @@
+package bento
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/countermand/countermand/providers"
+)
+
+// The ways a client's credentials reach the token endpoint (RFC 6749, section
+// 2.3.1). The provider's page names none.
+const (
+	TokenAuthBody  = "body"  // client_id and client_secret in the form, the default
+	TokenAuthBasic = "basic" // HTTP basic authentication
+)
+
+// The paths. The first is documented, the second follows from its family.
+const (
+	defaultCancelPath = "/payments/v1/orders/{orderId}/transactions/{transactionId}/_cancel"
+	defaultReadPath   = "/payments/v1/orders/{orderId}/transactions/{transactionId}"
+)
+
+// Settings configure one instance. Absent optional values mean the documented
+// default. Exactly one way to authenticate is given: Token, or TokenURL with
+// ClientID and ClientSecret.
+type Settings struct {
+	// BaseURL is scheme, host and an optional prefix.
+	BaseURL string `yaml:"baseURL" validate:"required,url"`
+	// Account is a permanent label of the merchant account. Credentials rotate,
+	// the label does not; it is part of the account's identity.
+	Account string `yaml:"account" validate:"required,max=64"`
+	// Token is a bearer token that somebody else renews, usually in a file; it
+	// is read anew for every call.
+	Token providers.Secret `yaml:"token" validate:"required_without=TokenURL,excluded_with=TokenURL"`
+	// TokenURL is the token endpoint for the grant client_credentials.
+	TokenURL     string           `yaml:"tokenURL" validate:"omitempty,url"`
+	ClientID     string           `yaml:"clientID" validate:"required_with=TokenURL,excluded_without=TokenURL"`
+	ClientSecret providers.Secret `yaml:"clientSecret" validate:"required_with=TokenURL,excluded_without=TokenURL"`
+	// TokenAuth says how the client's credentials are sent; TokenAuthBody when absent.
+	TokenAuth string `yaml:"tokenAuth" validate:"omitempty,oneof=body basic"`
+	// CancelPath and ReadPath are appended to BaseURL; {orderId} and
+	// {transactionId} in them are replaced.
+	CancelPath string `yaml:"cancelPath" validate:"omitempty,startswith=/"`
+	ReadPath   string `yaml:"readPath" validate:"omitempty,startswith=/"`
+}
+
+// withDefaults returns the settings with every absent value filled in.
+func (s Settings) withDefaults() Settings {
+	set := func(field *string, fallback string) {
+		if *field == "" {
+			*field = fallback
+		}
+	}
+	set(&s.TokenAuth, TokenAuthBody)
+	set(&s.CancelPath, defaultCancelPath)
+	set(&s.ReadPath, defaultReadPath)
+	return s
+}
+
+// verify returns every fault of the settings (defaults filled in) at once.
+func (s Settings) verify() error {
+	faults := []error{verifyURL("baseURL", s.BaseURL)}
+	if s.Account == "" {
+		faults = append(faults, errors.New("account: a permanent label is required"))
+	}
+	if s.TokenURL != "" {
+		faults = append(faults, verifyURL("tokenURL", s.TokenURL))
+		if s.ClientID == "" {
+			faults = append(faults, errors.New("clientID: is required together with tokenURL"))
+		}
+	} else if s.ClientID != "" {
+		faults = append(faults, errors.New("clientID: is of no use without tokenURL"))
+	}
+	if s.TokenAuth != TokenAuthBody && s.TokenAuth != TokenAuthBasic {
+		faults = append(faults, fmt.Errorf("tokenAuth: %q is neither body nor basic", s.TokenAuth))
+	}
+	faults = append(faults, verifyPath("cancelPath", s.CancelPath), verifyPath("readPath", s.ReadPath))
+	return errors.Join(faults...)
+}
+
+func verifyPath(name, path string) error {
+	switch {
+	case !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#"):
+		return fmt.Errorf("%s: must start with / and carry no query", name)
+	case !strings.Contains(path, "{transactionId}"):
+		return fmt.Errorf("%s: must name {transactionId}", name)
+	default:
+		return nil
+	}
+}
+
+// verifyURL wants an address that is safe to send credentials to: https, or
+// http to loopback.
+func verifyURL(name, raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "":
+		return fmt.Errorf("%s: must be scheme, host and an optional path", name)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("%s: must carry no user, query or fragment", name)
+	case u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()):
+		return nil
+	default:
+		return fmt.Errorf("%s: must be https, or http to a loopback address", name)
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}

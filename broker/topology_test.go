@@ -118,7 +118,7 @@ func TestVerifyNamesEachWrongSetting(t *testing.T) {
 		{"consumer payment-consumer on PAYMENT_DUE", "filter", nil, func(c *consumer) { c.FilterSubject = "payment.due.refund" }, true},
 	}
 	js := natstest.Start(t, nil).JetStream(t)
-	for _, tc := range cases {
+	for _, tc := range cases { //nolint:paralleltest // one server's streams, spoiled in turn
 		t.Run(tc.object+" "+tc.setting, func(t *testing.T) {
 			b := &bundle{t: t, js: js, topology: broker.DefaultTopology()}
 			b.createAnew(tc.object, tc.stream, tc.consumer)

@@ -280,7 +280,7 @@ func judgeCancel(r Reading) (Outcome, bool) {
 		return none(CodePaymentFailed)
 	case PaymentExpired:
 		return none(CodePaymentExpired)
-	case PaymentPaid, PaymentPartiallyRefunded, PaymentRefunded:
+	case PaymentPaid, PaymentPartiallyRefunded, PaymentRefunded, PaymentNotRefundable:
 		return refuse(CodePaymentAlreadyPaid)
 	case PaymentPending:
 		return refuse(CodePaymentPending)
@@ -316,6 +316,12 @@ func judgeRefund(op Operation, r Reading) (Outcome, bool) {
 		if op.Full {
 			return refuse(CodePartiallyRefunded)
 		}
+	case PaymentNotRefundable:
+		if op.Full && r.Refunded != nil {
+			return refuse(CodePartiallyRefunded)
+		}
+		return refuse(CodePaymentNotRefundable)
+	case PaymentUnknown, PaymentPaid:
 	}
 	return judgeAmount(op, r)
 }

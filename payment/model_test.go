@@ -16,7 +16,6 @@ type request struct {
 	sent      bool // it has left the process
 	settled   bool // executed, declined or lost for good: nothing more comes of it
 	answer    payment.Outcome
-	concluded bool // its outcome has been concluded, or its process died
 }
 
 // record is what the provider knows under one of our references.

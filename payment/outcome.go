@@ -106,6 +106,9 @@ const (
 	PaymentExpired           PaymentStatus = "expired"
 	PaymentDisputed          PaymentStatus = "disputed"
 	PaymentAbsent            PaymentStatus = "absent" // the provider says there is no such payment
+	// PaymentNotRefundable: it was paid, and the one refund its provider takes
+	// is used up: made in part, under way or failed.
+	PaymentNotRefundable PaymentStatus = "not_refundable"
 )
 
 // Reading is the preparing read: what the provider says of the payment before

@@ -34,6 +34,7 @@ func TestAPreparingReadSettlesWhatNeedsNoCall(t *testing.T) {
 		{payment.PaymentPaid, payment.CodePaymentAlreadyPaid, call, call},
 		{payment.PaymentPartiallyRefunded, payment.CodePaymentAlreadyPaid, payment.CodePartiallyRefunded, call},
 		{payment.PaymentRefunded, payment.CodePaymentAlreadyPaid, payment.CodeAlreadyRefunded, payment.CodeAlreadyRefunded},
+		{payment.PaymentNotRefundable, payment.CodePaymentAlreadyPaid, payment.CodePaymentNotRefundable, payment.CodePaymentNotRefundable},
 		{payment.PaymentCancelled, payment.CodeAlreadyCancelled, payment.CodePaymentCancelled, payment.CodePaymentCancelled},
 		{payment.PaymentFailed, payment.CodePaymentFailed, payment.CodePaymentFailed, payment.CodePaymentFailed},
 		{payment.PaymentExpired, payment.CodePaymentExpired, payment.CodePaymentExpired, payment.CodePaymentExpired},
@@ -63,6 +64,18 @@ func TestAPreparingReadSettlesWhatNeedsNoCall(t *testing.T) {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+func TestAFullRefundAfterTheOneRefundInPartIsCalledPartiallyRefunded(t *testing.T) {
+	t.Parallel()
+	for command, want := range map[*payment.Command]payment.Code{
+		ptr(captured(fullRefund("a"), 500)): payment.CodePartiallyRefunded, ptr(refund("a", 400)): payment.CodePaymentNotRefundable,
+	} {
+		s := tell(t, allRead(opay())).with(func(in *payment.Input) {
+			in.Reading = &payment.Reading{OK: true, Status: payment.PaymentNotRefundable, Captured: inEGP(500), Refunded: inEGP(100)}
+		}).command(*command)
+		wantRefused(t, s, payment.StatusRejected, want)
+	}
+}
 
 func TestAPartialRefundIsComparedWithWhatTheProviderSaysIsLeft(t *testing.T) {
 	t.Parallel()

@@ -160,7 +160,7 @@ func (c *Client) Do(ctx context.Context, call Call) Answer {
 	answer, err := c.exchange(ctx, call, g)
 	// Sealed first: a request that still waits inside the transport can no
 	// longer leave, so the word "never" stays true after this call returned.
-	late := false
+	var late bool
 	answer.NeverSent, late = g.seal()
 	if err != nil {
 		if late {

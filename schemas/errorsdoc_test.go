@@ -75,11 +75,11 @@ func answerText(a schemas.Answer) string {
 	case a.Kind == schemas.AnswerStream:
 		return fmt.Sprintf("the stream refuses it (%d) | %s", a.StreamError, by)
 	case a.Kind == schemas.AnswerRejected:
-		return fmt.Sprintf("`payment.<op>.rejected`, `%s` | %s", a.Code, by)
+		return fmt.Sprintf("`payment.<op>.rejected`, %#q | %s", a.Code, by)
 	case a.Code != string(payment.CodeInvalidCommand):
-		return fmt.Sprintf("`payment.command.rejected`, `%s` | %s", a.Code, by)
+		return fmt.Sprintf("`payment.command.rejected`, %#q | %s", a.Code, by)
 	default:
-		return fmt.Sprintf("`payment.command.rejected`, %s: `%s` | %s", at, a.Rule, by)
+		return fmt.Sprintf("`payment.command.rejected`, %s: %#q | %s", at, a.Rule, by)
 	}
 }
 

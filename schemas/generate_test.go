@@ -40,14 +40,6 @@ func (o object) with(more object) object {
 	return append(append(object(nil), o...), more...)
 }
 
-func (o object) names() []string {
-	out := make([]string, len(o))
-	for i, m := range o {
-		out[i] = m.name
-	}
-	return out
-}
-
 func (o object) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')

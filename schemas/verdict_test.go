@@ -3,6 +3,7 @@ package schemas_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"path"
 	"slices"
@@ -93,8 +94,8 @@ func judge(t *testing.T, s *jsonschema.Schema, raw []byte) places {
 	if err == nil {
 		return places{}
 	}
-	invalid, ok := err.(*jsonschema.ValidationError)
-	if !ok {
+	var invalid *jsonschema.ValidationError
+	if !errors.As(err, &invalid) {
 		t.Fatalf("validate: %v", err)
 	}
 	var p places

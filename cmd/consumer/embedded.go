@@ -44,9 +44,16 @@ func (c *demoCommand) Run(w *world) error {
 	})
 }
 
+// localFlags say where "consumer run" without a configuration listens.
+type localFlags struct {
+	NATSPort       int    `name:"nats-port" help:"Without --config: port of the embedded server." default:"4222"`
+	SimulatorsPort int    `help:"Without --config: port of the simulators; the next one is taken too." default:"4280"`
+	Admin          string `help:"Without --config: address of health." default:"127.0.0.1:9090"`
+}
+
 // runEmbedded is "consumer run" without a configuration.
-func runEmbedded(w *world, log *slog.Logger) error {
-	local, err := demo.OpenLocal("data")
+func runEmbedded(w *world, at localFlags, log *slog.Logger) error {
+	local, err := demo.OpenLocal("data", demo.Addresses{NATS: at.NATSPort, Simulators: at.SimulatorsPort, Admin: at.Admin})
 	if err != nil {
 		return err
 	}

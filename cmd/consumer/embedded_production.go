@@ -11,7 +11,10 @@ import (
 // nor simulators.
 type embeddedCommands struct{}
 
+// localFlags is empty as well.
+type localFlags struct{}
+
 // runEmbedded refuses: there is nothing to embed.
-func runEmbedded(*world, *slog.Logger) error {
+func runEmbedded(*world, localFlags, *slog.Logger) error {
 	return usageError{errors.New("run needs --config FILE: this build has no embedded server")}
 }

@@ -52,6 +52,8 @@ type commands struct {
 	Publish   publishCommand   `cmd:"" help:"Check commands in files and publish them." `
 	Show      showCommand      `cmd:"" help:"Tell the story of one payment." `
 	Provision provisionCommand `cmd:"" help:"Create the streams and consumers, or bring them in line; deletes nothing." `
+	Check     checkCommand     `cmd:"" help:"Verify configuration, server, permissions and credentials; changes nothing." `
+	Rearm     rearmCommand     `cmd:"" help:"Restore the timers of open operations that have none." `
 }
 
 // usageError marks an error made before anything was tried.
@@ -92,7 +94,7 @@ func run(ctx context.Context, args []string, p process) (code int) {
 	}
 	err = k.Run(&world{process: p, ctx: ctx})
 	var usage usageError
-	var missing notFound
+	var missing notFoundError
 	switch {
 	case err == nil:
 		return exitOK

@@ -17,6 +17,8 @@ import (
 
 // runCommand is "consumer run".
 type runCommand struct {
+	localFlags
+
 	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE"`
 	Debug  bool   `help:"Log at debug level."`
 }
@@ -35,7 +37,7 @@ Example: consumer run --config /etc/countermand/config.yaml`
 func (c *runCommand) Run(w *world) error {
 	log := c.logger(w)
 	if c.Config == "" {
-		return runEmbedded(w, log)
+		return runEmbedded(w, c.localFlags, log)
 	}
 	cfg, err := config.Load(c.Config, w.getenv)
 	if err != nil {

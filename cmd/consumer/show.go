@@ -32,8 +32,8 @@ Exit codes: 0 shown, 1 the server could not be read, 3 there is no such payment.
 Example: consumer show opay-eg 1001000`
 }
 
-// notFound is an error whose exit code says that nothing was found.
-type notFound struct{ error }
+// notFoundError is an error whose exit code says that nothing was found.
+type notFoundError struct{ error }
 
 // showFor bounds the whole of it: reading one payment's events takes a scan of
 // the journal's index.
@@ -58,7 +58,7 @@ func (c *showCommand) Run(w *world) error {
 		return err
 	}
 	if len(all) == 0 {
-		return notFound{fmt.Errorf("no event of payment %s at %s (is it named by its %s there?)", c.Payment, c.Provider, "orderId or transactionId")}
+		return notFoundError{fmt.Errorf("no event of payment %s at %s (is it named by its %s there?)", c.Payment, c.Provider, "orderId or transactionId")}
 	}
 	if c.JSON {
 		for _, m := range all {

@@ -30,6 +30,12 @@ func rows() []row {
 		{"internal/currencygen", nil},
 		{"internal/embedded", nil},
 		{"internal/natstest", nil},
+		{"internal/publish", []string{"payment", "events"}},
+		{"internal/simulators", []string{"providers/simulator", "providers/*/*sim"}},
+		{"internal/openwork", []string{"payment", "events", "broker", "handlers"}},
+		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "internal/config", "internal/app", "internal/openwork"}},
+		{"internal/e2e", nil},
+		{"examples/**", []string{}},
 		{"internal/config", append(kinds(), "payment", "providers")},
 		// The last three put the program together.
 		{"internal/app", append(kinds(),
@@ -61,10 +67,10 @@ type row struct {
 // the core must not see.
 func gates() map[string][]string {
 	return map[string][]string{
-		"github.com/nats-io/nats.go":     {"journal/stream", "broker", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "cmd/**"},
+		"github.com/nats-io/nats.go":     {"journal/stream", "broker", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/openwork", "internal/check", "examples/**", "cmd/**"},
 		"github.com/nats-io/nats-server": {"internal/embedded", "internal/natstest"},
-		"net/http":                       {"providers", "providers/**", "internal/app", "internal/demo", "telemetry", "cmd/**"},
-		"os":                             {"internal/config", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "cmd/**"},
+		"net/http":                       {"providers", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/check", "telemetry", "cmd/**"},
+		"os":                             {"internal/config", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "examples/**", "cmd/**"},
 	}
 }
 
@@ -72,7 +78,7 @@ func gates() map[string][]string {
 func notInProduction() []string {
 	return []string{
 		"providers/simulator", "providers/*/*sim", "providers/providertest", "journal/journaltest",
-		"internal/embedded", "internal/demo", "internal/natstest", "github.com/nats-io/nats-server/**",
+		"internal/embedded", "internal/demo", "internal/simulators", "internal/natstest", "github.com/nats-io/nats-server/**",
 	}
 }
 

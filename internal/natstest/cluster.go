@@ -54,17 +54,21 @@ func StartCluster(t testing.TB) *Cluster {
 func freePorts(t testing.TB, n int) []int {
 	t.Helper()
 	var ports []int
+	var held []net.Listener // together, so that they differ
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatalf("find a free port: %v", err)
 		}
-		defer l.Close()
+		held = append(held, l)
 		addr, ok := l.Addr().(*net.TCPAddr)
 		if !ok {
 			t.Fatalf("listener has address %v, not one of TCP", l.Addr())
 		}
 		ports = append(ports, addr.Port)
+	}
+	for _, l := range held {
+		l.Close()
 	}
 	return ports
 }

@@ -62,7 +62,7 @@ type counter struct {
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.kept = append(c.kept, p[:n]...)
-	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's contract: EOF itself
+	if err != nil && err != io.EOF {
 		c.failed = err
 	}
 	return n, err

@@ -18,14 +18,18 @@ func accepted(t *testing.T, s Store, plan Plan) {
 	length(t, s, 1)
 }
 
-func lostAnswer(t *testing.T, s Store)       { accepted(t, s, faults(LoseAnswer)) }
-func lostRequest(t *testing.T, s Store)      { accepted(t, s, faults(LoseRequest, LoseRequest)) }
+func lostAnswer(t *testing.T, s Store)  { accepted(t, s, faults(LoseAnswer)) }
+func lostRequest(t *testing.T, s Store) { accepted(t, s, faults(LoseRequest, LoseRequest)) }
 func spuriousInFlight(t *testing.T, s Store) { accepted(t, s, faults(InFlight, InFlight, InFlight)) }
+
 func inFlightAfterLostAnswer(t *testing.T, s Store) {
 	accepted(t, s, faults(LoseAnswer, InFlight, LoseAnswer))
 }
+
 func noRespondersForAWhile(t *testing.T, s Store) { accepted(t, s, faults(NoResponders, NoResponders)) }
+
 func disconnectedForAWhile(t *testing.T, s Store) { accepted(t, s, faults(Disconnected, Disconnected)) }
+
 func storeFullAfterLostAnswer(t *testing.T, s Store) {
 	accepted(t, s, faults(LoseAnswer, StoreFull))
 }

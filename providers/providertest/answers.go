@@ -60,10 +60,10 @@ func (s suite) everyStatus(t *testing.T) {
 }
 
 func honest(status int, o payment.Outcome) bool {
-	switch {
-	case status == http.StatusTooManyRequests:
+	switch status {
+	case http.StatusTooManyRequests:
 		return o.Result == payment.NotExecuted
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+	case http.StatusUnauthorized, http.StatusForbidden:
 		return o.Result == payment.Indeterminate || (o.Result == payment.NotExecuted && o.Unhealthy)
 	default:
 		return o.Result == payment.Indeterminate

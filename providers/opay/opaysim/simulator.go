@@ -11,7 +11,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -134,7 +134,7 @@ func (s *Simulator) AddPayment(p Payment) error {
 	if p.Reference == "" || len(p.Country) != 2 || len(p.Currency) != 3 || p.Amount <= 0 {
 		return errors.New("add payment: reference, country, currency and a positive amount are needed")
 	}
-	if !strings.Contains(" INITIAL PENDING SUCCESS FAIL CLOSE ", " "+p.Status+" ") {
+	if !slices.Contains([]string{"INITIAL", "PENDING", "SUCCESS", "FAIL", "CLOSE"}, p.Status) {
 		return fmt.Errorf("add payment: unknown status %q", p.Status)
 	}
 	s.mu.Lock()

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/internal/openwork"
+)
+
+// rearmCommand is "consumer rearm".
+type rearmCommand struct {
+	target
+
+	DryRun bool `help:"Say what would be done and do nothing."`
+	JSON   bool `help:"One operation a line, then the summary, as JSON."`
+}
+
+// Help is the long help text.
+func (rearmCommand) Help() string {
+	return `Reads the whole journal once and restores the timer of every open operation that has none:
+after the stream of timers was lost, or restored from an older copy. Find out with check --deep.
+It may run while the service runs, and again: a timer too many is harmless, because a timer only
+names an operation. The service looks at the journal's state first: an operation that has ended is
+acknowledged, one that is not due is scheduled for its own time, and one timer takes the place of another.
+
+Exit codes: 0 done, or nothing to do; 1 an operation could not be given its timer, or the server not be
+read; 2 flags or configuration are wrong.
+
+Example: consumer rearm --config /etc/countermand/config.yaml --dry-run`
+}
+
+const (
+	// listFor bounds the list of timers, which is one answer of the server for
+	// every 100,000 of them.
+	listFor = time.Minute
+	// rearmWorkers is how many timers are on their way at a time.
+	rearmWorkers = 64
+)
+
+// Run restores timers.
+func (c *rearmCommand) Run(w *world) error {
+	nc, js, cfg, err := c.open(w)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	bar := newGauge(w, c.JSON, "reading the journal")
+	index, err := openwork.Scan(w.ctx, js, cfg.Streams.Events, bar.set)
+	bar.end()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, listFor)
+	defer cancel()
+	timers, err := openwork.Timers(ctx, js, cfg.Streams.Due)
+	if err != nil {
+		return err
+	}
+	r := &rearming{
+		world: w, json: c.JSON, dry: c.DryRun,
+		timers: broker.NewTimers(js, app.Topology(cfg)), encoder: newEncoder(cfg), now: time.Now().UTC(),
+	}
+	for _, o := range index.Operations {
+		if !timers.Has(o.Subject) {
+			r.lost = append(r.lost, o)
+		}
+	}
+	return errors.Join(r.damaged(index.Damaged), r.schedule(), r.summary(index, timers))
+}
+
+func newEncoder(cfg *config.Config) *events.Encoder {
+	return events.NewEncoder(events.EncoderOptions{Source: cfg.Source, SchemaPrefix: cfg.Results.SchemaPrefix})
+}
+
+// rearming is one run over the operations without a timer.
+type rearming struct {
+	world   *world
+	json    bool
+	dry     bool
+	timers  *broker.Timers
+	encoder *events.Encoder
+	now     time.Time
+	lost    []openwork.Operation
+
+	mu       sync.Mutex // guards what follows
+	restored int
+	first    error
+}
+
+// schedule restores every lost timer; the first error ends it, and running it
+// again goes on where it was.
+func (r *rearming) schedule() error {
+	ctx, cancel := context.WithCancel(r.world.ctx)
+	defer cancel()
+	bar := newGauge(r.world, r.json || r.dry, "restoring timers")
+	work := make(chan openwork.Operation)
+	var workers sync.WaitGroup
+	for range min(rearmWorkers, len(r.lost)) {
+		workers.Go(func() {
+			for o := range work {
+				if err := r.one(ctx, o); err != nil {
+					cancel()
+					r.failed(err)
+				}
+				bar.set(r.count(), uint64(len(r.lost)))
+			}
+		})
+	}
+	for _, o := range r.lost {
+		select {
+		case work <- o:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	close(work)
+	workers.Wait()
+	bar.end()
+	if r.first == nil && r.world.ctx.Err() != nil {
+		return fmt.Errorf("restore timers: %w", r.world.ctx.Err())
+	}
+	return r.first
+}
+
+// one restores one timer and says so.
+func (r *rearming) one(ctx context.Context, o openwork.Operation) error {
+	timer, err := o.Timer(r.encoder, r.now)
+	if err != nil {
+		return err
+	}
+	if !r.dry {
+		if err := r.timers.Schedule(ctx, timer); err != nil {
+			return fmt.Errorf("restore timer of payment %s at %s: %w", events.Token(o.ID.Native), o.ID.Provider, err)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.restored++
+	if !r.json {
+		if r.dry {
+			fmt.Fprintf(r.world.stdout, "would restore: %s of payment %s at %s, %s, for %s\n",
+				o.Command.Op, events.Token(o.ID.Native), o.ID.Provider, o.Operation.Status, timer.At.Format(time.RFC3339))
+		}
+		return nil
+	}
+	return json.NewEncoder(r.world.stdout).Encode(map[string]any{"restored": map[string]any{
+		"provider": o.ID.Provider, "payment": events.Token(o.ID.Native), "operation": o.Command.Op, "status": o.Operation.Status,
+		"subject": o.Subject, "at": timer.At.Format(time.RFC3339), "dryRun": r.dry,
+	}})
+}
+
+func (r *rearming) failed(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.first == nil {
+		r.first = err
+	}
+}
+
+func (r *rearming) count() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return uint64(r.restored)
+}
+
+// damaged says what could not be rebuilt: those operations have no timer either.
+func (r *rearming) damaged(all []openwork.Damage) error {
+	for _, d := range all {
+		if r.json {
+			if err := json.NewEncoder(r.world.stdout).Encode(map[string]any{"damaged": map[string]any{
+				"subject": d.Subject, "sequence": d.Sequence, "operation": d.Operation, "reason": d.Reason, "newer": d.Newer,
+			}}); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintf(r.world.stderr, "not restored: %s (sequence %d) %s: %s\n", d.Subject, d.Sequence, d.Operation, d.Reason)
+	}
+	if len(all) > 0 {
+		return fmt.Errorf("%d events or operations cannot be rebuilt: read them with consumer show, and by a newer version where one wrote them", len(all))
+	}
+	return nil
+}
+
+func (r *rearming) summary(index *openwork.Index, timers *openwork.TimerSet) error {
+	if r.json {
+		return json.NewEncoder(r.world.stdout).Encode(map[string]any{"summary": map[string]any{
+			"events": index.Events, "open": len(index.Operations), "withTimer": len(index.Operations) - len(r.lost),
+			"restored": r.restored, "damaged": len(index.Damaged), "timers": timers.Scheduled, "delivered": timers.Delivered, "dryRun": r.dry,
+		}})
+	}
+	verb := "restored"
+	if r.dry {
+		verb = "would be restored"
+	}
+	_, err := fmt.Fprintf(r.world.stdout, "%d events read, %d operations open, %d of them have a timer, %d timers %s\n",
+		index.Events, len(index.Operations), len(index.Operations)-len(r.lost), r.restored, verb)
+	return err
+}
+
+// gauge is a bar on a terminal and nothing elsewhere.
+type gauge struct {
+	mu  sync.Mutex
+	bar *progressbar.ProgressBar
+	new func(total int64) *progressbar.ProgressBar
+}
+
+func newGauge(w *world, quiet bool, what string) *gauge {
+	if quiet || !terminal(w.stderr) {
+		return &gauge{}
+	}
+	return &gauge{new: func(total int64) *progressbar.ProgressBar {
+		return progressbar.NewOptions64(total, progressbar.OptionSetWriter(w.stderr), progressbar.OptionSetDescription(what),
+			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
+	}}
+}
+
+// set says how far it is. A bar that cannot be drawn harms nothing.
+func (g *gauge) set(done, total uint64) {
+	if g.new == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.bar == nil {
+		g.bar = g.new(int64(total))
+	}
+	_ = g.bar.Set64(int64(done))
+}
+
+func (g *gauge) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.bar != nil {
+		_ = g.bar.Finish()
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/countermand/countermand/journal/memory"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/providers/bento/bentosim"
 	"github.com/countermand/countermand/providers/opay"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 	"github.com/countermand/countermand/providers/openpay"
@@ -70,6 +71,7 @@ type setup struct {
 	quarantine *quarantine
 	opay       *opaysim.Simulator
 	openpay    *openpaysim.Simulator
+	bento      *bentosim.Simulator
 	instances  []providers.Instance
 	handler    *handlers.Handler
 	timers     map[string]handlers.Timer // by subject: a newer one replaces an older
@@ -103,10 +105,11 @@ func newSetup(t *testing.T) *setup {
 	}
 	policy := payment.DefaultPolicy()
 	policy.CallTimeout = callTimeout
-	s.instances = []providers.Instance{
+	s.addBento(client, policy)
+	s.instances = append(s.instances, []providers.Instance{
 		{Name: "opay-eg", Kind: "opay", Account: one.Account(), Provider: one, Policy: policy, MaxConcurrent: 8},
 		{Name: "openpay-eu", Kind: "openpay", Account: two.Account(), Provider: two, Policy: policy, MaxConcurrent: 8},
-	}
+	}...)
 	s.handler = s.newHandler(s.journal, s.instances)
 	return s
 }

@@ -35,13 +35,13 @@ func subjects() []subject {
 	openpayID := payment.ID{Provider: "openpay-eu", Native: "529-1-2"}
 	opay := `{"idempotencyKey":"` + key + `","provider":"opay-eg","payment":{"orderId":"1001000","country":"EG"}%s}`
 	openpay := `{"idempotencyKey":"` + key + `","provider":"openpay-eu","payment":{"transactionId":"529-1-2","orderId":"ref-1"}%s}`
-	return []subject{
+	return append(bentoSubjects(), []subject{
 		{name: "opay refund full", op: payment.Refund, id: opayID, data: fmt.Sprintf(opay, `,"full":true`), movesMoney: true},
 		{name: "opay refund partial", op: payment.Refund, id: opayID, data: fmt.Sprintf(opay, `,"amount":{"value":400,"currency":"EGP"}`), movesMoney: true},
 		{name: "opay cancel", op: payment.Cancel, id: opayID, data: fmt.Sprintf(opay, "")},
 		{name: "openpay refund full", op: payment.Refund, id: openpayID, data: fmt.Sprintf(openpay, `,"full":true`), movesMoney: true},
 		{name: "openpay refund partial", op: payment.Refund, id: openpayID, data: fmt.Sprintf(openpay, `,"amount":{"value":400,"currency":"EUR"}`), movesMoney: true, cannotTell: true},
-	}
+	}...)
 }
 
 // interruption is one column: how the first call's answer is lost.
@@ -159,6 +159,9 @@ func (b *setup) judge(s subject, how interruption, op payment.Operation, moved i
 // seed gives the subject's payment to its simulator.
 func (b *setup) seed(s subject) *simulator.Base {
 	b.t.Helper()
+	if s.id.Provider == "bento-uk" {
+		return b.seedBento(s)
+	}
 	if s.id.Provider == "openpay-eu" {
 		err := b.openpay.AddPayment(openpaysim.Payment{TransactionID: s.id.Native, ReferenceNo: "ref-1", Amount: 40000, Currency: "EUR"})
 		if err != nil {

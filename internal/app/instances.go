@@ -6,6 +6,7 @@ import (
 
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/providers/bento"
 	"github.com/countermand/countermand/providers/opay"
 	"github.com/countermand/countermand/providers/openpay"
 )
@@ -40,6 +41,8 @@ func newAdapter(p config.Provider, client *providers.Client) (adapter, error) {
 		return opay.New(*s, client)
 	case *openpay.Settings:
 		return openpay.New(*s, client)
+	case *bento.Settings:
+		return bento.New(*s, client)
 	default:
 		return nil, fmt.Errorf("kind %q is not known", p.Kind)
 	}

@@ -35,7 +35,7 @@ func rows() []row {
 		{"internal/openwork", []string{"payment", "events", "broker", "handlers"}},
 		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "internal/config", "internal/app", "internal/openwork"}},
 		{"internal/e2e", nil},
-		{"examples/**", []string{}},
+		{"examples/**", []string{"examples/cloudevent"}}, // what any client could be written with
 		{"internal/config", append(kinds(), "payment", "providers")},
 		// The last three put the program together.
 		{"internal/app", append(kinds(),

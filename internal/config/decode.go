@@ -203,8 +203,7 @@ func (d *decoder) text(node ast.Node, path string, field reflect.Value) {
 	}
 	if strings.HasSuffix(path, "URL") {
 		if rule := urlRule(value); rule != "" {
-			d.add(line(node), path, "%s", rule)
-			return
+			d.add(line(node), path, "%s", rule) // and set: what goes with it is not missing
 		}
 	}
 	field.SetString(value)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"github.com/countermand/countermand/providers/bento"
 	"github.com/countermand/countermand/providers/opay"
 	"github.com/countermand/countermand/providers/openpay"
 )
@@ -13,10 +14,12 @@ func newSettings(kind string) any {
 		return new(opay.Settings)
 	case "openpay":
 		return new(openpay.Settings)
+	case "bento":
+		return new(bento.Settings)
 	default:
 		return nil
 	}
 }
 
 // kinds is for messages.
-const kinds = "opay, openpay"
+const kinds = "opay, openpay, bento"

@@ -133,6 +133,9 @@ func ruleText(b validator.FieldError) string {
 	texts := map[string]string{
 		"required":         "is required",
 		"required_with":    "is required together with " + lower(b.Param()),
+		"required_without": "is required unless there is a " + lower(b.Param()),
+		"excluded_with":    "must not be given together with " + lower(b.Param()),
+		"excluded_without": "is of use only together with " + lower(b.Param()),
 		"oneof":            "must be one of " + strings.ReplaceAll(b.Param(), " ", ", "),
 		"gtefield":         "must not be less than " + lower(b.Param()),
 		"startswith":       "must start with " + b.Param(),

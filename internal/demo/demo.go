@@ -243,6 +243,8 @@ func (p *play) check(i int, s story) error {
 	d := history[len(history)-1].Data
 	moved, _ := p.world.count(s.operation)
 	switch {
+	case p.interrupted(s) && moved <= 1:
+		return nil
 	case d.Status != s.ends:
 		return fmt.Errorf("story %d ended %s, not %s", i+1, d.Status, s.ends)
 	case s.code != "" && d.Code != s.code:
@@ -252,6 +254,15 @@ func (p *play) check(i int, s story) error {
 	default:
 		return nil
 	}
+}
+
+// interrupted reports whether an earlier demo was killed during the story's
+// very call, at a provider that can neither say what it did nor be told twice:
+// then a person is asked, whether the money has moved or not.
+func (p *play) interrupted(s story) bool {
+	history := p.follower.history(s.operation)
+	return p.world.resumed && s.unsafe && len(history) > 0 &&
+		history[len(history)-1].Data.Status == events.StatusReviewRequired
 }
 
 // quiet waits until no command is left in the stream or in hand: a repeat that

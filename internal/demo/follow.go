@@ -114,7 +114,7 @@ func (f *follower) answered(s story, sequences map[uint64]bool) (rejection, bool
 }
 
 // tally counts what the results say.
-func (f *follower) tally() (operations, terminal, review, rejections int, doubled []string) {
+func (f *follower) tally() (operations, terminal, review int, doubled []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for id, list := range f.operations {
@@ -132,5 +132,5 @@ func (f *follower) tally() (operations, terminal, review, rejections int, double
 		}
 		terminal += ends
 	}
-	return len(f.operations), terminal, review, len(f.rejections), doubled
+	return len(f.operations), terminal, review, doubled
 }

@@ -16,31 +16,39 @@ import (
 	"github.com/countermand/countermand/internal/config"
 )
 
-// The fixed addresses of a local service, so that what is printed can be typed.
-const (
-	localNats    = 4222
-	localMain    = 4280
-	localOutage  = 4281
-	localPayment = "1001000"
-)
+// localPayment is the payment of the first command that is printed.
+const localPayment = "1001000"
+
+// Addresses are where a local service listens: ports of loopback, and the
+// address of health. All are given, so that what is printed can be typed.
+type Addresses struct {
+	NATS       int
+	Simulators int // the next port is taken too, by the provider that is down at first
+	Admin      string
+}
 
 // Local is a service to try out by hand: an embedded server and simulated
 // providers in a directory that stays.
-type Local struct{ world *world }
+type Local struct {
+	world *world
+	admin string
+}
 
-// OpenLocal starts server and simulators in dir, on fixed ports of loopback.
-func OpenLocal(dir string) (*Local, error) {
-	w, err := openWorldAt(filepath.Clean(dir), ports{Nats: localNats, Main: localMain, Outage: localOutage})
+// OpenLocal starts server and simulators in dir. A directory keeps the ports
+// it was made with, as they are part of the providers' accounts; others are an
+// error.
+func OpenLocal(dir string, at Addresses) (*Local, error) {
+	w, err := openWorldAt(filepath.Clean(dir), ports{Nats: at.NATS, Main: at.Simulators, Outage: at.Simulators + 1})
 	if err != nil {
 		return nil, err
 	}
-	return &Local{world: w}, nil
+	return &Local{world: w, admin: at.Admin}, nil
 }
 
 // Config is the service's configuration, with the documented default times.
 func (l *Local) Config() *config.Config {
 	cfg := l.world.config()
-	cfg.Admin = config.Defaults().Admin
+	cfg.Admin.Listen = l.admin
 	for i := range cfg.Providers {
 		standard := config.DefaultProvider()
 		p := &cfg.Providers[i]
@@ -74,7 +82,7 @@ func (l *Local) HowTo() string {
 
   NATS         %[1]s
   simulators   http://127.0.0.1:%[2]d/opay and /openpay: GET …/ledger counts, POST …/faults breaks
-  health       http://127.0.0.1:9090/readyz
+  health       http://%[6]s/readyz
   data         %[3]s (delete it to start afresh)
 
 Publish a first command from another terminal, with bash alone:
@@ -95,7 +103,7 @@ Then see what the provider did:
 
 Ctrl-C ends it.
 
-`, l.world.server.URL(), l.world.Main, l.world.dir, body, l.world.Nats)
+`, l.world.server.URL(), l.world.Main, l.world.dir, body, l.world.Nats, l.admin)
 }
 
 // Close stops server and simulators.

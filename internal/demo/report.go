@@ -26,12 +26,15 @@ type summary struct {
 
 // sum counts from the results and from the simulators' ledgers.
 func (p *play) sum() summary {
-	operations, terminal, review, rejections, doubled := p.follower.tally()
+	operations, terminal, review, doubled := p.follower.tally()
 	s := summary{
-		Commands: p.messages, Operations: operations, Duplicates: p.messages - operations - rejections,
+		Commands: p.messages, Operations: operations, Duplicates: p.messages - operations,
 		TerminalResult: terminal, AwaitingReview: review,
 	}
 	for _, story := range p.stories {
+		if story.rejected != "" {
+			s.Duplicates-- // one of its messages is no repeat, but refused
+		}
 		if story.ends == "" {
 			continue
 		}
@@ -103,6 +106,9 @@ func (p *printer) story(n int, s story, play *play) {
 	}
 	if r, ok := play.follower.answered(s, play.sequences[n-1]); ok {
 		fmt.Fprintf(&b, "      %s  %s\n", p.status("command rejected"), faults(r))
+	}
+	if play.interrupted(s) && s.ends != events.StatusReviewRequired {
+		fmt.Fprintf(&b, "%s", wrap("The earlier demo was killed during this call, and Openpay cannot say whether it was executed. So it is not repeated: a person is asked.", 92, "    "))
 	}
 	if s.ends != "" {
 		moved, total := play.world.count(s.operation)

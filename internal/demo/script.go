@@ -36,6 +36,9 @@ type story struct {
 	rejected payment.Code
 	// moved is how often money moves at the provider.
 	moved int
+	// unsafe: the provider cannot tell what became of a call, and would execute
+	// a second one.
+	unsafe bool
 }
 
 // operation names an operation as results do.
@@ -131,7 +134,7 @@ func plainStories() []story {
 		{
 			title:    "A partial refund at Openpay",
 			tells:    "The account has partial refunds switched on.",
-			messages: []message{e.command("demo-05", fields{"amount": eur(1550)})}, operation: e, ends: "succeeded", moved: 1,
+			messages: []message{e.command("demo-05", fields{"amount": eur(1550)})}, operation: e, ends: "succeeded", moved: 1, unsafe: true,
 		},
 		{
 			title:     "The same message delivered twice",
@@ -183,7 +186,7 @@ func hardStories() []story {
 		{
 			title:    "Openpay executes a partial refund, and its answer is lost",
 			tells:    "Openpay cannot say whether it was executed, and a repeat would pay a second time. So it is not repeated: a person is asked, with everything that is known.",
-			messages: []message{f.command("demo-15", fields{"amount": eur(2500)})}, operation: f, ends: "reviewRequired", moved: 1,
+			messages: []message{f.command("demo-15", fields{"amount": eur(2500)})}, operation: f, ends: "reviewRequired", moved: 1, unsafe: true,
 		},
 	}
 }

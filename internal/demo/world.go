@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -75,7 +76,8 @@ func openWorldAt(dir string, at ports) (*world, error) {
 	w.opay = opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"})
 	w.opayNG = opaysim.New(opaysim.Options{MerchantID: "256612345678902", FirstStatus: "SUCCESS"})
 	w.openpay = openpaysim.New(openpaysim.Options{APIKey: openpayKey, PartialRefunds: true})
-	steps := []func() error{w.remember, w.choosePorts, w.restore, w.serveMain, w.startServer}
+	remember := func() error { return w.remember(at) }
+	steps := []func() error{remember, w.choosePorts, w.restore, w.serveMain, w.startServer}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			w.close()
@@ -99,8 +101,9 @@ const openpayKey = "4d41d21a935f5bba9dee7c7be4a7ca04"
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
-// remember reads what an earlier demo in this directory left.
-func (w *world) remember() error {
+// remember reads what an earlier demo in this directory left. Where ports are
+// asked for, they must be those.
+func (w *world) remember(at ports) error {
 	if err := os.MkdirAll(w.dir, 0o700); err != nil {
 		return fmt.Errorf("create data directory: %w", err)
 	}
@@ -115,21 +118,37 @@ func (w *world) remember() error {
 		return fmt.Errorf("read %s: %w", w.path("world.json"), err)
 	}
 	w.resumed = w.Seeded
+	if at != (ports{}) && w.ports != at {
+		return fmt.Errorf("data directory %s was made with ports %d, %d and %d: give the same, or another directory",
+			w.dir, w.Nats, w.Main, w.Outage)
+	}
 	return nil
 }
 
+// Ports are chosen below those that systems take for outgoing connections
+// (from 32768 on Linux, 49152 elsewhere), so that one is still free when a
+// killed demo goes on.
+const (
+	firstPort = 20000
+	numPorts  = 10000
+	portTries = 100
+)
+
 func (w *world) choosePorts() error {
 	for _, port := range []*int{&w.Nats, &w.Main, &w.Outage} {
-		if *port != 0 {
-			continue
-		}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return fmt.Errorf("choose port: %w", err)
-		}
-		*port = l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
-			return fmt.Errorf("choose port: %w", err)
+		for tries := 0; *port == 0; tries++ {
+			n := firstPort + rand.IntN(numPorts)
+			if n == w.Nats || n == w.Main {
+				continue
+			}
+			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", n))
+			switch {
+			case err == nil:
+				*port = n
+				_ = l.Close() // it was never used
+			case tries == portTries:
+				return fmt.Errorf("choose port: %w", err)
+			}
 		}
 	}
 	return nil

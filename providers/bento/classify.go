@@ -18,8 +18,9 @@ import (
 //	| 401     | anything else                                    | not executed, unhealthy; the token is dropped |
 //	| 4xx     | a status that says failed                        | see decline                                 |
 //	| 403     | anything else                                    | not executed, unhealthy                     |
-//	| 404     | the API's error form                             | failed, payment_not_found; in doubt: indeterminate |
-//	| 4xx     | the API's error form (422: cannot be performed)  | ask; in doubt: duplicate                    |
+//	| 4xx     | the API's error form, in doubt                   | duplicate                                   |
+//	| 404     | the API's error form                             | failed, payment_not_found                   |
+//	| 4xx     | the API's error form (422: cannot be performed)  | ask                                         |
 //	| 4xx     | anything else: not the API's word                | indeterminate                               |
 //	| 2xx     | our transaction                                  | see accepted                                |
 //	| 2xx     | anything else                                    | indeterminate                               |
@@ -47,13 +48,11 @@ func classify(r providers.Request, a providers.Answer) (o payment.Outcome, ask b
 		return notAccepted("the provider does not allow this client the call"), false
 	case b.Message == "":
 		return indeterminate("the answer is a refusal, but not in the provider's words"), false
-	case a.Status == http.StatusNotFound && r.InDoubt:
-		return indeterminate("the provider does not know the transaction"), false
-	case a.Status == http.StatusNotFound:
-		word.Result, word.Code, word.Message = payment.Failed, payment.CodePaymentNotFound, "the provider does not know the transaction"
-		return word, false
 	case r.InDoubt:
 		word.Result, word.Message = payment.Duplicate, "the provider refused the repeat"
+		return word, false
+	case a.Status == http.StatusNotFound:
+		word.Result, word.Code, word.Message = payment.Failed, payment.CodePaymentNotFound, "the provider does not know the transaction"
 		return word, false
 	default:
 		word.Message = "the provider refused the call"
@@ -80,7 +79,7 @@ func (b answer) said() status {
 //	| is none, another, or cannot be read               | indeterminate               |
 //	| shows the operation (see seen)                    | that; ambiguous becomes indeterminate |
 //	| has a new Void or Refund entry that failed        | see decline                 |
-//	| says failed without such an entry                 | indeterminate               |
+//	| says failed, and no entry of its history does     | indeterminate               |
 //	| is ended otherwise (a refund of what is not paid) | indeterminate               |
 //	| shows nothing yet, HTTP 202                       | pending                     |
 //	| shows nothing yet, any other 2xx                  | indeterminate               |
@@ -97,7 +96,7 @@ func accepted(r providers.Request, a providers.Answer) payment.Outcome {
 	case len(fresh) > 0 && fresh[len(fresh)-1].Result == resultFailure:
 		said := fresh[len(fresh)-1].Status
 		return decline(r, said, t.outcome(r, payment.Outcome{}))
-	case t.Status.Outcome != outcomeSucceeded && t.Status.Outcome != "":
+	case t.Status.Outcome != outcomeSucceeded && t.Status.Outcome != "" && t.Status.Outcome != t.last().Status.Outcome:
 		return t.outcome(r, indeterminate("the transaction's status says failed; of which action is not said"))
 	case t.State == stateAuthExpired, t.State == stateAuthFailed, t.State == stateCaptureFailed:
 		return t.outcome(r, indeterminate("the answer says yes to a transaction that took no money"))

@@ -77,6 +77,7 @@ func reading(t transaction, at time.Time) payment.Reading {
 //	| Refunding, Refunded     | another amount was refunded           | ambiguous                                |
 //	| Refunding               |                                       | pending                                  |
 //	| Refunded                |                                       | succeeded, refunded, also for a cancel   |
+//	| any other               | a new Void or Refund succeeded, or something was refunded | pending: the state is behind |
 //	| any other               |                                       | false                                    |
 func seen(r providers.Request, t transaction) (payment.Outcome, bool) {
 	none := func(code payment.Code) (payment.Outcome, bool) {
@@ -95,9 +96,13 @@ func seen(r providers.Request, t transaction) (payment.Outcome, bool) {
 		return none(payment.CodePaymentFailed)
 	case stateRefunding, stateRefunded, stateRefundFailed:
 		return t.outcome(r, refundSeen(r, t)), true
-	default:
-		return payment.Outcome{}, false
 	}
+	if fresh := t.fresh(r); wasUntouched(r) && (t.money(t.Refunded) != nil || len(fresh) > 0 && fresh[len(fresh)-1].Result == resultSuccess) {
+		return t.outcome(r, payment.Outcome{
+			Result: payment.Pending, Message: "a void or refund is recorded, the state does not show it yet",
+		}), true
+	}
+	return payment.Outcome{}, false
 }
 
 func refundSeen(r providers.Request, t transaction) payment.Outcome {

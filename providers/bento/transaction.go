@@ -155,6 +155,14 @@ func (t *transaction) fresh(r providers.Request) []entry {
 	return moves[min(before, len(moves)):]
 }
 
+// last is the history's last entry, whose status is the transaction's.
+func (t *transaction) last() entry {
+	if len(t.History) == 0 {
+		return entry{}
+	}
+	return t.History[len(t.History)-1]
+}
+
 // created is an entry's time; zero where it cannot be read.
 func (e entry) created() time.Time {
 	at, err := time.Parse(time.RFC3339, e.Created)

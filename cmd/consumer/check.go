@@ -1,0 +1,80 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/countermand/countermand/internal/check"
+	"github.com/countermand/countermand/internal/config"
+)
+
+// checkCommand is "consumer check".
+type checkCommand struct {
+	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE" required:""`
+	Deep   bool   `help:"Read the whole journal as well: open operations that nothing will bring back."`
+	JSON   bool   `help:"One finding a line, then the summary, as JSON."`
+}
+
+// Help is the long help text.
+func (checkCommand) Help() string {
+	return `Verifies the configuration, the connection and its credentials, the server's version and durability,
+streams and consumers, every permission the service needs, the providers' credentials (by reading a
+payment that does not exist), and the clock. It changes nothing and moves no money.
+One line a finding: severity, check, what, is, want, what to do. "not verifiable" means that it could
+not be found out; such findings and warnings do not count as errors.
+
+Exit codes: 0 no error found, 1 errors found, 2 flags or configuration are wrong.
+
+Example: consumer check --deep --config /etc/countermand/config.yaml`
+}
+
+// Run checks and prints.
+func (c *checkCommand) Run(w *world) error {
+	cfg, err := config.Load(c.Config, w.getenv)
+	if err != nil {
+		return usageError{err}
+	}
+	bar := newGauge(w, c.JSON || !c.Deep, "reading the journal")
+	count := map[check.Severity]int{}
+	var failed error
+	err = check.Run(w.ctx, cfg, &check.Options{Deep: c.Deep, Progress: bar.set}, func(f check.Finding) {
+		bar.end()
+		count[f.Severity]++
+		if err := c.print(w, f); err != nil && failed == nil {
+			failed = err
+		}
+	})
+	bar.end()
+	switch {
+	case err != nil:
+		return fmt.Errorf("check: %w", err)
+	case failed != nil:
+		return failed
+	}
+	if err := c.summary(w, count); err != nil {
+		return err
+	}
+	if n := count[check.Error]; n > 0 {
+		return fmt.Errorf("check: %d errors", n)
+	}
+	return nil
+}
+
+func (c *checkCommand) print(w *world, f check.Finding) error {
+	if c.JSON {
+		return json.NewEncoder(w.stdout).Encode(f)
+	}
+	_, err := fmt.Fprintln(w.stdout, f)
+	return err
+}
+
+func (c *checkCommand) summary(w *world, count map[check.Severity]int) error {
+	if c.JSON {
+		return json.NewEncoder(w.stdout).Encode(map[string]any{"summary": map[string]int{
+			"errors": count[check.Error], "warnings": count[check.Warning], "notVerifiable": count[check.NotVerifiable],
+		}})
+	}
+	_, err := fmt.Fprintf(w.stdout, "%d errors, %d warnings, %d not verifiable\n",
+		count[check.Error], count[check.Warning], count[check.NotVerifiable])
+	return err
+}

@@ -1,0 +1,278 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/internal/natstest"
+	"github.com/countermand/countermand/journal/stream"
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers/opay/opaysim"
+)
+
+// rearmBundle is a server whose journal holds open operations and whose timers
+// are lost, one simulated provider, and a configuration file for both.
+type rearmBundle struct {
+	t    *testing.T
+	js   jetstream.JetStream
+	sim  *opaysim.Simulator
+	file string
+	cfg  *config.Config
+}
+
+func setupRearm(t *testing.T) *rearmBundle {
+	t.Helper()
+	server := natstest.Start(t, nil)
+	b := &rearmBundle{t: t, js: server.JetStream(t), sim: opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"})}
+	t.Cleanup(b.sim.Close)
+	http := httptest.NewServer(b.sim)
+	t.Cleanup(http.Close)
+	b.file = filepath.Join(t.TempDir(), "config.yaml")
+	text := fmt.Sprintf(`
+nats: {url: %s, replicas: 1}
+providers:
+  - {name: opay-eg, kind: opay, baseURL: %q, merchantID: %q, secretKey: {env: KEY}, callbackURL: "https://shop.example/callback", country: EG}
+`, server.URL(), http.URL, opaysim.DefaultMerchantID)
+	if err := os.WriteFile(b.file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if b.cfg, err = config.Load(b.file, b.getenv); err != nil {
+		t.Fatal(err)
+	}
+	b.cfg.Admin.Listen = "" // tests run side by side
+	if _, err := broker.Provision(t.Context(), b.js, app.Topology(b.cfg)); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *rearmBundle) getenv(name string) string {
+	return map[string]string{"KEY": opaysim.DefaultSecretKey}[name]
+}
+
+// run runs the program.
+func (b *rearmBundle) run(args ...string) (code int, stdout, stderr string) {
+	b.t.Helper()
+	var out, errs bytes.Buffer
+	code = run(b.t.Context(), args, process{getenv: b.getenv, stdin: strings.NewReader(""), stdout: &out, stderr: &errs})
+	return code, out.String(), errs.String()
+}
+
+// waiting journals a refund that was deferred once and is due.
+func (b *rearmBundle) waiting(order string) payment.Event {
+	b.t.Helper()
+	instances, err := app.Instances(b.cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.sim.AddPayment(opaysim.Payment{Reference: order, Country: "EG", Amount: 40000, Currency: "EGP"}); err != nil {
+		b.t.Fatal(err)
+	}
+	in := payment.Input{
+		Command: payment.Command{
+			Op: payment.Refund, Key: "return-1", Provider: "opay-eg", Amount: &payment.Money{Value: 400, Currency: "EGP"},
+			Payment: payment.Details{OrderID: order, Country: "EG", Currency: "EGP"},
+			EventID: "event-1", Source: "/orders", RequestedAt: time.Now().Add(-time.Hour).UTC(),
+		},
+		ID: payment.ID{Provider: "opay-eg", Native: order}, Traits: instances[0].Provider.Traits(), Now: time.Now().Add(-time.Hour).UTC(),
+		Instance: payment.Instance{Configured: true, Account: instances[0].Account, Policy: instances[0].Policy},
+	}
+	journal, err := stream.New(b.js.Conn(), events.NewEncoder(events.EncoderOptions{}), nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	started := payment.Decide(in)
+	sequence, err := journal.Append(b.t.Context(), 0, *started.Event)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	in.State = started.Event.State
+	deferred := payment.Conclude(in, payment.Heard{Attempt: 1, Outcome: payment.Outcome{
+		Result: payment.NotExecuted, Code: payment.CodeProviderUnavailable,
+	}})
+	if _, err := journal.Append(b.t.Context(), sequence, *deferred.Event); err != nil {
+		b.t.Fatal(err)
+	}
+	return *deferred.Event
+}
+
+// timers counts what the stream of timers holds, waiting and delivered.
+func (b *rearmBundle) timers() int { return natstest.Messages(b.t, b.js, b.cfg.Streams.Due) }
+
+func TestRearmRestoresEveryLostTimerOnceAndADryRunNone(t *testing.T) {
+	t.Parallel()
+	b := setupRearm(t)
+	b.waiting("1001")
+	b.waiting("1002")
+	code, out, errs := b.run("rearm", "--config", b.file, "--dry-run")
+	if code != 0 || b.timers() != 0 || strings.Count(out, "would restore: refund") != 2 || !strings.Contains(out, "2 timers would be restored") {
+		t.Errorf("dry run: code %d, %d timers there\n%s%s", code, b.timers(), out, errs)
+	}
+	for round, want := range []string{"2 timers restored", "0 timers restored"} {
+		code, out, errs := b.run("rearm", "--config", b.file)
+		if code != 0 || b.timers() != 2 || !strings.Contains(out, want) {
+			t.Errorf("round %d: code %d, %d timers there, want 2 and %q\n%s%s", round, code, b.timers(), want, out, errs)
+		}
+	}
+}
+
+func TestRearmTellsMachinesOneObjectALine(t *testing.T) {
+	t.Parallel()
+	b := setupRearm(t)
+	b.waiting("1001")
+	_, out, _ := b.run("rearm", "--config", b.file, "--json")
+	var kinds []string
+	for line := range strings.Lines(out) {
+		var object map[string]map[string]any
+		if err := json.Unmarshal([]byte(line), &object); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		for kind, fields := range object {
+			kinds = append(kinds, kind)
+			if kind == "summary" && (fields["restored"] != 1.0 || fields["open"] != 1.0 || fields["damaged"] != 0.0) {
+				t.Errorf("summary is %v", fields)
+			}
+		}
+	}
+	if fmt.Sprint(kinds) != "[restored summary]" {
+		t.Errorf("lines are %v", kinds)
+	}
+}
+
+func TestRearmSaysWhatItCannotRebuildAndFails(t *testing.T) {
+	t.Parallel()
+	b := setupRearm(t)
+	e := b.waiting("1001")
+	e.State.Version++
+	e.State.Operations[0].Fingerprint = strings.Repeat("0", 64)
+	m, err := events.NewEncoder(events.EncoderOptions{}).EncodeEvent(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.js.Publish(t.Context(), m.Subject, m.Data); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := b.run("rearm", "--config", b.file)
+	if code != exitFailed || b.timers() != 0 || !strings.Contains(errs, "its fingerprint differs") {
+		t.Errorf("code %d, %d timers\n%s", code, b.timers(), errs)
+	}
+}
+
+func TestRearmWithoutServerOrConfigurationEndsWithItsCode(t *testing.T) {
+	t.Parallel()
+	b := setupRearm(t)
+	for want, args := range map[int][]string{
+		exitFailed: {"rearm", "--nats", "nats://127.0.0.1:1"},
+		exitUsage:  {"rearm", "--config", b.file + ".not"},
+	} {
+		if code, _, errs := b.run(args...); code != want {
+			t.Errorf("%v: code %d, want %d\n%s", args, code, want, errs)
+		}
+	}
+}
+
+// The whole way: the operation whose timer was lost ends, by one refund; and a
+// timer too many, for an operation that has ended, is acknowledged and adds
+// neither event nor refund.
+func TestARearmedOperationEndsAndATimerTooManyIsHarmless(t *testing.T) {
+	t.Parallel()
+	b := setupRearm(t)
+	e := b.waiting("1001")
+	handled := make(chan handlers.Disposition, 16)
+	b.serve(handled)
+	if code, out, errs := b.run("rearm", "--config", b.file); code != 0 {
+		t.Fatalf("code %d\n%s%s", code, out, errs)
+	}
+	for awaitDisposition(t, handled).Kind != handlers.Ack {
+		continue
+	}
+	count := natstest.Messages(t, b.js, b.cfg.Streams.Events)
+	superfluous := payment.Command{
+		Op: e.Op, Key: e.Key, Provider: e.ID.Provider, Payment: e.Payment, Amount: e.Amount,
+		EventID: e.CommandID, Source: e.CommandSource, RequestedAt: e.RequestedAt,
+	}
+	m, err := events.NewEncoder(events.EncoderOptions{}).EncodeCommand(superfluous)
+	if err != nil {
+		t.Fatal(err)
+	}
+	timers := broker.NewTimers(b.js, app.Topology(b.cfg))
+	if err := timers.Schedule(t.Context(), handlers.Timer{
+		Subject: events.ScheduleSubject(superfluous, e.ID), Target: events.DueSubject(e.Op), Message: m,
+		At: time.Now(), OriginSequence: 1, OriginTime: e.RequestedAt,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if d := awaitDisposition(t, handled); d.Kind != handlers.Ack {
+		t.Errorf("a timer of an ended operation ends in %s", d.Kind)
+	}
+	if got := natstest.Messages(t, b.js, b.cfg.Streams.Events); got != count {
+		t.Errorf("it added %d events", got-count)
+	}
+	if moved := b.sim.Ledger().Count("refund", "1001"); moved != 1 {
+		t.Errorf("money moved %d times", moved)
+	}
+}
+
+// serve runs the service until the test ends and tells what became of each message.
+func (b *rearmBundle) serve(handled chan<- handlers.Disposition) {
+	b.t.Helper()
+	instances, err := app.Instances(b.cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	service, err := app.New(b.js.Conn(), b.cfg, instances, &app.Options{Wrap: func(h broker.Handler) broker.Handler {
+		return observed{h, handled}
+	}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- service.Run(ctx) }()
+	b.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.t.Error(err)
+		}
+	})
+}
+
+type observed struct {
+	broker.Handler
+	handled chan<- handlers.Disposition
+}
+
+// Handle implements broker.Handler.
+func (o observed) Handle(ctx context.Context, d handlers.Delivery) handlers.Disposition {
+	out := o.Handler.Handle(ctx, d)
+	o.handled <- out
+	return out
+}
+
+func awaitDisposition(t *testing.T, handled <-chan handlers.Disposition) handlers.Disposition {
+	t.Helper()
+	select {
+	case d := <-handled:
+		return d
+	case <-time.After(30 * time.Second):
+		t.Fatal("the service was given nothing")
+		return handlers.Disposition{}
+	}
+}

@@ -1,0 +1,306 @@
+// Command orderservice is a small order service: it asks for one refund and
+// waits for the one terminal result of its idempotency key. It uses plain
+// nats.go and docs/contract.md, nothing of Countermand's own code.
+//
+//	go run ./examples/orderservice -order 1001000 -country EG -amount 400 -currency EGP -key order-1001-return-1
+//
+// Exit code 0: refunded. 1: failed, rejected, or no valid command. 2: not
+// published. 4: no terminal result yet; it is neither yes nor no, and running
+// the same again goes on waiting, because a repeat is the same operation.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/examples/cloudevent"
+)
+
+const (
+	commandsSubject = "payment.refund.requested"
+	eventsStream    = "PAYMENT_EVENTS"
+	source          = "/examples/orders"
+)
+
+// The exit codes.
+const (
+	exitRefunded = 0
+	exitRefused  = 1
+	exitUnsent   = 2
+	exitWaiting  = 4
+)
+
+// order is what is to be refunded, and where.
+type order struct {
+	url, consumer             string
+	provider, orderID, key    string
+	transactionID             string
+	country, currency, reason string
+	amount                    int64
+	full                      bool
+	wait                      time.Duration
+}
+
+func main() {
+	var o order
+	flag.StringVar(&o.url, "nats", "nats://127.0.0.1:4222", "server, with user and password if it wants them")
+	flag.StringVar(&o.consumer, "consumer", "orders-eg", "this order service's name; one process a name")
+	flag.StringVar(&o.provider, "provider", "opay-eg", "provider instance")
+	flag.StringVar(&o.orderID, "order", "", "orderId of the payment")
+	flag.StringVar(&o.transactionID, "transaction", "", "transactionId of the payment, where the kind is named by it")
+	flag.StringVar(&o.country, "country", "", "country of the payment, where the kind needs it")
+	flag.Int64Var(&o.amount, "amount", 0, "minor units to refund")
+	flag.StringVar(&o.currency, "currency", "EGP", "currency of the amount")
+	flag.BoolVar(&o.full, "full", false, "refund the whole captured amount instead of -amount")
+	flag.StringVar(&o.key, "key", "", "idempotency key: the same for every try of the same refund")
+	flag.StringVar(&o.reason, "reason", "", "reason; no personal data")
+	flag.DurationVar(&o.wait, "wait", 2*time.Minute, "how long to wait for the result")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code, err := run(ctx, o)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "orderservice:", err)
+	}
+	os.Exit(code)
+}
+
+// run asks for the refund and waits.
+func run(ctx context.Context, o order) (int, error) {
+	// An inbox of its own, so that permissions can keep others from reading it.
+	nc, err := nats.Connect(o.url, nats.CustomInboxPrefix("_INBOX_"+o.consumer))
+	if err != nil {
+		return exitUnsent, fmt.Errorf("connect: %w", err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return exitUnsent, fmt.Errorf("use jetstream: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.wait)
+	defer cancel()
+	w := &watch{js: js, messages: make(chan jetstream.Msg, 16)}
+	defer w.close()
+
+	// Answers to messages that are no valid commands: from now on.
+	rejected := o.consumer + "-rejected"
+	if err := w.follow(ctx, rejected, "payment.command.rejected.*", jetstream.DeliverNewPolicy); err != nil {
+		return exitUnsent, err
+	}
+	id, err := publish(ctx, js, o)
+	if err != nil {
+		return exitUnsent, err
+	}
+	fmt.Println("published", id)
+	// Everything about the payment, from its beginning: a repeat of a command
+	// that has ended adds no event, its result is there already.
+	filter := "payment.refund.*." + o.provider + "." + cloudevent.Token(o.native()) + ".*"
+	if err := w.follow(ctx, o.consumer, filter, jetstream.DeliverAllPolicy); err != nil {
+		return exitWaiting, err
+	}
+	return await(ctx, w.messages, id, o)
+}
+
+// native is the identifier the payment is named by: the transaction where one
+// is given, else the order.
+func (o order) native() string {
+	if o.transactionID != "" {
+		return o.transactionID
+	}
+	return o.orderID
+}
+
+// idempotencyKey is the attribute of the one terminal result of this refund.
+func (o order) idempotencyKey() string {
+	return o.provider + "/" + cloudevent.Token(o.native()) + "/refund/" + o.key
+}
+
+// command is the data of payment.refund.requested.
+type command struct {
+	IdempotencyKey string  `json:"idempotencyKey"`
+	Provider       string  `json:"provider"`
+	Payment        payment `json:"payment"`
+	Amount         *money  `json:"amount,omitempty"`
+	Full           bool    `json:"full,omitempty"`
+	Reason         string  `json:"reason,omitempty"`
+}
+
+type payment struct {
+	OrderID       string `json:"orderId,omitempty"`
+	TransactionID string `json:"transactionId,omitempty"`
+	Country       string `json:"country,omitempty"`
+}
+
+type money struct {
+	Value    int64  `json:"value"`
+	Currency string `json:"currency"`
+}
+
+// publish sends the command until the stream has confirmed it. Every try is
+// the same event under the same message id, so a lost confirmation is harmless.
+func publish(ctx context.Context, js jetstream.JetStream, o order) (id string, err error) {
+	c := command{
+		IdempotencyKey: o.key, Provider: o.provider, Full: o.full, Reason: o.reason,
+		Payment: payment{OrderID: o.orderID, TransactionID: o.transactionID, Country: o.country},
+	}
+	if !o.full {
+		c.Amount = &money{Value: o.amount, Currency: o.currency}
+	}
+	data, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("encode command: %w", err)
+	}
+	id = o.key + "-" + rand.Text()
+	body, err := cloudevent.Write(cloudevent.Event{
+		Attributes: map[string]string{
+			"id": id, "source": source, "type": commandsSubject, "time": time.Now().UTC().Format(time.RFC3339),
+		},
+		Data: data,
+	})
+	if err != nil {
+		return "", err
+	}
+	msg := &nats.Msg{
+		Subject: commandsSubject + "." + o.provider, Data: body,
+		Header: nats.Header{"Content-Type": {cloudevent.ContentType}},
+	}
+	for {
+		_, err = js.PublishMsg(ctx, msg, jetstream.WithMsgID(source+"/"+id), jetstream.WithExpectStream("PAYMENT_COMMANDS"))
+		var refused *jetstream.APIError
+		if err == nil || ctx.Err() != nil || errors.As(err, &refused) {
+			break // stored, out of time, or refused by the stream: too large, for example
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("publish command: %w", err)
+	}
+	return id, nil
+}
+
+// watch gathers messages of several consumers.
+type watch struct {
+	js       jetstream.JetStream
+	messages chan jetstream.Msg
+	stops    []func()
+}
+
+// follow consumes what matches the filter, in a consumer that is named (so that
+// permissions can be given for it) and not durable (nothing is kept between two
+// runs). One left behind by a killed run is deleted first: it stands elsewhere.
+func (w *watch) follow(ctx context.Context, name, filter string, from jetstream.DeliverPolicy) error {
+	if err := w.js.DeleteConsumer(ctx, eventsStream, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("delete consumer %s: %w", name, err)
+	}
+	consumer, err := w.js.CreateConsumer(ctx, eventsStream, jetstream.ConsumerConfig{
+		Name: name, FilterSubject: filter, DeliverPolicy: from, AckPolicy: jetstream.AckNonePolicy,
+		InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return fmt.Errorf("create consumer %s: %w", name, err)
+	}
+	running, err := consumer.Consume(func(m jetstream.Msg) {
+		select {
+		case w.messages <- m:
+		case <-ctx.Done():
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("consume %s: %w", name, err)
+	}
+	w.stops = append(w.stops, func() {
+		running.Stop()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = w.js.DeleteConsumer(ctx, eventsStream, name) // else the server does, after a minute
+	})
+	return nil
+}
+
+func (w *watch) close() {
+	for _, stop := range w.stops {
+		stop()
+	}
+}
+
+// result is what an order service reads of a result; more is there, and more
+// may come.
+type result struct {
+	Status string `json:"status"`
+	Code   string `json:"code"`
+	Amount *money `json:"amount"`
+	Full   bool   `json:"full"`
+	Moved  *money `json:"moved"`
+	Review *struct {
+		Question string `json:"question"`
+	} `json:"review"`
+	Faults json.RawMessage `json:"faults"`
+}
+
+// await reads events until the terminal one of the key, or the answer that the
+// event was no valid command.
+func await(ctx context.Context, messages <-chan jetstream.Msg, id string, o order) (int, error) {
+	for {
+		var msg jetstream.Msg
+		select {
+		case <-ctx.Done():
+			return exitWaiting, errors.New("no terminal result yet; run the same again to wait on")
+		case msg = <-messages:
+		}
+		event, err := cloudevent.Read(msg.Headers(), msg.Data())
+		var r result
+		if err == nil {
+			err = json.Unmarshal(event.Data, &r)
+		}
+		if err != nil {
+			return exitWaiting, fmt.Errorf("event on %s: %w", msg.Subject(), err)
+		}
+		switch {
+		case event.Attributes["type"] == "payment.command.rejected" && event.Attributes["causationid"] == id:
+			fmt.Printf("rejected: %s %s\n", r.Code, r.Faults)
+			return exitRefused, nil
+		case event.Attributes["idempotencykey"] != o.idempotencyKey() || !r.answers(o):
+			// Not terminal (on the way, or before a person), another command's, or
+			// of other content under the same key: the rejection is still to come.
+			if r.Review != nil {
+				fmt.Printf("a person is asked: %s\n", r.Review.Question)
+			}
+		case event.Attributes["type"] == "payment.refund.succeeded":
+			fmt.Printf("%s: moved %s\n", r.Status, r.Moved)
+			return exitRefunded, nil
+		default: // failed or rejected: over, and a new try needs a new key
+			fmt.Printf("%s: %s\n", r.Status, r.Code)
+			return exitRefused, nil
+		}
+	}
+}
+
+// answers reports whether the result is about what was asked: a key belongs to
+// the content it was first used with.
+func (r result) answers(o order) bool {
+	if o.full || r.Amount == nil {
+		return o.full == r.Full
+	}
+	return r.Amount.Value == o.amount && r.Amount.Currency == o.currency
+}
+
+// String shows an amount in minor units, which is how it travels.
+func (m *money) String() string {
+	if m == nil {
+		return "an amount the provider did not name"
+	}
+	return fmt.Sprintf("%d %s", m.Value, m.Currency)
+}

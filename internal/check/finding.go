@@ -1,0 +1,53 @@
+package check
+
+import "fmt"
+
+// Severity is how bad a finding is.
+type Severity string
+
+// The severities.
+const (
+	// Error: commands are not carried out as promised, or will not be.
+	Error Severity = "error"
+	// Warning: it works, but not as it should be run.
+	Warning Severity = "warning"
+	// NotVerifiable: it could not be found out with what was given.
+	NotVerifiable Severity = "not verifiable"
+)
+
+// The names of the checks, as they stand in findings. Machines may rely on them.
+const (
+	Connection       = "connection"
+	Credentials      = "credentials"
+	JetStream        = "jetstream"
+	ServerVersion    = "server-version"
+	Topology         = "topology"
+	Replicas         = "replicas"
+	SyncInterval     = "sync-interval"
+	Permission       = "permission"
+	ClockSkew        = "clock-skew"
+	ProviderSettings = "provider-settings"
+	ProviderAccount  = "provider-account"
+	ProviderLogin    = "provider-credentials"
+	ProviderReach    = "provider-reachable"
+	ProviderRemoved  = "provider-removed"
+	OpenWork         = "open-work"
+)
+
+// Finding is one thing that is not as it should be, or could not be seen.
+type Finding struct {
+	Severity Severity `json:"severity"`
+	// Check is one of the names above.
+	Check string `json:"check"`
+	// What is the object: a stream, a subject, an instance.
+	What string `json:"what"`
+	Is   string `json:"is"`
+	Want string `json:"want"`
+	// Do says why it matters and what to do.
+	Do string `json:"do"`
+}
+
+// String is the finding as one line for people.
+func (f Finding) String() string {
+	return fmt.Sprintf("%s: %s: %s is %s, want %s: %s", f.Severity, f.Check, f.What, f.Is, f.Want, f.Do)
+}

@@ -1,0 +1,175 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/payment"
+)
+
+// nobody is the payment that probes name. No version 0 exists.
+const nobody = "countermand-check"
+
+// probe is one publish that changes nothing, whether it is permitted or not.
+type probe struct {
+	subject string
+	header  nats.Header
+	data    string
+	// onlyHere is true where the service works without it and only this check does not.
+	onlyHere bool
+	// gap is what does not work without it.
+	gap string
+}
+
+// impossible are the headers of an append that every stream refuses after the
+// permission check and before it stores anything: it expects another stream,
+// and a last sequence no stream has.
+func impossible() nats.Header {
+	return nats.Header{
+		"Nats-Expected-Stream":                {"COUNTERMAND_CHECK_NO_STREAM"},
+		"Nats-Expected-Last-Subject-Sequence": {"4611686018427387904"},
+	}
+}
+
+// probes lists every subject the service publishes to.
+func (c *checker) probes(t broker.Topology) []probe {
+	var all []probe
+	question := func(subject, gap string, onlyHere bool) {
+		all = append(all, probe{subject: subject, data: "{}", gap: gap, onlyHere: onlyHere})
+	}
+	for _, stream := range []string{t.Commands, t.Due} {
+		question(consumerInfo(stream, t.Consumer), "the consumer cannot be found", false)
+		// A body that is no request is answered "bad request": nothing is delivered.
+		all = append(all, probe{
+			subject: "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + t.Consumer, data: "probe", gap: "nothing can be pulled",
+		})
+		// "In progress" for sequence 0, which no message has: it is not acknowledged.
+		all = append(all, probe{
+			subject: "$JS.ACK." + stream + "." + t.Consumer + ".1.0.0.0.0", data: "+WPI", gap: "nothing can be acknowledged",
+		})
+	}
+	question("$JS.API.STREAM.MSG.GET."+t.Events, "the journal cannot be read", false)
+	for _, stream := range []string{t.Events, t.Commands, t.Due, t.Rejected} {
+		question(streamInfo(stream), "the stream cannot be verified", true)
+	}
+	question("$JS.API.STREAM.MSG.GET."+t.Due, "delivered timers cannot be read", true)
+	if c.opts.Deep {
+		// The body lacks what must be in it; the consumer is nobody's.
+		question(scanCreate(t.Events), "the journal cannot be scanned", true)
+		all = append(all, probe{subject: scanNext(t.Events), data: "probe", onlyHere: true})
+	}
+	for _, subject := range c.appends() {
+		all = append(all, probe{subject: subject, header: impossible(), gap: "it cannot be published"})
+	}
+	return all
+}
+
+// appends are subjects the service publishes to, one of each kind, for a
+// payment that is nobody's.
+func (c *checker) appends() []string {
+	subjects := []string{
+		events.RejectedSubject("0-" + nobody), events.QuarantineSubject("0-" + nobody),
+	}
+	provider := c.cfg.Providers[0].Name
+	for _, op := range []payment.Op{payment.Cancel, payment.Refund} {
+		for _, t := range []payment.EventType{
+			payment.EventStarted, payment.EventDeferred, payment.EventPending, payment.EventIndeterminate, payment.EventSucceeded,
+			payment.EventFailed, payment.EventRejected, payment.EventReturned, payment.EventExecutedLate,
+		} {
+			if op == payment.Cancel && t == payment.EventReturned {
+				continue
+			}
+			subjects = append(subjects, fmt.Sprintf("payment.%s.%s.%s.%s.0", op, t, provider, nobody))
+		}
+		command := payment.Command{Op: op, Provider: provider}
+		subjects = append(subjects, events.ScheduleSubject(command, payment.ID{Provider: provider, Native: nobody}))
+	}
+	return subjects
+}
+
+func streamInfo(stream string) string { return "$JS.API.STREAM.INFO." + stream }
+
+func consumerInfo(stream, name string) string { return "$JS.API.CONSUMER.INFO." + stream + "." + name }
+
+func scanCreate(stream string) string { return "$JS.API.CONSUMER.CREATE." + stream + "." + nobody }
+
+func scanNext(stream string) string { return "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + nobody }
+
+// probe tries every permission the service needs. The server handles what one
+// connection sends in its order, so whatever it refuses of a probe it has said
+// by the time it answers the ping of Flush. It reports whether the rest of the
+// check can be made at all.
+func (c *checker) probe() bool {
+	c.refused = map[string]bool{}
+	t := app.Topology(c.cfg)
+	if !c.inbox() {
+		return false
+	}
+	for _, p := range c.probes(t) {
+		err := c.nc.PublishMsg(&nats.Msg{Subject: p.subject, Header: p.header, Data: []byte(p.data)})
+		if err == nil {
+			err = c.nc.FlushTimeout(c.opts.Patience)
+		}
+		if err != nil {
+			c.report(Error, Connection, "server "+c.cfg.NATS.URL, Finding{
+				Is: "lost (" + err.Error() + ")", Want: "kept", Do: "check again when it is stable",
+			})
+			return false
+		}
+		if !c.violated(p.subject) {
+			continue
+		}
+		c.refused[p.subject] = true
+		if p.onlyHere {
+			continue // reported by the check that needs it
+		}
+		c.report(Error, Permission, "publish to "+p.subject, Finding{
+			Is: "refused by the server", Want: "permitted", Do: p.gap + ": allow it to the service's account",
+		})
+	}
+	return true
+}
+
+// inbox looks whether answers can be heard.
+func (c *checker) inbox() bool {
+	inbox := c.nc.NewInbox()
+	sub, err := c.nc.SubscribeSync(inbox)
+	if err == nil {
+		defer func() { _ = sub.Unsubscribe() }() // ends with the connection at the latest
+		err = c.nc.FlushTimeout(c.opts.Patience)
+	}
+	if err == nil && !c.violated(inbox) {
+		return true
+	}
+	c.report(Error, Permission, "subscribe to _INBOX.>", Finding{
+		Is: "refused by the server", Want: "permitted", Do: "no answer can be heard: allow it to the service's account",
+	})
+	return false
+}
+
+// violated reports whether the server's last error is its refusal of a subject.
+func (c *checker) violated(subject string) bool {
+	err := c.nc.LastError()
+	return err != nil && strings.Contains(strings.ToLower(err.Error()), "permissions violation") &&
+		strings.Contains(err.Error(), `"`+subject+`"`)
+}
+
+// lacks names the first of the subjects that may not be published to, and
+// reports a check that cannot be made without it.
+func (c *checker) lacks(check, what string, subjects ...string) bool {
+	for _, s := range subjects {
+		if c.refused[s] {
+			c.report(NotVerifiable, check, what, Finding{
+				Is: "hidden: publishing to " + s + " is not permitted", Want: "readable",
+				Do: "run check with an account that may read it",
+			})
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,108 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+)
+
+// atOnce is how many providers are asked at a time.
+const atOnce = 8
+
+// instances builds the configured providers as the service does, and checks
+// them together.
+func (c *checker) instances() {
+	built, err := app.Instances(c.cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		c.report(Error, ProviderSettings, "providers", Finding{
+			Is: "refused (" + err.Error() + ")", Want: "accepted", Do: "the service does not start: correct the configuration",
+		})
+		return
+	}
+	c.built = built
+	if _, err := providers.NewSet(built...); err != nil {
+		for _, fault := range faults(err) {
+			c.report(Error, ProviderAccount, "providers", Finding{
+				Is: "refused (" + fault.Error() + ")", Want: "one instance for each merchant account",
+				Do: "the service does not start, since one refund could be sent under two names: keep one of them",
+			})
+		}
+	}
+}
+
+// faults takes joined errors apart.
+func faults(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+// logins asks every provider for a payment that does not exist. Reading moves
+// no money, and the answer shows whether the credentials are taken.
+func (c *checker) logins(ctx context.Context) {
+	readings := make([]payment.Reading, len(c.built))
+	slots := make(chan struct{}, atOnce)
+	var asking sync.WaitGroup
+	for i, in := range c.built {
+		asking.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			ctx, cancel := context.WithTimeout(ctx, cmp.Or(in.Policy.CallTimeout, answerFor))
+			defer cancel()
+			readings[i] = in.Provider.Read(ctx, absent(in))
+		})
+	}
+	asking.Wait()
+	for i, in := range c.built {
+		c.judgeLogin(in.Name, readings[i])
+	}
+}
+
+// absent asks for a payment that no shop has.
+func absent(in providers.Instance) providers.Request {
+	t := in.Provider.Traits()
+	op := payment.Refund
+	if !t.FullRefund.Supported && t.Cancel.Supported {
+		op = payment.Cancel
+	}
+	currency := in.Currency
+	if currency == "" && len(in.Currencies) > 0 {
+		currency = in.Currencies[0]
+	}
+	return providers.Request{
+		Op: op, Full: op == payment.Refund, Key: nobody, Reference: nobody,
+		Payment: payment.Details{OrderID: nobody, TransactionID: nobody, Country: in.Country, Currency: currency},
+	}
+}
+
+// judgeLogin says what one provider's answer means.
+func (c *checker) judgeLogin(name string, r payment.Reading) {
+	what := "provider " + name
+	answer := string(r.Code)
+	if r.Message != "" {
+		answer += " (" + r.Message + ")"
+	}
+	switch {
+	case r.OK:
+	case r.Unhealthy, r.Code == payment.CodeProviderAuthentication:
+		c.report(Error, ProviderLogin, what, Finding{
+			Is: "answering " + answer, Want: "accepting the credentials",
+			Do: "its operations wait until then: correct the credentials or the merchant's settings there",
+		})
+	case r.Code == payment.CodeProviderUnavailable:
+		c.report(Warning, ProviderReach, what, Finding{
+			Is: "not reachable: " + answer, Want: "reachable", Do: "its operations wait: check baseURL, the network, and the provider's state",
+		})
+	default:
+		c.report(NotVerifiable, ProviderLogin, what, Finding{
+			Is: "answering " + cmp.Or(answer, "nothing known"), Want: "an answer that shows that the credentials are accepted",
+			Do: "nothing, unless operations there wait with a code of their own",
+		})
+	}
+}

@@ -1,0 +1,347 @@
+package config
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-playground/validator/v10"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/countermand/countermand/providers"
+)
+
+// updateSettings writes the page anew: go test ./internal/config -run Settings -update.
+var updateSettings = flag.Bool("update", false, "write docs/settings.md anew")
+
+const settingsPage = "../../docs/settings.md"
+
+const settingsHead = `# Settings
+
+Generated from the structs the configuration is read into; a test holds it to them
+(` + "`go test ./internal/config -run Settings -update`" + ` writes it anew). "–" means no default: absent is not set.
+
+The file is YAML and strict: unknown and repeated keys, values of another type, anchors and tags are refused, with file, line and key, all faults at once.
+Durations are Go's (` + "`10s`, `1h30m`" + `). A secret is given as ` + "`{file: PATH}` or `{env: NAME}`" + ` and never itself; the last line break of its file is trimmed, and the file is read
+anew for each use. Keys that end in ` + "`URL`" + ` must be https, or http to a loopback address, without user, query or fragment; ` + "`nats.url`" + ` has its own rule.
+`
+
+func TestTheSettingsPageIsCurrent(t *testing.T) {
+	t.Parallel()
+	want := settingsText(t)
+	if *updateSettings {
+		if err := os.WriteFile(settingsPage, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(settingsPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("docs/settings.md is not what the structs say; run go test ./internal/config -run Settings -update (-want +got):\n%s", diff)
+	}
+}
+
+func TestEveryKeyOfTheConfigurationIsOnTheSettingsPage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(settingsPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{
+		"nats.tls.cert", "providers", "providers[].retry.giveUpAfter", "providers[].currencies",
+		"providers[].duplicateCodes", "providers[].codes.waiting", "results.mode", "dataDir",
+	} {
+		if !strings.Contains(string(page), "\n| `"+key+"` |") {
+			t.Errorf("docs/settings.md has no row for %s", key)
+		}
+	}
+}
+
+// settingsText renders the page.
+func settingsText(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString(settingsHead)
+	table := func(title string, rows []settingRow) {
+		fmt.Fprintf(&b, "\n## %s\n\n| Key | Type | Default | Rule | Meaning |\n|---|---|---|---|---|\n", title)
+		for _, r := range rows {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", r.key, r.kind, r.standard, r.rule, r.meaning)
+		}
+	}
+	table("Service", settingRows(t, reflect.ValueOf(Defaults()).Elem(), ""))
+	common := settingRows(t, reflect.ValueOf(DefaultProvider()), "providers[]")
+	table("Every provider", common)
+	for name := range strings.SplitSeq(kinds, ", ") {
+		own := settingRows(t, reflect.ValueOf(newSettings(name)).Elem(), "providers[]")
+		table("Kind `"+name+"`", withDefaults(t, name, without(own, common)))
+	}
+	return b.String()
+}
+
+// kindDefaults are what the kinds fill in themselves, after reading.
+func kindDefaults() map[string]map[string]string {
+	const opayPath = "/api/v1/international"
+	const bentoPath = "/payments/v1/orders/{orderId}/transactions/{transactionId}"
+	return map[string]map[string]string{
+		"opay": {
+			"refundRepeat": "refused", "duplicateCodes": "02004 20000", "notFoundCodes": "02006 00012 02812",
+			"paths.close": opayPath + "/payment/close", "paths.refund": opayPath + "/payment/refund/create",
+			"paths.refundQuery": opayPath + "/payment/refund/query", "paths.status": opayPath + "/cashier/status",
+		},
+		"openpay": {
+			"encoding": "form", "refundPath": "/pw/v3/payment/refund", "statusPath": "/pw/v3/payment/status",
+			"codes.approved": "00 0", "codes.alreadyRefunded": "32", "codes.invalidRequest": "188", "codes.waiting": "283",
+		},
+		"bento": {"tokenAuth": "body", "cancelPath": bentoPath + "/_cancel", "readPath": bentoPath},
+	}
+}
+
+// withDefaults fills in a kind's own defaults. They are written down above and
+// not read from the kind, so each must at least stand in its source, and each
+// key must exist.
+func withDefaults(t *testing.T, kind string, rows []settingRow) []settingRow {
+	t.Helper()
+	source, err := os.ReadFile(filepath.FromSlash("../../providers/" + kind + "/settings.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults := kindDefaults()[kind]
+	for i, r := range rows {
+		key := strings.TrimPrefix(r.key, "providers[].")
+		for word := range strings.FieldsSeq(defaults[key]) {
+			if !strings.Contains(string(source), word) {
+				t.Errorf("%s of %s: %s does not stand in its source; the kind's default has changed", key, kind, word)
+			}
+		}
+		if standard, ok := defaults[key]; ok {
+			rows[i].standard = "`" + strings.ReplaceAll(standard, " ", "`, `") + "`"
+			delete(defaults, key)
+		}
+	}
+	for key := range defaults {
+		t.Errorf("%s has no setting %s", kind, key)
+	}
+	return rows
+}
+
+// without leaves out the keys that are rows of the common table already, unless
+// the kind asks more of them.
+func without(own, common []settingRow) []settingRow {
+	known := map[string]bool{}
+	for _, r := range common {
+		known[r.key] = true
+	}
+	var rest []settingRow
+	for _, r := range own {
+		if !known[r.key] || strings.HasSuffix(r.key, ".baseURL") && r.meaning != "" {
+			rest = append(rest, r)
+		}
+	}
+	return rest
+}
+
+type settingRow struct{ key, kind, standard, rule, meaning string }
+
+// settingRows lists a struct's settings, nested ones with their whole key.
+func settingRows(t *testing.T, v reflect.Value, prefix string) []settingRow {
+	t.Helper()
+	meanings := fieldComments(t, v.Type())
+	var rows []settingRow
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		key := join(prefix, name)
+		value := v.Field(i)
+		if _, secret := value.Interface().(providers.Secret); field.Type.Kind() == reflect.Struct && !secret {
+			rows = append(rows, settingRows(t, value, key)...)
+			continue
+		}
+		meaning := meanings[field.Name]
+		if meaning == "" && field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct {
+			meaning = fieldComments(t, field.Type.Elem())[""]
+		}
+		if meaning == "" && prefix != "" && prefix != "providers[]" {
+			meaning = meanings[""] // what is said of the mapping as a whole
+		}
+		rows = append(rows, settingRow{
+			key: key, kind: typeWord(value), standard: defaultWord(value),
+			rule: ruleWords(field, value), meaning: meaning,
+		})
+	}
+	return rows
+}
+
+func typeWord(v reflect.Value) string {
+	switch v.Interface().(type) {
+	case providers.Secret:
+		return "secret"
+	case time.Duration:
+		return "duration"
+	case []Provider:
+		return "list"
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return "text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64:
+		return "whole number"
+	case reflect.Float64:
+		return "number"
+	case reflect.Slice:
+		return "list of text"
+	default:
+		return v.Type().String()
+	}
+}
+
+func defaultWord(v reflect.Value) string {
+	d, isDuration := v.Interface().(time.Duration)
+	switch {
+	case v.Kind() == reflect.Bool:
+		return fmt.Sprintf("`%t`", v.Bool())
+	case v.IsZero(), v.Kind() == reflect.Struct:
+		return "–"
+	case isDuration && d%time.Hour == 0:
+		return fmt.Sprintf("`%dh`", d/time.Hour)
+	case isDuration && d%time.Minute == 0:
+		return fmt.Sprintf("`%dm`", d/time.Minute)
+	default:
+		return fmt.Sprintf("`%v`", v.Interface())
+	}
+}
+
+// ruleWords says a field's validate tag in the words of the faults.
+func ruleWords(field reflect.StructField, standard reflect.Value) string {
+	kind := field.Type.Kind()
+	var words []string
+	if field.Type == reflect.TypeFor[string]() && field.Name == "Kind" {
+		words = append(words, "must be one of "+kinds) // the decoder's rule
+	}
+	each := ""
+	for tag := range strings.SplitSeq(field.Tag.Get("validate"), ",") {
+		name, param, _ := strings.Cut(tag, "=")
+		switch name {
+		case "", "-", "omitempty":
+		case "required":
+			if each == "" && !standard.IsZero() {
+				words = append(words, "must not be empty") // absent is the default
+				continue
+			}
+			words = append(words, each+"is required")
+		case "dive":
+			each, kind = "each ", reflect.String
+		default:
+			words = append(words, each+ruleInWords(tagged{tag: name, param: param, kind: kind}))
+		}
+	}
+	return cell(strings.Join(words, "; "))
+}
+
+// ruleInWords is ruleText, with words for the rules that only the kinds' settings have.
+func ruleInWords(r tagged) string {
+	switch r.tag {
+	case "excludesall":
+		return "must have none of " + r.param
+	case "required_without":
+		return "is required without " + lower(r.param)
+	case "excluded_with":
+		return "must not be given together with " + lower(r.param)
+	case "excluded_without":
+		return "must not be given without " + lower(r.param)
+	default:
+		return ruleText(r)
+	}
+}
+
+// tagged is a rule as the validator would report it broken.
+type tagged struct {
+	validator.FieldError
+
+	tag, param string
+	kind       reflect.Kind
+}
+
+func (r tagged) Tag() string        { return r.tag }
+func (r tagged) Param() string      { return r.param }
+func (r tagged) Kind() reflect.Kind { return r.kind }
+
+// fieldComments returns what is written above, or else beside, each field of a
+// struct in its source; a field without a comment has that of an earlier one
+// which names it. Under "" is the comment of the struct.
+func fieldComments(t *testing.T, typ reflect.Type) map[string]string {
+	t.Helper()
+	dir := filepath.FromSlash(path.Join("../..", strings.TrimPrefix(typ.PkgPath(), "github.com/countermand/countermand")))
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no source of %s in %s: %v", typ, dir, err)
+	}
+	out := map[string]string{}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			decl, ok := n.(*ast.GenDecl)
+			if !ok || len(decl.Specs) != 1 {
+				return true
+			}
+			spec, ok := decl.Specs[0].(*ast.TypeSpec)
+			if !ok || spec.Name.Name != typ.Name() {
+				return true
+			}
+			out[""] = cell(strings.Join(strings.Fields(decl.Doc.Text()), " "))
+			if body, ok := spec.Type.(*ast.StructType); ok {
+				commentsOf(body, out)
+			}
+			return false
+		})
+	}
+	return out
+}
+
+func commentsOf(body *ast.StructType, out map[string]string) {
+	earlier := []string{}
+	for _, field := range body.Fields.List {
+		for _, id := range field.Names {
+			text := comment(field)
+			for _, before := range earlier {
+				if text == "" && strings.Contains(" "+before+" ", " "+id.Name+" ") {
+					text = before
+				}
+			}
+			out[id.Name] = text
+			earlier = append(earlier, text)
+		}
+	}
+}
+
+func comment(field *ast.Field) string {
+	text := field.Doc.Text()
+	if text == "" {
+		text = field.Comment.Text()
+	}
+	return cell(strings.Join(strings.Fields(text), " "))
+}
+
+// cell makes a text fit for a cell of a table.
+func cell(text string) string {
+	return strings.NewReplacer("|", "\\|", "<", "&lt;", ">", "&gt;", "*", "\\*").Replace(text)
+}

@@ -1,0 +1,77 @@
+package e2e_test
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// freeAddress is one that nobody listens on, on a port that no outgoing
+// connection is given.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
+	}
+	t.Fatal("there is no free port")
+	return ""
+}
+
+func TestTheServiceIsNotReadyWhileNATSIsAwayAndGoesOnAfter(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.cfg.Admin.Listen = freeAddress(t)
+	w.serve(nil)
+	w.awaitReady(http.StatusOK, "ok")
+	w.server.Shutdown(t)
+	w.awaitReady(http.StatusServiceUnavailable, "not connected to nats")
+	if status, body := w.ask("/livez"); status != http.StatusOK {
+		t.Errorf("/livez without a server: %d %s", status, body)
+	}
+	w.server.Restart(t)
+	w.awaitReady(http.StatusOK, "ok")
+	results := w.follow()
+	w.refundAtOPay(0, "after-the-outage")
+	results.await(func(all []event) string {
+		if len(all) > 0 && all[len(all)-1].terminal() {
+			return ""
+		}
+		return "the result of a command after the outage"
+	})
+}
+
+// awaitReady asks /readyz until it answers so.
+func (w *world) awaitReady(status int, says string) {
+	w.t.Helper()
+	w.poll(fmt.Sprintf("/readyz does not say %d %s", status, says), func() bool {
+		got, body := w.ask("/readyz")
+		return got == status && strings.Contains(body, says)
+	})
+}
+
+// ask asks the admin address; 0: nobody answers.
+func (w *world) ask(path string) (int, string) {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+w.cfg.Admin.Listen+path, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return answer.StatusCode, string(body)
+}

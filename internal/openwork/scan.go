@@ -1,0 +1,211 @@
+package openwork
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
+)
+
+// Index is what one pass over the journal found.
+type Index struct {
+	// Operations are the open ones, the longest due first.
+	Operations []Operation
+	// Damaged is what could not be read or rebuilt, in the order of subjects.
+	Damaged []Damage
+	// Events is how many events were read.
+	Events uint64
+}
+
+// Damage is one thing that has to be looked at by a person.
+type Damage struct {
+	// Subject is the payment's newest event.
+	Subject string
+	// Sequence is the journal's.
+	Sequence uint64
+	// Operation is "refund" or "cancel" and the first digits of the key's hash;
+	// empty where the whole event cannot be read.
+	Operation string
+	// Reason says what is wrong; without anything from the event.
+	Reason string
+	// Newer is true where the event was written by a newer version of the
+	// program: not damaged, only not to be read by this one.
+	Newer bool
+}
+
+const (
+	// pull is how many messages are under way at a time, and pullBytes how much:
+	// states grow with their payment's operations.
+	pull      = 5000
+	pullBytes = 32 << 20
+	// silence is how long the server may take for the next message.
+	silence = 30 * time.Second
+	// tick is after how many events progress is told.
+	tick = 256
+)
+
+// Scan reads the journal once, from its first event to the one that is newest
+// when it begins, and returns what is open by then. It keeps no more than the
+// open operations: a payment whose newest state has none is forgotten.
+// progress (may be nil) is told now and then how far it is, in events.
+//
+// While it reads, payments move on: an operation it returns may have ended.
+func Scan(ctx context.Context, js jetstream.JetStream, stream string, progress func(done, total uint64)) (*Index, error) {
+	if progress == nil {
+		progress = func(uint64, uint64) {}
+	}
+	c, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{"payment.cancel.*.*.*.*", "payment.refund.*.*.*.*"},
+		DeliverPolicy:  jetstream.DeliverAllPolicy,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	info, err := c.Info(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	s := &scan{newest: map[string]found{}}
+	total := info.NumPending
+	progress(0, total)
+	if total > 0 {
+		if err := s.read(ctx, c, total, progress); err != nil {
+			return nil, fmt.Errorf("read journal after %d of %d events: %w", s.events, total, err)
+		}
+	}
+	progress(total, total)
+	return s.index(), nil
+}
+
+// scan is a pass under way.
+type scan struct {
+	events uint64
+	// newest holds, by payment, what is open or wrong in its newest event.
+	newest map[string]found
+}
+
+// found is what is known of one payment.
+type found struct {
+	operations []Operation
+	damage     []Damage
+}
+
+func (s *scan) read(ctx context.Context, c jetstream.Consumer, total uint64, progress func(done, total uint64)) error {
+	messages, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(pull, pullBytes))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	for s.events < total {
+		m, err := next(ctx, messages)
+		if err != nil {
+			return err
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		s.take(m, meta.Sequence.Stream)
+		s.events++
+		if s.events%tick == 0 {
+			progress(min(s.events, total), total)
+		}
+		if meta.NumPending == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// next waits for one message, and not for ever.
+func next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, silence, errors.New("the server has sent nothing for "+silence.String()))
+	defer cancel()
+	m, err := messages.Next(jetstream.NextContext(ctx))
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return m, err
+}
+
+// take notes what one event says. It is its payment's newest so far, so it
+// takes the place of everything known of the payment.
+func (s *scan) take(m jetstream.Msg, sequence uint64) {
+	key, id, err := paymentOf(m.Subject())
+	if err != nil {
+		s.newest[key] = found{damage: []Damage{{Subject: m.Subject(), Sequence: sequence, Reason: err.Error()}}}
+		return
+	}
+	entry, err := events.DecodeEvent(events.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
+	if err != nil {
+		s.newest[key] = found{damage: []Damage{unreadable(m.Subject(), sequence, err)}}
+		return
+	}
+	var f found
+	for _, op := range entry.State.Operations {
+		if op.Status.Terminal() {
+			continue
+		}
+		o, err := rebuild(id, op, sequence)
+		if err != nil {
+			f.damage = append(f.damage, Damage{
+				Subject: m.Subject(), Sequence: sequence, Reason: err.Error(),
+				Operation: string(op.Op) + " " + op.KeyHash[:min(8, len(op.KeyHash))],
+			})
+			continue
+		}
+		f.operations = append(f.operations, o)
+	}
+	if len(f.operations) == 0 && len(f.damage) == 0 {
+		delete(s.newest, key)
+		return
+	}
+	s.newest[key] = f
+}
+
+// unreadable says that an event cannot be read, without quoting any of it.
+func unreadable(subject string, sequence uint64, err error) Damage {
+	d := Damage{Subject: subject, Sequence: sequence, Reason: "the event cannot be read"}
+	if errors.Is(err, events.ErrNewerFormat) {
+		d.Newer, d.Reason = true, events.ErrNewerFormat.Error()
+	}
+	return d
+}
+
+// paymentOf reads the payment from an event's subject. The key names it also
+// where the identity cannot be read.
+func paymentOf(subject string) (key string, id payment.ID, err error) {
+	tokens := strings.Split(subject, ".")
+	if len(tokens) != 6 {
+		return subject, payment.ID{}, errors.New("the subject is none of a payment's event")
+	}
+	key = tokens[3] + "." + tokens[4]
+	native, err := events.ParseToken(tokens[4])
+	if err != nil {
+		return key, payment.ID{}, fmt.Errorf("the subject names no payment: %w", err)
+	}
+	return key, payment.ID{Provider: tokens[3], Native: native}, nil
+}
+
+func (s *scan) index() *Index {
+	x := &Index{Events: s.events}
+	for _, f := range s.newest {
+		x.Operations = append(x.Operations, f.operations...)
+		x.Damaged = append(x.Damaged, f.damage...)
+	}
+	slices.SortFunc(x.Operations, func(a, b Operation) int {
+		return cmp.Or(a.Due().Compare(b.Due()), cmp.Compare(a.Subject, b.Subject))
+	})
+	slices.SortFunc(x.Damaged, func(a, b Damage) int {
+		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Operation, b.Operation))
+	})
+	return x
+}

@@ -1,0 +1,121 @@
+package openwork
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	scheduled = "payment.schedule.>"
+	delivered = "payment.due.>"
+	// atMost is how many delivered timers are looked at one by one.
+	atMost = 10_000
+)
+
+// TimerSet is what the stream of timers holds at one moment. It does not change.
+type TimerSet struct {
+	// Scheduled counts the timers that wait for their time.
+	Scheduled int
+	// Delivered counts those that have become due and are not acknowledged yet.
+	Delivered uint64
+	// Complete is false where more were delivered than are looked at one by one;
+	// then a timer that Has does not know may be among them.
+	Complete bool
+
+	subjects map[string]bool // schedule subjects; true: delivered, not acknowledged
+}
+
+// Has reports whether the timer of a schedule subject waits or is delivered.
+func (s *TimerSet) Has(subject string) bool {
+	_, there := s.subjects[subject]
+	return there
+}
+
+// HasDelivered reports whether it is delivered and not acknowledged.
+func (s *TimerSet) HasDelivered(subject string) bool { return s.subjects[subject] }
+
+// Providers counts the timers by the provider their subjects name.
+func (s *TimerSet) Providers() map[string]int {
+	count := map[string]int{}
+	for subject := range s.subjects {
+		if tokens := strings.Split(subject, "."); len(tokens) == 6 {
+			count[tokens[3]]++
+		}
+	}
+	return count
+}
+
+// Timers lists the timers there are. It reads subjects only, not messages,
+// except of delivered ones, whose header says what timer they were. The list is
+// not of one instant: a timer that was handled meanwhile may be missing, so one
+// that matters is asked for once more with At.
+func Timers(ctx context.Context, js jetstream.JetStream, stream string) (*TimerSet, error) {
+	set := &TimerSet{subjects: map[string]bool{}, Complete: true}
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return nil, fmt.Errorf("list timers: %w", err)
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(scheduled))
+	if err != nil {
+		return nil, fmt.Errorf("list timers: %w", err)
+	}
+	set.Scheduled = len(info.State.Subjects)
+	for subject := range info.State.Subjects {
+		set.subjects[subject] = false
+	}
+	// Scheduled ones first: what becomes due in between is met again here. What
+	// was handled and scheduled anew in between is missed; see At.
+	if err := set.addDelivered(ctx, s); err != nil {
+		return nil, fmt.Errorf("list delivered timers: %w", err)
+	}
+	return set, nil
+}
+
+func (set *TimerSet) addDelivered(ctx context.Context, s jetstream.Stream) error {
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(delivered))
+	if err != nil {
+		return err
+	}
+	for _, n := range info.State.Subjects {
+		set.Delivered += n
+	}
+	sequence := info.State.FirstSeq
+	for range min(set.Delivered, atMost) {
+		m, err := s.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(delivered))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil // acknowledged meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		if subject := m.Header.Get(jetstream.SchedulerHeader); subject != "" {
+			set.subjects[subject] = true
+		}
+		sequence = m.Sequence + 1
+	}
+	set.Complete = set.Delivered <= atMost
+	return nil
+}
+
+// At reads when a scheduled timer comes. False where it is no longer scheduled,
+// or its time cannot be read.
+func At(ctx context.Context, js jetstream.JetStream, stream, subject string) (time.Time, bool, error) {
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("read timer: %w", err)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return time.Time{}, false, nil
+	}
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("read timer: %w", err)
+	}
+	at, err := time.Parse(time.RFC3339, strings.TrimPrefix(m.Header.Get(jetstream.ScheduleHeader), "@at "))
+	return at, err == nil, nil
+}

@@ -161,8 +161,8 @@ func exampleEvent(name string) object {
 		return obj("specversion", "1.0", "id", "evt-order-1001-return-1", "source", "/shops/cairo/orders", "type", name,
 			"time", "2026-03-14T09:26:00.123Z", "datacontenttype", "application/json", "correlationid", "order-1001", "data", json.RawMessage(raw))
 	}
-	typ, id := name, ""
-	subject := ""
+	typ := name
+	var id, subject string
 	switch name {
 	case "payment.operator":
 		typ += "." + data.Action
@@ -258,7 +258,7 @@ func TestTheAsyncAPIDocumentIsValid(t *testing.T) {
 	for name, spoil := range map[string]func(map[string]any){
 		"another version":           func(d map[string]any) { d["asyncapi"] = "2.6.0" },
 		"an operation of no action": func(d map[string]any) { delete(firstOf(d, "operations"), "action") },
-		"an unknown member":         func(d map[string]any) { firstOf(d, "channels")["adress"] = "x" },
+		"an unknown member":         func(d map[string]any) { firstOf(d, "channels")["addresses"] = "x" },
 		"an unknown binding version": func(d map[string]any) {
 			firstOf(d, "operations")["bindings"] = map[string]any{"nats": map[string]any{"bindingVersion": "9"}}
 		},

@@ -106,7 +106,8 @@ func start(t *testing.T, dir string, args ...string) *program {
 func runProgram(t *testing.T, dir string, args ...string) (int, *program) {
 	t.Helper()
 	p := start(t, dir, args...)
-	return p.exit(), p
+	code := p.exit()
+	return code, p
 }
 
 // kill ends the process at once, as an operating system out of memory would.
@@ -183,7 +184,9 @@ func allFree(first, n int) bool {
 		if err != nil {
 			return false
 		}
-		defer l.Close()
+		if err := l.Close(); err != nil {
+			return false
+		}
 	}
 	return true
 }

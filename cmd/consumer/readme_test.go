@@ -139,14 +139,14 @@ func TestTheReadmesCommandYieldsTheReadmesResult(t *testing.T) {
 	local := startLocal(t)
 	local.publish(message.Subject, examples[0])
 	got := local.event("payment.refund.succeeded.opay-eg.1001000.2")
-	if diff := cmp.Diff(comparable(t, examples[1]), comparable(t, got)); diff != "" {
+	if diff := cmp.Diff(alike(t, examples[1]), alike(t, got)); diff != "" {
 		t.Errorf("result (-README.md +service):\n%s", diff)
 	}
 }
 
-// comparable decodes a result and puts what differs from run to run into the
+// alike decodes a result and puts what differs from run to run into the
 // form it must have.
-func comparable(t *testing.T, text string) map[string]any {
+func alike(t *testing.T, text string) map[string]any {
 	t.Helper()
 	var m map[string]any
 	if err := json.Unmarshal([]byte(text), &m); err != nil {

@@ -33,7 +33,7 @@ func main() {
 	path := flag.String("book", "ledger.jsonl", "file the bookings are kept in")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *url, *consumer, *path)
+	err := run(ctx, os.Stdout, *url, *consumer, *path)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ledger:", err)
@@ -41,12 +41,13 @@ func main() {
 	}
 }
 
-// run books until ctx ends.
-func run(ctx context.Context, url, name, path string) error {
+// run books until ctx ends, with a line for each booking.
+func run(ctx context.Context, out io.Writer, url, name, path string) error {
 	b, err := openBook(path)
 	if err != nil {
 		return err
 	}
+	b.out = out
 	defer b.file.Close()
 	// An inbox of its own, so that permissions can keep others from reading it.
 	nc, err := nats.Connect(url, nats.CustomInboxPrefix("_INBOX_"+name), nats.MaxReconnects(-1))
@@ -72,7 +73,7 @@ func run(ctx context.Context, url, name, path string) error {
 		return fmt.Errorf("consume: %w", err)
 	}
 	defer context.AfterFunc(ctx, messages.Stop)()
-	fmt.Println("ready")
+	fmt.Fprintln(out, "ready")
 	for {
 		msg, err := messages.Next()
 		switch {
@@ -111,6 +112,7 @@ type money struct {
 type book struct {
 	file  *os.File
 	known map[string]bool
+	out   io.Writer
 }
 
 func openBook(path string) (*book, error) {
@@ -150,7 +152,7 @@ func (b *book) take(ctx context.Context, msg jetstream.Msg) error {
 		return fmt.Errorf("event on %s: %w", msg.Subject(), err)
 	}
 	if b.known[one.ID] {
-		fmt.Println("known", one.ID)
+		fmt.Fprintln(b.out, "known", one.ID)
 		return ack(ctx, msg)
 	}
 	line, err := json.Marshal(one)
@@ -164,7 +166,7 @@ func (b *book) take(ctx context.Context, msg jetstream.Msg) error {
 		return fmt.Errorf("write book: %w", err)
 	}
 	b.known[one.ID] = true
-	fmt.Printf("booked %s %s\n", one.ID, one.what())
+	fmt.Fprintf(b.out, "booked %s %s\n", one.ID, one.what())
 	return ack(ctx, msg)
 }
 

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"time"
@@ -42,6 +43,7 @@ const (
 
 // order is what is to be refunded, and where.
 type order struct {
+	out                       io.Writer
 	url, consumer             string
 	provider, orderID, key    string
 	transactionID             string
@@ -52,7 +54,7 @@ type order struct {
 }
 
 func main() {
-	var o order
+	o := order{out: os.Stdout}
 	flag.StringVar(&o.url, "nats", "nats://127.0.0.1:4222", "server, with user and password if it wants them")
 	flag.StringVar(&o.consumer, "consumer", "orders-eg", "this order service's name; one process a name")
 	flag.StringVar(&o.provider, "provider", "opay-eg", "provider instance")
@@ -101,7 +103,7 @@ func run(ctx context.Context, o order) (int, error) {
 	if err != nil {
 		return exitUnsent, err
 	}
-	fmt.Println("published", id)
+	fmt.Fprintln(o.out, "published", id)
 	// Everything about the payment, from its beginning: a repeat of a command
 	// that has ended adds no event, its result is there already.
 	filter := "payment.refund.*." + o.provider + "." + cloudevent.Token(o.native()) + ".*"
@@ -270,19 +272,19 @@ func await(ctx context.Context, messages <-chan jetstream.Msg, id string, o orde
 		}
 		switch {
 		case event.Attributes["type"] == "payment.command.rejected" && event.Attributes["causationid"] == id:
-			fmt.Printf("rejected: %s %s\n", r.Code, r.Faults)
+			fmt.Fprintf(o.out, "rejected: %s %s\n", r.Code, r.Faults)
 			return exitRefused, nil
 		case event.Attributes["idempotencykey"] != o.idempotencyKey() || !r.answers(o):
 			// Not terminal (on the way, or before a person), another command's, or
 			// of other content under the same key: the rejection is still to come.
 			if r.Review != nil {
-				fmt.Printf("a person is asked: %s\n", r.Review.Question)
+				fmt.Fprintf(o.out, "a person is asked: %s\n", r.Review.Question)
 			}
 		case event.Attributes["type"] == "payment.refund.succeeded":
-			fmt.Printf("%s: moved %s\n", r.Status, r.Moved)
+			fmt.Fprintf(o.out, "%s: moved %s\n", r.Status, r.Moved)
 			return exitRefunded, nil
 		default: // failed or rejected: over, and a new try needs a new key
-			fmt.Printf("%s: %s\n", r.Status, r.Code)
+			fmt.Fprintf(o.out, "%s: %s\n", r.Status, r.Code)
 			return exitRefused, nil
 		}
 	}

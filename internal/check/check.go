@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -103,6 +104,7 @@ type checker struct {
 
 func (c *checker) report(s Severity, check, what string, f Finding) {
 	f.Severity, f.Check, f.What = s, check, what
+	f.Is = strings.ReplaceAll(f.Is, "\n", "; ") // joined errors: a finding is one line
 	c.found(f)
 }
 

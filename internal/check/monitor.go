@@ -92,7 +92,7 @@ func (c *checker) varz(ctx context.Context) (varz, error) {
 	if err != nil {
 		return v, fmt.Errorf("ask monitor: %w", err)
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := new(http.Client).Do(r)
 	if err != nil {
 		return v, fmt.Errorf("ask monitor: %w", err)
 	}

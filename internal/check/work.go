@@ -166,8 +166,8 @@ func (c *checker) suspicion(o openwork.Operation, now time.Time) (Finding, bool)
 		}, true
 	case c.timers.Has(o.Subject):
 		return Finding{
-			Is: is + ", its timer late", Want: "taken in hand when it is due",
-			Do: "run consumer rearm and look at the server: a schedule has not been delivered",
+			Is: is + ", its timer on " + o.Subject + " late", Want: "delivered when it is due",
+			Do: "the server has not delivered a schedule: look at its log; if it stays, delete that message and run consumer rearm",
 		}, overdue > late
 	case !c.timers.Complete && overdue <= late, now.Sub(o.Settled()) < inHand:
 		return Finding{}, false

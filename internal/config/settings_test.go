@@ -104,6 +104,11 @@ func kindDefaults() map[string]map[string]string {
 			"encoding": "form", "refundPath": "/pw/v3/payment/refund", "statusPath": "/pw/v3/payment/status",
 			"codes.approved": "00 0", "codes.alreadyRefunded": "32", "codes.invalidRequest": "188", "codes.waiting": "283",
 		},
+		"tranzzo": {
+			"amountForm": "string", "maxOrderID": "64", "cancelledCodes": "6007", "failureStatuses": "failure",
+			"paths.cancel": "/api/v1/pos/{posId}/order/{orderId}/cancel", "paths.orders": "/api/v1/pos/{posId}/orders/{orderId}",
+			"paths.void": "/api/v1/void", "paths.refund": "/api/v1/refund",
+		},
 		"bento": {"tokenAuth": "body", "cancelPath": bentoPath + "/_cancel", "readPath": bentoPath},
 	}
 }
@@ -254,20 +259,12 @@ func ruleWords(field reflect.StructField, standard reflect.Value) string {
 	return cell(strings.Join(words, "; "))
 }
 
-// ruleInWords is ruleText, with words for the rules that only the kinds' settings have.
+// ruleInWords is ruleText, with words for a rule that only one kind has.
 func ruleInWords(r tagged) string {
-	switch r.tag {
-	case "excludesall":
+	if r.tag == "excludesall" {
 		return "must have none of " + r.param
-	case "required_without":
-		return "is required without " + lower(r.param)
-	case "excluded_with":
-		return "must not be given together with " + lower(r.param)
-	case "excluded_without":
-		return "must not be given without " + lower(r.param)
-	default:
-		return ruleText(r)
 	}
+	return ruleText(r)
 }
 
 // tagged is a rule as the validator would report it broken.

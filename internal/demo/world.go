@@ -137,7 +137,7 @@ const (
 func (w *world) choosePorts() error {
 	for _, port := range []*int{&w.Nats, &w.Main, &w.Outage} {
 		for tries := 0; *port == 0; tries++ {
-			n := firstPort + rand.IntN(numPorts)
+			n := firstPort + rand.IntN(numPorts) //nolint:gosec // a port is no secret
 			if n == w.Nats || n == w.Main {
 				continue
 			}

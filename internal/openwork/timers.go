@@ -76,17 +76,17 @@ func Timers(ctx context.Context, js jetstream.JetStream, stream string) (*TimerS
 	return set, nil
 }
 
-func (set *TimerSet) addDelivered(ctx context.Context, s jetstream.Stream) error {
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(delivered))
+func (s *TimerSet) addDelivered(ctx context.Context, due jetstream.Stream) error {
+	info, err := due.Info(ctx, jetstream.WithSubjectFilter(delivered))
 	if err != nil {
 		return err
 	}
 	for _, n := range info.State.Subjects {
-		set.Delivered += n
+		s.Delivered += n
 	}
 	sequence := info.State.FirstSeq
-	for range min(set.Delivered, atMost) {
-		m, err := s.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(delivered))
+	for range min(s.Delivered, atMost) {
+		m, err := due.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(delivered))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return nil // acknowledged meanwhile
 		}
@@ -94,16 +94,16 @@ func (set *TimerSet) addDelivered(ctx context.Context, s jetstream.Stream) error
 			return err
 		}
 		if subject := m.Header.Get(jetstream.SchedulerHeader); subject != "" {
-			set.subjects[subject] = true
+			s.subjects[subject] = true
 		}
 		sequence = m.Sequence + 1
 	}
-	set.Complete = set.Delivered <= atMost
+	s.Complete = s.Delivered <= atMost
 	return nil
 }
 
-// At reads when a scheduled timer comes. False where it is no longer scheduled,
-// or its time cannot be read.
+// At reads when a scheduled timer comes; the zero time if what lies there names
+// none. False where nothing is scheduled on the subject any more.
 func At(ctx context.Context, js jetstream.JetStream, stream, subject string) (time.Time, bool, error) {
 	s, err := js.Stream(ctx, stream)
 	if err != nil {
@@ -117,5 +117,8 @@ func At(ctx context.Context, js jetstream.JetStream, stream, subject string) (ti
 		return time.Time{}, false, fmt.Errorf("read timer: %w", err)
 	}
 	at, err := time.Parse(time.RFC3339, strings.TrimPrefix(m.Header.Get(jetstream.ScheduleHeader), "@at "))
-	return at, err == nil, nil
+	if err != nil {
+		return time.Time{}, true, nil //nolint:nilerr // no timer of ours: it is there and names no time
+	}
+	return at, true, nil
 }

@@ -18,8 +18,8 @@ func accepted(t *testing.T, s Store, plan Plan) {
 	length(t, s, 1)
 }
 
-func lostAnswer(t *testing.T, s Store)  { accepted(t, s, faults(LoseAnswer)) }
-func lostRequest(t *testing.T, s Store) { accepted(t, s, faults(LoseRequest, LoseRequest)) }
+func lostAnswer(t *testing.T, s Store)       { accepted(t, s, faults(LoseAnswer)) }
+func lostRequest(t *testing.T, s Store)      { accepted(t, s, faults(LoseRequest, LoseRequest)) }
 func spuriousInFlight(t *testing.T, s Store) { accepted(t, s, faults(InFlight, InFlight, InFlight)) }
 
 func inFlightAfterLostAnswer(t *testing.T, s Store) {

@@ -275,3 +275,71 @@ func TestTheClientsCredentialsGoWhereTheSettingSays(t *testing.T) {
 		}
 	}
 }
+
+func TestALateRefusalOfAnOldTokenKeepsTheNewOne(t *testing.T) {
+	t.Parallel()
+	var tokens atomic.Int32
+	arrived, release := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/token":
+			_, _ = fmt.Fprintf(w, `{"access_token":"token-%d","token_type":"Bearer"}`, tokens.Add(1))
+			return
+		case r.Method == http.MethodPut:
+			close(arrived)
+			<-release
+		}
+		if r.Header.Get("Authorization") == "Bearer token-1" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	t.Cleanup(server.Close)
+	p := clientOf(t, server.URL, nil)
+	slow := make(chan payment.Outcome, 1)
+	go func() { slow <- p.Refund(context.Background(), part(1)) }()
+	<-arrived
+	p.Read(context.Background(), part(1)) // refused, and renewed
+	close(release)
+	if o := <-slow; o.Result != payment.NotExecuted {
+		t.Errorf("the slow call: %+v", o)
+	}
+	p.Read(context.Background(), part(1))
+	if n := tokens.Load(); n != 2 {
+		t.Errorf("%d tokens were asked for, want 2", n)
+	}
+}
+
+func TestARefusalNobodySignedSaysNothingOfTheTransaction(t *testing.T) {
+	t.Parallel()
+	var status, requests atomic.Int32
+	var body atomic.Value
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		w.WriteHeader(int(status.Load()))
+		_, _ = fmt.Fprint(w, body.Load())
+	}))
+	t.Cleanup(server.Close)
+	p := provider(t, bento.Settings{BaseURL: server.URL})
+	for _, row := range []struct {
+		status int32
+		body   string
+		result payment.Result
+	}{
+		{404, `{"message":"Resource Not Found","causes":[]}`, payment.NotFound},
+		{404, `404 page not found`, payment.Indeterminate},
+		{404, `{}`, payment.Indeterminate},
+		{401, `{"message":"Invalid Authentication Credentials"}`, payment.Indeterminate},
+		{400, `{"message":"no"}`, payment.Indeterminate},
+		{200, `{"message":"no"}`, payment.Indeterminate},
+	} {
+		status.Store(row.status)
+		body.Store(row.body)
+		requests.Store(0)
+		if o := p.QueryStatus(context.Background(), part(1)); o.Result != row.result || requests.Load() != 1 {
+			t.Errorf("%d %s: %s after %d requests", row.status, row.body, o.Result, requests.Load())
+		}
+		if got := p.Read(context.Background(), part(1)); got.OK != (row.result == payment.NotFound) {
+			t.Errorf("%d %s: reading %+v", row.status, row.body, got)
+		}
+	}
+}

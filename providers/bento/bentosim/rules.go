@@ -125,7 +125,7 @@ func (s *Simulator) accept(t *transaction, f simulator.Fault, c change) simulato
 // decline records an explicit no. A declined refund is final unless the
 // decline says that it may be tried again; a declined void leaves the hold.
 func (s *Simulator) decline(t *transaction, f simulator.Fault) simulator.Reply {
-	said := failed(cmp.Or(f.Code, "PG0005"), "failedNonRetryable")
+	said := failed(cmp.Or(f.Code, "PG0005"))
 	if f.Mode == DeclineRetryable {
 		said.Outcome = "failedRetryable"
 	}

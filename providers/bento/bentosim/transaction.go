@@ -88,8 +88,9 @@ func approved() status {
 	return status{Code: "PG0000", Description: "Approved or completed successfully", Outcome: "succeeded"}
 }
 
-func failed(code, outcome string) status {
-	return status{Code: code, Description: "Do not honour", Outcome: outcome}
+// failed is a no for good.
+func failed(code string) status {
+	return status{Code: code, Description: "Do not honour", Outcome: "failedNonRetryable"}
 }
 
 // seeded is a transaction with the history that leads to its state.
@@ -101,7 +102,7 @@ func seeded(p Payment, now time.Time) *transaction {
 		t.State = state
 		t.note(action, s, now)
 	}
-	no := failed("PG0005", "failedNonRetryable")
+	no := failed("PG0005")
 	switch p.State {
 	case authorizing:
 		return t
@@ -174,9 +175,9 @@ func (t *transaction) finish(now time.Time) {
 		if c.Counted {
 			t.refunded -= c.Amount
 		}
-		t.note("Refund", failed(c.Code, "failedNonRetryable"), now)
+		t.note("Refund", failed(c.Code), now)
 	case authSucceeded: // a void that failed
-		t.note("Void", failed(c.Code, "failedNonRetryable"), now)
+		t.note("Void", failed(c.Code), now)
 	}
 }
 

@@ -1,0 +1,99 @@
+package check_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countermand/countermand/internal/check"
+	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/providers/opay"
+	"github.com/countermand/countermand/providers/opay/opaysim"
+	"github.com/countermand/countermand/providers/openpay"
+	"github.com/countermand/countermand/providers/openpay/openpaysim"
+)
+
+// openpay adds an instance of that kind.
+func (b *bundle) openpay(name, key string) {
+	b.t.Helper()
+	sim := openpaysim.New(openpaysim.Options{})
+	b.t.Cleanup(sim.Close)
+	web := httptest.NewServer(sim)
+	b.t.Cleanup(web.Close)
+	p := config.DefaultProvider()
+	p.Name, p.Kind, p.BaseURL = name, "openpay", web.URL
+	p.Settings = &openpay.Settings{BaseURL: web.URL, Account: name, APIKey: providers.NewSecret(key)}
+	b.cfg.Providers = append(b.cfg.Providers, p)
+}
+
+func TestCredentialsOfProvidersAreTriedWithoutMovingMoney(t *testing.T) {
+	t.Parallel()
+	b := provisioned(t, durable)
+	b.openpay("openpay-eu", openpaysim.DefaultAPIKey)
+	want(t, b.findings(nil))
+	b.provider("opay-wrong-key", opaysim.DefaultMerchantID, "OPAYPRV-not-the-key")
+	b.provider("opay-wrong-merchant", "256600000000000", opaysim.DefaultSecretKey)
+	b.openpay("openpay-wrong-key", "not-the-key")
+	all := b.findings(nil)
+	want(
+		t, all,
+		line{check.Error, check.ProviderLogin, "provider opay-wrong-key"},
+		line{check.Error, check.ProviderLogin, "provider opay-wrong-merchant"},
+		line{check.Error, check.ProviderLogin, "provider openpay-wrong-key"},
+	)
+	for _, f := range all {
+		if strings.Contains(f.String(), "OPAYPRV") || strings.Contains(f.String(), "not-the-key") {
+			t.Errorf("a finding shows a key: %s", f)
+		}
+	}
+}
+
+func TestAProviderThatIsAwayIsAWarning(t *testing.T) {
+	t.Parallel()
+	b := provisioned(t, durable)
+	web := httptest.NewServer(http.NotFoundHandler())
+	web.Close()
+	s, ok := b.cfg.Providers[0].Settings.(*opay.Settings)
+	if !ok {
+		t.Fatal("not an opay instance")
+	}
+	s.BaseURL = web.URL
+	want(t, b.findings(nil), line{check.Warning, check.ProviderReach, "provider opay-eg"})
+}
+
+func TestTwoInstancesOfOneAccountAndSettingsThatAreRefusedAreNamed(t *testing.T) {
+	t.Parallel()
+	b := provisioned(t, durable)
+	first := b.cfg.Providers[0]
+	second := first
+	second.Name = "opay-again"
+	b.cfg.Providers = append(b.cfg.Providers, second)
+	all := b.findings(nil)
+	want(t, all, line{check.Error, check.ProviderAccount, "providers"})
+	if !strings.Contains(all[0].Is, `"opay-again": same account as "opay-eg"`) {
+		t.Errorf("finding is %s", all[0])
+	}
+	broken := second
+	broken.Settings = &opay.Settings{BaseURL: "http://shop.example"}
+	b.cfg.Providers[1] = broken
+	want(t, b.findings(nil), line{check.Error, check.ProviderSettings, "providers"})
+}
+
+func TestAProviderThatNeverAnswersDoesNotHoldTheCheck(t *testing.T) {
+	t.Parallel()
+	b := provisioned(t, durable)
+	release := make(chan struct{})
+	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	t.Cleanup(web.Close)
+	t.Cleanup(func() { close(release) })
+	s, ok := b.cfg.Providers[0].Settings.(*opay.Settings)
+	if !ok {
+		t.Fatal("not an opay instance")
+	}
+	s.BaseURL = web.URL
+	b.cfg.Providers[0].Timeout = 100 * time.Millisecond
+	want(t, b.findings(nil), line{check.Warning, check.ProviderReach, "provider opay-eg"})
+}

@@ -1,0 +1,270 @@
+package check_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/check"
+	"github.com/countermand/countermand/providers"
+)
+
+func want(t *testing.T, all []check.Finding, wanted ...line) {
+	t.Helper()
+	if diff := cmp.Diff(wanted, lines(all)); diff != "" {
+		t.Errorf("findings differ (-want +got):\n%s\n%v", diff, all)
+	}
+	for _, f := range all {
+		if f.Is == "" || f.Want == "" || f.Do == "" || strings.Contains(f.String(), "\n") {
+			t.Errorf("a finding says too little or too much: %#v", f)
+		}
+	}
+}
+
+func TestWhatIsAsItShouldBeHasNoFindings(t *testing.T) {
+	t.Parallel()
+	want(t, provisioned(t, durable).findings(&check.Options{Deep: true}))
+}
+
+func TestAServerThatIsAwayIsNamed(t *testing.T) {
+	t.Parallel()
+	b := setup(t, durable)
+	b.cfg.NATS.URL = "nats://127.0.0.1:1"
+	want(t, b.findings(nil), line{check.Error, check.Connection, "server nats://127.0.0.1:1"})
+}
+
+// A listener that takes connections and says nothing, as a wrong port does.
+func TestAServerThatNeverAnswersEndsTheCheckSoon(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	b := setup(t, durable)
+	b.cfg.NATS.URL = "nats://" + l.Addr().String()
+	began := time.Now()
+	all := b.findings(&check.Options{Patience: 200 * time.Millisecond})
+	want(t, all, line{check.Error, check.Connection, "server " + b.cfg.NATS.URL})
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestWrongCredentialsAreNamedAndNotShown(t *testing.T) {
+	t.Parallel()
+	const withUsers = durable + `
+authorization {users: [{nkey: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4}]}`
+	b := setup(t, withUsers)
+	none := b.findings(nil)
+	want(t, none, line{check.Error, check.Credentials, "server " + b.cfg.NATS.URL})
+	const seed = "SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU" // of another user
+	b.cfg.NATS.NKey = providers.NewSecret(seed)
+	wrong := b.findings(nil)
+	want(t, wrong, line{check.Error, check.Credentials, "server " + b.cfg.NATS.URL})
+	if s := fmt.Sprint(wrong); strings.Contains(s, seed) || !strings.Contains(s, "the nkey") {
+		t.Errorf("finding is %s", s)
+	}
+}
+
+func TestAnAccountWithoutJetStreamIsNamed(t *testing.T) {
+	t.Parallel()
+	b := setup(t, durable+`
+accounts {P: {jetstream: enabled, users: [{user: p, password: p}]}, Q: {users: [{user: q, password: q}]}}
+no_auth_user: q`)
+	b.cfg.NATS.Monitor = ""
+	want(
+		t, b.findings(&check.Options{Patience: 500 * time.Millisecond}),
+		line{check.NotVerifiable, check.SyncInterval, "sync_interval of the servers"},
+		line{check.Error, check.JetStream, "account"},
+	)
+}
+
+// oldServer speaks just enough of the protocol to be connected to.
+func oldServer(t *testing.T, version string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				fmt.Fprintf(conn, "INFO {\"server_id\":\"OLD\",\"server_name\":\"old\",\"version\":%q,\"headers\":true,\"max_payload\":1048576}\r\n", version)
+				for lines := bufio.NewScanner(conn); lines.Scan(); {
+					if lines.Text() == "PING" {
+						_, _ = io.WriteString(conn, "PONG\r\n")
+					}
+				}
+			}()
+		}
+	}()
+	return "nats://" + l.Addr().String()
+}
+
+func TestAnOldServerIsWarnedAbout(t *testing.T) {
+	t.Parallel()
+	for version, old := range map[string]bool{
+		"2.15.1": true, "2.9.30": true, "1.99.99": true, "2.16.0-preview.1": false, "2.15.2": false, "2.15.10": false, "3.0.0": false, "": true,
+	} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, durable)
+			b.cfg.NATS.URL = oldServer(t, version)
+			found := false
+			for _, l := range lines(b.findings(&check.Options{Patience: 50 * time.Millisecond})) {
+				found = found || l == line{check.Warning, check.ServerVersion, "server old"}
+			}
+			if found != old {
+				t.Errorf("warned about %q: %t, want %t", version, found, old)
+			}
+		})
+	}
+}
+
+func TestAnEmptyServerLacksEveryStreamAndConsumer(t *testing.T) {
+	t.Parallel()
+	all := setup(t, durable).findings(&check.Options{Deep: true})
+	var wanted []line
+	for _, what := range []string{
+		"stream PAYMENT_COMMANDS", "stream PAYMENT_EVENTS", "stream PAYMENT_DUE", "stream PAYMENT_REJECTED",
+		"consumer payment-consumer on PAYMENT_COMMANDS", "consumer payment-consumer on PAYMENT_DUE",
+	} {
+		wanted = append(wanted, line{check.Error, check.Topology, what + ", existence"})
+	}
+	want(t, all, wanted...)
+}
+
+func TestEachWrongSettingOfAStreamIsNamed(t *testing.T) {
+	t.Parallel()
+	topology := broker.DefaultTopology()
+	for setting, wrong := range map[string]func(*jetstream.StreamConfig){
+		"storage":                  func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage },
+		"rollup":                   func(c *jetstream.StreamConfig) { c.AllowRollup, c.DenyPurge = true, false },
+		"discard":                  func(c *jetstream.StreamConfig) { c.Discard, c.DiscardNewPerSubject = jetstream.DiscardOld, false },
+		"direct get":               func(c *jetstream.StreamConfig) { c.AllowDirect = true },
+		"max age":                  func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour },
+		"max messages per subject": func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 2 },
+	} {
+		t.Run(setting, func(t *testing.T) {
+			t.Parallel()
+			b := provisioned(t, durable)
+			if err := b.js.DeleteStream(b.ctx(), topology.Events); err != nil {
+				t.Fatal(err)
+			}
+			cfg := topology.EventsConfig()
+			wrong(&cfg)
+			if _, err := b.js.CreateStream(b.ctx(), cfg); err != nil {
+				t.Fatal(err)
+			}
+			found := false
+			for _, l := range lines(b.findings(nil)) {
+				found = found || l == line{check.Error, check.Topology, "stream PAYMENT_EVENTS, " + setting}
+			}
+			if !found {
+				t.Errorf("%s is not named", setting)
+			}
+		})
+	}
+}
+
+func TestDurabilityIsWhatTheMonitorSays(t *testing.T) {
+	t.Parallel()
+	const lazy = `jetstream: {store_dir: %q}`
+	b := provisioned(t, lazy)
+	server := "server " + b.server.Name()
+	all := b.findings(nil)
+	want(t, all, line{check.Error, check.SyncInterval, server + ", sync_interval"})
+	if all[0].Is != "2m0s" || all[0].Want != "always" {
+		t.Errorf("finding is %v", all[0])
+	}
+	b.cfg.NATS.Monitor = ""
+	want(t, b.findings(nil), line{check.NotVerifiable, check.SyncInterval, "sync_interval of the servers"})
+	other := start(t, durable)
+	b.cfg.NATS.Monitor = "http://" + other.MonitorAddr().String()
+	want(t, b.findings(nil), line{check.Warning, check.SyncInterval, "server " + other.Name()})
+	for _, body := range []string{"not JSON", "{}"} {
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
+		t.Cleanup(web.Close)
+		b.cfg.NATS.Monitor = web.URL
+		want(t, b.findings(nil), line{check.NotVerifiable, check.SyncInterval, "sync_interval of the servers"})
+	}
+}
+
+func TestClocksThatDifferAreNamed(t *testing.T) {
+	t.Parallel()
+	b := provisioned(t, durable)
+	for off, bad := range map[time.Duration]bool{
+		3 * time.Second: true, -3 * time.Second: true, time.Second: false, -time.Second: false,
+	} {
+		all := b.findings(&check.Options{Now: func() time.Time { return time.Now().Add(off) }})
+		if bad {
+			want(t, all, line{check.Error, check.ClockSkew, "clock of this machine"})
+		} else {
+			want(t, all)
+		}
+	}
+}
+
+func TestChecksChangeNothing(t *testing.T) {
+	t.Parallel()
+	b := provisioned(t, durable)
+	for i := range 3 {
+		if _, err := b.js.Publish(b.ctx(), "payment.refund.requested", fmt.Append(nil, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := b.js.Consumer(b.ctx(), b.cfg.Streams.Commands, b.cfg.Consumer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Next(); err != nil { // one is in somebody's hand
+		t.Fatal(err)
+	}
+	before := b.everything()
+	b.findings(&check.Options{Deep: true})
+	if diff := cmp.Diff(before, b.everything()); diff != "" {
+		t.Errorf("the server has changed (-before +after):\n%s", diff)
+	}
+}
+
+// everything is what the server holds and has delivered.
+func (b *bundle) everything() map[string]string {
+	b.t.Helper()
+	got := map[string]string{}
+	t := app.Topology(b.cfg)
+	for _, name := range []string{t.Commands, t.Events, t.Due, t.Rejected} {
+		s, err := b.js.Stream(b.ctx(), name)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		state := s.CachedInfo().State
+		got[name] = fmt.Sprint(state.Msgs, state.LastSeq, state.NumSubjects)
+	}
+	for _, name := range []string{t.Commands, t.Due} {
+		c, err := b.js.Consumer(b.ctx(), name, t.Consumer)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		i := c.CachedInfo()
+		got["consumer on "+name] = fmt.Sprint(i.Delivered.Consumer, i.Delivered.Stream, i.AckFloor.Stream, i.NumAckPending, i.NumPending, i.NumWaiting, i.NumRedelivered)
+	}
+	return got
+}

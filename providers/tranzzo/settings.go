@@ -1,0 +1,154 @@
+package tranzzo
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+)
+
+// AmountForm is how refund_amount is written.
+type AmountForm string
+
+// The two forms. The pages on split and recurring refunds say Number, Tranzzo's
+// own plugins send a string.
+const (
+	AmountString AmountForm = "string" // "4.00", the default
+	AmountNumber AmountForm = "number" // 4.00
+)
+
+// wireIdentifier is the longest identifier a command can carry.
+const wireIdentifier = 64
+
+// Settings configure one instance: one point of sale. Absent optional values
+// mean the documented default.
+type Settings struct {
+	// BaseURL is scheme, host and an optional prefix: https://cpay.tranzzo.com.
+	BaseURL string `yaml:"baseURL" validate:"required,url"`
+	// PosID is the merchant's identifier (POS_ID). Together with the host it is
+	// the account's identity.
+	PosID string `yaml:"posID" validate:"required,max=64"`
+	// EndpointsKey is sent as X-API-Key.
+	EndpointsKey providers.Secret `yaml:"endpointsKey" validate:"required"`
+	// APIKey and APISecret are sent as X-API-Auth: CPAY <key>:<secret>.
+	APIKey    providers.Secret `yaml:"apiKey" validate:"required"`
+	APISecret providers.Secret `yaml:"apiSecret" validate:"required"`
+	// Currency is used where a command names none; two decimals at most.
+	Currency payment.Currency `yaml:"currency" validate:"omitempty,currency"`
+	// AmountForm of refund_amount; AmountString when absent.
+	AmountForm AmountForm `yaml:"amountForm" validate:"omitempty,oneof=string number"`
+	// MaxOrderID is the longest order_id accepted. Default 64, the longest a
+	// command can carry. The page on cancelling says 256, those on void and
+	// refund 32.
+	MaxOrderID int `yaml:"maxOrderID" validate:"omitempty,min=1,max=64"`
+	// CancelledCodes are the status codes by which a failed payment is a
+	// cancelled one. Default 6007.
+	CancelledCodes []string `yaml:"cancelledCodes" validate:"omitempty,dive,required,max=16"`
+	// BalanceCodes are the status codes by which a refund failed because the
+	// merchant's balance is too low. Refunds are paid from it; which code says so
+	// is documented nowhere, so there is no default.
+	BalanceCodes []string `yaml:"balanceCodes" validate:"omitempty,dive,required,max=16"`
+	// FailureStatuses are the statuses of what is finally not done. Default
+	// failure. Older plugins also know rejected, unsuccessful and antifraud.
+	FailureStatuses []string `yaml:"failureStatuses" validate:"omitempty,dive,required,max=32"`
+	Paths           Paths    `yaml:"paths"`
+}
+
+// Paths are appended to Settings.BaseURL; {posId} and {orderId} in them are
+// replaced. Empty ones mean the documented path.
+type Paths struct {
+	Cancel string `yaml:"cancel" validate:"omitempty,startswith=/"` // /api/v1/pos/{posId}/order/{orderId}/cancel
+	Orders string `yaml:"orders" validate:"omitempty,startswith=/"` // /api/v1/pos/{posId}/orders/{orderId}
+	Void   string `yaml:"void" validate:"omitempty,startswith=/"`   // /api/v1/void
+	Refund string `yaml:"refund" validate:"omitempty,startswith=/"` // /api/v1/refund
+}
+
+// withDefaults returns the settings with every absent value filled in.
+func (s Settings) withDefaults() Settings {
+	set := func(field *string, standard string) {
+		if *field == "" {
+			*field = standard
+		}
+	}
+	set(&s.Paths.Cancel, "/api/v1/pos/{posId}/order/{orderId}/cancel")
+	set(&s.Paths.Orders, "/api/v1/pos/{posId}/orders/{orderId}")
+	set(&s.Paths.Void, "/api/v1/void")
+	set(&s.Paths.Refund, "/api/v1/refund")
+	if s.AmountForm == "" {
+		s.AmountForm = AmountString
+	}
+	if s.MaxOrderID == 0 {
+		s.MaxOrderID = wireIdentifier
+	}
+	if s.CancelledCodes == nil {
+		s.CancelledCodes = []string{"6007"}
+	}
+	if s.FailureStatuses == nil {
+		s.FailureStatuses = []string{"failure"}
+	}
+	return s
+}
+
+// verify returns every fault of the settings (defaults filled in) at once; no
+// message holds a value that could be a secret.
+func (s Settings) verify() error {
+	faults := []error{verifyBaseURL(s.BaseURL)}
+	fault := func(bad bool, text string) {
+		if bad {
+			faults = append(faults, errors.New(text))
+		}
+	}
+	fault(s.PosID == "" || s.PosID == "." || s.PosID == "..", "posID: is required, and no dots alone")
+	fault(s.Currency != "" && !supported(s.Currency), "currency: must be one of ISO 4217 with two decimals at most")
+	fault(s.AmountForm != AmountString && s.AmountForm != AmountNumber, "amountForm: must be string or number")
+	fault(s.MaxOrderID < 1 || s.MaxOrderID > wireIdentifier, "maxOrderID: must be 1 to 64")
+	fault(len(s.CancelledCodes) == 0, "cancelledCodes: must not be empty")
+	for _, code := range s.BalanceCodes {
+		fault(slices.Contains(s.CancelledCodes, code), "balanceCodes: a code must not be in cancelledCodes too")
+	}
+	fault(len(s.FailureStatuses) == 0, "failureStatuses: must not be empty")
+	for _, status := range s.FailureStatuses {
+		fault(status == statusInit || status == statusPending || status == statusSuccess,
+			"failureStatuses: must not hold init, pending or success")
+	}
+	faults = append(faults,
+		verifyPath("paths.cancel", s.Paths.Cancel, true), verifyPath("paths.orders", s.Paths.Orders, true),
+		verifyPath("paths.void", s.Paths.Void, false), verifyPath("paths.refund", s.Paths.Refund, false))
+	return errors.Join(faults...)
+}
+
+func verifyPath(name, path string, ofOrder bool) error {
+	switch {
+	case !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#"):
+		return fmt.Errorf("%s: must start with / and carry no query", name)
+	case ofOrder && !strings.Contains(path, "{orderId}"):
+		return fmt.Errorf("%s: must name {orderId}", name)
+	default:
+		return nil
+	}
+}
+
+// verifyBaseURL wants scheme, host and an optional prefix; http only to loopback.
+func verifyBaseURL(base string) error {
+	u, err := url.Parse(base)
+	switch {
+	case err != nil || u.Host == "":
+		return errors.New("baseURL: must be scheme, host and an optional prefix")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("baseURL: must carry no user, query or fragment")
+	case u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()):
+		return nil
+	default:
+		return errors.New("baseURL: must be https, or http to a loopback address")
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}

@@ -24,6 +24,7 @@ import (
 	"github.com/countermand/countermand/providers/openpay"
 	"github.com/countermand/countermand/providers/openpay/openpaysim"
 	"github.com/countermand/countermand/providers/simulator"
+	"github.com/countermand/countermand/providers/tranzzo/tranzzosim"
 )
 
 // clock is a hand-driven clock.
@@ -72,6 +73,7 @@ type setup struct {
 	opay       *opaysim.Simulator
 	openpay    *openpaysim.Simulator
 	bento      *bentosim.Simulator
+	tranzzo    *tranzzosim.Simulator
 	instances  []providers.Instance
 	handler    *handlers.Handler
 	timers     map[string]handlers.Timer // by subject: a newer one replaces an older
@@ -106,6 +108,7 @@ func newSetup(t *testing.T) *setup {
 	policy := payment.DefaultPolicy()
 	policy.CallTimeout = callTimeout
 	s.addBento(client, policy)
+	s.addTranzzo(client, policy)
 	s.instances = append(s.instances, []providers.Instance{
 		{Name: "opay-eg", Kind: "opay", Account: one.Account(), Provider: one, Policy: policy, MaxConcurrent: 8},
 		{Name: "openpay-eu", Kind: "openpay", Account: two.Account(), Provider: two, Policy: policy, MaxConcurrent: 8},

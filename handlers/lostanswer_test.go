@@ -24,6 +24,9 @@ type subject struct {
 	data string
 	// cannotTell: an interrupted call of unknown fate ends before a person.
 	cannotTell bool
+	// knowsOnlyYes: asking finds what was executed, and cannot tell that nothing
+	// was: an interrupted call that never ran ends before a person.
+	knowsOnlyYes bool
 	// notSilent: before executing, a cut is told from after by asking.
 	movesMoney bool
 }
@@ -35,7 +38,7 @@ func subjects() []subject {
 	openpayID := payment.ID{Provider: "openpay-eu", Native: "529-1-2"}
 	opay := `{"idempotencyKey":"` + key + `","provider":"opay-eg","payment":{"orderId":"1001000","country":"EG"}%s}`
 	openpay := `{"idempotencyKey":"` + key + `","provider":"openpay-eu","payment":{"transactionId":"529-1-2","orderId":"ref-1"}%s}`
-	return append(bentoSubjects(), []subject{
+	return append(append(bentoSubjects(), tranzzoSubjects()...), []subject{
 		{name: "opay refund full", op: payment.Refund, id: opayID, data: fmt.Sprintf(opay, `,"full":true`), movesMoney: true},
 		{name: "opay refund partial", op: payment.Refund, id: opayID, data: fmt.Sprintf(opay, `,"amount":{"value":400,"currency":"EGP"}`), movesMoney: true},
 		{name: "opay cancel", op: payment.Cancel, id: opayID, data: fmt.Sprintf(opay, "")},
@@ -136,12 +139,15 @@ func (b *setup) judge(s subject, how interruption, op payment.Operation, moved i
 	if moved > 1 {
 		b.t.Fatalf("money moved %d times", moved)
 	}
-	if s.cannotTell && !how.certain {
+	if (s.cannotTell || (s.knowsOnlyYes && how.mode == simulator.CutBefore)) && !how.certain {
 		if op.Open == nil || op.Open.Review == nil || op.Status != payment.StatusIndeterminate {
 			b.t.Fatalf("ended %s, want reviewRequired: nobody but a person can tell", op.Status)
 		}
 		if n := b.terminals(key); n != 0 {
 			b.t.Fatalf("%d terminal results while in doubt", n)
+		}
+		if s.knowsOnlyYes && moved != 0 {
+			b.t.Fatalf("before a person, and money moved %d times", moved)
 		}
 		return
 	}
@@ -161,6 +167,9 @@ func (b *setup) seed(s subject) *simulator.Base {
 	b.t.Helper()
 	if s.id.Provider == "bento-uk" {
 		return b.seedBento(s)
+	}
+	if s.id.Provider == "tranzzo-ua" {
+		return b.seedTranzzo(s)
 	}
 	if s.id.Provider == "openpay-eu" {
 		err := b.openpay.AddPayment(openpaysim.Payment{TransactionID: s.id.Native, ReferenceNo: "ref-1", Amount: 40000, Currency: "EUR"})

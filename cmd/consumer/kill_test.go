@@ -116,6 +116,9 @@ func checkLedgers(t *testing.T, dir string, results []result) {
 		if terminal[id] != 1 && !review || terminal[id] > 1 {
 			t.Errorf("%s: %d terminal results, last %s", id, terminal[id], r.Type)
 		}
+		if d.Effect == payment.EffectRefunded { // also by a cancel that raced a capture
+			id = fmt.Sprintf("%s/%s/%s", d.Provider, paymentOf(d.Result), payment.Refund)
+		}
 		found := moved[id]
 		delete(moved, id)
 		switch {
@@ -135,17 +138,20 @@ func checkLedgers(t *testing.T, dir string, results []result) {
 }
 
 func paymentOf(d events.Result) string {
-	if d.Provider == "openpay-eu" {
+	switch d.Provider {
+	case "openpay-eu", "bento-uk":
 		return d.Payment.TransactionID
+	default:
+		return d.Payment.OrderID
 	}
-	return d.Payment.OrderID
 }
 
 // ledgers reads the simulators' memory: executions by provider, payment and operation.
 func ledgers(t *testing.T, dir string) map[string][]simulator.Movement {
 	t.Helper()
 	all := map[string][]simulator.Movement{}
-	for file, provider := range map[string]string{"opay.json": "opay-eg", "opay-ng.json": "opay-ng", "openpay.json": "openpay-eu"} {
+	for _, provider := range []string{"opay-eg", "opay-ng", "openpay-eu", "tranzzo-ua", "bento-uk"} {
+		file := provider + ".json"
 		b, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil {
 			t.Fatal(err)

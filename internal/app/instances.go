@@ -9,6 +9,7 @@ import (
 	"github.com/countermand/countermand/providers/bento"
 	"github.com/countermand/countermand/providers/opay"
 	"github.com/countermand/countermand/providers/openpay"
+	"github.com/countermand/countermand/providers/tranzzo"
 )
 
 // adapter is what a kind's constructor returns.
@@ -41,6 +42,8 @@ func newAdapter(p config.Provider, client *providers.Client) (adapter, error) {
 		return opay.New(*s, client)
 	case *openpay.Settings:
 		return openpay.New(*s, client)
+	case *tranzzo.Settings:
+		return tranzzo.New(*s, client)
 	case *bento.Settings:
 		return bento.New(*s, client)
 	default:

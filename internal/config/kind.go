@@ -4,6 +4,7 @@ import (
 	"github.com/countermand/countermand/providers/bento"
 	"github.com/countermand/countermand/providers/opay"
 	"github.com/countermand/countermand/providers/openpay"
+	"github.com/countermand/countermand/providers/tranzzo"
 )
 
 // newSettings returns the empty settings of a kind, or nil for an unknown one.
@@ -14,6 +15,8 @@ func newSettings(kind string) any {
 		return new(opay.Settings)
 	case "openpay":
 		return new(openpay.Settings)
+	case "tranzzo":
+		return new(tranzzo.Settings)
 	case "bento":
 		return new(bento.Settings)
 	default:
@@ -22,4 +25,4 @@ func newSettings(kind string) any {
 }
 
 // kinds is for messages.
-const kinds = "opay, openpay, bento"
+const kinds = "opay, openpay, tranzzo, bento"

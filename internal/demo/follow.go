@@ -81,7 +81,7 @@ func (f *follower) take(m events.Message) {
 
 // nativeID is the identifier that names the payment at its kind.
 func nativeID(d events.Result) string {
-	if d.Provider == openpayEU {
+	if d.Provider == openpayEU || d.Provider == bentoUK {
 		return d.Payment.TransactionID
 	}
 	return d.Payment.OrderID

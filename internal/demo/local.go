@@ -81,7 +81,7 @@ func (l *Local) HowTo() string {
 	return fmt.Sprintf(`Countermand runs with an embedded server and simulated providers, for trying out.
 
   NATS         %[1]s
-  simulators   http://127.0.0.1:%[2]d/opay and /openpay: GET …/ledger counts, POST …/faults breaks
+  simulators   http://127.0.0.1:%[2]d/opay, /openpay, /tranzzo, /bento: GET …/ledger counts, POST …/faults breaks
   health       http://%[6]s/readyz
   data         %[3]s (delete it to start afresh)
 

@@ -85,7 +85,7 @@ func (p *printer) opening(w *world, stories int) {
 	if p.json {
 		return
 	}
-	how := "A server on disk, two simulated payment providers and the consumer are running in this process."
+	how := "A server on disk, simulators of four payment providers and the consumer are running in this process."
 	if w.resumed {
 		how = "Going on from " + w.dir + ", where an earlier demo stopped."
 	}
@@ -212,7 +212,7 @@ func (p *printer) closing(s summary, ok bool) {
 
 func (p *printer) hold(url string, w *world) {
 	if !p.json {
-		p.printf("\nStill running; Ctrl-C ends it.\n    NATS        %s\n    simulators  http://127.0.0.1:%d/opay http://127.0.0.1:%d/openpay (GET …/ledger, POST …/faults)\n", url, w.Main, w.Main)
+		p.printf("\nStill running; Ctrl-C ends it.\n    NATS        %s\n    simulators  http://127.0.0.1:%d/opay, /openpay, /tranzzo, /bento (GET …/ledger, POST …/faults)\n", url, w.Main)
 	}
 }
 

@@ -5,11 +5,14 @@ package demo
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers/bento/bentosim"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 	"github.com/countermand/countermand/providers/openpay/openpaysim"
 	"github.com/countermand/countermand/providers/simulator"
+	"github.com/countermand/countermand/providers/tranzzo/tranzzosim"
 )
 
 // The demo's provider instances.
@@ -17,6 +20,8 @@ const (
 	opayEG    = "opay-eg"
 	opayNG    = "opay-ng" // its address does not answer at first
 	openpayEU = "openpay-eu"
+	tranzzoUA = "tranzzo-ua"
+	bentoUK   = "bento-uk"
 )
 
 // source is the CloudEvents source of the demo's order service.
@@ -68,8 +73,11 @@ type fields map[string]any
 func (o operation) command(id string, data fields) message {
 	data["idempotencyKey"], data["provider"] = o.key, o.provider
 	ids := fields{"orderId": o.payment, "country": "EG"}
-	if o.provider == openpayEU {
+	switch o.provider {
+	case openpayEU, bentoUK:
 		ids = fields{"transactionId": o.payment, "orderId": "order-" + o.payment}
+	case tranzzoUA:
+		ids = fields{"orderId": o.payment, "currency": "UAH"}
 	}
 	if captured, ok := data["captured"]; ok {
 		ids["capturedAmount"] = captured
@@ -86,6 +94,7 @@ func (o operation) command(id string, data fields) message {
 	return message{id: id, subject: subject, body: body}
 }
 
+func uah(minor int) fields { return fields{"value": minor, "currency": "UAH"} }
 func egp(minor int) fields { return fields{"value": minor, "currency": "EGP"} }
 func eur(minor int) fields { return fields{"value": minor, "currency": "EUR"} }
 
@@ -96,7 +105,7 @@ func cancel(provider, p, key string) operation { return operation{provider, p, p
 
 // script is every story, in the order they are told. All run at once.
 func script() []story {
-	return append(plainStories(), append(hardStories(), refusedStories()...)...)
+	return slices.Concat(plainStories(), hardStories(), twistedStories(), refusedStories())
 }
 
 func plainStories() []story {
@@ -191,6 +200,48 @@ func hardStories() []story {
 	}
 }
 
+// twistedStories are about answers that do not mean what they seem to say.
+func twistedStories() []story {
+	a := cancel(tranzzoUA, "ua-1001", "order-3001-cancel")
+	b := refund(tranzzoUA, "ua-1002", "order-3002-return-1")
+	c := refund(tranzzoUA, "ua-1003", "order-3003-return-1")
+	d := cancel(bentoUK, "tx-1001", "order-4001-cancel")
+	e := cancel(bentoUK, "tx-1002", "order-4002-cancel")
+	f := refund(bentoUK, "tx-1003", "order-4003-all")
+	return []story{
+		{
+			title:    "A Tranzzo cancel whose success is spelled failure",
+			tells:    "Tranzzo answers a cancel that worked with status failure and code 6007.",
+			messages: []message{a.command("demo-30", fields{})}, operation: a, ends: "succeeded",
+		},
+		{
+			title:    "Tranzzo executes a partial refund, and its answer is lost",
+			tells:    "The listing of the order is compared with the one from before the call: exactly one new refund of this amount.",
+			messages: []message{b.command("demo-31", fields{"amount": uah(1500)})}, operation: b, ends: "succeeded", moved: 1,
+		},
+		{
+			title:    "A Tranzzo partial refund is lost before it is executed",
+			tells:    "The listing shows nothing new, which proves nothing: the call may still run. A repeat could pay twice, so a person is asked.",
+			messages: []message{c.command("demo-32", fields{"amount": uah(1600)})}, operation: c, ends: "reviewRequired",
+		},
+		{
+			title:    "A Bento cancel that meets a captured payment",
+			tells:    "Bento's one call would refund the customer in full. The state is read first and the cancel refused: a refund has to be asked for.",
+			messages: []message{d.command("demo-33", fields{})}, operation: d, ends: "rejected", code: payment.CodePaymentAlreadyPaid,
+		},
+		{
+			title:    "A Bento cancel that races a capture",
+			tells:    "The payment is captured between the look and the call, so Bento refunds instead of voiding. The result says what happened, not what was asked.",
+			messages: []message{e.command("demo-34", fields{})}, operation: e, ends: "succeeded", moved: 1,
+		},
+		{
+			title:    "Bento executes a refund, and its answer is lost",
+			tells:    "The transaction is read and shows the refund. Bento executes a refund once only.",
+			messages: []message{f.command("demo-35", fields{"full": true})}, operation: f, ends: "succeeded", moved: 1,
+		},
+	}
+}
+
 func refusedStories() []story {
 	a := refund(opayEG, "1001020", "order-1020-return-1")
 	b := refund(opayEG, "1001021", "order-1021-return-1")
@@ -198,7 +249,7 @@ func refusedStories() []story {
 	return []story{
 		{
 			title: "One idempotency key with two amounts",
-			tells: "The second command is refused: under one key only one content can be meant. The first is untouched.",
+			tells: "Under one key only one content can be meant: whichever is taken in hand second is refused, and the other is untouched.",
 			messages: []message{
 				a.command("demo-20", fields{"amount": egp(500)}),
 				a.command("demo-20-other", fields{"amount": egp(900)}),
@@ -245,6 +296,9 @@ func (w *world) seed() error {
 			return err
 		}
 	}
+	if err := w.seedTwisted(); err != nil {
+		return err
+	}
 	err := w.opay.Fault(
 		simulator.Fault{Operation: "refund", Payment: "1001010", Mode: simulator.CutAfter, Times: 1},
 		simulator.Fault{Operation: "refund", Payment: "1001011", Mode: simulator.CutBefore, Times: 1},
@@ -256,5 +310,31 @@ func (w *world) seed() error {
 	return w.openpay.Fault(
 		simulator.Fault{Operation: "refund", Payment: "529-1438673740-10", Mode: simulator.CutAfter, Times: 1},
 		simulator.Fault{Operation: "refund", Payment: "529-1438673740-11", Mode: simulator.CutAfter, Times: 1},
+	)
+}
+
+// seedTwisted is seed for Tranzzo and Bento.
+func (w *world) seedTwisted() error {
+	for order, status := range map[string]string{"ua-1001": "init", "ua-1002": "success", "ua-1003": "success"} {
+		if err := w.tranzzo.AddPayment(tranzzosim.Payment{OrderID: order, Amount: 25000, Currency: "UAH", Status: status}); err != nil {
+			return err
+		}
+	}
+	for transaction, state := range map[string]string{"tx-1001": "CaptureSucceeded", "tx-1002": "AuthSucceeded", "tx-1003": "CaptureSucceeded"} {
+		p := bentosim.Payment{OrderID: "order-" + transaction, TransactionID: transaction, Amount: 9900, Currency: "GBP", State: state}
+		if err := w.bento.AddPayment(p); err != nil {
+			return err
+		}
+	}
+	err := w.tranzzo.Fault(
+		simulator.Fault{Operation: "refund", Payment: "ua-1002", Mode: simulator.CutAfter, Times: 1},
+		simulator.Fault{Operation: "refund", Payment: "ua-1003", Mode: simulator.CutBefore, Times: 1},
+	)
+	if err != nil {
+		return err
+	}
+	return w.bento.Fault(
+		simulator.Fault{Operation: "cancel", Payment: "tx-1002", Mode: bentosim.CaptureFirst, Times: 1},
+		simulator.Fault{Operation: "refund", Payment: "tx-1003", Mode: simulator.CutAfter, Times: 1},
 	)
 }

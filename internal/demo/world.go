@@ -17,12 +17,16 @@ import (
 
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/internal/embedded"
-	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/providers/bento"
+	"github.com/countermand/countermand/providers/bento/bentosim"
 	"github.com/countermand/countermand/providers/opay"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 	"github.com/countermand/countermand/providers/openpay"
 	"github.com/countermand/countermand/providers/openpay/openpaysim"
+	"github.com/countermand/countermand/providers/simulator"
+	"github.com/countermand/countermand/providers/tranzzo"
+	"github.com/countermand/countermand/providers/tranzzo/tranzzosim"
 )
 
 // outageHeals is how long the provider that is down at first stays down.
@@ -39,6 +43,8 @@ type world struct {
 	opay    *opaysim.Simulator
 	opayNG  *opaysim.Simulator
 	openpay *openpaysim.Simulator
+	tranzzo *tranzzosim.Simulator
+	bento   *bentosim.Simulator
 	server  *embedded.Server
 	main    *http.Server
 	outage  *http.Server
@@ -60,11 +66,21 @@ type ports struct {
 	Outage int `json:"outage"` // answers nobody at first
 }
 
-// remembers is a simulator whose memory can be kept.
-type remembers interface {
+// simulated is a simulated provider whose memory can be kept.
+type simulated interface {
+	http.Handler
 	Save() ([]byte, error)
 	Load([]byte) error
 	OnChange(func())
+	Ledger() *simulator.Ledger
+	Close()
+}
+
+// simulators returns the simulators by the instance that is configured for each.
+func (w *world) simulators() map[string]simulated {
+	return map[string]simulated{
+		opayEG: w.opay, opayNG: w.opayNG, openpayEU: w.openpay, tranzzoUA: w.tranzzo, bentoUK: w.bento,
+	}
 }
 
 // openWorld starts the world in dir, or goes on with the one that is there.
@@ -76,6 +92,8 @@ func openWorldAt(dir string, at ports) (*world, error) {
 	w.opay = opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"})
 	w.opayNG = opaysim.New(opaysim.Options{MerchantID: "256612345678902", FirstStatus: "SUCCESS"})
 	w.openpay = openpaysim.New(openpaysim.Options{APIKey: openpayKey, PartialRefunds: true})
+	w.tranzzo = tranzzosim.New(tranzzosim.Options{})
+	w.bento = bentosim.New(bentosim.Options{})
 	remember := func() error { return w.remember(at) }
 	steps := []func() error{remember, w.choosePorts, w.restore, w.serveMain, w.startServer}
 	for _, step := range steps {
@@ -156,13 +174,13 @@ func (w *world) choosePorts() error {
 
 // restore loads the simulators' memory, or seeds and keeps it for the first time.
 func (w *world) restore() error {
-	sims := map[string]remembers{"opay.json": w.opay, "opay-ng.json": w.opayNG, "openpay.json": w.openpay}
 	if !w.resumed {
 		if err := w.seed(); err != nil {
 			return fmt.Errorf("seed simulators: %w", err)
 		}
 	}
-	for name, sim := range sims {
+	for instance, sim := range w.simulators() {
+		name := instance + ".json"
 		if w.resumed {
 			b, err := os.ReadFile(w.path(name))
 			if err != nil {
@@ -192,7 +210,7 @@ func (w *world) restore() error {
 	return replace(w.path("world.json"), b)
 }
 
-func (w *world) keep(name string, sim remembers) error {
+func (w *world) keep(name string, sim simulated) error {
 	b, err := sim.Save()
 	if err != nil {
 		return fmt.Errorf("keep %s: %w", name, err)
@@ -214,8 +232,9 @@ func replace(path string, b []byte) error {
 
 func (w *world) serveMain() error {
 	mux := http.NewServeMux()
-	mux.Handle("/opay/", http.StripPrefix("/opay", w.opay))
-	mux.Handle("/openpay/", http.StripPrefix("/openpay", w.openpay))
+	for path, sim := range map[string]simulated{"/opay": w.opay, "/openpay": w.openpay, "/tranzzo": w.tranzzo, "/bento": w.bento} {
+		mux.Handle(path+"/", http.StripPrefix(path, sim))
+	}
 	var err error
 	w.main, err = w.serve(w.Main, mux)
 	return err
@@ -259,9 +278,9 @@ func (w *world) close() {
 		w.healing.Lock()
 		w.closed = true
 		w.healing.Unlock()
-		w.opay.Close()
-		w.opayNG.Close()
-		w.openpay.Close()
+		for _, sim := range w.simulators() {
+			sim.Close()
+		}
 		for _, s := range []*http.Server{w.main, w.outage} {
 			if s != nil {
 				_ = s.Close()
@@ -297,6 +316,14 @@ func (w *world) config() *config.Config {
 		{openpayEU, "openpay", &openpay.Settings{
 			BaseURL: base + "/openpay", Account: "shop-eu", APIKey: providers.NewSecret(openpayKey), PartialRefunds: true,
 		}},
+		{tranzzoUA, "tranzzo", &tranzzo.Settings{
+			BaseURL: base + "/tranzzo", PosID: tranzzosim.DefaultPosID, Currency: "UAH",
+			EndpointsKey: providers.NewSecret(tranzzosim.DefaultEndpointsKey),
+			APIKey:       providers.NewSecret(tranzzosim.DefaultAPIKey), APISecret: providers.NewSecret(tranzzosim.DefaultAPISecret),
+		}},
+		{bentoUK, "bento", &bento.Settings{
+			BaseURL: base + "/bento", Account: "shop-uk", Token: providers.NewSecret(bentosim.DefaultToken),
+		}},
 	} {
 		one := config.DefaultProvider()
 		one.Name, one.Kind, one.Settings = p.name, p.kind, p.settings
@@ -317,14 +344,14 @@ func quicken(in []providers.Instance) []providers.Instance {
 	return in
 }
 
-// count is the simulators' own word on one operation's payment.
+// count is the simulators' own word on one operation's payment: how often
+// money moved, and how much. Closing or voiding moves none.
 func (w *world) count(o operation) (movements int, total map[string]int64) {
-	l := w.opay.Ledger()
-	switch o.provider {
-	case opayNG:
-		l = w.opayNG.Ledger()
-	case openpayEU:
-		l = w.openpay.Ledger()
+	l := w.simulators()[o.provider].Ledger()
+	for _, m := range l.Movements(o.payment) {
+		if m.Amount > 0 {
+			movements++
+		}
 	}
-	return l.Count(string(payment.Refund), o.payment), l.Total(o.payment)
+	return movements, l.Total(o.payment)
 }

@@ -194,6 +194,9 @@ func (w *world) hurry(provider string) {
 		timer, err = due.GetLastMsgForSubject(w.t.Context(), "payment.schedule.refund."+provider+".*.*")
 		return err == nil
 	})
+	if timer == nil {
+		return
+	}
 	m := &nats.Msg{Subject: "payment.due.refund", Header: nats.Header{}, Data: timer.Data}
 	for name, values := range timer.Header {
 		if !strings.HasPrefix(name, "Nats-") {

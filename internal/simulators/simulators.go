@@ -10,8 +10,10 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/countermand/countermand/providers/bento/bentosim"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 	"github.com/countermand/countermand/providers/openpay/openpaysim"
+	"github.com/countermand/countermand/providers/tranzzo/tranzzosim"
 )
 
 // payments is how many payments of each kind there are to begin with.
@@ -32,7 +34,7 @@ type Set struct{ kinds []kind }
 // New returns all simulators with their accounts and first payments.
 func New() (*Set, error) {
 	s := &Set{}
-	for _, add := range []func() (kind, error){newOPay, newOpenpay} {
+	for _, add := range []func() (kind, error){newOPay, newOpenpay, newTranzzo, newBento} {
 		k, err := add()
 		if err != nil {
 			s.Close()
@@ -98,5 +100,43 @@ func newOpenpay() (kind, error) {
 		name: "openpay", handler: sim, close: sim.Close,
 		account: "apiKey " + openpaysim.DefaultAPIKey + ", partial refunds on",
 		seeded:  "transactionId 529-1438673740-0 to -9, orderId order-<transactionId>, 12340 EUR minor each",
+	}, nil
+}
+
+func newTranzzo() (kind, error) {
+	sim := tranzzosim.New(tranzzosim.Options{})
+	for n := range payments {
+		p := tranzzosim.Payment{OrderID: fmt.Sprintf("ua-100%d", n), Amount: 25000, Currency: "UAH"}
+		if n >= payments-2 {
+			p.Status = "init"
+		}
+		if err := sim.AddPayment(p); err != nil {
+			return kind{}, fmt.Errorf("seed tranzzo: %w", err)
+		}
+	}
+	return kind{
+		name: "tranzzo", handler: sim, close: sim.Close,
+		account: fmt.Sprintf("posID %s, endpointsKey %s, apiKey %s, apiSecret %s", tranzzosim.DefaultPosID,
+			tranzzosim.DefaultEndpointsKey, tranzzosim.DefaultAPIKey, tranzzosim.DefaultAPISecret),
+		seeded: "orderId ua-1000 to ua-1009, 25000 UAH minor each; the last two are unpaid",
+	}, nil
+}
+
+func newBento() (kind, error) {
+	sim := bentosim.New(bentosim.Options{})
+	for n := range payments {
+		t := fmt.Sprintf("tx-100%d", n)
+		p := bentosim.Payment{OrderID: "order-" + t, TransactionID: t, Amount: 9900, Currency: "GBP"}
+		if n >= payments-2 {
+			p.State = "AuthSucceeded"
+		}
+		if err := sim.AddPayment(p); err != nil {
+			return kind{}, fmt.Errorf("seed bento: %w", err)
+		}
+	}
+	return kind{
+		name: "bento", handler: sim, close: sim.Close,
+		account: "token " + bentosim.DefaultToken,
+		seeded:  "transactionId tx-1000 to tx-1009, orderId order-<transactionId>, 9900 GBP minor each; the last two are authorised only",
 	}, nil
 }

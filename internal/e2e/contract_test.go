@@ -93,8 +93,12 @@ func TestAPlainSubscriptionSeesAppendsThatTheStreamRefused(t *testing.T) {
 	s := natstest.Start(t, nil)
 	js := s.JetStream(t)
 	natstest.CreateStream(t, js, broker.DefaultTopology().EventsConfig())
-	plain, err := s.Connect(t).SubscribeSync("payment.*.succeeded.>")
+	nc := s.Connect(t)
+	plain, err := nc.SubscribeSync("payment.*.succeeded.>")
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil { // the server knows of it from here on
 		t.Fatal(err)
 	}
 	guard := jetstream.WithExpectLastSequenceForSubject(0, "payment.*.*.opay-eg.1.*")

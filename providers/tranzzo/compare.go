@@ -41,9 +41,12 @@ func marked(r providers.Request, all, fresh []entry) (ours []entry, shown bool) 
 }
 
 // attempts is how many calls of the operation may have left since the snapshot,
-// at the most. A partial refund in doubt is never repeated.
+// at the most. Without doubt about an earlier one it is the last alone, and a
+// partial refund in doubt is never repeated. Else every attempt is counted, also
+// those of which it is known that they did not leave: too many asks a person,
+// too few would call an operation failed that may run yet.
 func attempts(r providers.Request) int {
-	if r.Op == payment.Refund && !r.Full {
+	if !r.InDoubt || (r.Op == payment.Refund && !r.Full) {
 		return 1
 	}
 	return max(r.Attempt, 1)

@@ -30,6 +30,12 @@ func blind(r providers.Request) providers.Request {
 	return r
 }
 
+// certain is a request of which no earlier attempt is in doubt.
+func certain(r providers.Request) providers.Request {
+	r.InDoubt = false
+	return r
+}
+
 func (i item) said(comment string) item {
 	i.comment = comment
 	return i
@@ -115,6 +121,8 @@ func TestEveryRowOfTheRefundComparison(t *testing.T) {
 		{"full: two new that make it up", full, []item{r("r-1", "success", "4"), r("r-2", "success", "396")}, unclear},
 		{"full: one new, failed", full, []item{r("r-1", "failure", "400")}, no("r-1", inferred)},
 		{"full: one new, failed, of two attempts", ask(fullRefund(), 2), []item{r("r-1", "failure", "400")}, nothing},
+		{"full: one new, failed, accepted after attempts that did not leave", certain(ask(fullRefund(), 3)), []item{r("r-1", "failure", "400")}, no("r-1", inferred)},
+		{"full: ours failed, accepted after attempts that did not leave", certain(ask(fullRefund(), 3)), []item{r("r-1", "failure", "400").said("our-key")}, no("r-1", query)},
 		{"full: ours by comment", full, []item{r("r-1", "success", "400").said("our-key")}, yes("r-1", query)},
 		{"full: ours by comment, what was left", full, []item{r("r-1", "success", "396").said("our-key")}, yes("r-1", query)},
 		{"full: ours by comment, one failed of two attempts", ask(fullRefund(), 2), []item{r("r-1", "failure", "400").said("our-key")}, nothing},

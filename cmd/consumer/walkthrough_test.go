@@ -41,7 +41,7 @@ func TestTheReadmesWalkThroughWorksAsWritten(t *testing.T) {
 // writeConfig is examples/local/config.yaml on the test's ports.
 func (w *walk) writeConfig() {
 	w.t.Helper()
-	b, err := os.ReadFile(filepath.Join(root, "examples/local/config.yaml"))
+	b, err := os.ReadFile(filepath.Join(root, "examples", "local", "config.yaml"))
 	if err != nil {
 		w.t.Fatal(err)
 	}

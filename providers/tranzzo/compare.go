@@ -185,7 +185,7 @@ func compareCancel(s Settings, r providers.Request, o order, now payment.Reading
 	case now.Captured != nil:
 		return payment.Outcome{Result: payment.Failed, Code: payment.CodePaymentAlreadyPaid, Message: "the payment is paid"}
 	case now.Status == payment.PaymentCancelled:
-		return cancelled(s, r, o, voids)
+		return cancelled(r, o, voids)
 	case now.Status == payment.PaymentFailed:
 		return payment.Outcome{
 			Result: payment.Succeeded, Effect: payment.EffectNone, Code: payment.CodePaymentFailed, Message: "the payment failed by itself",
@@ -204,7 +204,7 @@ func compareCancel(s Settings, r providers.Request, o order, now payment.Reading
 }
 
 // cancelled tells our cancel from one that somebody else made.
-func cancelled(s Settings, r providers.Request, o order, voids []entry) payment.Outcome {
+func cancelled(r providers.Request, o order, voids []entry) payment.Outcome {
 	c, known := frozenCall(r)
 	done := in(voids, stateSuccess)
 	ours, shown := marked(r, o.voids, done)

@@ -166,7 +166,7 @@ func TestIdentifiersAreEncodedInPaths(t *testing.T) {
 // same compares two encoded path segments by what they hold, and that neither
 // holds a bare slash.
 func same(got, want string) bool {
-	a, b := httptest.NewRequest(http.MethodGet, "/"+got, nil).URL, httptest.NewRequest("GET", "/"+want, nil).URL
+	a, b := httptest.NewRequest(http.MethodGet, "/"+got, nil).URL, httptest.NewRequest(http.MethodGet, "/"+want, nil).URL
 	return a.Path == b.Path && !strings.Contains(got, "/")
 }
 

@@ -165,12 +165,13 @@ const (
 	testPorts     = 2500
 )
 
-// freePorts returns the first of n consecutive free ports.
+// freePorts returns the first of n consecutive free ports, the test's own until
+// it ends: no other test is given them.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
 	for range 100 {
 		first := firstTestPort + rand.IntN(testPorts)
-		if allFree(first, n) {
+		if reserve(t, first, n) {
 			return first
 		}
 	}
@@ -178,15 +179,22 @@ func freePorts(t *testing.T, n int) int {
 	return 0
 }
 
-func allFree(first, n int) bool {
+// reserve takes the ports' numbers for UDP, which nobody here uses: that leaves
+// them free for TCP and keeps other tests, in other processes too, away.
+func reserve(t *testing.T, first, n int) bool {
+	t.Helper()
 	for port := first; port < first+n; port++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		claim, err := net.ListenPacket("udp", address)
 		if err != nil {
 			return false
 		}
-		if err := l.Close(); err != nil {
+		t.Cleanup(func() { _ = claim.Close() })
+		l, err := net.Listen("tcp", address)
+		if err != nil {
 			return false
 		}
+		_ = l.Close() // it was never used
 	}
 	return true
 }

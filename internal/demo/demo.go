@@ -20,6 +20,7 @@ import (
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/payment"
 )
 
 // Options are the demo's switches.
@@ -242,6 +243,10 @@ func (p *play) check(i int, s story) error {
 	}
 	d := history[len(history)-1].Data
 	moved, _ := p.world.count(s.operation)
+	want := s.moved
+	if p.world.resumed && d.Effect == payment.EffectVoided {
+		want = 0 // killed just before the capture it was to race
+	}
 	switch {
 	case p.interrupted(s) && moved <= 1:
 		return nil
@@ -249,8 +254,8 @@ func (p *play) check(i int, s story) error {
 		return fmt.Errorf("story %d ended %s, not %s", i+1, d.Status, s.ends)
 	case s.code != "" && d.Code != s.code:
 		return fmt.Errorf("story %d ended with code %s, not %s", i+1, d.Code, s.code)
-	case moved != s.moved:
-		return fmt.Errorf("story %d: money moved %d times, not %d", i+1, moved, s.moved)
+	case moved != want:
+		return fmt.Errorf("story %d: money moved %d times, not %d", i+1, moved, want)
 	default:
 		return nil
 	}

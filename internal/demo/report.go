@@ -108,7 +108,7 @@ func (p *printer) story(n int, s story, play *play) {
 		fmt.Fprintf(&b, "      %s  %s\n", p.status("command rejected"), faults(r))
 	}
 	if play.interrupted(s) && s.ends != events.StatusReviewRequired {
-		fmt.Fprintf(&b, "%s", wrap("The earlier demo was killed during this call, and Openpay cannot say whether it was executed. So it is not repeated: a person is asked.", 92, "    "))
+		fmt.Fprintf(&b, "%s", wrap("The earlier demo was killed during this call, and the provider cannot say whether it was executed. So it is not repeated: a person is asked.", 92, "    "))
 	}
 	if s.ends != "" {
 		moved, total := play.world.count(s.operation)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/countermand/countermand/payment"
@@ -39,15 +38,10 @@ func New(s Settings, client *providers.Client) (*Provider, error) {
 	if client == nil {
 		return nil, errors.New("verify bento settings: a client is required")
 	}
-	base, err := url.Parse(s.BaseURL)
-	if err != nil {
-		return nil, errors.New("verify bento settings: baseURL cannot be read")
-	}
-	host := strings.TrimSuffix(strings.ToLower(base.Host), ":443")
 	return &Provider{
 		settings: s,
 		base:     strings.TrimRight(s.BaseURL, "/"),
-		account:  payment.AccountHash(Kind, host, s.Account),
+		account:  payment.AccountHash(Kind, providers.AccountHost(s.BaseURL), s.Account),
 		client:   client,
 		tokens:   &tokens{settings: s, client: client},
 	}, nil

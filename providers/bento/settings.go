@@ -3,8 +3,6 @@ package bento
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"strings"
 
 	"github.com/countermand/countermand/providers"
@@ -62,12 +60,12 @@ func (s Settings) withDefaults() Settings {
 
 // verify returns every fault of the settings (defaults filled in) at once.
 func (s Settings) verify() error {
-	faults := []error{verifyURL("baseURL", s.BaseURL)}
+	faults := []error{providers.VerifyURL("baseURL", s.BaseURL)}
 	if s.Account == "" {
 		faults = append(faults, errors.New("account: a permanent label is required"))
 	}
 	if s.TokenURL != "" {
-		faults = append(faults, verifyURL("tokenURL", s.TokenURL))
+		faults = append(faults, providers.VerifyURL("tokenURL", s.TokenURL))
 		if s.ClientID == "" {
 			faults = append(faults, errors.New("clientID: is required together with tokenURL"))
 		}
@@ -90,25 +88,4 @@ func verifyPath(name, path string) error {
 	default:
 		return nil
 	}
-}
-
-// verifyURL wants an address that is safe to send credentials to: https, or
-// http to loopback.
-func verifyURL(name, raw string) error {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Host == "":
-		return fmt.Errorf("%s: must be scheme, host and an optional path", name)
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("%s: must carry no user, query or fragment", name)
-	case u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()):
-		return nil
-	default:
-		return fmt.Errorf("%s: must be https, or http to a loopback address", name)
-	}
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }

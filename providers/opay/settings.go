@@ -3,8 +3,6 @@ package opay
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"strings"
 
 	"github.com/countermand/countermand/payment"
@@ -95,10 +93,10 @@ func (s Settings) check() error {
 			faults = append(faults, errors.New(text))
 		}
 	}
-	fault(!reachable(s.BaseURL), "baseURL: must be https (http only to loopback) with a host and no query")
+	fault(providers.VerifyURL("baseURL", s.BaseURL) != nil, "baseURL: must be https (http only to loopback) with a host and no query")
 	fault(s.MerchantID == "", "merchantID: missing")
 	fault(s.SecretKey.Reveal() == "", "secretKey: missing")
-	fault(!reachable(s.CallbackURL) || strings.ContainsAny(s.CallbackURL, escaped),
+	fault(providers.VerifyURL("callbackURL", s.CallbackURL) != nil || strings.ContainsAny(s.CallbackURL, escaped),
 		"callbackURL: must be https (http only to loopback) without a query or any of < > & = '")
 	fault(s.RefundWay != "" && s.RefundWay != RefundWayOriginal, "refundWay: must be Original or absent")
 	fault(s.RefundRepeat != RepeatRefused && s.RefundRepeat != RepeatUnsafe, "refundRepeat: must be refused or unsafe")
@@ -111,26 +109,8 @@ func (s Settings) check() error {
 	return nil
 }
 
-// reachable reports whether raw is a URL that calls and secrets may go to.
-func reachable(raw string) bool {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return false
-	}
-	ip := net.ParseIP(u.Hostname())
-	local := u.Hostname() == "localhost" || (ip != nil && ip.IsLoopback())
-	return u.Scheme == "https" || (u.Scheme == "http" && local)
-}
-
 // Account names the merchant account without revealing it: host and merchant
 // id, whatever path or key is used.
 func (s Settings) Account() string {
-	host := s.BaseURL
-	if u, err := url.Parse(s.BaseURL); err == nil {
-		host = strings.ToLower(u.Host)
-		if u.Scheme == "https" {
-			host = strings.TrimSuffix(host, ":443")
-		}
-	}
-	return payment.AccountHash("opay", host, s.MerchantID)
+	return payment.AccountHash("opay", providers.AccountHost(s.BaseURL), s.MerchantID)
 }

@@ -39,15 +39,10 @@ func New(s Settings, client *providers.Client) (*Provider, error) {
 	if client == nil {
 		return nil, errors.New("verify openpay settings: a client is required")
 	}
-	base, err := url.Parse(s.BaseURL)
-	if err != nil {
-		return nil, errors.New("verify openpay settings: baseURL cannot be read")
-	}
-	host := strings.TrimSuffix(strings.ToLower(base.Host), ":443")
 	return &Provider{
 		settings: s,
 		base:     strings.TrimRight(s.BaseURL, "/"),
-		account:  payment.AccountHash(Kind, host, s.Account),
+		account:  payment.AccountHash(Kind, providers.AccountHost(s.BaseURL), s.Account),
 		client:   client,
 	}, nil
 }

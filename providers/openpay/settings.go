@@ -3,8 +3,6 @@ package openpay
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"strings"
 
 	"github.com/countermand/countermand/providers"
@@ -103,7 +101,7 @@ func (c Codes) withDefaults() Codes {
 // verify returns every fault of the settings (defaults filled in) at once.
 func (s Settings) verify() error {
 	var faults []error
-	if err := verifyBaseURL(s.BaseURL); err != nil {
+	if err := providers.VerifyURL("baseURL", s.BaseURL); err != nil {
 		faults = append(faults, err)
 	}
 	if s.Account == "" {
@@ -154,26 +152,4 @@ func (c Codes) lists() []codeList {
 		{"insufficientBalance", c.InsufficientBalance},
 		{"notFound", c.NotFound},
 	}
-}
-
-// verifyBaseURL wants scheme, host and an optional prefix; http only to loopback.
-func verifyBaseURL(base string) error {
-	u, err := url.Parse(base)
-	switch {
-	case err != nil || u.Host == "":
-		return errors.New("baseURL: must be scheme, host and an optional prefix")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("baseURL: must carry no user, query or fragment")
-	case u.Scheme == "https":
-		return nil
-	case u.Scheme == "http" && loopback(u.Hostname()):
-		return nil
-	default:
-		return errors.New("baseURL: must be https, or http to a loopback address")
-	}
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }

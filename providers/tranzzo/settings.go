@@ -3,8 +3,6 @@ package tranzzo
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -97,7 +95,7 @@ func (s Settings) withDefaults() Settings {
 // verify returns every fault of the settings (defaults filled in) at once; no
 // message holds a value that could be a secret.
 func (s Settings) verify() error {
-	faults := []error{verifyBaseURL(s.BaseURL)}
+	faults := []error{providers.VerifyURL("baseURL", s.BaseURL)}
 	fault := func(bad bool, text string) {
 		if bad {
 			faults = append(faults, errors.New(text))
@@ -131,24 +129,4 @@ func verifyPath(name, path string, ofOrder bool) error {
 	default:
 		return nil
 	}
-}
-
-// verifyBaseURL wants scheme, host and an optional prefix; http only to loopback.
-func verifyBaseURL(base string) error {
-	u, err := url.Parse(base)
-	switch {
-	case err != nil || u.Host == "":
-		return errors.New("baseURL: must be scheme, host and an optional prefix")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("baseURL: must carry no user, query or fragment")
-	case u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()):
-		return nil
-	default:
-		return errors.New("baseURL: must be https, or http to a loopback address")
-	}
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }

@@ -37,18 +37,10 @@ func New(s Settings, client *providers.Client) (*Provider, error) {
 	if client == nil {
 		return nil, errors.New("verify tranzzo settings: a client is required")
 	}
-	base, err := url.Parse(s.BaseURL)
-	if err != nil {
-		return nil, errors.New("verify tranzzo settings: baseURL cannot be read")
-	}
-	host := strings.ToLower(base.Host)
-	if base.Scheme == "https" {
-		host = strings.TrimSuffix(host, ":443")
-	}
 	return &Provider{
 		settings: s,
 		base:     strings.TrimRight(s.BaseURL, "/"),
-		account:  payment.AccountHash(Kind, host, s.PosID),
+		account:  payment.AccountHash(Kind, providers.AccountHost(s.BaseURL), s.PosID),
 		client:   client,
 	}, nil
 }

@@ -123,7 +123,7 @@ func (c *provisionCommand) Run(w *world) error {
 	if err != nil {
 		return usageError{err}
 	}
-	log := slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	nc, err := app.Connect(cfg.NATS, "countermand provision", log)
 	if err != nil {
 		return err

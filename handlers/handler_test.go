@@ -353,6 +353,86 @@ func TestAnAdapterThatPanicsLeavesDoubtAndTheTruthIsFound(t *testing.T) {
 	}
 }
 
+// counted counts the calls that reach an adapter.
+type counted struct {
+	providers.Provider
+	refunds, reads int
+}
+
+// Refund counts and passes on.
+func (p *counted) Refund(ctx context.Context, r providers.Request) payment.Outcome {
+	p.refunds++
+	return p.Provider.Refund(ctx, r)
+}
+
+// Read counts and passes on.
+func (p *counted) Read(ctx context.Context, r providers.Request) payment.Reading {
+	p.reads++
+	return p.Provider.Read(ctx, r)
+}
+
+// counting wraps one instance's adapter, over another writer of the journal.
+func (b *setup) counting(name string, j journal.Journal) *counted {
+	instances := slices.Clone(b.instances)
+	i := slices.IndexFunc(instances, func(i providers.Instance) bool { return i.Name == name })
+	c := &counted{Provider: instances[i].Provider}
+	instances[i].Provider = c
+	b.handler = b.newHandler(j, instances)
+	return c
+}
+
+func TestACallWhoseTimePassedDuringTheAppendIsNotMade(t *testing.T) {
+	t.Parallel()
+	b, s := partial(t)
+	slow := b.journal.Writer(&memory.Options{Fault: func(try memory.Try) memory.Fault {
+		if try.Event != nil && try.Event.Type == payment.EventStarted && try.Event.Attempt == 1 {
+			b.clock.advanceTo(try.Event.CallUntil)
+		}
+		return memory.None
+	}})
+	c := b.counting("opay-eg", slow)
+	b.deliver(b.command(s.op, s.data))
+	if got := b.types(); got != "started deferred" || c.refunds != 0 {
+		t.Fatalf("events %q after %d calls, want started deferred after none", got, c.refunds)
+	}
+}
+
+func TestAReadingIsMadeAnewWhenARivalMovedThePayment(t *testing.T) {
+	t.Parallel()
+	b := newSetup(t)
+	s := named("openpay refund partial")
+	b.seed(s)
+	rival := b.newHandler(b.journal.Writer(nil), b.instances)
+	raced := false
+	mine := b.journal.Writer(&memory.Options{Fault: func(try memory.Try) memory.Fault {
+		if try.Event != nil && !raced {
+			raced = true
+			rival.Handle(context.Background(), b.command(s.op, strings.Replace(s.data, key, "rival-key", 1)))
+		}
+		return memory.None
+	}})
+	c := b.counting(s.id.Provider, mine)
+	if out := b.deliver(b.command(s.op, s.data)); out.Kind != handlers.Ack {
+		t.Fatalf("disposition %v, want ack", out.Kind)
+	}
+	if c.reads != 2 || c.refunds != 1 {
+		t.Fatalf("%d reads and %d calls, want 2 and 1: a snapshot from before the rival compares wrongly", c.reads, c.refunds)
+	}
+}
+
+func TestARepeatAsksTheProviderNothing(t *testing.T) {
+	t.Parallel()
+	b := newSetup(t)
+	s := named("openpay refund full")
+	b.seed(s)
+	c := b.counting(s.id.Provider, b.journal)
+	b.deliver(b.command(s.op, s.data))
+	b.deliver(b.command(s.op, s.data))
+	if c.reads != 1 || c.refunds != 1 {
+		t.Fatalf("%d reads and %d calls for a command and its repeat, want one each", c.reads, c.refunds)
+	}
+}
+
 // poisoned is a journal whose reading panics for one command's payment.
 type poisoned struct {
 	journal.Journal

@@ -139,6 +139,9 @@ func (b *setup) judge(s subject, how interruption, op payment.Operation, moved i
 	if moved > 1 {
 		b.t.Fatalf("money moved %d times", moved)
 	}
+	if how.stopped && op.Attempt != 2 {
+		b.t.Fatalf("ended by attempt %d, want 2: what slept past its time must not be sent", op.Attempt)
+	}
 	if (s.cannotTell || (s.knowsOnlyYes && how.mode == simulator.CutBefore)) && !how.certain {
 		if op.Open == nil || op.Open.Review == nil || op.Status != payment.StatusIndeterminate {
 			b.t.Fatalf("ended %s, want reviewRequired: nobody but a person can tell", op.Status)
@@ -202,7 +205,7 @@ func (b *setup) stopFirstCall(s subject) {
 				again := b.command(s.op, s.data)
 				again.Redelivered = true
 				b.take(again, other.Handle(context.Background(), again))
-				b.clock.advanceTo(r.SendBefore.Add(time.Second))
+				b.clock.advanceTo(b.clock.Now().Add(callTimeout + payment.DefaultPolicy().CallMargin + time.Second))
 				d, ok := b.next()
 				if !ok {
 					b.t.Error("the redelivered message left no timer")

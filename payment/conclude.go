@@ -142,7 +142,7 @@ func (in Input) pendingUnanswered(op Operation, out Outcome) Decision {
 	p := in.Instance.Policy
 	limit := p.ReviewAfter
 	if out.Result != NotFound {
-		limit = max(p.ReviewAfter, p.GiveUpAfter)
+		limit = p.lasting()
 	}
 	if op.Open.Review == nil && !in.Now.Before(op.Open.Changed.Add(limit)) {
 		return in.review(op, Outcome{Code: op.Code}, reviewVanished, "a provider no longer knows an operation it had accepted")
@@ -153,13 +153,13 @@ func (in Input) pendingUnanswered(op Operation, out Outcome) Decision {
 // notFound proves nothing: a call may run late, and a stopped process may wake.
 func (in Input) notFound(op Operation, out Outcome) Decision {
 	o, p := op.Open, in.Instance.Policy
-	repeat := in.Traits.For(op.Op, op.Full).Repeat
+	unsafe := !in.Traits.For(op.Op, op.Full).Repeat.repeatable()
 	overdue := !in.Now.Before(o.DoubtSince.Add(p.ReviewAfter))
-	tooLong := !in.Now.Before(o.DoubtSince.Add(max(p.ReviewAfter, p.GiveUpAfter)))
+	tooLong := !in.Now.Before(o.DoubtSince.Add(p.lasting()))
 	switch {
-	case repeat != RepeatHarmless && repeat != RepeatRefused && overdue:
+	case unsafe && overdue:
 		return in.review(op, Outcome{Code: op.Code}, reviewUnsafe, "the provider cannot tell whether an operation was executed, and a repeat could move money twice")
-	case repeat != RepeatHarmless && repeat != RepeatRefused:
+	case unsafe:
 		return in.comeBack(in.later(op, out), op.Code, "")
 	case o.Refused && overdue:
 		return in.review(op, Outcome{Code: op.Code}, reviewRefused, "a provider refuses an operation as already known and does not find it")
@@ -180,8 +180,8 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 func (in Input) unanswered(op Operation, out Outcome) Decision {
 	p := in.Instance.Policy
 	limit := p.ReviewAfter
-	if r := in.Traits.For(op.Op, op.Full).Repeat; r == RepeatHarmless || r == RepeatRefused {
-		limit = max(p.ReviewAfter, p.GiveUpAfter) // a machine can still know once the provider answers
+	if in.Traits.For(op.Op, op.Full).Repeat.repeatable() {
+		limit = p.lasting() // a machine can still know once the provider answers
 	}
 	if !in.Now.Before(op.Open.DoubtSince.Add(limit)) {
 		return in.review(op, Outcome{Code: op.Code}, reviewUnanswered, "a provider has not answered for an operation in doubt")

@@ -50,6 +50,9 @@ func (p Policy) settle(inDoubt int) time.Duration {
 	return backoff(2*p.PollInitial, max(2*p.PollInitial, p.PollMax), inDoubt)
 }
 
+// lasting is how long a machine goes on where it may still come to know.
+func (p Policy) lasting() time.Duration { return max(p.ReviewAfter, p.GiveUpAfter) }
+
 // backoff is the wait after the nth try: initial, doubled each time, at most max.
 func backoff(initial, limit time.Duration, n int) time.Duration {
 	d := initial

@@ -23,6 +23,10 @@ func (r Repeat) String() string {
 	}
 }
 
+// repeatable reports whether a repeat surely moves no money twice. A value
+// nobody has classified is not.
+func (r Repeat) repeatable() bool { return r == RepeatHarmless || r == RepeatRefused }
+
 // Prepare says whether the payment is read at the provider before a call.
 type Prepare int
 

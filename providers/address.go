@@ -18,14 +18,15 @@ func VerifyURL(setting, raw string) error {
 		return fmt.Errorf("%s: must be scheme, host and an optional path", setting)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return fmt.Errorf("%s: must carry no user, query or fragment", setting)
-	case u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "https" || u.Scheme == "http" && Loopback(u.Hostname()):
 		return nil
 	default:
 		return fmt.Errorf("%s: must be https, or http to a loopback address", setting)
 	}
 }
 
-func loopback(host string) bool {
+// Loopback reports whether a host without its port is this machine alone.
+func Loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }

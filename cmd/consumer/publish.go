@@ -227,9 +227,15 @@ func (b *batch) progress(what string, total int) func(int) {
 	if b.command.JSON || !terminal(b.world.stderr) {
 		return func(int) {}
 	}
-	bar := progressbar.NewOptions(total, progressbar.OptionSetWriter(b.world.stderr), progressbar.OptionSetDescription(what),
-		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
+	bar := newBar(b.world, what, int64(total))
 	return func(n int) { _ = bar.Add(n) } // a bar that cannot be drawn harms nothing
+}
+
+// newBar is how progress looks, on standard error.
+func newBar(w *world, what string, total int64) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(total, progressbar.OptionSetWriter(w.stderr), progressbar.OptionSetDescription(what),
+		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionClearOnFinish(),
+		progressbar.OptionThrottle(100*time.Millisecond))
 }
 
 func label(name string) string {

@@ -220,10 +220,7 @@ func newGauge(w *world, quiet bool, what string) *gauge {
 	if quiet || !terminal(w.stderr) {
 		return &gauge{}
 	}
-	return &gauge{new: func(total int64) *progressbar.ProgressBar {
-		return progressbar.NewOptions64(total, progressbar.OptionSetWriter(w.stderr), progressbar.OptionSetDescription(what),
-			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
-	}}
+	return &gauge{new: func(total int64) *progressbar.ProgressBar { return newBar(w, what, total) }}
 }
 
 // set says how far it is. A bar that cannot be drawn harms nothing.

@@ -84,7 +84,7 @@ const verifyFor = 5 * time.Second
 
 // logFindings says what is not as it should be with streams and consumers.
 func logFindings(w *world, cfg *config.Config, nc *nats.Conn, log *slog.Logger) {
-	ctx, cancel := contextWithTimeout(w, verifyFor)
+	ctx, cancel := context.WithTimeout(w.ctx, verifyFor)
 	defer cancel()
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -133,7 +133,7 @@ func (c *provisionCommand) Run(w *world) error {
 	if err != nil {
 		return fmt.Errorf("use jetstream: %w", err)
 	}
-	ctx, cancel := contextWithTimeout(w, provisionFor)
+	ctx, cancel := context.WithTimeout(w.ctx, provisionFor)
 	defer cancel()
 	changes, err := broker.Provision(ctx, js, app.Topology(cfg))
 	for _, change := range changes {
@@ -160,8 +160,4 @@ func (c *provisionCommand) print(w *world, change broker.Change) error {
 		"kind": string(change.Kind), "object": change.Object, "setting": change.Setting,
 		"is": change.Is, "want": change.Want, "reason": change.Reason,
 	})
-}
-
-func contextWithTimeout(w *world, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(w.ctx, d)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/internal/openwork"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -186,14 +186,13 @@ func schedules(ctx context.Context, js jetstream.JetStream, due, provider, nativ
 	}
 	var at []string
 	for subject := range info.State.Subjects {
-		m, err := s.GetLastMsgForSubject(ctx, subject)
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			continue // delivered just now
-		}
+		when, there, err := openwork.At(ctx, js, due, subject)
 		if err != nil {
-			return nil, fmt.Errorf("read timers: %w", err)
+			return nil, err
 		}
-		at = append(at, strings.TrimPrefix(m.Header.Get(jetstream.ScheduleHeader), "@at "))
+		if there && !when.IsZero() { // else it was delivered just now, or is no timer of ours
+			at = append(at, when.UTC().Format(time.RFC3339))
+		}
 	}
 	return at, nil
 }

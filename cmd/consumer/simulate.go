@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/internal/simulators"
+	"github.com/countermand/countermand/providers"
 )
 
 // simulateCommand is "consumer simulate".
@@ -38,7 +39,7 @@ func (c *simulateCommand) Run(w *world) error {
 	}
 	defer set.Close()
 	host, _, err := net.SplitHostPort(c.Listen)
-	if ip := net.ParseIP(host); err != nil || (host != "localhost" && (ip == nil || !ip.IsLoopback())) {
+	if err != nil || !providers.Loopback(host) {
 		return usageError{fmt.Errorf("listen on %q: give an address of loopback such as 127.0.0.1:4280", c.Listen)}
 	}
 	l, err := (&net.ListenConfig{}).Listen(w.ctx, "tcp", c.Listen)

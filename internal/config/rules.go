@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -12,6 +11,7 @@ import (
 	"github.com/go-playground/validator/v10"
 
 	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
 )
 
 // verify checks the rules written on the structs, the kinds' settings, and what
@@ -187,16 +187,11 @@ func urlRule(raw string) string {
 		return "must not hold a user or password"
 	case u.RawQuery != "" || u.Fragment != "":
 		return "must not have a query or fragment"
-	case u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "https" || u.Scheme == "http" && providers.Loopback(u.Hostname()):
 		return ""
 	default:
 		return "must be https (http is accepted for a loopback address only)"
 	}
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // natsURL accepts one or more server addresses without credentials in them.

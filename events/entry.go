@@ -55,7 +55,7 @@ func DecodeEvent(m Message) (Entry, error) {
 	if err != nil {
 		return Entry{}, fmt.Errorf("decode event: %w", err)
 	}
-	if data.State.Format == 0 || data.State.Version == 0 {
+	if data.State.Format < 1 || data.State.Version == 0 {
 		return Entry{}, errors.New("decode event: the event carries no state")
 	}
 	return Entry{ID: id, Type: event, Op: op, State: data.State, Data: data.Result}, nil

@@ -109,7 +109,13 @@ func QuarantineSubject(token string) string { return "payment.quarantine." + tok
 // of the answer meets itself.
 func RejectionToken(originSeq uint64, data []byte) string {
 	sum := sha256.Sum256(data)
-	return strconv.FormatUint(originSeq, 10) + "-" + hex.EncodeToString(sum[:])[:12]
+	return RejectionTokenOf(originSeq, hex.EncodeToString(sum[:]))
+}
+
+// RejectionTokenOf is RejectionToken where the SHA-256 (hex) of the data is known
+// and the data is not at hand.
+func RejectionTokenOf(originSeq uint64, sum string) string {
+	return strconv.FormatUint(originSeq, 10) + "-" + sum[:min(12, len(sum))]
 }
 
 // OperatorSubject returns the subject of the audit event of one operator's

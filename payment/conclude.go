@@ -1,6 +1,9 @@
 package payment
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Heard is an outcome that came back: from the call of one attempt, or from a
 // status query.
@@ -165,15 +168,24 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 		return in.review(op, Outcome{Code: op.Code}, reviewRefused, "a provider refuses an operation as already known and does not find it")
 	case o.Refused:
 		return in.comeBack(in.later(op, out), op.Code, "")
-	case tooLong && len(o.Doubt) > 1: // repeated, and of unknown fate every time
+	case tooLong && op.tries() > 1: // repeated, and never found
 		return in.review(op, Outcome{Code: op.Code}, reviewUnanswered, "an operation has been repeated and is still not found")
 	case o.NotFoundSince.IsZero():
 		return in.doubt(op, o.Doubt, Outcome{Result: NotFound, Code: op.Code, Basis: out.Basis, Message: out.Message})
-	case in.Now.Before(o.NotFoundSince.Add(p.settle(len(o.Doubt)))), in.Instance.Paused, in.Instance.Breaker != BreakerClosed:
+	case in.Now.Before(o.NotFoundSince.Add(p.settle(op.tries()))), in.Instance.Paused, in.Instance.Breaker != BreakerClosed:
 		return in.comeBack(in.later(op, out), op.Code, "")
 	default:
 		return in.start(op, nil)
 	}
+}
+
+// tries counts the calls since the operation came into doubt. Repeats that the
+// provider declined count too: their no leaves the first attempt in doubt.
+func (o Operation) tries() int {
+	if o.Open == nil || len(o.Open.Doubt) == 0 {
+		return 0
+	}
+	return o.Attempt - slices.Min(o.Open.Doubt) + 1
 }
 
 // unanswered: the query itself had no usable answer.
@@ -213,6 +225,10 @@ func (in Input) contradict(op Operation, h Heard) Decision {
 	case out.Result == Succeeded && op.Status == StatusSucceeded && in.Traits.For(op.Op, op.Full).Repeat == RepeatHarmless:
 		return Decision{Action: Finish} // a second success moved nothing
 	case out.Result == Succeeded:
+	case out.Result == Failed && !h.Query && h.Attempt != op.Attempt:
+		// Its no speaks for its own attempt, not for the one that succeeded, also
+		// where the provider names both alike (by the payment).
+		return Decision{Action: Finish}
 	case out.Result == Failed && op.Status == StatusSucceeded && op.Op == Refund && in.sameMovement(op, h) &&
 		op.Effect == EffectRefunded && out.ProviderReference != "":
 		t = EventReturned

@@ -43,6 +43,13 @@ func notFoundCases() []concludeCase {
 		repeatLost(s)
 		s.pass(2 * time.Second).told(payment.Outcome{Result: payment.NotFound})
 	}
+	declinedNote := func(s *story) {
+		repeated(s)
+		s.pass(time.Second).answered(2, payment.Outcome{Result: payment.Failed})
+		s.pass(2 * time.Second).told(payment.Outcome{Result: payment.NotFound})
+	}
+	declinedReview := review("no_answer_from_provider", payment.StatusIndeterminate, 1)
+	declinedReview.Attempt = 2
 	return []concludeCase{
 		{row: accepted, name: "what was accepted stays pending when it is not found", begin: pending, after: 2 * time.Second, heard: notFound, want: asksAgain("4s")},
 		{row: accepted, name: "what was accepted stays pending until just before reviewAfter", begin: pending, after: patience - 1, heard: notFound, want: asksAgain("1ns")},
@@ -60,6 +67,8 @@ func notFoundCases() []concludeCase {
 		{row: again, name: "the next repeat waits twice as long", begin: lostNote, after: 8*time.Second - 1, heard: notFound, want: asksAgain("6.000000001s")},
 		{row: again, name: "the next repeat follows then", begin: lostNote, after: 8 * time.Second, heard: notFound, want: third},
 		{row: tooLong, name: "a repeat that is never found is for a person after giveUpAfter", begin: lostNote, after: giveUp, heard: notFound, want: repeatedReview},
+		{row: again, name: "after a repeat that was declined the next waits twice as long", begin: declinedNote, after: 8*time.Second - 1, heard: notFound, want: asksAgain("6.000000001s")},
+		{row: tooLong, name: "repeats that are declined and never found are for a person after giveUpAfter", begin: declinedNote, after: giveUp, heard: notFound, want: declinedReview},
 		{row: tooLong, name: "what was never repeated is repeated however late it is asked", begin: notedNotFound, after: 2 * giveUp, heard: notFound, want: second},
 		{row: refused, name: "refused as known and not found is asked again", begin: repeatRefused, after: time.Minute, heard: notFound, want: asksAgain("2s")},
 		{row: refused, name: "refused as known and not found is no repeat, however often", begin: repeatRefused, after: patience - 10*time.Second, heard: notFound, want: asksAgain("1s")},

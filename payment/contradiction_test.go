@@ -64,6 +64,7 @@ func TestALateOutcomeThatDisagreesWithTheEndGoesOutAsAFact(t *testing.T) {
 		{name: "a no under another reference is about something else", begin: succeeded, heard: answer(1, no("p-9")), want: finish},
 		{name: "a no without a reference brings nothing back", begin: succeeded, heard: answer(1, no("")), want: finish},
 		{name: "a no of another attempt brings nothing back", begin: secondSucceeded, heard: answer(1, no("")), want: finish},
+		{name: "a no of another attempt under the same reference brings nothing back", begin: secondSucceeded, heard: answer(1, no("p-2")), want: finish},
 		{name: "a no to what was called failed agrees", begin: failed, heard: answer(1, no("p-1")), want: finish},
 		{name: "doubt about what has ended is none", begin: failed, heard: answer(1, payment.Outcome{}), want: finish},
 		{name: "an acceptance of what has ended is none", begin: succeeded, heard: answer(1, payment.Outcome{Result: payment.Pending}), want: finish},

@@ -83,6 +83,7 @@ type Decision struct {
 //	terminal                    operator decides                     RefuseOperator
 //	any                         provider not configured here         state: ComeBack, loudly, or RefuseOperator; none: 5 min, then RejectCommand
 //	started                     now < callUntil                      ComeBack; RefuseOperator
+//	started                     operator looked before callUntil     RefuseOperator
 //	open                        operator says yes, no, retry         succeeded, failed, or doubt cleared and Call (see retry)
 //	open                        account differs from the recorded    in doubt, pending: review; else deferred (waiting_for_review)
 //	open                        not due, or a repeat                 ComeBack at the state's own time
@@ -124,6 +125,9 @@ func Decide(in Input) Decision {
 		return Decision{Action: RefuseOperator, Code: CodeWaitingForOperation, At: op.Open.CallUntil}
 	case started && in.Now.Before(op.Open.CallUntil):
 		return in.comeBack(op.Open.CallUntil, CodeWaitingForOperation, "")
+	case started && in.Resolution != nil && in.Resolution.Seen.Before(op.Open.CallUntil):
+		// What the operator saw is older than the call may be.
+		return Decision{Action: RefuseOperator, Code: CodeWaitingForOperation}
 	case in.Resolution != nil:
 		return in.resolve(op)
 	case op.Open.Account != "" && op.Open.Account != in.Instance.Account:

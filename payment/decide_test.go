@@ -60,8 +60,14 @@ func askingAmount(in *payment.Input) { in.Traits.PartialRefund.Prepare = payment
 
 func operator(v payment.Verdict) func(*payment.Input) {
 	return func(in *payment.Input) {
-		in.Resolution = &payment.Resolution{Verdict: v, Resolved: payment.ResolvedBy{Operator: "ann", Reason: "ledger read"}}
+		in.Resolution = &payment.Resolution{Verdict: v, Seen: in.Now, Resolved: payment.ResolvedBy{Operator: "ann", Reason: "ledger read"}}
 	}
+}
+
+// lookedEarlier is an operator whose view is a millisecond too old.
+func lookedEarlier(in *payment.Input) {
+	operator(payment.VerdictFailed)(in)
+	in.Resolution.Seen = in.Now.Add(-time.Millisecond)
 }
 
 func both(changes ...func(*payment.Input)) func(*payment.Input) {
@@ -178,6 +184,11 @@ func heldCases() []decideCase {
 		{row: person, name: "an operator says that it happened", begin: reviewed, ask: a(), with: operator(payment.VerdictSucceeded), want: yes},
 		{row: person, name: "an operator says that it did not happen", begin: reviewed, ask: a(), with: operator(payment.VerdictFailed), want: resolved(payment.StatusFailed)},
 		{row: person, name: "an operator has it called again", begin: reviewed, ask: a(), with: operator(payment.VerdictRetry), want: again},
+		{
+			row: "started | operator looked before callUntil", name: "what an operator saw during a call decides nothing after it",
+			begin: started, after: 15 * time.Second, ask: a(), with: lookedEarlier,
+			want: seen{Action: payment.RefuseOperator, Code: payment.CodeWaitingForOperation},
+		},
 		{row: person, name: "an operator may decide at callUntil", begin: started, after: 15 * time.Second, ask: a(), with: operator(payment.VerdictFailed), want: resolved(payment.StatusFailed)},
 		{row: person, name: "an operator ends what was never called", begin: waiting, ask: a(), with: operator(payment.VerdictFailed), want: uncalled},
 		{row: person, name: "an operator decides although the account has changed", begin: reviewed, ask: a(), with: both(moved, operator(payment.VerdictSucceeded)), want: yes},

@@ -45,9 +45,9 @@ const (
 )
 
 // settle is how long "not found" must stand before one repeat, longer with
-// each attempt whose fate is unknown: the journal must not fill.
-func (p Policy) settle(inDoubt int) time.Duration {
-	return backoff(2*p.PollInitial, max(2*p.PollInitial, p.PollMax), inDoubt)
+// each try since the doubt began: the journal must not fill.
+func (p Policy) settle(tries int) time.Duration {
+	return backoff(2*p.PollInitial, max(2*p.PollInitial, p.PollMax), tries)
 }
 
 // lasting is how long a machine goes on where it may still come to know.

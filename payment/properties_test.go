@@ -214,7 +214,7 @@ func (w *world) operate(t *rapid.T) {
 	}
 	in := w.in
 	in.Command = e.command
-	in.Resolution = &payment.Resolution{Verdict: payment.Verdict(rapid.IntRange(0, 3).Draw(t, "verdict"))}
+	in.Resolution = &payment.Resolution{Verdict: payment.Verdict(rapid.IntRange(0, 3).Draw(t, "verdict")), Seen: in.Now}
 	rec, alive := w.model.record(e.reference), w.model.alive(e.reference)
 	knows := alive == 0 && !rec.pending && (rec.movements > 0) == (in.Resolution.Verdict == payment.VerdictSucceeded)
 	d := payment.Decide(in)

@@ -48,6 +48,11 @@ const (
 type Resolution struct {
 	Verdict  Verdict
 	Resolved ResolvedBy
+	// Seen is when the operator looked: at the journal, and at the provider's
+	// books after that. A call under way then may have been sent since, without
+	// another event: such a view decides nothing. The zero value is before
+	// every call.
+	Seen time.Time
 	// Moved and ProviderReference say what moved, for VerdictSucceeded.
 	Moved             *Money
 	ProviderReference string

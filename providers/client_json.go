@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	strictjson "github.com/go-json-experiment/json"
 )
 
 // ErrUnreadable is returned for an answer that is not the JSON expected. It
@@ -26,9 +28,11 @@ func EncodeJSON(v any) ([]byte, error) {
 
 // DecodeJSON decodes exactly one JSON value into v. Anything else, an empty
 // body, text behind the value or a member of another type, is ErrUnreadable.
-// Members v does not name are ignored: providers add them without notice.
+// So is a member named twice: of two statuses the wrong one could be read. For
+// the same reason names are compared letter by letter, case included. Members v
+// does not name are ignored: providers add them without notice.
 func DecodeJSON(body []byte, v any) error {
-	if err := json.Unmarshal(body, v); err != nil {
+	if err := strictjson.Unmarshal(body, v); err != nil {
 		return ErrUnreadable
 	}
 	return nil
@@ -56,8 +60,22 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 }
 
 // Int reads the text as an integer, false if it is none: 4.00 is not one,
-// because minor units have no fraction and guessing would move the point.
+// because minor units have no fraction and guessing would move the point. Nor is
+// anything an integer is not usually written as, such as +4 or 0400.
 func (t Text) Int() (int64, bool) {
 	n, err := strconv.ParseInt(string(t), 10, 64)
-	return n, err == nil
+	return n, err == nil && strconv.FormatInt(n, 10) == string(t)
+}
+
+// maxReference is the longest reference of a provider's that is kept. It stays
+// in the payment's state for ever, and an answer can hold a megabyte.
+const maxReference = 128
+
+// Reference reads the text as a provider's reference of an operation; one too
+// long to be any is "".
+func (t Text) Reference() string {
+	if len(t) > maxReference {
+		return ""
+	}
+	return string(t)
 }

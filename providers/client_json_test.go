@@ -27,7 +27,8 @@ func TestTextReadsStringsAndNumbersAndOnlyWholeNumbersAreIntegers(t *testing.T) 
 		value int64
 		whole bool
 	}{
-		`"00"`: {"00", 0, true}, `32`: {"32", 32, true}, `"400"`: {"400", 400, true}, `null`: {"", 0, false},
+		`"00"`: {"00", 0, false}, `32`: {"32", 32, true}, `"400"`: {"400", 400, true}, `null`: {"", 0, false},
+		`"0400"`: {"0400", 0, false}, `"+400"`: {"+400", 0, false}, `-4`: {"-4", -4, true},
 		`4.00`: {"4.00", 0, false}, `"4,00"`: {"4,00", 0, false}, `1e3`: {"1e3", 0, false}, `9223372036854775808`: {"9223372036854775808", 0, false},
 	} {
 		var text providers.Text
@@ -45,6 +46,7 @@ func TestAnUnreadableAnswerIsNotQuoted(t *testing.T) {
 	const card = "4111111111111111"
 	for _, body := range []string{
 		"", "<html>" + card, `{"code":{"a":"` + card + `"}}`, `{"code":["` + card + `"]}`, `{"n":` + card + `}`, `{} ` + card, `[]`, "\xff\xfe",
+		`{"code":"00","code":"` + card + `"}`, `{"a":1,"a":1}`,
 	} {
 		var v struct {
 			Code providers.Text `json:"code"`
@@ -53,6 +55,25 @@ func TestAnUnreadableAnswerIsNotQuoted(t *testing.T) {
 		err := providers.DecodeJSON([]byte(body), &v)
 		if !errors.Is(err, providers.ErrUnreadable) || strings.Contains(err.Error(), card) {
 			t.Errorf("%q: %v", body, err)
+		}
+	}
+}
+
+func TestNamesAreComparedLetterByLetter(t *testing.T) {
+	t.Parallel()
+	var v struct {
+		Code providers.Text `json:"code"`
+	}
+	if err := providers.DecodeJSON([]byte(`{"CODE":"00000","Code":"1"}`), &v); err != nil || v.Code != "" {
+		t.Errorf("%q, %v", v.Code, err)
+	}
+}
+
+func TestAReferenceTooLongToBeOneIsLeftOut(t *testing.T) {
+	t.Parallel()
+	for length, want := range map[int]int{0: 0, 1: 1, 128: 128, 129: 0, 1 << 20: 0} {
+		if got := providers.Text(strings.Repeat("9", length)).Reference(); len(got) != want {
+			t.Errorf("%d characters become %d, want %d", length, len(got), want)
 		}
 	}
 }

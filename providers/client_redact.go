@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"net"
 	"net/url"
+	"slices"
+	"strings"
 )
 
 // minSecret is the shortest text that is masked as a secret; shorter ones
@@ -19,8 +23,9 @@ func Redact(text string, secrets ...Secret) string {
 	return string(redactBytes([]byte(text), secrets))
 }
 
-// redactBytes masks secrets as they are and as a URL or a form encodes them.
+// redactBytes masks secrets as they are and as a URL, a form or JSON encodes them.
 func redactBytes(b []byte, secrets []Secret) []byte {
+	b = redactEscaped(b, secrets)
 	for _, s := range secrets {
 		value := s.Reveal()
 		for _, form := range []string{value, url.QueryEscape(value), url.PathEscape(value)} {
@@ -30,6 +35,57 @@ func redactBytes(b []byte, secrets []Secret) []byte {
 		}
 	}
 	return b
+}
+
+// redactEscaped masks whole JSON strings that hold a secret behind escapes:
+// encoders may write any letter as one, and some write each slash so. Found only
+// after decoding, such a secret would be past every other mask.
+func redactEscaped(b []byte, secrets []Secret) []byte {
+	if bytes.IndexByte(b, '\\') < 0 {
+		return b
+	}
+	var out []byte
+	done := 0
+	for from, to := range quoted(b) {
+		var text string
+		if bytes.IndexByte(b[from:to], '\\') < 0 || json.Unmarshal(b[from:to], &text) != nil || !holds(text, secrets) {
+			continue
+		}
+		out = append(append(out, b[done:from]...), `"`+mask+`"`...)
+		done = to
+	}
+	if done == 0 {
+		return b
+	}
+	return append(out, b[done:]...)
+}
+
+// quoted yields where the JSON strings of b begin and end.
+func quoted(b []byte) iter.Seq2[int, int] {
+	return func(yield func(from, to int) bool) {
+		from := -1
+		for i := 0; i < len(b); i++ {
+			switch {
+			case b[i] == '\\' && from >= 0:
+				i++
+			case b[i] == '"' && from < 0:
+				from = i
+			case b[i] == '"':
+				if !yield(from, i+1) {
+					return
+				}
+				from = -1
+			}
+		}
+	}
+}
+
+// holds reports whether a text has a secret in it.
+func holds(text string, secrets []Secret) bool {
+	return slices.ContainsFunc(secrets, func(s Secret) bool {
+		value := s.Reveal()
+		return len(value) >= minSecret && strings.Contains(text, value)
+	})
 }
 
 // callError is a cause whose text was redacted. It answers errors.Is for its

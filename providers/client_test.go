@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/providers/providertest"
 )
 
 // peer is a bare TCP server: it tells every request it read whole to answer,
@@ -408,6 +409,29 @@ func TestNoSecretQueryPathOrForeignTextComesOutOfACall(t *testing.T) {
 	}
 	if strings.Count(log.String(), `"msg":"provider call"`) != 2 {
 		t.Errorf("log: %s", log.String())
+	}
+}
+
+// Some encoders escape each slash, and all of them may escape any letter.
+func TestASecretIsMaskedBehindTheEscapesOfJSON(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cret/key\"+value"
+	for body, want := range map[string]string{
+		`{"message":"key s3cret\/key\"+value unknown","x":1}`:              `{"message":"***","x":1}`,
+		`{"a":"\u0073\u0033cret/key\u0022+value","b":"\/"}`:                `{"a":"***","b":"\/"}`,
+		`{"s3cret\/key\"+value":"a","b":["s3cret\/key\"+value","\u00e9"]}`: `{"***":"a","b":["***","\u00e9"]}`,
+		`{"a":"other\/key","b":"\""}`:                                      `{"a":"other\/key","b":"\""}`,
+		`not JSON \ "s3cret\/key\"+value" and "an open \" quote`:           `not JSON \ "***" and "an open \" quote`,
+	} {
+		line := providertest.NewLine(providertest.Saying{Status: 200, Body: []byte(body)})
+		client := providers.NewClient(&providers.ClientOptions{Dial: line.Dial})
+		call := post("http://127.0.0.1:1/x")
+		call.Secrets = []providers.Secret{providers.NewSecret(secret), {}}
+		if got := client.Do(t.Context(), call); string(got.Body) != want || got.Err != nil {
+			t.Errorf("%s becomes %s, %v; want %s", body, got.Body, got.Err, want)
+		}
+		client.CloseIdle()
+		line.Wait()
 	}
 }
 

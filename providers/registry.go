@@ -25,8 +25,10 @@ type Instance struct {
 	Country  string
 	Currency payment.Currency
 	Policy   payment.Policy
-	// MaxConcurrent bounds the calls under way at once.
+	// MaxConcurrent bounds the calls under way at once; RateLimit those begun in
+	// a second, zero: unlimited. Both are one process's.
 	MaxConcurrent int
+	RateLimit     float64
 }
 
 // Set is the configured instances by name. It does not change after NewSet and

@@ -1,7 +1,6 @@
 package openwork
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -69,31 +68,12 @@ func (o Operation) Timer(encoder *events.Encoder, now time.Time) (handlers.Timer
 	}, nil
 }
 
-// errDamaged is why an operation cannot be rebuilt. Guessing would make another
-// operation of it, and another operation may move money once more.
-var errDamaged = errors.New("the state does not give the command it was made from")
-
 // rebuild makes the operation of a state's open one. The command must name
 // exactly the operation it came from, or it is not given out.
 func rebuild(id payment.ID, op payment.Operation, sequence uint64) (Operation, error) {
-	if op.Open == nil {
-		return Operation{}, fmt.Errorf("%w: it is %s and says nothing of how to go on", errDamaged, op.Status)
-	}
-	open := op.Open
-	c := payment.Command{
-		Op: op.Op, Key: open.Key, Provider: id.Provider, Payment: open.Payment, Full: op.Full, Reason: open.Reason,
-		EventID: open.CommandID, Source: open.CommandSource, CorrelationID: open.CorrelationID,
-		TraceParent: open.TraceParent, TraceState: open.TraceState, Expiry: open.Expiry, RequestedAt: open.RequestedAt,
-	}
-	if !op.Full {
-		// With Full the state's amount is what was resolved later, not what was asked.
-		c.Amount = op.Amount
-	}
-	switch {
-	case open.Key.Hash() != op.KeyHash:
-		return Operation{}, fmt.Errorf("%w: its key is not the one it is filed under", errDamaged)
-	case c.Fingerprint() != op.Fingerprint:
-		return Operation{}, fmt.Errorf("%w: its fingerprint differs", errDamaged)
+	c, err := op.Command(id)
+	if err != nil {
+		return Operation{}, fmt.Errorf("rebuild command: %w", err)
 	}
 	return Operation{
 		ID: id, Operation: op, Command: c, Subject: events.ScheduleSubject(c, id), Sequence: sequence,

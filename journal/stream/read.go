@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -93,7 +94,19 @@ func (m storedMessage) record() (journal.Record, error) {
 	if err != nil {
 		return journal.Record{}, fmt.Errorf("decode %s: %w", m.Subject, err)
 	}
+	if !m.carries(entry) {
+		return journal.Record{}, fmt.Errorf("decode %s: the event in it belongs on another subject", m.Subject)
+	}
 	return journal.Record{Sequence: m.Sequence, Type: entry.Type, Op: entry.Op, State: entry.State}, nil
+}
+
+// carries reports whether the event is the one its subject names. Only we write
+// there; what somebody put there by hand, or restored to the wrong place, would
+// be another payment's state or one of another time, and money would be decided on it.
+func (m storedMessage) carries(e events.Entry) bool {
+	typ := "payment." + string(e.Op) + "." + string(e.Type) + "."
+	return e.ID == m.Subject && strings.HasPrefix(m.Subject, typ) &&
+		strings.HasSuffix(m.Subject, "."+strconv.FormatUint(e.State.Version, 10))
 }
 
 // covers reports whether a subject matches a filter of literal tokens and

@@ -14,6 +14,7 @@ import (
 //	| HTTP    | Body                                             | Outcome                                     |
 //	|---------|--------------------------------------------------|---------------------------------------------|
 //	| none, 1xx, 3xx, 408, 429, 5xx |                            | see providers.ClassifyTransport             |
+//	| 4xx     | a transaction that is not ours                   | indeterminate                               |
 //	| 4xx     | a transaction that does not say failed, or says succeeded | indeterminate                      |
 //	| 401     | anything else                                    | not executed, unhealthy; the token is dropped |
 //	| 4xx     | a status that says failed                        | see decline                                 |
@@ -37,6 +38,8 @@ func classify(r providers.Request, a providers.Answer) (o payment.Outcome, ask b
 	switch {
 	case a.Status < 300:
 		return accepted(r, a), false
+	case b.Data != nil && !b.Data.ours(r):
+		return indeterminate("the answer is a refusal about another transaction"), false
 	case (b.Data != nil && !declined) || said.Outcome == outcomeSucceeded:
 		return indeterminate("the answer is a refusal whose body does not say so"), false
 	case a.Status == http.StatusUnauthorized:

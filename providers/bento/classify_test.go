@@ -211,6 +211,7 @@ func TestEveryRowOfTheCallTable(t *testing.T) {
 		{"202 without a body", full(), 202, ``, doubt},
 		{"202 without data", full(), 202, `{}`, doubt},
 		{"202 with an error", full(), 202, problem, doubt},
+		{"422 that declines another transaction", full(), 422, strings.ReplaceAll(tx{state: stateCaptureSucceeded, outcome: outcomeFinal}.body(), ourTransaction, "tx_other"), doubt},
 		{"202 with another transaction", full(), 202, strings.ReplaceAll(sample, ourTransaction, "tx_other"), doubt},
 		{"202 with another order", full(), 202, strings.ReplaceAll(sample, ourOrder, "or_other"), doubt},
 		{"202 with a state nobody documented", full(), 202, tx{state: "Disputed"}.body(), doubt},

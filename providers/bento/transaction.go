@@ -109,14 +109,20 @@ func read(r providers.Request, body []byte) (transaction, bool) {
 	return *b.Data, true
 }
 
+// ours reports whether it is the request's transaction.
+func (t *transaction) ours(r providers.Request) bool {
+	return t.TransactionID == r.Payment.TransactionID && (t.OrderID == "" || t.OrderID == r.Payment.OrderID)
+}
+
 // readable reports whether it is the request's transaction, in a state we know,
 // with amounts that can be.
 func (t *transaction) readable(r providers.Request) bool {
-	if t.TransactionID != r.Payment.TransactionID || (t.OrderID != "" && t.OrderID != r.Payment.OrderID) {
+	if !t.ours(r) {
 		return false
 	}
+	_, isCurrency := t.Currency.Exponent()
 	for _, amount := range []*int64{t.Captured, t.Refunded} {
-		if amount != nil && (*amount < 0 || *amount > payment.MaxAmount || len(t.Currency) != 3) {
+		if amount != nil && (*amount < 0 || *amount > payment.MaxAmount || !isCurrency) {
 			return false
 		}
 	}

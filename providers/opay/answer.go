@@ -40,7 +40,8 @@ func (a *amount) money() (*payment.Money, bool) {
 		return nil, true
 	}
 	value, ok := a.Total.Int()
-	if !ok || value < 0 || len(a.Currency) != 3 {
+	_, known := a.Currency.Exponent()
+	if !ok || value < 0 || value > payment.MaxAmount || !known {
 		return nil, false
 	}
 	return &payment.Money{Value: value, Currency: a.Currency}, true
@@ -65,11 +66,19 @@ type refundData struct {
 	ErrorMsg          string         `json:"errorMsg"`
 }
 
+// money is the refunded amount, under whichever of its two names. False where
+// it cannot be read, or the two say different things.
 func (d refundData) money() (*payment.Money, bool) {
-	if d.RefundAmount != nil {
-		return d.RefundAmount.money()
+	created, readable1 := d.RefundAmount.money()
+	queried, readable2 := d.Amount.money()
+	switch {
+	case created == nil:
+		return queried, readable1 && readable2
+	case queried == nil:
+		return created, readable1 && readable2
+	default:
+		return created, *created == *queried
 	}
-	return d.Amount.money()
 }
 
 // statusData is the data of cashier/status; its status is not named orderStatus.

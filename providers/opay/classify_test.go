@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -243,3 +244,34 @@ var _ interface {
 	providers.Provider
 	Account() string
 } = (*opay.Provider)(nil)
+
+// Each of these once passed for a refund that was made, or that was not.
+func TestAnAnswerThatCanBeReadInTwoWaysIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	const about = `"reference":"r1","originalReference":"paid","orderNo":"9"`
+	for name, body := range map[string]string{
+		"the code twice":                 `{"code":"02006","code":"00000","data":{` + about + `,"orderStatus":"SUCCESS"}}`,
+		"the refusal's code twice":       `{"code":"00000","code":"02001"}`,
+		"the status twice":               `{"code":"00000","data":{` + about + `,"orderStatus":"PENDING","orderStatus":"FAIL"}}`,
+		"the status under another name":  `{"code":"00000","data":{` + about + `,"ORDERSTATUS":"SUCCESS"}}`,
+		"the code under another name":    `{"Code":"02001"}`,
+		"two amounts that differ":        `{"code":"00000","data":{` + about + `,"orderStatus":"SUCCESS","refundAmount":{"total":400,"currency":"EGP"},"amount":{"total":401,"currency":"EGP"}}}`,
+		"an amount with a sign":          `{"code":"00000","data":{` + about + `,"orderStatus":"SUCCESS","refundAmount":{"total":"+400","currency":"EGP"}}}`,
+		"an amount filled up with zeros": `{"code":"00000","data":{` + about + `,"orderStatus":"SUCCESS","refundAmount":{"total":"0400","currency":"EGP"}}}`,
+		"an amount beyond all amounts":   `{"code":"00000","data":{` + about + `,"orderStatus":"SUCCESS","refundAmount":{"total":9007199254740993,"currency":"EGP"}}}`,
+		"a currency that is none":        `{"code":"00000","data":{` + about + `,"orderStatus":"SUCCESS","refundAmount":{"total":400,"currency":"egp"}}}`,
+	} {
+		if got := answering(t, 200, body).Refund(t.Context(), refund("r1", 400)); got.Result != payment.Indeterminate {
+			t.Errorf("%s: %s (%s)", name, got.Result, got.Message)
+		}
+	}
+}
+
+func TestAReferenceTooLongForTheStateIsLeftOut(t *testing.T) {
+	t.Parallel()
+	body := `{"code":"00000","data":{"reference":"r1","orderNo":"` + strings.Repeat("9", 1<<19) + `","orderStatus":"SUCCESS"}}`
+	got := answering(t, 200, body).Refund(t.Context(), refund("r1", 400))
+	if got.Result != payment.Succeeded || got.ProviderReference != "" {
+		t.Errorf("%s, a reference of %d characters", got.Result, len(got.ProviderReference))
+	}
+}

@@ -73,7 +73,7 @@ func onRefund(status string) verdict {
 func (v verdict) outcome(e envelope, orderNo providers.Text, message string) payment.Outcome {
 	return payment.Outcome{
 		Result: v.result, Code: v.code, Effect: v.effect,
-		ProviderReference: string(orderNo), ProviderCode: string(e.Code), ProviderMessage: message,
+		ProviderReference: orderNo.Reference(), ProviderCode: string(e.Code), ProviderMessage: message,
 	}
 }
 
@@ -101,7 +101,7 @@ func (p *Provider) cancelOutcome(r providers.Request, e envelope) payment.Outcom
 	if data.IsVoided {
 		// A paid payment whose hold was given up: not what a close does, and
 		// OPay does not say who did it.
-		return payment.Outcome{Code: payment.CodeOther, ProviderReference: string(data.OrderNo), Message: "OPay shows the payment as voided"}
+		return payment.Outcome{Code: payment.CodeOther, ProviderReference: data.OrderNo.Reference(), Message: "OPay shows the payment as voided"}
 	}
 	out := onCancelQuery(data.Status).outcome(e, data.OrderNo, p.redact(e.Message))
 	if data.Status == statusFail && data.FailureCode != "" {
@@ -130,7 +130,7 @@ func (p *Provider) refundOutcome(r providers.Request, e envelope, c call) paymen
 	otherAmount := moved != nil && r.Amount != nil && *moved != *r.Amount
 	if c == callQuery && (otherPayment || otherAmount) {
 		return payment.Outcome{
-			Result: payment.Ambiguous, Code: payment.CodeOther, Moved: moved, ProviderReference: string(data.OrderNo),
+			Result: payment.Ambiguous, Code: payment.CodeOther, Moved: moved, ProviderReference: data.OrderNo.Reference(),
 			ProviderCode: string(e.Code), Message: "OPay knows our reference for another payment or amount",
 		}
 	}

@@ -77,7 +77,7 @@ func (e envelope) money(amount providers.Text, r providers.Request) *payment.Mon
 	if currency == "" {
 		currency = knownCurrency(r)
 	}
-	if len(currency) != 3 {
+	if _, known := currency.Exponent(); !known {
 		return nil
 	}
 	return &payment.Money{Value: value, Currency: currency}
@@ -110,7 +110,7 @@ func (e envelope) outcome(result payment.Result, code payment.Code, message stri
 	return payment.Outcome{
 		Result:            result,
 		Code:              code,
-		ProviderReference: string(e.TransactionID),
+		ProviderReference: e.TransactionID.Reference(),
 		ProviderCode:      string(e.Code),
 		ProviderMessage:   string(e.Message),
 		ProviderTime:      e.time(),

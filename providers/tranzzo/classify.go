@@ -37,7 +37,7 @@ func (c call) concerns(op operation) bool {
 //	| none, 1xx, 3xx, 408, 429, 5xx | anything                            | see providers.ClassifyTransport                 |
 //	| 4xx                           | an operation that has not failed    | indeterminate                                   |
 //	| 401, 403                      | anything else                       | not executed, unhealthy: provider_authentication |
-//	| 4xx                           | the API's error form                | refused, see refused                            |
+//	| 400, 404, 405, 406            | the API's error form, no status of an operation in it | refused, see refused          |
 //	| 4xx                           | our void or refund, failed          | refused, see refused                            |
 //	| 2xx                           | our payment (cancel)                | see cancelOutcome                               |
 //	| 2xx                           | our void or refund                  | see executed                                    |
@@ -45,20 +45,21 @@ func (c call) concerns(op operation) bool {
 //
 // Tranzzo calls 400, 401, 404, 405 and 406 final, 429 safe to send again, and
 // 500 and 503 unknown until the order's listing was read (page on HTTP
-// statuses). A refusal counts by its form too, because a gateway answers 404.
+// statuses). Of any other 4xx nobody says that nothing was done. A refusal counts
+// by its form too, because a gateway answers 404.
 func classify(s Settings, c call, r providers.Request, a providers.Answer) payment.Outcome {
 	if o, settled := providers.ClassifyTransport(a); settled {
 		return o
 	}
 	op, isOperation := decodeOne(a.Body)
 	e, isRefusal := decodeRefusal(a.Body)
-	ours := isOperation && string(op.OrderID) == r.Payment.OrderID && c.concerns(op)
+	ours := isOperation && op.ours(s, r) && c.concerns(op)
 	switch {
 	case a.Status >= 400 && isOperation && s.state(op) != stateFailure:
 		return indeterminate("the HTTP status is a refusal, the body is none")
 	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden:
 		return notAccepted()
-	case a.Status >= 400 && !isOperation && isRefusal:
+	case final(a.Status) && !isOperation && isRefusal && s.state(operation{Status: e.Status}) == stateUnknown:
 		return refused(c, r, payment.Outcome{
 			Code: refusalCode(a.Status), ProviderCode: e.code(), ProviderMessage: string(e.Message),
 			Message: "the provider refused the request",
@@ -73,6 +74,16 @@ func classify(s Settings, c call, r providers.Request, a providers.Answer) payme
 		return executed(s, c, r, op)
 	default:
 		return indeterminate("the HTTP status and the body disagree")
+	}
+}
+
+// final reports an HTTP status that Tranzzo calls final.
+func final(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable:
+		return true
+	default:
+		return false
 	}
 }
 

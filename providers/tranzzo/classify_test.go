@@ -55,7 +55,9 @@ func inDoubt(r providers.Request) providers.Request {
 	return r
 }
 
-func defaults() Settings { return Settings{BalanceCodes: []string{"3001"}}.withDefaults() }
+func defaults() Settings {
+	return Settings{PosID: "dc728de1-51ef-4ef1-80f7-3b44b07b5667", BalanceCodes: []string{"3001"}}.withDefaults()
+}
 
 // op is one operation of order 123 as an object.
 func op(method, status, code string, more ...string) string {
@@ -193,6 +195,12 @@ func TestEveryRowOfTheCallTable(t *testing.T) {
 		{"refund: 405", callRefund, partRefund(), 405, errorForm, failed(rejected)},
 		{"refund: 406", callRefund, partRefund(), 406, errorForm, failed(rejected)},
 		{"refund: refused under 200", callRefund, partRefund(), 200, errorForm, doubt},
+		{"refund: 409, of which nobody says that it is final", callRefund, partRefund(), 409, errorForm, doubt},
+		{"refund: 422, likewise", callRefund, partRefund(), 422, errorForm, doubt},
+		{"refund: refused, and done", callRefund, partRefund(), 400, `{"status":"success","message":"no","args":{"code":"S-400"}}`, doubt},
+		{"refund: done, at another merchant", callRefund, partRefund(), 200, op("refund", "success", "1000", `"amount":4`, `"pos_id":"other"`), doubt},
+		{"refund: failed, at another merchant", callRefund, partRefund(), 200, op("refund", "failure", "2002", `"amount":4`, `"pos_id":"other"`), doubt},
+		{"refund: done, the merchant as in the sample", callRefund, partRefund(), 200, op("refund", "success", "1000", `"amount":4`, `"pos_id":"$dc728de1-51ef-4ef1-80f7-3b44b07b5667"`), refundedYes},
 		{"refund: a gateway's 404", callRefund, partRefund(), 404, `{"message":"no Route matched with those values"}`, doubt},
 		{"refund: args null", callRefund, partRefund(), 404, `{"message":"no","args":null}`, doubt},
 		{"refund: a framework's 404", callRefund, partRefund(), 404, `{"status":404,"error":"Not Found","message":"No handler","path":"/"}`, doubt},

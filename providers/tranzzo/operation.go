@@ -3,6 +3,7 @@ package tranzzo
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -42,6 +43,7 @@ type operation struct {
 	OperationID       providers.Text `json:"operation_id"`
 	PaymentID         providers.Text `json:"payment_id"`
 	OrderID           providers.Text `json:"order_id"`
+	PosID             providers.Text `json:"pos_id"`
 	TransactionID     providers.Text `json:"transaction_id"`
 	Mode              providers.Text `json:"mode"`
 	Method            providers.Text `json:"method"`
@@ -87,8 +89,10 @@ func decodeList(body []byte) ([]operation, bool) {
 }
 
 // refusal is the API's error form: message, and args with a code or with the
-// fields that were not accepted. A gateway's own errors lack args.
+// fields that were not accepted. A gateway's own errors lack args. What has an
+// operation's status is none, whatever else is missing from it.
 type refusal struct {
+	Status  providers.Text `json:"status"`
 	Message providers.Text `json:"message"`
 	Args    jsontext.Value `json:"args"`
 }
@@ -140,6 +144,14 @@ func (s Settings) state(op operation) state {
 // cancelled reports whether a failed payment is a cancelled one.
 func (s Settings) cancelled(op operation) bool {
 	return slices.Contains(s.CancelledCodes, string(op.StatusCode))
+}
+
+// ours reports whether the operation is of the request's order, and of our point
+// of sale where it names one: order numbers of two merchants may be the same.
+// The provider's own sample writes a dollar sign before the identifier.
+func (op operation) ours(s Settings, r providers.Request) bool {
+	pos := strings.TrimPrefix(string(op.PosID), "$")
+	return string(op.OrderID) == r.Payment.OrderID && (pos == "" || strings.EqualFold(pos, strings.TrimPrefix(s.PosID, "$")))
 }
 
 // primary reports whether the operation is the payment itself.

@@ -21,7 +21,7 @@ type order struct {
 }
 
 // readOrder reads a listing. It is false for one that must not be drawn
-// conclusions from: an operation of another order, or of those that matter one
+// conclusions from: an operation of another order or merchant, or of those that matter one
 // with a status nobody documented, without the provider's name or with the name
 // of another one, or one that moved or will move money without saying how much.
 // Operations of methods not known here (tokens, look-ups) do not matter.
@@ -29,7 +29,7 @@ func readOrder(s Settings, r providers.Request, list []operation) (order, bool) 
 	var o order
 	seen := map[string]bool{}
 	for _, op := range list {
-		if string(op.OrderID) != r.Payment.OrderID {
+		if !op.ours(s, r) {
 			return order{}, false
 		}
 		kind := o.of(op)

@@ -161,6 +161,7 @@ func TestNothingIsConcludedFromAListingThatIsNotUnderstood(t *testing.T) {
 		"cut short":                        good[:len(good)-1],
 		"something behind":                 good + "1",
 		"no payment at all":                listing(refund("r", "success", "4")),
+		"another merchant":                 spoil(`"order_id":"123"`, `"order_id":"123","pos_id":"other"`),
 		"another order":                    spoil(`"order_id":"123"`, `"order_id":"1234"`),
 		"no order":                         spoil(`"order_id":"123",`, ``),
 		"a status nobody listed":           spoil(`"status":"success"`, `"status":"reversed"`),

@@ -1,16 +1,21 @@
 package broker
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/countermand/countermand/handlers"
 )
 
 // carried is what a timer carries along of the command it brings back.
 type carried struct {
 	originSequence uint64
 	originTime     time.Time
+	original       handlers.Digest
 	deliveries     int
 	panics         int
 	due            time.Time
@@ -27,6 +32,7 @@ func readCarried(header nats.Header, sequence uint64, stored time.Time) (c carri
 	c.deliveries, ok[2] = readCount(header.Get(headerDeliveries))
 	c.panics, ok[3] = readCount(header.Get(headerPanics))
 	c.due, ok[4] = readTime(header.Get(headerDue))
+	c.original = readDigest(header)
 	names := [5]string{headerOriginSequence, headerOriginTime, headerDeliveries, headerPanics, headerDue}
 	for i, good := range ok {
 		if !good {
@@ -37,6 +43,17 @@ func readCarried(header nats.Header, sequence uint64, stored time.Time) (c carri
 		c.originSequence, c.originTime = sequence, stored
 	}
 	return c, faults
+}
+
+// readDigest reads what names the original's bytes. It may be missing: timers of
+// an earlier version and those made from a state have none.
+func readDigest(header nats.Header) handlers.Digest {
+	sum := header.Get(headerOriginSHA256)
+	size, ok := readCount(header.Get(headerOriginSize))
+	if raw, err := hex.DecodeString(sum); err != nil || len(raw) != sha256.Size || !ok {
+		return handlers.Digest{}
+	}
+	return handlers.Digest{SHA256: sum, Size: size}
 }
 
 func readSequence(s string) (uint64, bool) {

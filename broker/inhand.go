@@ -101,7 +101,7 @@ func (m *inHand) delivery(margin time.Duration) (d handlers.Delivery, faults []s
 	if m.timer {
 		var c carried
 		c, faults = readCarried(header, d.OriginSequence, d.OriginTime)
-		d.OriginSequence, d.OriginTime = c.originSequence, c.originTime
+		d.OriginSequence, d.OriginTime, d.Original = c.originSequence, c.originTime, c.original
 		d.Deliveries += c.deliveries
 		d.Panics = c.panics
 		d.Due = c.due

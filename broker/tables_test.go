@@ -3,11 +3,14 @@ package broker
 // White box: pure tables only.
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
+
+	"github.com/countermand/countermand/handlers"
 )
 
 func TestTimesAreRoundedUpToWholeSeconds(t *testing.T) {
@@ -43,13 +46,17 @@ func TestWhatATimerCarriesIsReadCarefully(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 1, 10, 0, 0, 5, time.UTC)
 	own := time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
+	whole := carried{originSequence: 12, originTime: at, deliveries: 4, panics: 2, due: at}
+	whole.original = handlers.Digest{SHA256: strings.Repeat("ab", 32), Size: 480}
+	unnamed := whole
+	unnamed.original = handlers.Digest{}
 	good := func() nats.Header {
 		return nats.Header{
 			headerOriginSequence: {"12"}, headerOriginTime: {at.Format(time.RFC3339Nano)},
+			headerOriginSHA256: {whole.original.SHA256}, headerOriginSize: {"480"},
 			headerDeliveries: {"4"}, headerPanics: {"2"}, headerDue: {at.Format(time.RFC3339Nano)},
 		}
 	}
-	whole := carried{originSequence: 12, originTime: at, deliveries: 4, panics: 2, due: at}
 	own99 := func(c carried) carried { c.originSequence, c.originTime = 99, own; return c }
 	cases := []struct {
 		name   string
@@ -58,14 +65,17 @@ func TestWhatATimerCarriesIsReadCarefully(t *testing.T) {
 		faulty bool
 	}{
 		{"", "", whole, false},
+		{headerOriginSHA256, "", unnamed, false}, // an earlier version's timer has none
+		{headerOriginSHA256, "xyz", unnamed, false},
+		{headerOriginSize, "-1", unnamed, false},
 		{headerOriginSequence, "0", own99(whole), true},
 		{headerOriginSequence, "-1", own99(whole), true},
 		{headerOriginSequence, "18446744073709551616", own99(whole), true},
 		{headerOriginTime, "yesterday", own99(whole), true},
-		{headerDeliveries, "-3", carried{12, at, 0, 2, at}, true},
-		{headerDeliveries, "99999999999999", carried{12, at, 0, 2, at}, true},
-		{headerPanics, "x", carried{12, at, 4, 0, at}, true},
-		{headerDue, "", carried{12, at, 4, 2, time.Time{}}, true},
+		{headerDeliveries, "-3", whole.counting(0, 2), true},
+		{headerDeliveries, "99999999999999", whole.counting(0, 2), true},
+		{headerPanics, "x", whole.counting(4, 0), true},
+		{headerDue, "", carried{originSequence: 12, originTime: at, original: whole.original, deliveries: 4, panics: 2}, true},
 	}
 	for _, tc := range cases {
 		header := good()
@@ -84,6 +94,11 @@ func TestWhatATimerCarriesIsReadCarefully(t *testing.T) {
 			t.Errorf("%s %q: %s", tc.name, tc.value, diff)
 		}
 	}
+}
+
+func (c carried) counting(deliveries, panics int) carried {
+	c.deliveries, c.panics = deliveries, panics
+	return c
 }
 
 func TestOnlyADeliveryThatBeganAfterTheLastRefusalOpensTheGate(t *testing.T) {

@@ -19,6 +19,8 @@ import (
 const (
 	headerOriginSequence = "Countermand-Origin-Sequence"
 	headerOriginTime     = "Countermand-Origin-Time"
+	headerOriginSHA256   = "Countermand-Origin-SHA256"
+	headerOriginSize     = "Countermand-Origin-Size"
 	headerDeliveries     = "Countermand-Deliveries"
 	headerPanics         = "Countermand-Panics"
 	headerDue            = "Countermand-Due"
@@ -87,6 +89,10 @@ func scheduleMsg(timer handlers.Timer) *nats.Msg {
 	header.Set(jetstream.ScheduleTargetHeader, timer.Target)
 	header.Set(headerOriginSequence, strconv.FormatUint(timer.OriginSequence, 10))
 	header.Set(headerOriginTime, timer.OriginTime.UTC().Format(time.RFC3339Nano))
+	if timer.Original.SHA256 != "" {
+		header.Set(headerOriginSHA256, timer.Original.SHA256)
+		header.Set(headerOriginSize, strconv.Itoa(timer.Original.Size))
+	}
 	header.Set(headerDeliveries, strconv.Itoa(max(timer.Deliveries, 0)))
 	header.Set(headerPanics, strconv.Itoa(max(timer.Panics, 0)))
 	header.Set(headerDue, timer.At.UTC().Format(time.RFC3339Nano))

@@ -17,16 +17,22 @@ const (
 	maxCommandSize   = 64 << 10
 	commandRetention = 30 * 24 * time.Hour
 	rejectedKept     = 90 * 24 * time.Hour
+	// controlHistory is how many values of each key the bucket keeps: who paused
+	// and resumed a provider lately.
+	controlHistory = 5
+	maxControlSize = 16 << 10
 )
 
-// Topology names the four streams and the durable consumer the service stands
-// on. It is a plain value: New, Provision and Verify only read it.
+// Topology names the four streams, the bucket and the durable consumer the
+// service stands on. It is a plain value: New, Provision and Verify only read it.
 type Topology struct {
 	// Commands, Events, Due and Rejected are stream names.
 	Commands string
 	Events   string
 	Due      string
 	Rejected string
+	// Control is the key-value bucket of pauses; the stream under it is KV_<name>.
+	Control string
 	// Replicas of every stream and consumer: 3 in production, 1 on one server.
 	Replicas int
 	// Consumer is the durable name, the same on Commands and Due.
@@ -46,6 +52,7 @@ func DefaultTopology() Topology {
 		Events:      "PAYMENT_EVENTS",
 		Due:         "PAYMENT_DUE",
 		Rejected:    "PAYMENT_REJECTED",
+		Control:     "PAYMENT_CONTROL",
 		Replicas:    1,
 		Consumer:    "payment-consumer",
 		Concurrency: DefaultConcurrency,
@@ -53,9 +60,10 @@ func DefaultTopology() Topology {
 	}
 }
 
-// Streams returns the configurations of the four streams, commands first.
+// Streams returns the configurations of the four streams, commands first, and
+// of the one under the bucket.
 func (t Topology) Streams() []jetstream.StreamConfig {
-	return []jetstream.StreamConfig{t.CommandsConfig(), t.EventsConfig(), t.DueConfig(), t.RejectedConfig()}
+	return []jetstream.StreamConfig{t.CommandsConfig(), t.EventsConfig(), t.DueConfig(), t.RejectedConfig(), t.ControlConfig()}
 }
 
 // CommandsConfig is the stream order services publish to. It allows neither
@@ -115,7 +123,25 @@ func (t Topology) RejectedConfig() jetstream.StreamConfig {
 	return cfg
 }
 
-// stream is what all four have in common. Every limit is spelled out, because
+// ControlStream is the name of the stream under the bucket of pauses.
+func (t Topology) ControlStream() string { return "KV_" + t.Control }
+
+// ControlConfig is the stream under the bucket of pauses: what a key-value
+// client of NATS expects of one, but for two things. There is no direct get,
+// since a follower's old answer could end a pause; and no roll-up, since nobody
+// needs to erase what was done.
+func (t Topology) ControlConfig() jetstream.StreamConfig {
+	cfg := t.stream(t.ControlStream(), "Which providers are paused. Written by operators, read by the consumer.")
+	cfg.Subjects = []string{"$KV." + t.Control + ".>"}
+	cfg.Discard = jetstream.DiscardNew
+	cfg.MaxMsgsPerSubject = controlHistory
+	cfg.MaxMsgSize = maxControlSize
+	cfg.DenyDelete = true
+	cfg.DenyPurge = true
+	return cfg
+}
+
+// stream is what all have in common. Every limit is spelled out, because
 // the server reports "none" as -1 and a zero would read as a difference.
 func (t Topology) stream(name, description string) jetstream.StreamConfig {
 	return jetstream.StreamConfig{

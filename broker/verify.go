@@ -98,6 +98,12 @@ func compare[C any](object string, is, want C, table []setting[C]) []Finding {
 	return findings
 }
 
+// existence is the setting of what is not there at all.
+const existence = "existence"
+
+// Missing reports whether the object is not there at all.
+func (f Finding) Missing() bool { return f.Setting == existence }
+
 func missing(object string) Finding {
-	return Finding{Object: object, Setting: "existence", Is: "missing", Want: "there", Do: "provision creates it"}
+	return Finding{Object: object, Setting: existence, Is: "missing", Want: "there", Do: "provision creates it"}
 }

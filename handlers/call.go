@@ -19,35 +19,45 @@ func (w *work) call(ctx context.Context, started *payment.Event) payment.Outcome
 			Message: "the time for this call had passed before it was sent",
 		}
 	}
+	if w.h.isolation != nil && w.standing().Paused {
+		return payment.Outcome{
+			Result: payment.NotExecuted, Code: payment.CodePaused, Message: "the provider was paused before the call was sent",
+		}
+	}
 	r := w.request(started.State)
 	r.SendBefore = started.CallUntil
-	return w.ask(ctx, func(ctx context.Context) payment.Outcome {
+	out := w.ask(ctx, func(ctx context.Context) payment.Outcome {
 		if r.Op == payment.Cancel {
 			return w.instance.Provider.Cancel(ctx, r)
 		}
 		return w.instance.Provider.Refund(ctx, r)
 	})
+	w.report(true, out)
+	return out
 }
 
 // query asks what became of the operation.
 func (w *work) query(ctx context.Context) payment.Outcome {
 	w.d.Hold(w.h.now().Add(w.instance.Policy.CallTimeout))
 	r := w.request(w.input.State)
-	return w.ask(ctx, func(ctx context.Context) payment.Outcome {
+	out := w.ask(ctx, func(ctx context.Context) payment.Outcome {
 		return w.instance.Provider.QueryStatus(ctx, r)
 	})
+	w.report(false, out)
+	return out
 }
 
 // readPayment makes the preparing read.
 func (w *work) readPayment(ctx context.Context) (reading payment.Reading) {
 	w.d.Hold(w.h.now().Add(w.instance.Policy.CallTimeout))
 	r := w.request(w.input.State)
-	w.ask(ctx, func(ctx context.Context) payment.Outcome {
+	out := w.ask(ctx, func(ctx context.Context) payment.Outcome {
 		reading = w.instance.Provider.Read(ctx, r)
 		return payment.Outcome{
-			Code: reading.Code, Unhealthy: reading.Unhealthy, Message: reading.Message,
+			Code: reading.Code, Unhealthy: reading.Unhealthy, Message: reading.Message, RetryAfter: reading.RetryAfter,
 		}
 	})
+	w.report(false, out)
 	reading.At = w.h.now()
 	return reading
 }

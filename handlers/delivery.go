@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"github.com/countermand/countermand/events"
@@ -17,6 +19,9 @@ type Delivery struct {
 	// time in the stream of commands; a timer carries them along.
 	OriginSequence uint64
 	OriginTime     time.Time
+	// Original names the bytes of the original command, so that a refusal says
+	// the same whether it comes at once or from a timer. Zero: the message's own.
+	Original Digest
 	// Deliveries counts how often the command has been delivered, this one
 	// included, over all its timers; Redelivered is true when this very message
 	// was delivered before.
@@ -29,6 +34,10 @@ type Delivery struct {
 	// Hold asks the broker to keep the message in hand (in-progress signals)
 	// until the given time. Never nil.
 	Hold func(until time.Time)
+
+	// Trace identifies, for the log, the trace it is handled under; the Handler
+	// sets it.
+	Trace string
 }
 
 // DispositionKind is what becomes of a message. The zero value is the careful
@@ -80,8 +89,24 @@ type Timer struct {
 	At             time.Time // rounded up to whole seconds by the broker
 	OriginSequence uint64
 	OriginTime     time.Time
+	Original       Digest
 	Deliveries     int
 	Panics         int
+}
+
+// Digest names a message's data.
+type Digest struct {
+	SHA256 string // hex
+	Size   int    // bytes
+}
+
+// original is the digest of the command's bytes as its publisher sent them.
+func (d Delivery) original() Digest {
+	if d.Original.SHA256 != "" {
+		return d.Original
+	}
+	sum := sha256.Sum256(d.Message.Data)
+	return Digest{SHA256: hex.EncodeToString(sum[:]), Size: len(d.Message.Data)}
 }
 
 // Original is a message as it came, for the quarantine.

@@ -24,9 +24,11 @@ type Options struct {
 	Logger *slog.Logger     // default: discards
 	Now    func() time.Time // default: time.Now
 	Limits payment.Limits   // of one payment's state
-	// Patience is how long a message waits in hand for its payment's turn or its
-	// provider's slot before it comes back later; default one second.
-	Patience time.Duration
+	// Patience is how long a message waits in hand for its payment's turn, or for
+	// a place at its provider, before it comes back later; default one second.
+	Patience  time.Duration
+	Isolation Isolation // of the provider instances; default: none
+	Observer  Observer  // default: nobody is told
 }
 
 // Handler carries commands out. It is safe for concurrent use; commands of one
@@ -42,7 +44,8 @@ type Handler struct {
 	limits     payment.Limits
 	patience   time.Duration
 	turns      *turns
-	slots      map[string]slots
+	isolation  Isolation // nil: none
+	observer   Observer  // nil: nobody is told
 }
 
 // New builds a Handler. The encoder's source is what timers' events are
@@ -58,11 +61,10 @@ func New(j journal.Journal, set *providers.Set, q Quarantine, e *events.Encoder,
 	h := &Handler{
 		journal: j, providers: set, quarantine: q, decoder: d, encoder: e,
 		log: o.logger(), now: o.clock(), limits: o.Limits, patience: o.patience(),
-		turns: newTurns(), slots: map[string]slots{},
+		turns: newTurns(), isolation: o.Isolation, observer: o.Observer,
 	}
-	for _, name := range set.Names() {
-		in, _ := set.Get(name)
-		h.slots[name] = newSlots(in.MaxConcurrent)
+	if o.Observer != nil {
+		h.journal = &observedJournal{Journal: j, observer: o.Observer}
 	}
 	return h, nil
 }
@@ -72,12 +74,15 @@ func New(j journal.Journal, set *providers.Set, q Quarantine, e *events.Encoder,
 // context's end makes it give the message back as soon as that holds. A panic
 // inside is contained.
 func (h *Handler) Handle(ctx context.Context, d Delivery) (out Disposition) {
+	end := func(Disposition) {}
+	defer func() { end(out) }()
 	defer func() {
 		if r := recover(); r != nil {
 			out = h.panicked(ctx, d, r)
 		}
 	}()
 	c, invalid := h.decoder.DecodeCommand(d.Message)
+	ctx, d.Trace, end = h.begin(ctx, d, c, invalid)
 	if invalid != nil {
 		return h.undecodable(ctx, d, invalid)
 	}
@@ -99,7 +104,7 @@ func (h *Handler) Handle(ctx context.Context, d Delivery) (out Disposition) {
 func (h *Handler) prepare(ctx context.Context, d Delivery, c payment.Command) (w *work, out Disposition, done bool) {
 	c.RequestedAt = d.OriginTime
 	in, configured := h.providers.Get(c.Provider)
-	w = &work{h: h, d: d, instance: in}
+	w = &work{h: h, d: d, instance: h.observed(in)}
 	if d.Timer || d.Redelivered {
 		w.sight = wanted
 	}

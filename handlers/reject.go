@@ -2,8 +2,6 @@ package handlers
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"runtime/debug"
 	"time"
 
@@ -24,15 +22,15 @@ const maxPanics = 5
 func (h *Handler) undecodable(ctx context.Context, d Delivery, invalid *events.InvalidError) Disposition {
 	ctx, cancel := context.WithTimeout(ctx, appendFor)
 	defer cancel()
-	log := h.log.With("origin_sequence", d.OriginSequence, "code", string(invalid.Code))
+	log := d.traced(h.log).With("event_id", events.Mask(invalid.CommandID), "origin_sequence", d.OriginSequence, "code", string(invalid.Code))
 	if d.Timer && invalid.Code == payment.CodeInvalidCommand {
 		log.Error("a timer cannot be understood; it stays", "error", invalid.Error())
 		return Disposition{Kind: Redeliver, Delay: 5 * time.Minute}
 	}
-	sum := sha256.Sum256(d.Message.Data)
+	original := d.original()
 	r := payment.Rejection{
-		Token: events.RejectionToken(d.OriginSequence, d.Message.Data), Code: invalid.Code, Faults: invalid.Faults,
-		Size: len(d.Message.Data), SHA256: hex.EncodeToString(sum[:]),
+		Token: events.RejectionTokenOf(d.OriginSequence, original.SHA256), Code: invalid.Code, Faults: invalid.Faults,
+		Size: original.Size, SHA256: original.SHA256,
 		OriginSequence: d.OriginSequence, OriginSubject: d.Message.Subject,
 		CommandID: invalid.CommandID, CorrelationID: invalid.CorrelationID,
 		TraceParent: invalid.TraceParent, TraceState: invalid.TraceState,
@@ -75,6 +73,9 @@ func (h *Handler) panicked(ctx context.Context, d Delivery, r any) (out Disposit
 		}
 	}()
 	panics := d.Panics + 1
+	if h.observer != nil {
+		h.observer.Panicked()
+	}
 	h.log.Error("handling a message panicked", "error", panicText(r), "panics", panics,
 		"origin_sequence", d.OriginSequence, "stack", string(debug.Stack()))
 	c, invalid := h.decoder.DecodeCommand(d.Message)

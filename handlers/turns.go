@@ -52,30 +52,6 @@ func (t *turns) drop(key string, e *turn) {
 	}
 }
 
-// slots bounds the calls under way at one instance: a buffered channel of tokens.
-type slots chan struct{}
-
-// defaultSlots is used where the configuration names no bound.
-const defaultSlots = 32
-
-func newSlots(n int) slots {
-	if n <= 0 {
-		n = defaultSlots
-	}
-	s := make(slots, n)
-	for range n {
-		s <- struct{}{}
-	}
-	return s
-}
-
-// take waits for a slot, at most for patience.
-func (s slots) take(ctx context.Context, patience time.Duration) bool {
-	return receive(ctx, s, patience)
-}
-
-func (s slots) release() { s <- struct{}{} }
-
 // receive takes a token from c; without one at hand it waits.
 func receive(ctx context.Context, c chan struct{}, patience time.Duration) bool {
 	select {

@@ -20,8 +20,10 @@ const (
 	// giveBackDelay is how soon a message is delivered again that could not be
 	// worked on for reasons of our own (journal away, store full).
 	giveBackDelay = 2 * time.Second
-	// busyDelay is how soon a message comes back that found no turn or slot.
-	busyDelay = 2 * time.Second
+	// busyDelay is how soon a message comes back that found no turn, or no place
+	// at its provider; maxBusyDelay is the longest a place makes it wait.
+	busyDelay    = 2 * time.Second
+	maxBusyDelay = 30 * time.Second
 	// outcomeFor bounds the last tries to append a known outcome once the
 	// context has ended (a drain's timeout).
 	outcomeFor = 3 * time.Second
@@ -40,7 +42,9 @@ type work struct {
 	rec      journal.Record
 	sight    sight
 	heard    *payment.Heard
-	slotted  bool
+	place    Place
+	// permitted: one question or call may be sent; barred: none in this delivery.
+	permitted, barred bool
 }
 
 // sight is how well the journal is known.
@@ -73,8 +77,17 @@ func (w *work) run(ctx context.Context) Disposition {
 			w.sight = wanted // no append will check the assumption
 			continue
 		}
-		if w.needsSlot(dec) && !w.enter(ctx) {
-			return w.busy("a slot at the provider")
+		if w.needsProvider(dec) {
+			switch w.permit(ctx) {
+			case Granted:
+			case Barred:
+				continue // decided anew, with the breaker open
+			default:
+				return w.crowded()
+			}
+			if w.pausedMeanwhile() {
+				continue
+			}
 		}
 		again, out, done := w.commit(ctx, dec)
 		if done {
@@ -113,6 +126,7 @@ func (w *work) set(rec journal.Record) {
 
 // decide asks the core: about an outcome that came back, else about the command.
 func (w *work) decide() payment.Decision {
+	w.stand()
 	w.input.Now = w.h.now()
 	if w.heard != nil {
 		return payment.Conclude(w.input, *w.heard)
@@ -208,30 +222,13 @@ func (w *work) act(ctx context.Context, dec payment.Decision) (Disposition, bool
 	}
 }
 
-// needsSlot reports whether the decision leads to the provider.
-func (w *work) needsSlot(dec payment.Decision) bool {
+// needsProvider reports whether the decision leads to the provider.
+func (w *work) needsProvider(dec payment.Decision) bool {
 	return dec.Action == payment.Call || dec.Action == payment.Query || dec.Action == payment.ReadPayment
 }
 
-// enter takes a slot at the provider, once for the whole delivery: a started
-// event must not wait for one behind its back.
-func (w *work) enter(ctx context.Context) bool {
-	if !w.slotted {
-		w.slotted = w.h.slots[w.instance.Name].take(ctx, w.h.patience)
-	}
-	return w.slotted
-}
-
-// leave gives the slot back.
-func (w *work) leave() {
-	if w.slotted {
-		w.h.slots[w.instance.Name].release()
-		w.slotted = false
-	}
-}
-
-// busy is what becomes of a message that found no turn or slot: it comes back
-// later instead of holding a place.
+// busy is what becomes of a message whose turn did not come: it comes back
+// later instead of staying in hand.
 func (w *work) busy(what string) Disposition {
 	w.log().Debug("message comes back later", "waiting_for", what)
 	return w.later(w.h.now().Add(busyDelay), w.d.Panics)
@@ -247,7 +244,8 @@ func (w *work) later(at time.Time, panics int) Disposition {
 	}
 	return Disposition{Kind: Later, Timer: Timer{
 		Subject: events.ScheduleSubject(c, w.input.ID), Target: events.DueSubject(c.Op), Message: m, At: at,
-		OriginSequence: w.d.OriginSequence, OriginTime: w.d.OriginTime, Deliveries: w.d.Deliveries, Panics: panics,
+		OriginSequence: w.d.OriginSequence, OriginTime: w.d.OriginTime, Original: w.d.original(),
+		Deliveries: w.d.Deliveries, Panics: panics,
 	}}
 }
 
@@ -276,7 +274,7 @@ func (w *work) notAppended(err error) Disposition {
 // log carries the message's fixed keys.
 func (w *work) log() *slog.Logger {
 	c := w.input.Command
-	return w.h.log.With("event_id", events.Mask(c.EventID), "event_type", "payment."+string(c.Op)+".requested",
+	return w.d.traced(w.h.log).With("event_id", events.Mask(c.EventID), "event_type", "payment."+string(c.Op)+".requested",
 		"payment_id", events.Token(w.input.ID.Native), "operation", string(c.Op), "provider", c.Provider)
 }
 

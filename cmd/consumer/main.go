@@ -53,6 +53,8 @@ type commands struct {
 	Show      showCommand      `cmd:"" help:"Tell the story of one payment." `
 	Provision provisionCommand `cmd:"" help:"Create the streams and consumers, or bring them in line; deletes nothing." `
 	Check     checkCommand     `cmd:"" help:"Verify configuration, server, permissions and credentials; changes nothing." `
+	Pause     pauseCommand     `cmd:"" help:"Stop calling a provider, in every replica, until it is resumed." `
+	Resume    resumeCommand    `cmd:"" help:"End a provider's pause." `
 	Rearm     rearmCommand     `cmd:"" help:"Restore the timers of open operations that have none." `
 }
 

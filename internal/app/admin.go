@@ -12,8 +12,8 @@ import (
 // adminGrace bounds the end of the admin address's last answers.
 const adminGrace = 2 * time.Second
 
-// serveAdmin answers /livez (the process runs) and /readyz (commands are being
-// carried out; the body says why not). An empty address serves nothing. The
+// serveAdmin answers /livez (the process runs), /readyz (commands are being
+// carried out; the body says why not) and /metrics (Prometheus). An empty address serves nothing. The
 // returned function stops it and waits.
 func (a *App) serveAdmin() (stop func() error, err error) {
 	if a.admin == "" {
@@ -26,12 +26,13 @@ func (a *App) serveAdmin() (stop func() error, err error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if ok, reason := a.consumer.Ready(); !ok {
+		if ok, reason := a.Ready(); !ok {
 			http.Error(w, reason, http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	mux.Handle("GET /metrics", a.seen.handler())
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()

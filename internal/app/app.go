@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,6 +15,7 @@ import (
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/isolation"
 	"github.com/countermand/countermand/journal/stream"
 	"github.com/countermand/countermand/providers"
 )
@@ -27,13 +29,19 @@ type Options struct {
 	// AckWait is how long the server waits for a sign of life; the consumers must
 	// have been provisioned with the same. Default: the topology's.
 	AckWait time.Duration
+	// LookEvery is how often the server is looked at for metrics; default 15 s.
+	LookEvery time.Duration
 }
 
 // App is the service on one connection.
 type App struct {
-	consumer *broker.Consumer
-	admin    string
-	log      *slog.Logger
+	consumer  *broker.Consumer
+	isolation *isolation.Isolation
+	control   *broker.ControlView
+	streams   *streams
+	seen      *observation
+	admin     string
+	log       *slog.Logger
 }
 
 // Topology is the streams and consumers the configuration asks for.
@@ -73,7 +81,15 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 	if err != nil {
 		return nil, err
 	}
-	handler, err := handlers.New(journal, set, broker.NewQuarantine(js, topology), encoder, &handlers.Options{Logger: log})
+	isolated := newIsolation(instances, log)
+	a := &App{isolation: isolated, admin: cfg.Admin.Listen, log: log}
+	a.seen, err = observe(cfg, set, func() bool { ok, _ := a.Ready(); return ok }, isolated.State, log)
+	if err != nil {
+		return nil, err
+	}
+	handler, err := handlers.New(journal, set, broker.NewQuarantine(js, topology), encoder, &handlers.Options{
+		Logger: log, Isolation: isolated, Observer: a.seen.observer(),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -81,23 +97,53 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 	if o.Wrap != nil {
 		h = o.Wrap(h)
 	}
-	consumer, err := broker.New(js, topology, h, broker.NewTimers(js, topology), &broker.Options{Logger: log})
+	a.consumer, err = broker.New(js, topology, h, broker.NewTimers(js, topology), &broker.Options{Logger: log, Observer: a.seen.metrics})
 	if err != nil {
 		return nil, err
 	}
-	return &App{consumer: consumer, admin: cfg.Admin.Listen, log: log}, nil
+	a.control = broker.NewControlView(
+		broker.NewControl(js, topology), set.Names(), isolated.SetPaused,
+		&broker.ControlOptions{StartPaused: cfg.StartPaused, Logger: log},
+	)
+	a.streams = &streams{js: js, topology: topology, log: log}
+	if o.LookEvery > 0 {
+		a.seen.every = o.LookEvery
+	}
+	a.seen.reading(js, topology, journal, a.consumer.Skew)
+	return a, nil
 }
 
 // Run consumes and serves health until ctx is cancelled, then drains. Start
-// order: admin address, consumer. Stop order: consumer (stop pulling, finish
-// or hand back what is in hand), admin address.
+// order: admin address, view of the pauses, consumer. Stop order: consumer (stop
+// pulling, finish or hand back what is in hand), view, admin address, traces.
 func (a *App) Run(ctx context.Context) error {
 	stop, err := a.serveAdmin()
 	if err != nil {
 		return err
 	}
-	return errors.Join(a.consumer.Run(ctx), stop())
+	keep, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	var keeping sync.WaitGroup
+	keeping.Go(func() { a.control.Run(keep) })
+	keeping.Go(func() { a.streams.run(keep) })
+	keeping.Go(func() { a.seen.watch(keep) })
+	keeping.Go(func() { a.seen.survey.Run(keep) })
+	if a.awaitControl(ctx) {
+		err = a.consumer.Run(ctx)
+	}
+	stopKeeping()
+	keeping.Wait()
+	err = errors.Join(err, stop())
+	a.seen.close()
+	return err
 }
 
 // Ready reports whether commands are being carried out, and if not, why.
-func (a *App) Ready() (bool, string) { return a.consumer.Ready() }
+func (a *App) Ready() (bool, string) {
+	if ok, reason := a.control.Ready(); !ok {
+		return false, reason
+	}
+	if ok, reason := a.consumer.Ready(); !ok {
+		return false, reason
+	}
+	return a.streams.ready()
+}

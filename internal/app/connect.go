@@ -1,34 +1,43 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/providers"
 )
 
 // Connect opens the connection the configuration describes. A server that is
-// away is no error: the connection is made when it comes. Credentials and keys
-// are used from memory and never written anywhere.
+// away is no error: the connection is made when it comes. Credentials, keys and
+// certificates are read anew for every connection that is made, so that a file
+// that was replaced counts from the next one on, without a restart; they are
+// used from memory and never written anywhere.
 func Connect(cfg config.NATS, name string, log *slog.Logger, more ...nats.Option) (*nats.Conn, error) {
 	opts := append(broker.ConnectOptions(name, log), more...)
-	if creds := cfg.Credentials.Reveal(); creds != "" {
-		opts = append(opts, nats.UserCredentialBytes([]byte(creds)))
+	if cfg.Credentials.Reveal() != "" {
+		opts = append(opts, credentials(cfg.Credentials))
 	}
-	if seed := cfg.NKey.Reveal(); seed != "" {
-		o, err := nkey(seed)
+	var seed *rotatingKey
+	if cfg.NKey.Reveal() != "" {
+		seed = &rotatingKey{seed: cfg.NKey}
+		o, err := seed.option()
 		if err != nil {
 			return nil, err
 		}
-		opts = append(opts, o)
+		opts = append(opts, o...)
 	}
 	if cfg.TLS.CA != "" {
-		opts = append(opts, nats.RootCAs(cfg.TLS.CA))
+		opts = append(opts, nats.RootCAs(cfg.TLS.CA)) // the library reads the files for each connection
 	}
 	if cfg.TLS.Cert != "" {
 		opts = append(opts, nats.ClientCert(cfg.TLS.Cert, cfg.TLS.Key))
@@ -37,17 +46,103 @@ func Connect(cfg config.NATS, name string, log *slog.Logger, more ...nats.Option
 	if err != nil {
 		return nil, fmt.Errorf("connect to nats: %w", err)
 	}
+	if seed != nil {
+		seed.conn.Store(nc)
+	}
 	return nc, nil
 }
 
-func nkey(seed string) (nats.Option, error) {
-	pair, err := nkeys.FromSeed([]byte(seed))
+// credentials authenticates with what the secret holds when a connection is
+// made. Half-written content fails that one attempt, and the next one reads again.
+func credentials(secret providers.Secret) nats.Option {
+	token := func() (string, error) {
+		jwt, err := nkeys.ParseDecoratedJWT([]byte(secret.Reveal()))
+		if err != nil {
+			return "", errors.New("read credentials: no user token in them")
+		}
+		return jwt, nil
+	}
+	sign := func(nonce []byte) ([]byte, error) {
+		pair, err := nkeys.ParseDecoratedNKey([]byte(secret.Reveal()))
+		if err != nil {
+			return nil, errors.New("read credentials: no key in them")
+		}
+		defer pair.Wipe()
+		return signed(pair, nonce)
+	}
+	return nats.UserJWT(token, sign)
+}
+
+func signed(pair nkeys.KeyPair, nonce []byte) ([]byte, error) {
+	signature, err := pair.Sign(nonce)
+	if err != nil {
+		return nil, errors.New("sign the server's challenge: the key cannot sign")
+	}
+	return signature, nil
+}
+
+// rotatingKey authenticates with the seed the secret holds when a connection is
+// made. The library asks for a signature each time, and knows one public key
+// for ever: so the key is set just before it is read, while dialling.
+type rotatingKey struct {
+	seed providers.Secret
+	conn atomic.Pointer[nats.Conn] // nil until the first connection is made
+}
+
+// dialFor bounds one attempt to reach a server; the library's own default.
+const dialFor = 2 * time.Second
+
+func (k *rotatingKey) option() ([]nats.Option, error) {
+	public, err := k.public()
+	if err != nil {
+		return nil, err
+	}
+	sign := func(nonce []byte) ([]byte, error) {
+		pair, err := k.pair()
+		if err != nil {
+			return nil, err
+		}
+		defer pair.Wipe()
+		return signed(pair, nonce)
+	}
+	return []nats.Option{nats.Nkey(public, sign), nats.SetCustomDialer(k)}, nil
+}
+
+// Dial connects to a server. The library calls it with the connection's lock
+// held, in the goroutine that reads the key next, so setting it is no race.
+func (k *rotatingKey) Dial(network, address string) (net.Conn, error) {
+	if nc := k.conn.Load(); nc != nil {
+		public, err := k.public()
+		if err != nil {
+			return nil, err
+		}
+		nc.Opts.Nkey = public
+	}
+	dialer := &net.Dialer{Timeout: dialFor}
+	conn, err := dialer.DialContext(context.Background(), network, address) // the library hands no context in
+	if err != nil {
+		return nil, fmt.Errorf("dial nats: %w", err)
+	}
+	return conn, nil
+}
+
+func (k *rotatingKey) pair() (nkeys.KeyPair, error) {
+	pair, err := nkeys.FromSeed([]byte(k.seed.Reveal()))
 	if err != nil {
 		return nil, errors.New("read nkey: not a seed")
 	}
+	return pair, nil
+}
+
+func (k *rotatingKey) public() (string, error) {
+	pair, err := k.pair()
+	if err != nil {
+		return "", err
+	}
+	defer pair.Wipe()
 	public, err := pair.PublicKey()
 	if err != nil {
-		return nil, errors.New("read nkey: no public key")
+		return "", errors.New("read nkey: no public key")
 	}
-	return nats.Nkey(public, pair.Sign), nil
+	return public, nil
 }

@@ -30,7 +30,7 @@ func Instances(cfg *config.Config, log *slog.Logger) ([]providers.Instance, erro
 		}
 		all = append(all, providers.Instance{
 			Name: p.Name, Kind: p.Kind, Account: a.Account(), Provider: a, Currencies: p.Currencies,
-			Country: p.Country, Currency: p.Currency, Policy: p.Policy(), MaxConcurrent: p.MaxConcurrent,
+			Country: p.Country, Currency: p.Currency, Policy: p.Policy(), MaxConcurrent: p.MaxConcurrent, RateLimit: p.RateLimit,
 		})
 	}
 	return all, nil

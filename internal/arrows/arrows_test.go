@@ -25,6 +25,7 @@ func rows() []row {
 		{"providers/*/*sim", []string{"payment", "providers/simulator"}},
 		{"handlers", []string{"payment", "events", "journal", "providers"}},
 		{"broker", []string{"events", "handlers"}},
+		{"isolation", []string{"payment", "handlers"}},
 		{"telemetry", []string{"payment", "events", "handlers"}},
 		{"internal/arrows", nil},
 		{"internal/currencygen", nil},
@@ -34,13 +35,19 @@ func rows() []row {
 		{"internal/simulators", []string{"providers/simulator", "providers/*/*sim"}},
 		{"internal/openwork", []string{"payment", "events", "broker", "handlers"}},
 		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "internal/config", "internal/app", "internal/openwork"}},
+		{"internal/crash", nil},
+		{"internal/mutants", nil},
+		{"internal/simulation", append(kinds(), "payment", "events", "journal", "journal/memory", "providers", "handlers")},
 		{"internal/e2e", nil},
+		{"internal/chaos", []string{"events", "broker", "schemas", "providers/simulator", "providers/*/*sim", "internal/openwork", "internal/chaos/*"}},
+		{"internal/chaos/*", nil}, // the judge knows none of what it judges
+		{"internal/roles", nil},
 		{"examples/**", []string{"examples/cloudevent"}}, // what any client could be written with
 		{"internal/config", append(kinds(), "payment", "providers")},
 		// The last three put the program together.
 		{"internal/app", append(kinds(),
-			"payment", "events", "journal", "journal/stream", "providers",
-			"handlers", "broker", "telemetry", "internal/config",
+			"payment", "events", "journal", "journal/stream", "providers", "isolation",
+			"handlers", "broker", "telemetry", "internal/config", "internal/openwork",
 		)},
 		{"internal/demo", []string{
 			"payment", "events", "journal", "journal/*", "providers/**", "providers",
@@ -67,10 +74,10 @@ type row struct {
 // the core must not see.
 func gates() map[string][]string {
 	return map[string][]string{
-		"github.com/nats-io/nats.go":     {"journal/stream", "broker", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/openwork", "internal/check", "examples/**", "cmd/**"},
+		"github.com/nats-io/nats.go":     {"journal/stream", "internal/chaos", "broker", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/openwork", "internal/check", "examples/**", "cmd/**"},
 		"github.com/nats-io/nats-server": {"internal/embedded", "internal/natstest"},
-		"net/http":                       {"providers", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/check", "telemetry", "cmd/**"},
-		"os":                             {"internal/config", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "examples/**", "cmd/**"},
+		"net/http":                       {"providers", "internal/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/check", "telemetry", "cmd/**"},
+		"os":                             {"internal/config", "internal/chaos", "internal/mutants", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "examples/**", "cmd/**"},
 	}
 }
 

@@ -31,6 +31,7 @@ const (
 	ProviderLogin    = "provider-credentials"
 	ProviderReach    = "provider-reachable"
 	ProviderRemoved  = "provider-removed"
+	ProviderPaused   = "provider-paused"
 	OpenWork         = "open-work"
 )
 

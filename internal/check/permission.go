@@ -54,6 +54,9 @@ func (c *checker) probes(t broker.Topology) []probe {
 		})
 	}
 	question("$JS.API.STREAM.MSG.GET."+t.Events, "the journal cannot be read", false)
+	// An answer that the bucket's stream is there, or not, is one either way.
+	question(streamInfo(t.ControlStream()), "it cannot be known which providers are paused, so nothing is carried out", false)
+	question("$JS.API.STREAM.MSG.GET."+t.ControlStream(), "it cannot be known which providers are paused, so nothing is carried out", false)
 	for _, stream := range []string{t.Events, t.Commands, t.Due, t.Rejected} {
 		question(streamInfo(stream), "the stream cannot be verified", true)
 	}

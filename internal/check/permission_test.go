@@ -18,6 +18,7 @@ func needed() []string {
 		"$JS.API.CONSUMER.MSG.NEXT.PAYMENT_COMMANDS.payment-consumer", "$JS.API.CONSUMER.MSG.NEXT.PAYMENT_DUE.payment-consumer",
 		"$JS.ACK.PAYMENT_COMMANDS.payment-consumer.>", "$JS.ACK.PAYMENT_DUE.payment-consumer.>",
 		"$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS",
+		"$JS.API.STREAM.INFO.KV_PAYMENT_CONTROL", "$JS.API.STREAM.MSG.GET.KV_PAYMENT_CONTROL",
 		"payment.command.rejected.*", "payment.quarantine.*", "payment.schedule.cancel.>", "payment.schedule.refund.>",
 		"payment.refund.returned.*.*.*",
 	}

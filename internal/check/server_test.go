@@ -144,7 +144,7 @@ func TestAnEmptyServerLacksEveryStreamAndConsumer(t *testing.T) {
 	all := setup(t, durable).findings(&check.Options{Deep: true})
 	var wanted []line
 	for _, what := range []string{
-		"stream PAYMENT_COMMANDS", "stream PAYMENT_EVENTS", "stream PAYMENT_DUE", "stream PAYMENT_REJECTED",
+		"stream PAYMENT_COMMANDS", "stream PAYMENT_EVENTS", "stream PAYMENT_DUE", "stream PAYMENT_REJECTED", "stream KV_PAYMENT_CONTROL",
 		"consumer payment-consumer on PAYMENT_COMMANDS", "consumer payment-consumer on PAYMENT_DUE",
 	} {
 		wanted = append(wanted, line{check.Error, check.Topology, what + ", existence"})

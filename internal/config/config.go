@@ -19,6 +19,9 @@ type Config struct {
 	Concurrency int     `yaml:"concurrency" validate:"min=1,max=65536"`
 	Admin       Admin   `yaml:"admin"`
 	Results     Results `yaml:"results"`
+	Tracing     Tracing `yaml:"tracing"`
+	// StartPaused takes every provider for paused until `consumer resume`, whatever was said before the start of this process: for the first start after an incident.
+	StartPaused bool `yaml:"startPaused"`
 	// DataDir is where the embedded server keeps its data; used in embedded mode only.
 	DataDir   string     `yaml:"dataDir" validate:"required"`
 	Providers []Provider `yaml:"providers" validate:"required,min=1,max=1000,dive"`
@@ -68,6 +71,14 @@ type Results struct {
 	SchemaPrefix string `yaml:"schemaPrefix" validate:"required,uri"`
 }
 
+// Tracing says whether and where traces go.
+type Tracing struct {
+	// Endpoint of an OTLP collector (HTTP), such as http://127.0.0.1:4318; without a path /v1/traces is appended. Empty: no traces are made and no connection is opened.
+	Endpoint string `yaml:"endpoint" validate:"omitempty,http_url"`
+	// Sample is the share, 0 to 1, of the commands without a trace context of their own that are traced. A command with one is traced if its sampled flag is set.
+	Sample float64 `yaml:"sample" validate:"min=0,max=1"`
+}
+
 // Provider is one instance: what every kind has, and the kind's own settings.
 type Provider struct {
 	// Name is permanent once used: it is part of subjects and of each payment's identity.
@@ -82,11 +93,12 @@ type Provider struct {
 	Currency payment.Currency `yaml:"currency" validate:"omitempty,currency"`
 	// Timeout bounds one call.
 	Timeout time.Duration `yaml:"timeout" validate:"min=100ms,max=5m"`
-	// RateLimit is calls per second; zero: unlimited.
-	RateLimit     float64 `yaml:"rateLimit" validate:"min=0"`
-	MaxConcurrent int     `yaml:"maxConcurrent" validate:"min=1,max=65536"`
-	Retry         Retry   `yaml:"retry"`
-	Poll          Poll    `yaml:"poll"`
+	// RateLimit is calls and questions a second, evenly spaced, of each process; zero: unlimited.
+	RateLimit float64 `yaml:"rateLimit" validate:"omitempty,min=0.1"`
+	// MaxConcurrent bounds the calls and questions under way at once, of each process.
+	MaxConcurrent int   `yaml:"maxConcurrent" validate:"min=1,max=65536"`
+	Retry         Retry `yaml:"retry"`
+	Poll          Poll  `yaml:"poll"`
 	// ReviewAfter is how long a machine goes on asking before a person is called.
 	ReviewAfter time.Duration `yaml:"reviewAfter" validate:"min=1s"`
 
@@ -131,6 +143,7 @@ func Defaults() *Config {
 		Concurrency: 256,
 		Admin:       Admin{Listen: "127.0.0.1:9090"},
 		Results:     Results{Mode: "structured", SchemaPrefix: "https://countermand.dev/schemas/v1/"},
+		Tracing:     Tracing{Sample: 1},
 		DataDir:     "./data",
 	}
 }

@@ -97,6 +97,9 @@ func TestAFaultNamesItsLineKeyAndRule(t *testing.T) {
 		"password in the server":    {"nats: {url: 'nats://u:" + hush + "@h:1'}", "", found{2, "nats.url", "without user and password"}},
 		"certificate without key":   {"nats: {tls: {cert: testdata/good.yaml}}", "", found{2, "nats.tls.key", "together with cert"}},
 		"file that does not exist":  {"nats: {tls: {ca: /" + hush + "}}", "", found{2, "nats.tls.ca", "file that exists"}},
+		"collector without scheme":  {"tracing: {endpoint: 'collector:4318'}", "", found{2, "tracing.endpoint", "http or https"}},
+		"password of a collector":   {"tracing: {endpoint: 'https://u:" + hush + "@h:1'}", "", found{2, "tracing.endpoint", "user, password"}},
+		"share above all":           {"tracing: {sample: 1.5}", "", found{2, "tracing.sample", "at most 1"}},
 		"two ways to log in": {
 			"nats: {credentials: {env: NATS_CREDENTIALS}, nkey: {env: OPENPAY_KEY}}", "",
 			found{2, "nats.nkey", "together with credentials"},

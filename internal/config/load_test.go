@@ -56,6 +56,7 @@ func TestEveryKeyOfAGoodFileArrives(t *testing.T) {
 		Concurrency: 64,
 		Admin:       config.Admin{Listen: "0.0.0.0:9191"},
 		Results:     config.Results{Mode: "binary", SchemaPrefix: "https://schemas.example/v1/"},
+		Tracing:     config.Tracing{Endpoint: "http://collector:4318", Sample: 0.25},
 		DataDir:     "/var/lib/countermand",
 		Providers: []config.Provider{{
 			Name: "opay-eg", Kind: "opay", BaseURL: "https://api.opaycheckout.com/prefix",
@@ -97,6 +98,7 @@ func TestWhatAFileLeavesOutHasTheDocumentedDefault(t *testing.T) {
 		Consumer: "payment-consumer", Source: "/payments/consumer", Concurrency: 256,
 		Admin:   config.Admin{Listen: "127.0.0.1:9090"},
 		Results: config.Results{Mode: "structured", SchemaPrefix: "https://countermand.dev/schemas/v1/"},
+		Tracing: config.Tracing{Sample: 1},
 		DataDir: "./data",
 	}
 	if diff := cmp.Diff(want, got, secrets()); diff != "" {

@@ -27,6 +27,7 @@ func (d *decoder) verify(cfg *Config) {
 	d.uniqueNames(cfg.Providers)
 	d.oneLogin(cfg.NATS)
 	d.distinctStreams(cfg.Streams)
+	d.plainEndpoint(cfg.Tracing)
 }
 
 // rules adds a fault for each rule broken in one struct, at the line of its key
@@ -86,6 +87,15 @@ func (d *decoder) uniqueNames(list []Provider) {
 func (d *decoder) oneLogin(n NATS) {
 	if n.Credentials.Reveal() != "" && n.NKey.Reveal() != "" {
 		d.add(d.lineOf("nats.nkey"), "nats.nkey", "must not be given together with credentials")
+	}
+}
+
+// plainEndpoint refuses credentials in the collector's address: they would stand
+// in the file, and in the error of each request.
+func (d *decoder) plainEndpoint(t Tracing) {
+	const path = "tracing.endpoint"
+	if u, err := url.Parse(t.Endpoint); err == nil && (u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+		d.add(d.lineOf(path), path, "must not hold a user, password, query or fragment")
 	}
 }
 

@@ -1,0 +1,118 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Pause is what the bucket says of one provider instance: that somebody paused
+// it, or ended a pause.
+type Pause struct {
+	Paused bool   `json:"paused"`
+	Reason string `json:"reason,omitempty"`
+	// By is the person, as they named themselves.
+	By    string    `json:"by,omitempty"`
+	Since time.Time `json:"since"`
+
+	// Revision orders the values of the bucket; 0: nothing was ever said.
+	Revision uint64 `json:"-"`
+}
+
+// String is what it says as a part of a line for people.
+func (p Pause) String() string {
+	if !p.Paused {
+		return "running"
+	}
+	s := "paused since " + p.Since.UTC().Format(time.RFC3339)
+	if p.By != "" {
+		s += " by " + strconv.Quote(p.By)
+	}
+	if p.Reason != "" {
+		s += ": " + strconv.Quote(p.Reason)
+	}
+	return s
+}
+
+// Control is the bucket of pauses, with a key for each provider instance. It is
+// safe for concurrent use, and tries everything once.
+type Control struct {
+	js     jetstream.JetStream
+	bucket string
+	stream string
+}
+
+// NewControl returns the topology's bucket. It does no I/O.
+func NewControl(js jetstream.JetStream, t Topology) *Control {
+	return &Control{js: js, bucket: t.Control, stream: t.ControlStream()}
+}
+
+// Put says that a provider instance is paused, or no longer, and returns the
+// revision once the server has confirmed it. Saying it again is harmless.
+func (c *Control) Put(ctx context.Context, provider string, p Pause) (revision uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	value, err := json.Marshal(p)
+	if err != nil {
+		return 0, fmt.Errorf("encode pause: %w", err)
+	}
+	bucket, err := c.js.KeyValue(ctx, c.bucket)
+	if err != nil {
+		return 0, fmt.Errorf("open bucket %s: %w", c.bucket, err)
+	}
+	revision, err = bucket.Put(ctx, provider, value)
+	if err != nil {
+		return 0, fmt.Errorf("store pause of %s: %w", provider, err)
+	}
+	return revision, nil
+}
+
+// Get returns what the bucket says of each of the provider instances, all of
+// them or an error. A value that cannot be read is a pause: what was meant
+// nobody knows, and a pause loses nothing.
+func (c *Control) Get(ctx context.Context, providers ...string) (map[string]Pause, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	bucket, err := c.js.KeyValue(ctx, c.bucket)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", c.bucket, err)
+	}
+	all := make(map[string]Pause, len(providers))
+	for _, name := range providers {
+		entry, err := bucket.Get(ctx, name)
+		if errors.Is(err, jetstream.ErrKeyNotFound) {
+			all[name] = Pause{} // never said, or the key was deleted by hand
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read pause of %s: %w", name, err)
+		}
+		all[name] = readPause(entry)
+	}
+	return all, nil
+}
+
+func readPause(entry jetstream.KeyValueEntry) Pause {
+	var p Pause
+	if err := json.Unmarshal(entry.Value(), &p); err != nil {
+		p = Pause{Paused: true, Reason: "what the bucket holds cannot be read", Since: entry.Created()}
+	}
+	p.Revision = entry.Revision()
+	return p
+}
+
+// last is the sequence of the newest value; it grows with each.
+func (c *Control) last(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	s, err := c.js.Stream(ctx, c.stream)
+	if err != nil {
+		return 0, fmt.Errorf("read bucket %s: %w", c.bucket, err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}

@@ -1,0 +1,228 @@
+package broker_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/internal/natstest"
+)
+
+// controlled is a server with the bucket, and the views of two processes.
+type controlled struct {
+	t        *testing.T
+	server   *natstest.Server
+	topology broker.Topology
+	control  *broker.Control
+}
+
+func setupControl(t *testing.T) *controlled {
+	t.Helper()
+	server := natstest.Start(t, nil)
+	js := server.JetStream(t)
+	topology := broker.DefaultTopology()
+	if _, err := broker.Provision(t.Context(), js, topology); err != nil {
+		t.Fatal(err)
+	}
+	return &controlled{t, server, topology, broker.NewControl(js, topology)}
+}
+
+func (c *controlled) put(provider string, paused bool) {
+	c.t.Helper()
+	if _, err := c.control.Put(c.t.Context(), provider, broker.Pause{Paused: paused, Since: time.Now()}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// follower is what one view has told, in order.
+type follower struct {
+	t    *testing.T
+	view *broker.ControlView
+	mu   sync.Mutex
+	told []string
+	news chan struct{}
+}
+
+// follow runs a view of the providers "a" and "b" on a connection of its own.
+func (c *controlled) follow(o *broker.ControlOptions) *follower {
+	c.t.Helper()
+	f := &follower{t: c.t, news: make(chan struct{}, 100)}
+	own := broker.NewControl(c.server.JetStream(c.t), c.topology)
+	f.view = broker.NewControlView(own, []string{"a", "b"}, f.tell, o)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); f.view.Run(ctx) }()
+	c.t.Cleanup(func() { cancel(); <-ended })
+	return f
+}
+
+func (f *follower) tell(provider string, paused bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told = append(f.told, fmt.Sprint(provider, " ", paused))
+	f.news <- struct{}{}
+}
+
+// await waits until exactly n things were told, and returns the last of them.
+func (f *follower) await(n int) []string {
+	f.t.Helper()
+	deadline := time.After(30 * time.Second)
+	for {
+		f.mu.Lock()
+		told := append([]string{}, f.told...)
+		f.mu.Unlock()
+		if len(told) >= n {
+			return told
+		}
+		select {
+		case <-f.news:
+		case <-deadline:
+			f.t.Fatalf("told %q, want %d things", told, n)
+		}
+	}
+}
+
+func (f *follower) want(want ...string) {
+	f.t.Helper()
+	got := f.await(len(want))
+	if diff := cmp.Diff(want, got); diff != "" {
+		f.t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+func TestEveryReplicaFollowsPausesAndKnowsOlderOnesFromTheStart(t *testing.T) {
+	t.Parallel()
+	c := setupControl(t)
+	c.put("a", true)
+	first, second := c.follow(nil), c.follow(nil)
+	<-first.view.First()
+	<-second.view.First()
+	for _, f := range []*follower{first, second} {
+		f.want("a true", "b false")
+	}
+	c.put("b", true)
+	first.await(3)
+	second.await(3)
+	c.put("b", true) // again, which changes nothing
+	c.put("a", false)
+	for _, f := range []*follower{first, second} {
+		f.want("a true", "b false", "b true", "a false")
+	}
+}
+
+func TestAViewOutlivesTheServerAndIsWholeWithTheFirstAnswer(t *testing.T) {
+	t.Parallel()
+	c := setupControl(t)
+	f := c.follow(nil)
+	f.await(2)
+	c.put("a", true)
+	f.await(3)
+	c.server.Shutdown(t)
+	if ok, reason := f.view.Ready(); !ok {
+		t.Errorf("without a server the last view is given up: %s", reason)
+	}
+	c.server.Restart(t)
+	other := broker.NewControl(c.server.JetStream(t), c.topology)
+	if _, err := other.Put(t.Context(), "a", broker.Pause{}); err != nil {
+		t.Fatal(err)
+	}
+	f.want("a false", "b false", "a true", "a false")
+}
+
+func TestWithoutTheBucketNothingIsKnownUntilItIsThere(t *testing.T) {
+	t.Parallel()
+	c := setupControl(t)
+	js := c.server.JetStream(t)
+	if err := js.DeleteKeyValue(t.Context(), c.topology.Control); err != nil {
+		t.Fatal(err)
+	}
+	f := c.follow(nil)
+	ok, reason := f.view.Ready()
+	if ok || !strings.HasPrefix(reason, "it is not known which providers are paused: ") {
+		t.Errorf("ready %t: %s", ok, reason)
+	}
+	if _, err := broker.Provision(t.Context(), js, c.topology); err != nil {
+		t.Fatal(err)
+	}
+	<-f.view.First()
+	if ok, reason := f.view.Ready(); !ok {
+		t.Errorf("not ready: %s", reason)
+	}
+}
+
+func TestAStartInPauseTakesOnlyAResumeThatComesAfterIt(t *testing.T) {
+	t.Parallel()
+	c := setupControl(t)
+	c.put("a", false) // long ago
+	f := c.follow(&broker.ControlOptions{StartPaused: true})
+	f.want("a true", "b true")
+	c.put("a", false)
+	f.want("a true", "b true", "a false")
+	c.put("a", true)
+	c.put("b", true)
+	c.put("b", false)
+	f.want("a true", "b true", "a false", "a true", "b false")
+	// Another process that starts now begins in pause again.
+	again := c.follow(&broker.ControlOptions{StartPaused: true})
+	again.want("a true", "b true")
+}
+
+func TestWhatCannotBeReadInTheBucketIsAPause(t *testing.T) {
+	t.Parallel()
+	c := setupControl(t)
+	bucket, err := c.server.JetStream(t).KeyValue(t.Context(), c.topology.Control)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bucket.Put(t.Context(), "a", []byte("yes please")); err != nil {
+		t.Fatal(err)
+	}
+	c.put("b", true)
+	if err := bucket.Delete(t.Context(), "b"); err != nil { // by hand: nothing is said any more
+		t.Fatal(err)
+	}
+	all, err := c.control.Get(t.Context(), "a", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !all["a"].Paused || all["b"].Paused {
+		t.Errorf("read as %+v", all)
+	}
+}
+
+func TestTheBucketKeepsWhoPausedLatelyAndCannotBeErased(t *testing.T) {
+	t.Parallel()
+	c := setupControl(t)
+	js := c.server.JetStream(t)
+	for n := range 7 {
+		c.put("a", n%2 == 0)
+	}
+	bucket, err := js.KeyValue(t.Context(), c.topology.Control)
+	if err != nil {
+		t.Fatal(err)
+	}
+	history, err := bucket.History(t.Context(), "a")
+	if err != nil || len(history) != 5 {
+		t.Errorf("%d values kept, %v; want 5", len(history), err)
+	}
+	if err := bucket.Purge(t.Context(), "a"); err == nil {
+		t.Error("a key could be erased with its history")
+	}
+	stream, err := js.Stream(t.Context(), c.topology.ControlStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(t.Context()); err == nil {
+		t.Error("the bucket could be purged")
+	}
+	if got := stream.CachedInfo().Config; got.Storage != jetstream.FileStorage || got.AllowDirect {
+		t.Errorf("bucket is %+v", got)
+	}
+}

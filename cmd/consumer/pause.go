@@ -1,0 +1,153 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/payment"
+)
+
+// standTarget says which provider instances a pause or resume is about.
+type standTarget struct {
+	target
+
+	Provider string `arg:"" optional:"" help:"The configured instance, as commands name it."`
+	All      bool   `help:"Every configured instance."`
+	Reason   string `help:"Why, for whoever finds it; no personal data." placeholder:"TEXT"`
+	By       string `help:"Who says so; default: the name of the user." placeholder:"NAME"`
+	JSON     bool   `help:"One instance a line, as JSON."`
+}
+
+// pauseCommand is "consumer pause".
+type pauseCommand struct{ standTarget }
+
+// Help is the long help text.
+func (pauseCommand) Help() string {
+	return `From the moment a replica sees it, about a second later, it sends no call to the provider that can move
+money. Calls under way are finished, questions about what was begun go on, and commands wait. A pause
+outlives restarts and does not count against giveUpAfter; a command's own expiry does not wait.
+Without --config no instance is known and none is refused.
+
+Exit codes: 0 stored, 1 not stored, 2 arguments or configuration are wrong.
+
+Example: consumer pause opay-eg --reason "wrong merchant account" --config /etc/countermand/config.yaml`
+}
+
+// Run pauses.
+func (c *pauseCommand) Run(w *world) error {
+	if c.Reason == "" {
+		return usageError{errors.New("pause needs a --reason: somebody else may have to end it")}
+	}
+	return c.store(w, true)
+}
+
+// resumeCommand is "consumer resume".
+type resumeCommand struct{ standTarget }
+
+// Help is the long help text.
+func (resumeCommand) Help() string {
+	return `Ends a pause, also the one that the setting startPaused begins with: within about a second every
+replica calls the provider again. What waited comes back by itself, within half a minute.
+
+Exit codes: 0 stored, 1 not stored, 2 arguments or configuration are wrong.
+
+Example: consumer resume opay-eg --config /etc/countermand/config.yaml`
+}
+
+// Run resumes.
+func (c *resumeCommand) Run(w *world) error { return c.store(w, false) }
+
+// longestNote bounds reason and name, in characters.
+const longestNote = 200
+
+// store says it of every instance meant, and prints what it said.
+func (c *standTarget) store(w *world, paused bool) error {
+	if err := c.check(); err != nil {
+		return usageError{err}
+	}
+	names, err := c.names(w)
+	if err != nil {
+		return usageError{err}
+	}
+	nc, js, cfg, err := c.open(w)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	control := broker.NewControl(js, app.Topology(cfg))
+	for _, name := range names {
+		p := broker.Pause{Paused: paused, Reason: events.Mask(c.Reason), By: events.Mask(cmp.Or(c.By, w.getenv("USER"))), Since: time.Now().UTC().Truncate(time.Second)}
+		if p.Revision, err = control.Put(w.ctx, name, p); err != nil {
+			return err
+		}
+		if err := c.print(w, name, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check looks at what needs no server.
+func (c *standTarget) check() error {
+	switch {
+	case c.All == (c.Provider != ""):
+		return errors.New("name one provider, or --all")
+	case c.All && c.Config == "":
+		return errors.New("--all needs --config, which says what all are")
+	}
+	if c.Provider != "" {
+		if _, err := events.Filter(payment.ID{Provider: c.Provider, Native: "any"}); err != nil {
+			return err
+		}
+	}
+	for _, note := range []string{c.Reason, c.By} {
+		if len([]rune(note)) > longestNote || strings.ContainsFunc(note, unicode.IsControl) {
+			return fmt.Errorf("reason and name are one line of at most %d characters", longestNote)
+		}
+	}
+	return nil
+}
+
+// names are the instances meant. A name that is not configured is refused: it
+// is a typing error, and nothing would be paused.
+func (c *standTarget) names(w *world) ([]string, error) {
+	if c.Config == "" {
+		return []string{c.Provider}, nil
+	}
+	cfg, err := config.Load(c.Config, w.getenv)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, p := range cfg.Providers {
+		all = append(all, p.Name)
+	}
+	if c.All {
+		return all, nil
+	}
+	if !slices.Contains(all, c.Provider) {
+		return nil, fmt.Errorf("provider %q is not configured; there are %s", c.Provider, strings.Join(all, ", "))
+	}
+	return []string{c.Provider}, nil
+}
+
+// print says for people or machines what was stored.
+func (c *standTarget) print(w *world, name string, p broker.Pause) error {
+	if !c.JSON {
+		_, err := fmt.Fprintf(w.stdout, "%s: %s\n", name, p)
+		return err
+	}
+	return json.NewEncoder(w.stdout).Encode(map[string]any{
+		"provider": name, "paused": p.Paused, "reason": p.Reason, "by": p.By, "since": p.Since, "revision": p.Revision,
+	})
+}

@@ -1,0 +1,214 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/journal"
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+)
+
+// Observer is told what a Handler does, for metrics and traces. The three that
+// begin something return the context it goes on with and a function that is
+// called exactly once when it has ended. Implementations are safe for
+// concurrent use, do not block and do not panic; nothing of what they return
+// changes what becomes of a command.
+type Observer interface {
+	// Handling: a message is in hand. c is its command; of a message that is
+	// none it holds what could be read, and no Op. trace is the identifier (32
+	// hexadecimal digits) for the log, empty where the observer traces nothing.
+	Handling(ctx context.Context, d Delivery, c payment.Command) (inner context.Context, trace string, end func(Disposition))
+	// Appending: one append to the journal, with all its tries.
+	Appending(ctx context.Context, a Append) (inner context.Context, end func(AppendResult))
+	// Calling: one question to a provider, or one call that may move money.
+	Calling(ctx context.Context, c Call) (inner context.Context, end func(CallResult))
+	// Panicked: handling a message panicked, and the panic was contained.
+	Panicked()
+}
+
+// Append is what is added to the journal: an event of a payment or, with Event
+// nil, the rejection of a message.
+type Append struct {
+	Event     *payment.Event
+	Rejection *payment.Rejection
+}
+
+// AppendResult is how an append ended.
+type AppendResult string
+
+// The results of an append.
+const (
+	AppendAccepted AppendResult = "accepted"
+	AppendConflict AppendResult = "conflict" // a rival moved the payment
+	AppendRefused  AppendResult = "refused"  // the store takes nothing more
+	AppendUnknown  AppendResult = "unknown"  // not known whether it is there, or what is in its way
+)
+
+// CallKind is what an adapter was asked to do.
+type CallKind string
+
+// The kinds of calls; cancel and refund may move money.
+const (
+	CallCancel CallKind = "cancel"
+	CallRefund CallKind = "refund"
+	CallQuery  CallKind = "query"
+	CallRead   CallKind = "read"
+)
+
+// Call is one call of an adapter.
+type Call struct {
+	Instance string // its configured name
+	Kind     CallKind
+	Op       payment.Op
+	Attempt  int // of the operation; 0 before the first
+}
+
+// CallResult is how a call of an adapter ended.
+type CallResult struct {
+	// Result is a payment.Result's name; of a read it is ok or failed.
+	Result string
+	// Code is the cause, where the adapter named one.
+	Code payment.Code
+	// Unhealthy: the answer speaks of the instance, not of the payment.
+	Unhealthy bool
+}
+
+// traceOf is the trace identifier of a traceparent that the decoder accepted.
+func traceOf(traceparent string) string {
+	const begin, end = len("00-"), len("00-") + 32
+	if len(traceparent) < end {
+		return ""
+	}
+	return traceparent[begin:end]
+}
+
+// observedJournal tells an observer of each append. One that panics ends as
+// unknown, which it is.
+type observedJournal struct {
+	journal.Journal
+
+	observer Observer
+}
+
+var _ journal.Journal = (*observedJournal)(nil)
+
+// Append implements journal.Journal.
+func (j *observedJournal) Append(ctx context.Context, expected uint64, e payment.Event) (uint64, error) {
+	ctx, end := j.observer.Appending(ctx, Append{Event: &e})
+	result := AppendUnknown
+	defer func() { end(result) }()
+	sequence, err := j.Journal.Append(ctx, expected, e)
+	result = appendResult(err)
+	return sequence, err
+}
+
+// AppendRejection implements journal.Journal.
+func (j *observedJournal) AppendRejection(ctx context.Context, r payment.Rejection) error {
+	ctx, end := j.observer.Appending(ctx, Append{Rejection: &r})
+	result := AppendUnknown
+	defer func() { end(result) }()
+	err := j.Journal.AppendRejection(ctx, r)
+	result = appendResult(err)
+	return err
+}
+
+func appendResult(err error) AppendResult {
+	var conflict *journal.ConflictError
+	switch {
+	case err == nil:
+		return AppendAccepted
+	case errors.As(err, &conflict):
+		return AppendConflict
+	case errors.Is(err, journal.ErrStoreRefuses):
+		return AppendRefused
+	default:
+		return AppendUnknown
+	}
+}
+
+// observedProvider tells an observer of each call. A call that panics ends as
+// the zero outcome, which is what the handler makes of it.
+type observedProvider struct {
+	providers.Provider
+
+	name     string
+	observer Observer
+}
+
+var _ providers.Provider = (*observedProvider)(nil)
+
+// observed is the instance with its adapter watched.
+func (h *Handler) observed(in providers.Instance) providers.Instance {
+	if in.Provider != nil && h.observer != nil {
+		in.Provider = &observedProvider{Provider: in.Provider, name: in.Name, observer: h.observer}
+	}
+	return in
+}
+
+// Cancel implements providers.Provider.
+func (p *observedProvider) Cancel(ctx context.Context, r providers.Request) payment.Outcome {
+	return p.ask(ctx, CallCancel, r, p.Provider.Cancel)
+}
+
+// Refund implements providers.Provider.
+func (p *observedProvider) Refund(ctx context.Context, r providers.Request) payment.Outcome {
+	return p.ask(ctx, CallRefund, r, p.Provider.Refund)
+}
+
+// QueryStatus implements providers.Provider.
+func (p *observedProvider) QueryStatus(ctx context.Context, r providers.Request) payment.Outcome {
+	return p.ask(ctx, CallQuery, r, p.Provider.QueryStatus)
+}
+
+func (p *observedProvider) ask(
+	ctx context.Context, kind CallKind, r providers.Request, do func(context.Context, providers.Request) payment.Outcome,
+) (out payment.Outcome) {
+	ctx, end := p.observer.Calling(ctx, Call{Instance: p.name, Kind: kind, Op: r.Op, Attempt: r.Attempt})
+	defer func() { end(CallResult{Result: out.Result.String(), Code: out.Code, Unhealthy: out.Unhealthy}) }()
+	return do(ctx, r)
+}
+
+// Read implements providers.Provider.
+func (p *observedProvider) Read(ctx context.Context, r providers.Request) (reading payment.Reading) {
+	ctx, end := p.observer.Calling(ctx, Call{Instance: p.name, Kind: CallRead, Op: r.Op, Attempt: r.Attempt})
+	defer func() {
+		result := "failed"
+		if reading.OK {
+			result = "ok"
+		}
+		end(CallResult{Result: result, Code: reading.Code, Unhealthy: reading.Unhealthy})
+	}()
+	return p.Provider.Read(ctx, r)
+}
+
+// begin tells the observer that a message is in hand. Without an observer, or
+// one that traces nothing, the log names the command's own trace.
+func (h *Handler) begin(
+	ctx context.Context, d Delivery, c payment.Command, invalid *events.InvalidError,
+) (inner context.Context, trace string, end func(Disposition)) {
+	if invalid != nil {
+		c = payment.Command{
+			EventID: invalid.CommandID, CorrelationID: invalid.CorrelationID,
+			TraceParent: invalid.TraceParent, TraceState: invalid.TraceState,
+		}
+	}
+	end = func(Disposition) {}
+	if h.observer != nil {
+		ctx, trace, end = h.observer.Handling(ctx, d, c)
+	}
+	if trace == "" {
+		trace = traceOf(c.TraceParent)
+	}
+	return ctx, trace, end
+}
+
+// traced adds the trace to what is logged about a message.
+func (d Delivery) traced(log *slog.Logger) *slog.Logger {
+	if d.Trace == "" {
+		return log
+	}
+	return log.With("trace_id", d.Trace)
+}

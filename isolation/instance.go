@@ -1,0 +1,168 @@
+package isolation
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+	"golang.org/x/time/rate"
+
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/payment"
+)
+
+// What the breaker is told of a call; an answer, a business no included, is nil.
+var (
+	errNoAnswer = errors.New("no answer of the provider's own")
+	errUnused   = errors.New("nothing was learnt")
+)
+
+// instance is one provider instance. The breaker is gobreaker's; around it
+// stand what it has not: longer and longer times of being open, a provider's
+// own Retry-After, and what does not count as proof of health.
+type instance struct {
+	limits  Limits
+	log     *slog.Logger
+	places  *places
+	limiter *rate.Limiter
+
+	// mu is held around every call of the breaker, so that its callbacks, which
+	// run inside those calls, see and change the fields below unharmed.
+	mu      sync.Mutex
+	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
+	paused  bool
+	probing bool // the one call that an open breaker lets pass is under way
+	// away is until when nothing is sent at all.
+	away time.Time
+	// openings counts how often the breaker opened since it was last closed.
+	openings int
+	// last is the report the breaker is being told of.
+	last handlers.Report
+	// needsCall: it opened for what a call met (an empty balance, say), so that
+	// a question that is answered proves nothing.
+	needsCall bool
+}
+
+func newInstance(l Limits, log *slog.Logger) *instance {
+	i := &instance{limits: l, log: log, places: newPlaces(l.Concurrent), limiter: rate.NewLimiter(rate.Inf, 1)}
+	if l.Rate > 0 {
+		i.limiter.SetLimit(rate.Limit(l.Rate))
+	}
+	i.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		MaxRequests: 1, // probes at a time
+		Timeout:     l.OpenFor,
+		ReadyToTrip: func(c gobreaker.Counts) bool {
+			return i.last.Unhealthy || c.ConsecutiveFailures >= uint32(l.Failures)
+		},
+		IsExcluded:    func(err error) bool { return errors.Is(err, errUnused) },
+		OnStateChange: func(_ string, _, to gobreaker.State) { i.changed(to) },
+	})
+	return i
+}
+
+// changed keeps what goes with the breaker's state. It runs under mu.
+func (i *instance) changed(to gobreaker.State) {
+	switch to {
+	case gobreaker.StateOpen:
+		i.openings++
+		i.needsCall = i.last.Unhealthy && i.last.Call
+		i.stayAway(i.openFor())
+		i.log.Warn("breaker of the provider instance is open", "openings", i.openings,
+			"unhealthy", i.last.Unhealthy, "next_attempt_at", i.away.UTC().Format(time.RFC3339Nano))
+	case gobreaker.StateClosed:
+		i.openings, i.needsCall = 0, false
+		i.log.Info("breaker of the provider instance is closed")
+	case gobreaker.StateHalfOpen:
+	}
+}
+
+// openFor doubles with each probe that fails.
+func (i *instance) openFor() time.Duration {
+	d := i.limits.OpenFor
+	for n := 1; n < i.openings && d < i.limits.OpenMax; n++ {
+		d *= 2
+	}
+	return min(d, i.limits.OpenMax)
+}
+
+func (i *instance) stayAway(d time.Duration) {
+	if until := time.Now().Add(d); until.After(i.away) {
+		i.away = until
+	}
+}
+
+func (i *instance) setPaused(paused bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.paused = paused
+}
+
+func (i *instance) state() State {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	s := State{Paused: i.paused, Breaker: i.standing(), UnderWay: i.places.underWay()}
+	if s.Breaker == payment.BreakerOpen && i.away.After(time.Now()) {
+		s.Until = i.away
+	}
+	return s
+}
+
+// standing is what the breaker lets pass, under mu.
+func (i *instance) standing() payment.Breaker {
+	switch state := i.breaker.State(); {
+	case time.Now().Before(i.away):
+		return payment.BreakerOpen
+	case state == gobreaker.StateClosed:
+		return payment.BreakerClosed
+	case state == gobreaker.StateHalfOpen && !i.probing:
+		return payment.BreakerProbe
+	default:
+		return payment.BreakerOpen
+	}
+}
+
+// allow asks the breaker for one call; nil: not now.
+func (i *instance) allow() *permit {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	now := i.standing()
+	if now == payment.BreakerOpen {
+		return nil
+	}
+	done, err := i.breaker.Allow()
+	if err != nil {
+		return nil
+	}
+	p := &permit{done: done, probe: now == payment.BreakerProbe}
+	i.probing = i.probing || p.probe
+	return p
+}
+
+// settle tells the breaker how what it allowed has ended.
+func (i *instance) settle(p *permit, r handlers.Report) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if p.probe {
+		i.probing = false
+	}
+	if r.RetryAfter > 0 {
+		i.stayAway(min(r.RetryAfter, maxAway))
+	}
+	i.last = r
+	switch {
+	case r.Unhealthy, r.Failed:
+		p.done(errNoAnswer)
+	case r.Unused, i.needsCall && !r.Call:
+		p.done(errUnused)
+	default:
+		p.done(nil)
+	}
+}
+
+// permit is one call that the breaker has allowed.
+type permit struct {
+	done  func(error)
+	probe bool
+}

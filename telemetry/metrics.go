@@ -1,0 +1,166 @@
+package telemetry
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/payment"
+)
+
+// unknown is the label of everything that is not one of ours.
+const unknown = "unknown"
+
+// Options say what a Metrics is told about and whom it may ask. Nil functions
+// mean that nobody knows: their metrics stay at zero.
+type Options struct {
+	// Instances are the names of the configured providers: the only values the
+	// label provider takes beside "unknown".
+	Instances []string
+	// Commands and Due are the streams messages are taken from.
+	Commands, Due string
+	// Version of the program.
+	Version string
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+	// Ready is asked on each scrape whether commands are being carried out.
+	Ready func() bool
+	// Standing is asked on each scrape for what holds an instance back.
+	Standing func(instance string) handlers.Standing
+}
+
+// Metrics counts and shows. It is a handlers.Observer and a broker.Observer,
+// and is safe for concurrent use.
+type Metrics struct {
+	now       func() time.Time
+	instances map[string]bool
+	streams   [2]string // commands, timers
+
+	commands     *prometheus.CounterVec
+	age          *prometheus.HistogramVec
+	calls        *prometheus.HistogramVec
+	retries      *prometheus.CounterVec
+	conflicts    *prometheus.CounterVec
+	contradicted *prometheus.CounterVec
+	redeliveries *prometheus.CounterVec
+	timerLag     prometheus.Histogram
+	appends      *prometheus.HistogramVec
+	refusing     prometheus.Gauge
+	unhealthy    *prometheus.GaugeVec
+	inHand       *prometheus.GaugeVec
+	dispositions *prometheus.CounterVec
+	panics       prometheus.Counter
+
+	pending, ackPending         *prometheus.GaugeVec
+	streamBytes, streamMessages *prometheus.GaugeVec
+	topologyFault               prometheus.Gauge
+	skew                        prometheus.Gauge
+
+	open *openGauges
+}
+
+// New builds the metrics and registers them, with the Go runtime's and the
+// process's. It fails where one of them is registered already.
+func New(registry prometheus.Registerer, o Options) (*Metrics, error) {
+	m := &Metrics{now: o.Now, instances: map[string]bool{}, streams: [2]string{o.Commands, o.Due}}
+	if m.now == nil {
+		m.now = time.Now
+	}
+	for _, name := range o.Instances {
+		m.instances[name] = true
+	}
+	var all []prometheus.Collector
+	all = append(all, m.eventMetrics()...)
+	all = append(all, m.workMetrics()...)
+	all = append(all, m.serverMetrics()...)
+	m.open = newOpenGauges(m.names(), m.now)
+	all = append(
+		all, m.open, newSwitches(m.names(), o.Standing), readiness(o.Ready), buildInfo(o.Version),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	var faults []error
+	for _, c := range all {
+		faults = append(faults, registry.Register(c))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	m.begin()
+	return m, nil
+}
+
+// names are the configured instances in order.
+func (m *Metrics) names() []string { return slices.Sorted(maps.Keys(m.instances)) }
+
+// provider is the label of an instance: its name, if it is configured. The name
+// of any other is a publisher's text.
+func (m *Metrics) provider(name string) string {
+	if m.instances[name] {
+		return name
+	}
+	return unknown
+}
+
+// operation is the label of an operation.
+func operation(op payment.Op) string {
+	if op == payment.Cancel || op == payment.Refund {
+		return string(op)
+	}
+	return unknown
+}
+
+// stream is the label of the stream a message came from.
+func (m *Metrics) stream(timer bool) string {
+	if timer {
+		return m.streams[1]
+	}
+	return m.streams[0]
+}
+
+const (
+	outcomeReview  = "review_required"
+	outcomeInvalid = "invalid"
+)
+
+// outcomes are what an event can say became of a command.
+func outcomes() []string {
+	return []string{
+		string(payment.EventSucceeded), string(payment.EventFailed), string(payment.EventRejected),
+		string(payment.EventDeferred), string(payment.EventPending), string(payment.EventIndeterminate),
+		outcomeReview,
+	}
+}
+
+// facts are the events that contradict a result.
+func facts() []string {
+	return []string{string(payment.EventReturned), string(payment.EventExecutedLate)}
+}
+
+// begin makes the counters start at zero: the increase of a counter that
+// appears with its first event shows nothing of that event.
+func (m *Metrics) begin() {
+	for _, name := range m.names() {
+		for _, op := range []payment.Op{payment.Cancel, payment.Refund} {
+			for _, outcome := range outcomes() {
+				m.commands.WithLabelValues(string(op), name, outcome)
+			}
+			m.retries.WithLabelValues(name, string(op))
+		}
+		for _, fact := range facts() {
+			m.contradicted.WithLabelValues(name, fact)
+		}
+		m.conflicts.WithLabelValues(name)
+		m.unhealthy.WithLabelValues(name)
+	}
+	m.commands.WithLabelValues(unknown, unknown, outcomeInvalid)
+	for _, timer := range []bool{false, true} {
+		m.redeliveries.WithLabelValues(m.stream(timer))
+		m.inHand.WithLabelValues(m.stream(timer))
+	}
+}

@@ -1,0 +1,141 @@
+package telemetry
+
+import (
+	"context"
+	"time"
+
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/payment"
+)
+
+var _ handlers.Observer = (*Metrics)(nil)
+
+// Handling implements handlers.Observer: it counts redeliveries and how late
+// timers are. A timer's lag is that of its first delivery; later ones say
+// something of the message and nothing of the schedule.
+func (m *Metrics) Handling(
+	ctx context.Context, d handlers.Delivery, _ payment.Command,
+) (inner context.Context, trace string, end func(handlers.Disposition)) {
+	switch {
+	case d.Redelivered:
+		m.redeliveries.WithLabelValues(m.stream(d.Timer)).Inc()
+	case d.Timer && !d.Due.IsZero():
+		m.timerLag.Observe(max(m.now().Sub(d.Due), 0).Seconds())
+	}
+	return ctx, "", func(handlers.Disposition) {}
+}
+
+// Appending implements handlers.Observer: it times the append and, once it is
+// accepted, counts what it says.
+func (m *Metrics) Appending(ctx context.Context, a handlers.Append) (inner context.Context, end func(handlers.AppendResult)) {
+	began := m.now()
+	return ctx, func(result handlers.AppendResult) {
+		m.appends.WithLabelValues(string(result)).Observe(m.now().Sub(began).Seconds())
+		switch result {
+		case handlers.AppendAccepted:
+			m.refusing.Set(0)
+			m.appended(a)
+		case handlers.AppendRefused:
+			m.refusing.Set(1)
+		case handlers.AppendConflict:
+			m.conflicted(a)
+		case handlers.AppendUnknown:
+		}
+	}
+}
+
+func (m *Metrics) appended(a handlers.Append) {
+	e := a.Event
+	if e == nil {
+		m.commands.WithLabelValues(unknown, unknown, outcomeInvalid).Inc()
+		return
+	}
+	op, provider := operation(e.Op), m.provider(e.ID.Provider)
+	switch e.Type {
+	case payment.EventStarted:
+		if e.Attempt > 1 {
+			m.retries.WithLabelValues(provider, op).Inc()
+		}
+	case payment.EventReturned, payment.EventExecutedLate:
+		m.contradicted.WithLabelValues(provider, string(e.Type)).Inc()
+	default:
+		m.concluded(e, op, provider)
+	}
+}
+
+// concluded counts an event that says what became of a command.
+func (m *Metrics) concluded(e *payment.Event, op, provider string) {
+	outcome := string(e.Type)
+	if e.Review != nil {
+		outcome = outcomeReview
+	}
+	m.commands.WithLabelValues(op, provider, outcome).Inc()
+	if e.Type.Terminal() {
+		m.age.WithLabelValues(op, provider, outcome).Observe(max(e.OccurredAt.Sub(e.RequestedAt), 0).Seconds())
+	}
+}
+
+func (m *Metrics) conflicted(a handlers.Append) {
+	provider := unknown
+	if a.Event != nil {
+		provider = m.provider(a.Event.ID.Provider)
+	}
+	m.conflicts.WithLabelValues(provider).Inc()
+}
+
+// Calling implements handlers.Observer: it times the call and notes whether the
+// instance is healthy.
+func (m *Metrics) Calling(ctx context.Context, c handlers.Call) (inner context.Context, end func(handlers.CallResult)) {
+	began := m.now()
+	return ctx, func(r handlers.CallResult) {
+		provider := m.provider(c.Instance)
+		m.calls.WithLabelValues(provider, string(c.Kind), r.Result).Observe(m.now().Sub(began).Seconds())
+		m.unhealthy.WithLabelValues(provider).Set(yes(r.Unhealthy))
+	}
+}
+
+// Panicked implements handlers.Observer and broker.Observer.
+func (m *Metrics) Panicked() { m.panics.Inc() }
+
+// Taken implements broker.Observer.
+func (m *Metrics) Taken(timer bool) { m.inHand.WithLabelValues(m.stream(timer)).Inc() }
+
+// Disposed implements broker.Observer.
+func (m *Metrics) Disposed(timer bool, kind handlers.DispositionKind, _ time.Duration) {
+	m.inHand.WithLabelValues(m.stream(timer)).Dec()
+	m.dispositions.WithLabelValues(m.stream(timer), kind.String()).Inc()
+}
+
+// HandedBack implements broker.Observer.
+func (m *Metrics) HandedBack(timer bool) {
+	m.dispositions.WithLabelValues(m.stream(timer), "handed_back").Inc()
+}
+
+// Consumer names one of the two durable consumers, for the label: both have
+// the same durable name, on two streams.
+type Consumer string
+
+// The consumers.
+const (
+	ConsumerCommands Consumer = "commands"
+	ConsumerDue      Consumer = "due"
+)
+
+// SetConsumer says what waits at a consumer.
+func (m *Metrics) SetConsumer(c Consumer, pending, ackPending uint64) {
+	m.pending.WithLabelValues(string(c)).Set(float64(pending))
+	m.ackPending.WithLabelValues(string(c)).Set(float64(ackPending))
+}
+
+// SetStream says what a stream holds. The name must be one of the configured
+// streams.
+func (m *Metrics) SetStream(name string, bytes, messages uint64) {
+	m.streamBytes.WithLabelValues(name).Set(float64(bytes))
+	m.streamMessages.WithLabelValues(name).Set(float64(messages))
+}
+
+// SetTopologyFault says whether streams and consumers are as they must be.
+func (m *Metrics) SetTopologyFault(fault bool) { m.topologyFault.Set(yes(fault)) }
+
+// SetClockSkew says how far the local clock is ahead of the server's.
+func (m *Metrics) SetClockSkew(ahead time.Duration) { m.skew.Set(ahead.Seconds()) }

@@ -1,0 +1,164 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/countermand/countermand/payment"
+)
+
+// Journal is what a Survey reads.
+type Journal interface {
+	// Open lists the payments that may have an open operation, none twice.
+	// complete is false where there are more than are listed.
+	Open(ctx context.Context) (payments []payment.ID, complete bool, err error)
+	// State is the payment's newest state.
+	State(ctx context.Context, id payment.ID) (payment.State, error)
+}
+
+// SurveyOptions are the optional parts of a Survey; nil and zero values mean
+// the defaults.
+type SurveyOptions struct {
+	Logger *slog.Logger // default: discards
+	// Every is the pause between two passes, give or take a tenth so that
+	// replicas do not keep step; default one minute.
+	Every time.Duration
+	// PerSecond is how many payments are read in a second at most; default 500,
+	// so that 10,000 open operations take 20 seconds and a small part of what
+	// the server could do.
+	PerSecond int
+}
+
+// Survey counts the open operations now and then. Every replica does, and
+// finds the same: whoever asks takes the maximum.
+type Survey struct {
+	metrics   *Metrics
+	journal   Journal
+	log       *slog.Logger
+	every     time.Duration
+	perSecond int
+	// known are the payments that had an open operation in the last pass. They
+	// are read again even if nothing lists them any more: an operation that
+	// has lost its timer must not vanish from what is shown.
+	known map[payment.ID]bool
+}
+
+const (
+	surveyEvery = time.Minute
+	readsASec   = 500
+	// readFor bounds one read.
+	readFor = 5 * time.Second
+	// bursts a second: after each of them a pass waits.
+	bursts = 10
+	// hopeless is after how many failed reads in a row a pass is given up.
+	hopeless = 5
+	// maxKnown bounds what is remembered between two passes.
+	maxKnown = 100_000
+)
+
+// NewSurvey returns a survey that shows what it finds in m. It does no I/O.
+func NewSurvey(m *Metrics, j Journal, o *SurveyOptions) *Survey {
+	s := &Survey{
+		metrics: m, journal: j, log: slog.New(slog.DiscardHandler), every: surveyEvery, perSecond: readsASec,
+		known: map[payment.ID]bool{},
+	}
+	if o == nil {
+		return s
+	}
+	if o.Logger != nil {
+		s.log = o.Logger
+	}
+	if o.Every > 0 {
+		s.every = o.Every
+	}
+	if o.PerSecond > 0 {
+		s.perSecond = o.PerSecond
+	}
+	return s
+}
+
+// Run makes one pass after the other until ctx ends. A pass that fails leaves
+// what the one before has shown.
+func (s *Survey) Run(ctx context.Context) {
+	for {
+		if err := s.Pass(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("open operations could not be counted", "error", err.Error())
+		}
+		spread := time.Duration(rand.Int64N(int64(s.every)/5 + 1)) //nolint:gosec // nothing secret: it keeps replicas from keeping step
+		if !pause(ctx, s.every-s.every/10+spread) {
+			return
+		}
+	}
+}
+
+// Pass counts once. It is not safe for concurrent use.
+func (s *Survey) Pass(ctx context.Context) error {
+	listed, complete, err := s.journal.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("list open operations: %w", err)
+	}
+	t := newTally()
+	t.complete = complete
+	known := map[payment.ID]bool{}
+	misses, burst := 0, max(s.perSecond/bursts, 1)
+	for i, id := range s.payments(listed) {
+		if i%burst == burst-1 && !pause(ctx, time.Second*time.Duration(burst)/time.Duration(s.perSecond)) {
+			return ctx.Err()
+		}
+		state, err := s.read(ctx, id)
+		switch {
+		case err != nil && misses+1 >= hopeless:
+			return fmt.Errorf("read open operations: %w", err)
+		case err != nil:
+			misses++
+			t.complete = false
+			known[id] = true // not known to have ended
+			continue
+		}
+		misses = 0
+		if t.add(s.metrics.provider(id.Provider), state) && len(known) < maxKnown {
+			known[id] = true
+		}
+	}
+	s.known = known
+	s.metrics.open.show(t)
+	return nil
+}
+
+// payments are those listed and those known to be open, each once.
+func (s *Survey) payments(listed []payment.ID) []payment.ID {
+	all := listed
+	rest := make(map[payment.ID]bool, len(s.known))
+	for id := range s.known {
+		rest[id] = true
+	}
+	for _, id := range listed {
+		delete(rest, id)
+	}
+	for id := range rest {
+		all = append(all, id)
+	}
+	return all
+}
+
+func (s *Survey) read(ctx context.Context, id payment.ID) (payment.State, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, readFor, errors.New("no answer for "+readFor.String()))
+	defer cancel()
+	return s.journal.State(ctx, id)
+}
+
+// pause waits for d and reports whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,186 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	"go.opentelemetry.io/otel/sdk/trace"
+	api "go.opentelemetry.io/otel/trace"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/payment"
+)
+
+// TraceOptions say which traces are made.
+type TraceOptions struct {
+	// Sample is the share of commands without a trace of their own that get
+	// one, 0 to 1. A command that brings a trace decides by its sampled flag.
+	Sample float64
+	// Version of the program, for the resource.
+	Version string
+	Logger  *slog.Logger // default: discards
+}
+
+// Traces turns what the handler does into spans. It is a handlers.Observer and
+// is safe for concurrent use. Spans are exported from a goroutine of their own,
+// in batches; where the collector is away they are dropped, and nothing waits.
+type Traces struct {
+	provider   *trace.TracerProvider
+	tracer     api.Tracer
+	propagator propagation.TraceContext
+}
+
+var _ handlers.Observer = (*Traces)(nil)
+
+const (
+	service = "countermand"
+	// tracesPath is where a collector takes traces over HTTP (OTLP 1.x).
+	tracesPath = "/v1/traces"
+)
+
+// OpenTraces sends traces to an OTLP collector over HTTP. endpoint is its
+// address with scheme and host; without a path it is sent to /v1/traces. No
+// connection is made before there is something to send. Headers that the
+// collector wants can be set in OTEL_EXPORTER_OTLP_HEADERS, which the exporter
+// reads itself.
+func OpenTraces(ctx context.Context, endpoint string, o TraceOptions) (*Traces, error) {
+	address, err := url.Parse(endpoint)
+	if err != nil || address.Host == "" {
+		return nil, errors.New("open traces: the endpoint is not a URL with scheme and host")
+	}
+	if address.Path == "" || address.Path == "/" {
+		address.Path = tracesPath
+	}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(address.String()))
+	if err != nil {
+		return nil, fmt.Errorf("open traces: %w", err)
+	}
+	return NewTraces(exporter, o), nil
+}
+
+// NewTraces sends traces to an exporter, which is shut down with the traces.
+func NewTraces(exporter trace.SpanExporter, o TraceOptions) *Traces {
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	provider := trace.NewTracerProvider(
+		trace.WithBatcher(&export{SpanExporter: exporter, log: log}),
+		trace.WithSampler(newSampler(o.Sample)),
+		trace.WithResource(resource.NewSchemaless(
+			attribute.String("service.name", service), attribute.String("service.version", o.Version),
+		)),
+	)
+	return &Traces{provider: provider, tracer: provider.Tracer("github.com/countermand/countermand/telemetry")}
+}
+
+// Close sends what is left, as long as ctx allows, and ends the export.
+func (t *Traces) Close(ctx context.Context) error {
+	if err := t.provider.Shutdown(ctx); err != nil {
+		return fmt.Errorf("close traces: %w", err)
+	}
+	return nil
+}
+
+// Handling implements handlers.Observer. A command is handled in its own trace,
+// as a child of the span that published it. A timer comes later, up to days: it
+// begins a trace of its own with a link to the command's, since collectors
+// close a trace minutes after its last span.
+func (t *Traces) Handling(
+	ctx context.Context, d handlers.Delivery, c payment.Command,
+) (inner context.Context, traceID string, end func(handlers.Disposition)) {
+	remote := t.propagator.Extract(context.WithoutCancel(ctx), propagation.MapCarrier{
+		"traceparent": c.TraceParent, "tracestate": c.TraceState,
+	})
+	sender := api.SpanContextFromContext(remote)
+	opts := []api.SpanStartOption{
+		api.WithSpanKind(api.SpanKindConsumer),
+		api.WithAttributes(
+			attribute.String("messaging.system", "nats"),
+			attribute.String("messaging.operation.type", "process"),
+			attribute.String("messaging.message.id", events.Mask(c.EventID)),
+			attribute.Int("countermand.deliveries", d.Deliveries),
+			attribute.Bool("countermand.timer", d.Timer),
+		),
+	}
+	switch {
+	case !sender.IsValid():
+	case d.Timer:
+		opts = append(opts, api.WithLinks(api.Link{SpanContext: sender}))
+	default:
+		ctx = api.ContextWithRemoteSpanContext(ctx, sender)
+	}
+	name := "handle a message that is no command"
+	if c.Op != "" {
+		name = "handle payment." + operation(c.Op) + ".requested"
+		opts = append(opts, api.WithAttributes(attribute.String("countermand.operation", string(c.Op)), attribute.String("countermand.provider", c.Provider)))
+	}
+	ctx, span := t.tracer.Start(ctx, name, opts...)
+	if span.IsRecording() { // else the log had better name the command's own trace
+		traceID = span.SpanContext().TraceID().String()
+	}
+	return ctx, traceID, func(out handlers.Disposition) {
+		span.SetAttributes(attribute.String("countermand.disposition", out.Kind.String()))
+		if out.Kind == handlers.Later {
+			span.SetAttributes(attribute.String("countermand.due", out.Timer.At.UTC().Format(time.RFC3339)))
+		}
+		span.End()
+	}
+}
+
+// Appending implements handlers.Observer.
+func (t *Traces) Appending(ctx context.Context, a handlers.Append) (inner context.Context, end func(handlers.AppendResult)) {
+	name := "journal append payment.command.rejected"
+	var attributes []attribute.KeyValue
+	if e := a.Event; e != nil {
+		name = "journal append payment." + operation(e.Op) + "." + string(e.Type)
+		attributes = []attribute.KeyValue{
+			attribute.String("countermand.provider", e.ID.Provider),
+			attribute.String("countermand.payment", events.Token(e.ID.Native)),
+			attribute.Int64("countermand.version", int64(e.Version())),
+			attribute.Int("countermand.attempt", e.Attempt),
+			attribute.String("countermand.code", string(e.Code)),
+			attribute.Bool("countermand.review_required", e.Review != nil),
+		}
+	}
+	ctx, span := t.tracer.Start(ctx, name, api.WithSpanKind(api.SpanKindProducer), api.WithAttributes(attributes...))
+	return ctx, func(result handlers.AppendResult) {
+		span.SetAttributes(attribute.String("countermand.append", string(result)))
+		if result == handlers.AppendRefused || result == handlers.AppendUnknown {
+			span.SetStatus(codes.Error, "append "+string(result))
+		}
+		span.End()
+	}
+}
+
+// Calling implements handlers.Observer. The span's context goes no further than
+// the adapter: providers are not told our traces.
+func (t *Traces) Calling(ctx context.Context, c handlers.Call) (inner context.Context, end func(handlers.CallResult)) {
+	ctx, span := t.tracer.Start(
+		ctx, "provider "+string(c.Kind)+" "+c.Instance, api.WithSpanKind(api.SpanKindClient),
+		api.WithAttributes(
+			attribute.String("countermand.provider", c.Instance), attribute.String("countermand.call", string(c.Kind)),
+			attribute.String("countermand.operation", string(c.Op)), attribute.Int("countermand.attempt", c.Attempt),
+		),
+	)
+	return ctx, func(r handlers.CallResult) {
+		span.SetAttributes(attribute.String("countermand.result", r.Result), attribute.String("countermand.code", string(r.Code)))
+		if r.Unhealthy || r.Result == payment.Indeterminate.String() {
+			span.SetStatus(codes.Error, r.Result)
+		}
+		span.End()
+	}
+}
+
+// Panicked implements handlers.Observer; the span's disposition shows it.
+func (t *Traces) Panicked() {}

@@ -1,0 +1,51 @@
+// Package crash is the exhaustive crash matrix. Its tests run every path a
+// command can take, against the real journal on a real server, the real broker
+// and every adapter in front of its simulator, and break each numbered step of
+// input or output once in every way it can break: the consumer dies before it or
+// after it, the request or the answer is lost, a call runs late, the consumer
+// sleeps and wakes when all is over. Then what was in hand is delivered again,
+// everything is followed to its end, and the simulators' own ledgers judge.
+//
+// The steps are found by running, not listed: whatever the service does to the
+// outside passes a numbered tap, each tap spells the whole interface out, and a
+// step that appears in a path tomorrow is broken tomorrow.
+//
+// # What is real and what is not
+//
+// Real: handlers, journal, quarantine, the broker's consumer with its order of
+// journal, timer and acknowledgement, the four streams on one embedded server,
+// the adapters, and HTTP to the simulators. Commands are published to their
+// stream, timers lie in theirs.
+//
+// Stood in for: the server's two durable consumers (deliveries,
+// acknowledgements and redeliveries are the harness's, so that they happen when
+// a cell wants them) and its firing of schedules (when its time has come on the
+// matrix's own clock, the newest schedule on a subject is taken out of the stream
+// and delivered). That the server itself does both is tested in package broker.
+//
+// # What counts as a violation
+//
+//   - money moved twice, or a result that the ledger does not bear out: a
+//     succeeded that moved nothing, a failed or rejected that did, another amount;
+//   - an operation with two terminal results, or with none that is not before a
+//     person; one before a person although its provider can tell;
+//   - an answer forgotten by a consumer that lived on;
+//   - at any moment with nothing in hand, a command that is neither answered nor
+//     has a timer or an unacknowledged message;
+//   - deferred or failed while an attempt is in doubt;
+//   - a call without a started event of its own, or a second call of what is
+//     unsafe to repeat, unless the first certainly did nothing;
+//   - a refused message that is not answered and kept, or a message answered
+//     that is none;
+//   - anything in the streams that no cell accounts for.
+//
+// # Running it
+//
+//	go test ./internal/crash      every single fault: about 80 s of processor time
+//	go test ./internal/crash -v   the same, and a line for every cell
+//	go test -race ./internal/crash   one fault for each step, in turn
+//	go test ./internal/crash -run 'matrix/opay.*/succeeds' -timeout 1h -args -pairs
+//
+// The last also breaks a second step after the first, in paths of nine steps at
+// most: some thousand cells for each path.
+package crash

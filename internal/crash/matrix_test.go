@@ -1,0 +1,292 @@
+package crash_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
+)
+
+var pairs = flag.Bool("pairs", false, "break every two steps of the short paths, too")
+
+// shortPath is how many steps a path may have to be broken twice.
+const shortPath = 9
+
+// TestNoStepThatBreaksCostsAResultOrMovesMoneyTwice is the matrix.
+func TestNoStepThatBreaksCostsAResultOrMovesMoneyTwice(t *testing.T) {
+	t.Parallel()
+	m := &matrix{world: newWorld(t), met: map[kind]int{}, events: map[string]bool{}, kept: map[string]bool{}}
+	t.Run("matrix", func(t *testing.T) {
+		for _, r := range rows() {
+			for _, p := range r.paths() {
+				m.wanted++
+				t.Run(slug(r.provider, r.name)+"/"+slug(p.name), func(t *testing.T) {
+					t.Parallel()
+					m.path(t, r, p)
+				})
+			}
+		}
+	})
+	m.verify(t)
+	m.report(t)
+}
+
+// matrix collects what the cells found.
+type matrix struct {
+	world *world
+
+	mu         sync.Mutex
+	next       int
+	wanted     int
+	paths      int
+	steps      int
+	cells      int
+	violations int
+	calls      int
+	moved      int
+	met        map[kind]int
+	lines      []string
+	// events, said and kept are the subjects that must be in the streams: each
+	// once, and no others.
+	events map[string]bool
+	kept   map[string]bool
+}
+
+// path runs the path cleanly, to find its steps, and then breaks each of them
+// in every way it can break.
+func (m *matrix) path(t *testing.T, r row, p path) {
+	b := newBench(t, r, p)
+	clean := m.cell(t, b, p, nil)
+	if t.Failed() {
+		return
+	}
+	if len(clean.trace) == 0 {
+		t.Fatal("the harness found no step")
+	}
+	if got := clean.ends(); !slices.Equal(got, p.ends) {
+		t.Errorf("the clean run ends %v, want %v: the path is not what its name says\n%v", got, p.ends, clean.trace)
+	}
+	m.mu.Lock()
+	m.paths++
+	m.steps += len(clean.trace)
+	m.mu.Unlock()
+	m.breakEach(t, r, p, clean)
+}
+
+// workers is how many cells of a path run side by side, each on a bench and a
+// clock of its own: they wait for answers more than they work.
+const workers = 3
+
+// breakEach runs a cell for each step and each way it can break.
+func (m *matrix) breakEach(t *testing.T, r row, p path, clean *cell) {
+	t.Helper()
+	plans := make(chan plan)
+	var working sync.WaitGroup
+	for range workers {
+		b := newBench(t, r, p)
+		working.Go(func() {
+			for breaks := range plans {
+				m.breakOne(t, b, p, breaks, clean)
+			}
+		})
+	}
+	for n, s := range clean.trace {
+		all := s.kind.faults()
+		if underRace {
+			all = all[n%len(all):][:1]
+		}
+		for _, f := range all {
+			plans <- plan{n + 1: f}
+		}
+	}
+	close(plans)
+	working.Wait()
+}
+
+// breakOne runs one cell, and with -pairs all that break a second step of it.
+func (m *matrix) breakOne(t *testing.T, b *bench, p path, breaks plan, clean *cell) {
+	t.Helper()
+	once := m.cell(t, b, p, breaks)
+	if len(once.struck) == 0 {
+		return // a violation already: the step was never reached
+	}
+	n := once.struck[0] - 1
+	if once.trace[n] != clean.trace[n] {
+		t.Errorf("step %d is %s in one run and %s in another", n+1, clean.trace[n], once.trace[n])
+	}
+	if *pairs && len(clean.trace) <= shortPath {
+		m.again(t, once)
+	}
+}
+
+// again breaks a second step, after the first, of a run that is known.
+func (m *matrix) again(t *testing.T, once *cell) {
+	first := once.struck[0]
+	for n := first; n < len(once.trace); n++ {
+		for _, f := range once.trace[n].kind.faults() {
+			both := maps.Clone(once.plan)
+			both[n+1] = f
+			m.cell(t, once.bench, once.path, both)
+		}
+	}
+}
+
+// cell runs one cell and enters it.
+func (m *matrix) cell(t *testing.T, b *bench, p path, breaks plan) *cell {
+	t.Helper()
+	m.mu.Lock()
+	m.next++
+	native := fmt.Sprintf("p%d", m.next)
+	m.mu.Unlock()
+	c := &cell{
+		t: t, world: m.world, bench: b, path: p, plan: breaks, id: payment.ID{Provider: b.row.provider, Native: native},
+	}
+	for _, cmd := range p.commands {
+		c.commands = append(c.commands, &cmd)
+	}
+	c.run()
+	for _, v := range c.violations {
+		t.Errorf("%s: %s\n  %s", c.plan, v, c.story())
+	}
+	m.enter(c)
+	return c
+}
+
+// maxStory bounds a story.
+const maxStory = 60
+
+// story lists the steps of a cell, for whoever has to understand a violation.
+func (c *cell) story() string {
+	var b strings.Builder
+	for i, s := range c.trace {
+		if i == maxStory {
+			fmt.Fprintf(&b, "and %d more", len(c.trace)-i)
+			break
+		}
+		fmt.Fprintf(&b, "%d %s; ", i+1, s)
+		if f := c.plan[i+1]; f != "" {
+			fmt.Fprintf(&b, "[%s]; ", f)
+		}
+	}
+	return b.String()
+}
+
+// ends says how each command ended.
+func (c *cell) ends() []string {
+	var all []string
+	state := c.state()
+	for _, cmd := range c.commands {
+		op := operation(state, cmd)
+		switch {
+		case refuses(state, cmd) && c.answered(state, cmd):
+			all = append(all, refused)
+		case op == nil:
+			all = append(all, "nothing")
+		case op.Open != nil && op.Open.Review != nil:
+			all = append(all, review)
+		default:
+			all = append(all, string(op.Status))
+		}
+	}
+	return all
+}
+
+// sent counts the calls that were given to the adapter.
+func (c *cell) sent() int {
+	n := 0
+	for _, k := range c.calls {
+		if k.sent {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *matrix) enter(c *cell) {
+	moved := len(c.bench.base.Ledger().Movements(c.id.Native))
+	name := "-"
+	if len(c.struck) > 0 {
+		name = c.trace[c.struck[0]-1].String()
+	}
+	line := fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d", c.bench.row.provider, c.bench.row.name, c.path.name,
+		name, c.plan, strings.Join(c.ends(), ", "), c.sent(), moved)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range c.history {
+		subject, err := events.EventSubject(e.Op, e.Type, e.ID, e.Version())
+		c.must(err)
+		m.events[subject] = true
+	}
+	for token := range c.said {
+		m.events[events.RejectedSubject(token)] = true
+	}
+	for token := range c.kept {
+		m.kept[events.QuarantineSubject(token)] = true
+	}
+	m.lines = append(m.lines, line)
+	m.cells++
+	m.calls += c.sent()
+	m.moved += moved
+	m.violations += len(c.violations)
+	for _, s := range c.trace {
+		m.met[s.kind]++
+	}
+}
+
+// verify holds the streams against what the cells were judged by: nothing may
+// be missing, nothing else may lie there, and nothing twice.
+func (m *matrix) verify(t *testing.T) {
+	t.Helper()
+	for _, s := range []struct {
+		stream jetstream.Stream
+		want   map[string]bool
+	}{{m.world.events, m.events}, {m.world.rejected, m.kept}} {
+		got, err := subjects(t.Context(), s.stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for subject, n := range got {
+			if n != 1 || !s.want[subject] {
+				t.Errorf("%s: %d messages that no cell knows of, or more than one", subject, n)
+			}
+		}
+		if len(got) != len(s.want) {
+			t.Errorf("the stream has %d subjects, the cells know %d", len(got), len(s.want))
+		}
+	}
+}
+
+// report prints the matrix, and fails if a tap was never met.
+func (m *matrix) report(t *testing.T) {
+	t.Helper()
+	if testing.Verbose() {
+		slices.Sort(m.lines)
+		var table strings.Builder
+		w := tabwriter.NewWriter(&table, 0, 4, 2, ' ', 0)
+		fmt.Fprintln(w, "provider\toperation\tpath\tstep\tfault\tended as\tcalls\tmoved")
+		for _, line := range m.lines {
+			fmt.Fprintln(w, line)
+		}
+		_ = w.Flush() // into memory
+		t.Logf("crash matrix:\n%s", table.String())
+	}
+	t.Logf("crash matrix: %d paths with %d steps, %d cells, %d calls, %d movements, %d violations",
+		m.paths, m.steps, m.cells, m.calls, m.moved, m.violations)
+	if m.paths < m.wanted {
+		return // only some were asked for
+	}
+	for _, k := range kinds() {
+		if m.met[k] == 0 {
+			t.Errorf("no path came through %s", k)
+		}
+	}
+}

@@ -1,0 +1,291 @@
+package crash_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers/bento/bentosim"
+	"github.com/countermand/countermand/providers/opay/opaysim"
+	"github.com/countermand/countermand/providers/simulator"
+)
+
+// row is an operation at a provider.
+type row struct {
+	provider string
+	name     string
+	op       payment.Op
+	full     bool
+}
+
+const (
+	opayEG    = "opay-eg"
+	tranzzoUA = "tranzzo-ua"
+	bentoUK   = "bento-uk"
+	openpayEU = "openpay-eu"
+
+	cancel  = "cancel"
+	void    = "void"
+	full    = "full refund"
+	partial = "partial refund"
+)
+
+func rows() []row {
+	return []row{
+		{opayEG, cancel, payment.Cancel, false},
+		{opayEG, full, payment.Refund, true},
+		{opayEG, partial, payment.Refund, false},
+		{tranzzoUA, cancel, payment.Cancel, false},
+		{tranzzoUA, void, payment.Cancel, false},
+		{tranzzoUA, full, payment.Refund, true},
+		{tranzzoUA, partial, payment.Refund, false},
+		{bentoUK, void, payment.Cancel, false},
+		{bentoUK, full, payment.Refund, true},
+		{bentoUK, partial, payment.Refund, false},
+		{openpayEU, cancel, payment.Cancel, false},
+		{openpayEU, full, payment.Refund, true},
+		{openpayEU, partial, payment.Refund, false},
+	}
+}
+
+// The amounts of the matrix, in minor units: by them a movement is known again.
+const (
+	captured = 40000
+	part     = 400
+	other    = 300
+)
+
+func (r row) currency() string {
+	return map[string]string{opayEG: "EGP", tranzzoUA: "UAH", bentoUK: "GBP", openpayEU: "EUR"}[r.provider]
+}
+
+// path is one way a command can go.
+type path struct {
+	name string
+	// faults is what the provider does on this path; without an operation they
+	// strike the row's own.
+	faults []simulator.Fault
+	// options of the simulator: see newBench.
+	pending, hidden bool
+	// unreachable: the first call finds no connection.
+	unreachable bool
+	// review: it may end before a person also where a repeat moves no money twice.
+	review bool
+	// age is how long the command has lain in its stream.
+	age      time.Duration
+	commands []command
+	// ends is how each command ends in the clean run.
+	ends []string
+}
+
+// command is one message of a path.
+type command struct {
+	op       payment.Op
+	full     bool
+	amount   int64
+	key      string
+	provider string // default: the row's
+	envelope string // more attributes
+	broken   bool   // lacks its key
+	details  string // more about the payment
+	// refused: it is answered by payment.command.rejected, whatever comes before.
+	refused bool
+
+	sequence    uint64
+	schedule    string
+	fingerprint string
+}
+
+// Ends of a command.
+const (
+	succeeded = "succeeded"
+	failed    = "failed"
+	rejected  = "rejected"
+	review    = "reviewRequired"
+	refused   = "command.rejected"
+)
+
+// own is the row's own command.
+func (r row) own() command {
+	c := command{op: r.op, full: r.full, key: "first"}
+	if r.op == payment.Refund && !r.full {
+		c.amount = part
+	}
+	return c
+}
+
+// data is the command as a structured event about a payment.
+func (c *command) data(r row, id payment.ID) []byte {
+	names := map[string]string{
+		opayEG: `"orderId":%[1]q,"country":"EG"`, tranzzoUA: `"orderId":%[1]q,"currency":"UAH"`,
+		bentoUK: `"transactionId":%[1]q,"orderId":"o-%[1]s"`, openpayEU: `"transactionId":%[1]q,"orderId":"r-%[1]s"`,
+	}
+	provider := r.provider
+	if c.provider != "" {
+		provider = c.provider
+	}
+	key := fmt.Sprintf(`"idempotencyKey":%q,`, c.key)
+	if c.broken {
+		key = ""
+	}
+	what := ""
+	switch {
+	case c.full:
+		what = `,"full":true`
+	case c.amount > 0:
+		what = fmt.Sprintf(`,"amount":{"value":%d,"currency":%q}`, c.amount, r.currency())
+	}
+	data := fmt.Sprintf(`{%s"provider":%q,"payment":{%s%s}%s}`, key, provider, fmt.Sprintf(names[r.provider], id.Native), c.details, what)
+	text := fmt.Sprintf(`{"specversion":"1.0","id":"e-%s-%s","source":"/shop","type":"payment.%s.requested"%s,"data":%s}`,
+		id.Native, c.key, c.op, c.envelope, data)
+	if !json.Valid([]byte(text)) {
+		panic("a command of the matrix is no JSON: " + text)
+	}
+	return []byte(text)
+}
+
+// paths lists the ways the row's command can go.
+func (r row) paths() []path {
+	own := r.own()
+	if r.provider == openpayEU && r.op == payment.Cancel {
+		return []path{{name: "not supported", commands: []command{own}, ends: []string{rejected}}}
+	}
+	all := []path{
+		{name: "succeeds", ends: []string{succeeded}},
+		{name: "declined once", review: r.takesNoRepeat(), faults: []simulator.Fault{{Mode: simulator.Decline, Times: 1}}, ends: []string{failed}},
+		{name: "rate limited first", faults: []simulator.Fault{{Mode: simulator.RateLimit, Times: 1}}, ends: []string{succeeded}},
+		{name: "no connection first", unreachable: true, ends: []string{succeeded}},
+		{name: "answer lost, executed", faults: []simulator.Fault{{Mode: simulator.CutAfter, Times: 1}}, ends: []string{r.seen(succeeded)}},
+		{name: "answer lost, not executed", faults: []simulator.Fault{{Mode: simulator.CutBefore, Times: 1}}, ends: []string{r.safe(succeeded)}},
+		{name: "answer lost, repeat refused", hidden: true, faults: r.refusesRepeat(), ends: []string{r.seen(succeeded)}},
+		{name: "guard rejects", commands: []command{own.with(func(c *command) { c.envelope = `,"expirytime":"2039-12-31T00:00:00Z"` })}, ends: []string{rejected}},
+		{name: "not a command", commands: []command{own.with(func(c *command) { c.broken, c.refused = true, true })}, ends: []string{refused}},
+		{name: "repeated", commands: []command{own, own}, ends: []string{succeeded, succeeded}},
+		{name: "key reused", commands: []command{own, own.with(r.differ)}, ends: []string{succeeded, refused}},
+		r.inTheWay(),
+	}
+	all = append(all, r.special()...)
+	for i := range all {
+		if all[i].commands == nil {
+			all[i].commands = []command{own}
+		}
+	}
+	return all
+}
+
+// special is what not every row has.
+func (r row) special() []path {
+	var all []path
+	if r.provider != openpayEU && r.name != cancel {
+		all = append(all, path{name: "pending, then done", pending: true, ends: []string{succeeded}})
+	}
+	later := map[string]simulator.Mode{opayEG: opaysim.DeclineLater, bentoUK: bentosim.DeclineLater}[r.provider]
+	if later != "" && r.op == payment.Refund {
+		all = append(all, path{name: "pending, then failed", pending: true, faults: []simulator.Fault{{Mode: later}}, ends: []string{failed}})
+	}
+	if r.name == full || r.name == void {
+		// A decline that leaves no trace, lost, is not found; the repeat is
+		// declined too, and says nothing of the first.
+		all = append(all, path{name: "declined always", review: true, faults: []simulator.Fault{{Mode: simulator.Decline}}, ends: []string{failed}})
+	}
+	if reads := r.reads(); reads != "" {
+		all = append(all, path{
+			name: "reading fails first", faults: []simulator.Fault{{Operation: reads, Mode: simulator.StatusBefore, Times: 1}},
+			ends: []string{succeeded},
+		})
+	}
+	if r.name == partial && r.provider == opayEG {
+		all = append(all, path{
+			name: "unknown provider", age: 4*time.Minute + 45*time.Second,
+			commands: []command{r.own().with(func(c *command) { c.provider, c.refused = "nobody", true })}, ends: []string{refused},
+		})
+	}
+	return all
+}
+
+// inTheWay is two operations of one payment: the first is held up.
+func (r row) inTheWay() path {
+	second := command{op: payment.Refund, amount: other, key: "second"}
+	p := path{
+		name: "in the way", commands: []command{r.own(), second},
+		faults: []simulator.Fault{{Mode: simulator.RateLimit, Times: 1}}, ends: []string{succeeded, succeeded},
+	}
+	if r.op == payment.Cancel || r.full || r.provider == bentoUK {
+		p.ends[1] = rejected // nothing is left to refund, or its one refund is used up
+	}
+	return p
+}
+
+// refusesRepeat has the first call's answer lost and the provider not find it.
+func (r row) refusesRepeat() []simulator.Fault {
+	reads := r.reads()
+	if reads == "" || r.provider == opayEG {
+		reads = map[string]string{cancel: "read"}[r.name]
+		if reads == "" {
+			reads = "query"
+		}
+	}
+	return []simulator.Fault{{Mode: simulator.CutAfter, Times: 1}, {Operation: reads, Mode: simulator.Lag, Times: 3}}
+}
+
+// reads is what the simulator calls the preparing read, "" where there is none.
+func (r row) reads() string {
+	switch {
+	case r.provider == opayEG && r.full, r.provider == bentoUK:
+		return "read"
+	case r.provider == tranzzoUA, r.provider == openpayEU && r.full:
+		return "query"
+	default:
+		return ""
+	}
+}
+
+// seen is how an operation ends that was executed unheard: found out, unless
+// its provider shows nothing of it.
+func (r row) seen(end string) string {
+	if r.provider == openpayEU && r.name == partial {
+		return review
+	}
+	return end
+}
+
+// safe is how an operation ends that was lost before it was executed: repeated,
+// unless a repeat could pay twice.
+func (r row) safe(end string) string {
+	if r.name == partial && (r.provider == openpayEU || r.provider == tranzzoUA) {
+		return review
+	}
+	return end
+}
+
+// takesNoRepeat reports whether a decline of a repeat reads like the refusal of
+// what is known: that is never repeated, and if it is not found a person is asked.
+func (r row) takesNoRepeat() bool {
+	return r.provider == bentoUK && r.name == void || r.provider == tranzzoUA && r.name == full
+}
+
+func (c command) with(change func(*command)) command {
+	change(&c)
+	return c
+}
+
+// differ makes another command under the same key.
+func (r row) differ(c *command) {
+	if c.op == payment.Refund {
+		c.full, c.amount = false, other
+		return
+	}
+	// A cancel has no content of its own but the payment: one more detail of it
+	// is other content.
+	c.details = `,"country":"GB"`
+	if r.provider == opayEG {
+		c.details = `,"currency":"EGP"`
+	}
+}
+
+// slug is a name that fits into identifiers.
+func slug(parts ...string) string {
+	return strings.NewReplacer(" ", "-", ",", "").Replace(strings.Join(parts, "-"))
+}

@@ -1,0 +1,7 @@
+//go:build race
+
+package crash_test
+
+// underRace: the race detector makes a cell many times slower and looks for
+// something else, so under it each step breaks in one of its ways, in turn.
+const underRace = true

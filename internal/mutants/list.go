@@ -1,0 +1,169 @@
+package main
+
+// mutants lists the deliberate bugs, each one that somebody could write.
+func mutants() []mutant {
+	return append(append(decision(), handling()...), storing()...)
+}
+
+// decision: bugs of the rules.
+func decision() []mutant {
+	return []mutant{
+		{
+			"an interrupted call is made again without asking first", "payment/decide.go",
+			"	default: // started past callUntil, pending, indeterminate\n		return Decision{Action: Query}",
+			"	default:\n		if started {\n			return in.start(op, nil)\n		}\n		return Decision{Action: Query}",
+		},
+		{
+			"a timeout is read as failed", "payment/conclude.go",
+			"		return in.stillInDoubt(op, appendOnce(others, n), out)",
+			"		return in.end(op, StatusFailed, out)",
+		},
+		{
+			"a refusal of a repeat is read as the operation's answer", "payment/conclude.go",
+			"	case out.Result == Failed && len(others) == 0:\n		op.Attempt = n",
+			"	case out.Result == Failed && len(others) == 0, out.Result == Duplicate:\n		op.Attempt = n",
+		},
+		{
+			"a duplicate is read as success", "payment/conclude.go",
+			"	case out.Result == Succeeded:\n		op.Attempt = n",
+			"	case out.Result == Succeeded, out.Result == Duplicate:\n		op.Attempt = n",
+		},
+		{
+			"failed ends an operation whose other attempt may have left", "payment/conclude.go",
+			"case out.Result == Failed && len(others) == 0:", "case out.Result == Failed:",
+		},
+		{
+			"deferred is written while in doubt", "payment/conclude.go",
+			"case out.Result == NotExecuted && len(others) == 0:", "case out.Result == NotExecuted:",
+		},
+		{
+			"accepted is read as done", "payment/conclude.go",
+			"	case out.Result == Pending && op.Status != StatusPending:\n		return in.pending(op, out)",
+			"	case out.Result == Pending && op.Status != StatusPending:\n		return in.end(op, StatusSucceeded, out)",
+		},
+		{
+			"not found is read as not executed", "payment/conclude.go",
+			"	case unsafe && overdue:\n		return in.review(",
+			"	case !in.Now.Before(o.DoubtSince):\n		return in.end(op, StatusFailed, out)\n	case unsafe && overdue:\n		return in.review(",
+		},
+		{
+			"an operation in doubt is given up by time", "payment/conclude.go",
+			"	case unsafe && overdue:\n		return in.review(",
+			"	case overdue:\n		return in.end(op, StatusFailed, Outcome{Code: CodeProviderUnavailable})\n	case unsafe && overdue:\n		return in.review(",
+		},
+		{
+			"a partial refund in doubt is sent again where a repeat is unsafe", "payment/conclude.go",
+			"	unsafe := !in.Traits.For(op.Op, op.Full).Repeat.repeatable()\n	overdue",
+			"	unsafe := false\n	overdue",
+		},
+		{
+			"an attempt's number is used again", "payment/fold.go",
+			"	op.Attempt++\n", "	op.Attempt = max(op.Attempt, 1)\n",
+		},
+		{
+			"a version is used again", "payment/fold.go",
+			"	s.Version++\n", "	s.Version = max(s.Version, 1)\n",
+		},
+		{
+			"an operation in the way is overtaken", "payment/decide.go",
+			"	if code := in.inTheWay(op); code != \"\" {\n		return in.wait(op, code, 0), true\n	}\n", "",
+		},
+		{
+			"open refunds are not reserved", "payment/guard.go",
+			"case o.Op == op.Op && o.KeyHash == op.KeyHash, o.Status == StatusRejected:",
+			"case o.Op == op.Op && o.KeyHash == op.KeyHash, o.Status == StatusRejected, !o.Status.Terminal():",
+		},
+		{
+			"a key used for another amount is taken for a repeat", "payment/decide.go",
+			"op.Fingerprint == in.Command.Fingerprint()", "op.Op == in.Command.Op",
+		},
+		{
+			"an operator rules on what he saw before the call was over", "payment/decide.go",
+			"in.Resolution.Seen.Before(op.Open.CallUntil)", "in.Now.Before(op.Open.CallUntil)",
+		},
+	}
+}
+
+// handling: bugs of the use case.
+func handling() []mutant {
+	return []mutant{
+		{
+			"the provider is called before its started is accepted", "handlers/work.go",
+			"		again, out, done := w.commit(ctx, dec)",
+			"		if dec.Action == payment.Call {\n			w.call(ctx, dec.Event)\n		}\n		again, out, done := w.commit(ctx, dec)",
+		},
+		{
+			"an append of unknown fate is taken for accepted", "handlers/work.go",
+			"	case err != nil:\n		return false, w.notAppended(err), true",
+			"	case err != nil && !errors.Is(err, journal.ErrUnknown):\n		return false, w.notAppended(err), true",
+		},
+		{
+			"a conflict is taken for accepted", "handlers/work.go",
+			"		w.moved(conflict.Last)\n		return true, Disposition{}, false",
+			"		w.moved(conflict.Last)\n		return false, Disposition{}, false",
+		},
+		{
+			"a known outcome is dropped on conflict", "handlers/work.go",
+			"	if w.heard != nil && w.heard.Query && w.heard.Outcome.Result != payment.Succeeded {\n		w.heard = nil\n	}",
+			"	w.heard = nil",
+		},
+		{
+			"a call is sent after its callUntil", "handlers/call.go",
+			"	r.SendBefore = started.CallUntil\n", "",
+		},
+		{
+			"what waits is acknowledged without a timer", "handlers/work.go",
+			"		return w.later(dec.At, w.d.Panics), true", "		return Disposition{Kind: Ack}, true",
+		},
+		{
+			"a panic in an adapter is taken for not executed", "handlers/call.go",
+			"			out = payment.Outcome{Code: payment.CodeInternalError,",
+			"			out = payment.Outcome{Result: payment.NotExecuted, Code: payment.CodeInternalError,",
+		},
+		{
+			"a rejection is said before its bytes are kept", "handlers/reject.go",
+			"	if err := h.quarantine.Keep(ctx, Original{Rejection: r, Message: d.Message}); err != nil {",
+			"	if err := h.journal.AppendRejection(ctx, r); err == nil {\n		return Disposition{Kind: Terminate}\n	}\n	if err := h.quarantine.Keep(ctx, Original{Rejection: r, Message: d.Message}); err != nil {",
+		},
+		{
+			"an operator's stale view is obeyed", "handlers/resolve.go",
+			"	if rec.State.Version != r.Version {", "	if rec.State.Version == 0 {",
+		},
+	}
+}
+
+// storing: bugs of names, journal and broker.
+func storing() []mutant {
+	return []mutant{
+		{
+			"the journal's filter leaves the provider out", "events/subjects.go",
+			`return "payment.*.*." + id.Provider + "." + Token(id.Native) + ".*", nil`,
+			`return "payment.*.*.*." + Token(id.Native) + ".*", nil`,
+		},
+		{
+			"a timer's subject leaves the operation out", "events/subjects.go",
+			`return "payment.schedule." + Token(string(c.Op)) + "." + Token(provider)`,
+			`return "payment.schedule.any." + Token(provider)`,
+		},
+		{
+			"a timer's subject leaves the content out", "events/subjects.go",
+			"	h.Write([]byte(c.Fingerprint()))\n	// The provider", "	// The provider",
+		},
+		{
+			"whose append it is, is judged by its subject and not by its token (in memory)", "journal/memory/memory.go",
+			"	case accepted || stored.token == e.token:", "	case accepted || stored.subject == e.subject:",
+		},
+		{
+			"whose append it is, is judged by its id and not by its token (in the stream)", "journal/stream/append.go",
+			"(a.rejection || m.token() == a.token)", "(a.rejection || m.Subject == a.msg.Subject)",
+		},
+		{
+			"an append expects the wrong sequence", "journal/stream/journal.go",
+			"{strconv.FormatUint(expected, 10)}", "{strconv.FormatUint(expected/2, 10)}",
+		},
+		{
+			"a message is acknowledged before its timer is stored", "broker/carryout.go",
+			"		if !c.schedule(ctx, m, d.Timer) {", "		_ = m.settle(sayAck)\n		if !c.schedule(ctx, m, d.Timer) {",
+		},
+	}
+}

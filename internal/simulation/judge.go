@@ -1,0 +1,263 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/countermand/countermand/payment"
+)
+
+// judge is what the world is judged by: the provider's ledger, the events that
+// were accepted, and who holds what.
+type judge struct {
+	broken      string // the first rule that was broken
+	states      map[payment.ID]payment.State
+	ends        map[operation]payment.EventType
+	starts      map[start]time.Time // callUntil of each accepted started
+	sentStarts  map[start]bool
+	published   map[uint64]*command
+	rejections  map[uint64]payment.Code
+	quarantined map[uint64]bool
+	askedCalm   map[operation]int // questions in the calm after the schedule
+}
+
+// start names one attempt.
+type start struct {
+	name    operation
+	attempt int
+}
+
+func newJudge() judge {
+	return judge{
+		states: map[payment.ID]payment.State{}, ends: map[operation]payment.EventType{},
+		starts: map[start]time.Time{}, sentStarts: map[start]bool{}, published: map[uint64]*command{},
+		rejections: map[uint64]payment.Code{}, quarantined: map[uint64]bool{}, askedCalm: map[operation]int{},
+	}
+}
+
+// check records the first rule that is broken.
+func (w *world) check(ok bool, format string, args ...any) {
+	if !ok && w.broken == "" {
+		w.broken = fmt.Sprintf(format, args...)
+		w.note(nil, "VIOLATION: %s", w.broken)
+	}
+}
+
+// moved judges one movement of money, as it happens.
+func (w *world) moved(name operation, times int) {
+	w.check(times == 1 || name.op == payment.Cancel, "money moved twice: %s", name)
+	end, ended := w.ends[name]
+	w.check(!ended || end == payment.EventSucceeded, "money moved for %s after it was called %s", name, end)
+}
+
+// sent judges a request as it leaves, and puts it on its way.
+func (w *world) sent(p *process, a *account, r *request) {
+	s := start{r.name, r.attempt}
+	until, ok := w.starts[s]
+	w.check(ok, "%s attempt %d leaves without its own started", r.name, r.attempt)
+	w.check(!ok || p.now().Before(until), "%s attempt %d leaves after its callUntil", r.name, r.attempt)
+	w.check(!w.sentStarts[s], "%s attempt %d leaves twice", r.name, r.attempt)
+	w.sentStarts[s] = true
+	if a.kind.traits.For(r.name.op, r.full).Repeat == payment.RepeatUnsafe {
+		for _, o := range w.provider.requests {
+			w.check(o.name != r.name || o.settled && !o.effect,
+				"%s is called again while an earlier call may move money, and a repeat is unsafe", r.name)
+		}
+	}
+	w.aloneAtThePayment(a, r)
+	w.provider.requests = append(w.provider.requests, r)
+}
+
+// refusedAsReused reports whether the command, or another one that says the
+// same, was refused for its key.
+func (w *world) refusedAsReused(c *command) bool {
+	for sequence, o := range w.published {
+		if o.name == c.name && o.full == c.full && o.amount == c.amount && w.rejections[sequence] == payment.CodeIdempotencyKeyReused {
+			return true
+		}
+	}
+	return false
+}
+
+// aloneAtThePayment: while one operation of a payment may be under way no other
+// is called, unless the kind takes partial refunds side by side.
+func (w *world) aloneAtThePayment(a *account, r *request) {
+	for _, o := range w.states[a.id].Operations {
+		name := operation{id: a.id, op: o.Op}
+		if o.Open == nil || o.Attempt == 0 || o.Status == payment.StatusDeferred {
+			continue
+		}
+		name.key = o.Open.Key
+		beside := a.kind.traits.Parallel && o.Op == payment.Refund && r.name.op == payment.Refund && !o.Full && !r.full
+		w.check(name == r.name || beside, "%s is called while %s is %s", r.name, name, o.Status)
+	}
+}
+
+// isNewest reports whether an event of unknown fate is in the store.
+func (w *world) isNewest(ctx context.Context, e payment.Event) bool {
+	rec, err := w.journal.Last(ctx, e.ID)
+	return err == nil && rec.State.Version == e.Version() && rec.Type == e.Type && w.states[e.ID].Version < e.Version()
+}
+
+// appended judges an event that was accepted.
+func (w *world) appended(e *payment.Event) {
+	before := w.states[e.ID]
+	w.check(e.Version() == before.Version+1, "version %d after %d", e.Version(), before.Version)
+	w.states[e.ID] = e.State
+	name := operation{id: e.ID, op: e.Op, key: e.Key}
+	rec := w.provider.accounts[e.ID].record(name)
+	_, ended := w.ends[name]
+	fact := e.Type == payment.EventReturned || e.Type == payment.EventExecutedLate
+	w.check(!ended || fact, "%s of %s after its end", e.Type, name)
+	w.check(!fact, "%s of %s, and nobody lied", e.Type, name)
+	if e.Type.Terminal() {
+		w.ends[name] = e.Type
+	}
+	switch e.Type {
+	case payment.EventStarted:
+		s := start{name, e.Attempt}
+		_, twice := w.starts[s]
+		w.check(!twice, "attempt %d of %s started twice", e.Attempt, name)
+		w.starts[s] = e.CallUntil
+	case payment.EventSucceeded:
+		w.judgeSuccess(e, rec)
+	case payment.EventFailed, payment.EventRejected, payment.EventDeferred:
+		w.check(rec.movements == 0, "%s is called %s (%s) and money moved", name, e.Type, e.Code)
+		w.check(!rec.pending, "%s is called %s (%s) and the provider has accepted it", name, e.Type, e.Code)
+		w.check(w.provider.alive(name) == 0 || rec.declined, "%s is called %s (%s) while a call may still be executed", name, e.Type, e.Code)
+	case payment.EventPending, payment.EventIndeterminate, payment.EventReturned, payment.EventExecutedLate:
+	}
+}
+
+// judgeSuccess compares a success with what the provider did.
+func (w *world) judgeSuccess(e *payment.Event, rec *record) {
+	a := w.provider.accounts[e.ID]
+	if e.Effect == payment.EffectNone {
+		w.check(a.closed || a.captured == 0, "%s of %s has effect none, and money may be taken", e.Op, e.ID.Provider)
+		return
+	}
+	w.check(rec.movements > 0, "%s %s of %s is called succeeded and nothing moved", e.Op, e.Key, e.ID.Provider)
+	if e.Op == payment.Refund && e.Moved != nil {
+		want := a.captured
+		if !e.Full && e.Amount != nil {
+			want = e.Amount.Value
+		}
+		w.check(e.Moved.Value == want, "%d is said to have moved, and %d did", e.Moved.Value, want)
+	}
+}
+
+// unended is an operation that has not ended, as the journal has it.
+type unended struct {
+	id     payment.ID
+	name   operation
+	full   bool
+	amount int64
+	state  payment.Operation
+}
+
+func (w *world) openOperations() []unended {
+	var all []unended
+	for _, id := range w.ids {
+		for _, o := range w.states[id].Operations {
+			if o.Open == nil {
+				continue
+			}
+			one := unended{id: id, name: operation{id: id, op: o.Op, key: o.Open.Key}, full: o.Full, state: o}
+			if o.Amount != nil {
+				one.amount = o.Amount.Value
+			}
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// commandOf finds a command that made the operation.
+func (w *world) commandOf(o unended) *command {
+	for sequence := uint64(1); sequence <= w.sequence; sequence++ {
+		if c := w.published[sequence]; c.id == o.id && c.of(o.state) {
+			return c
+		}
+	}
+	return nil
+}
+
+// everyOpenOperationIsHeld: each has a timer, or a message that is not
+// acknowledged. Whatever is killed next, somebody comes back to it.
+func (w *world) everyOpenOperationIsHeld() {
+	for _, id := range w.ids {
+		for i := range w.states[id].Operations {
+			if o := &w.states[id].Operations[i]; o.Open != nil {
+				w.check(w.held(id, *o), "%s %s of %s is %s and nothing brings it back", o.Op, o.Open.Key, id.Provider, o.Status)
+			}
+		}
+	}
+}
+
+func (w *world) held(id payment.ID, o payment.Operation) bool {
+	mine := func(m *message) bool { return m.command.id == id && m.command.of(o) }
+	if slices.ContainsFunc(w.messages, mine) {
+		return true
+	}
+	for _, m := range w.timers {
+		if mine(m) {
+			return true
+		}
+	}
+	return false
+}
+
+// atRest: nothing is in hand or on its way, and what is still open waits for a
+// person and has been asked about once more since everything became calm.
+func (w *world) atRest() bool {
+	if len(w.tasks) > 0 || len(w.messages) > 0 || len(w.commands) > 0 {
+		return false
+	}
+	waiting := w.openOperations()
+	for _, o := range waiting {
+		if o.state.Open.Review == nil || w.askedCalm[o.name] == 0 {
+			return false
+		}
+	}
+	for _, m := range w.timers {
+		if !slices.ContainsFunc(waiting, func(o unended) bool { return o.id == m.command.id && m.command.of(o.state) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *world) restless() string {
+	var all []string
+	for _, o := range w.openOperations() {
+		all = append(all, fmt.Sprintf("%s is %s", o.name, o.state.Status))
+	}
+	return fmt.Sprintf("%d tasks, %d messages, open: %s", len(w.tasks), len(w.messages), strings.Join(all, ", "))
+}
+
+// judgeEnd judges the world at rest: every command has its answer.
+func (w *world) judgeEnd() {
+	for sequence, c := range w.published {
+		code, rejected := w.rejections[sequence]
+		w.check(!c.invalid || rejected && w.quarantined[sequence], "an invalid command has no answer")
+		w.check(!rejected || w.quarantined[sequence], "a rejected command (%s) is not in the quarantine", code)
+		_, ended := w.ends[c.name]
+		i := w.states[c.id].Find(c.op, c.key)
+		w.check(rejected || ended || i >= 0, "%s has no answer", c.name)
+		other := i >= 0 && !c.of(w.states[c.id].Operations[i])
+		w.check(c.invalid || !other || w.refusedAsReused(c), "%s was asked for with other content and not refused for it", c.name)
+	}
+	for _, o := range w.openOperations() {
+		a := w.provider.accounts[o.id]
+		rec := a.record(o.name)
+		unknowable := rec.movements == 0 && !rec.declined || a.kind.blind && !o.full || rec.declined && o.state.Open.Refused
+		w.check(unknowable, "%s waits for a person, and the provider says it (%d movements, declined %t)", o.name, rec.movements, rec.declined)
+	}
+	for name, end := range w.ends {
+		rec := w.provider.accounts[name.id].record(name)
+		w.check(end == payment.EventSucceeded || rec.movements == 0, "%s ended as %s and money moved", name, end)
+	}
+}

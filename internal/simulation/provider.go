@@ -1,0 +1,214 @@
+package simulation
+
+import (
+	"slices"
+
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+)
+
+// provider is the other side: what was paid, what was asked, what was done. It
+// honours its kinds' traits and never lies; it may say nothing, or late.
+type provider struct {
+	accounts map[payment.ID]*account
+	requests []*request
+}
+
+// account is one payment at the provider.
+type account struct {
+	id       payment.ID
+	kind     *kind
+	captured int64 // 0: unpaid
+	refunded int64
+	closed   bool
+	records  map[operation]*record
+}
+
+// record is what the provider knows of one operation.
+type record struct {
+	movements int
+	declined  bool // remembered: a repeat finds the same no
+	pending   bool // accepted, to be decided later
+}
+
+// request is one call that can move money, from when it left its consumer.
+type request struct {
+	name    operation
+	attempt int
+	full    bool
+	amount  int64
+	settled bool // executed, declined or lost for good: nothing more comes of it
+	effect  bool // it did something, or was accepted
+}
+
+func (p *provider) enter(id payment.ID, k *kind, paid bool) {
+	a := &account{id: id, kind: k, records: map[operation]*record{}}
+	if paid {
+		a.captured = captured
+	}
+	p.accounts[id] = a
+}
+
+// has reports whether one of the payments is at an instance.
+func (p *provider) has(instance string) bool {
+	for id := range p.accounts {
+		if id.Provider == instance {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *account) record(name operation) *record {
+	if a.records[name] == nil {
+		a.records[name] = &record{}
+	}
+	return a.records[name]
+}
+
+// alive counts the requests of an operation that may still be executed.
+func (p *provider) alive(name operation) (n int) {
+	for _, r := range p.requests {
+		if r.name == name && !r.settled {
+			n++
+		}
+	}
+	return n
+}
+
+// late lists the requests that are under way to the provider still.
+func (p *provider) late() []*request {
+	return slices.DeleteFunc(slices.Clone(p.requests), func(r *request) bool { return r.settled })
+}
+
+// undecided lists what was accepted and not decided, in the order asked.
+func (p *provider) undecided() []operation {
+	var all []operation
+	for _, r := range p.requests {
+		if rec := p.accounts[r.name.id].record(r.name); rec.pending && !slices.Contains(all, r.name) {
+			all = append(all, r.name)
+		}
+	}
+	return all
+}
+
+// fate is what a provider does with a request that reaches it.
+type fate int
+
+const (
+	accept  fate = iota // do it
+	decline             // say no, and remember it where the kind remembers
+	refuse              // say no to this request alone
+	later               // accept it, decide later
+)
+
+// execute lets a request take effect, or be refused for what it is.
+func (w *world) execute(r *request, f fate) payment.Outcome {
+	a := w.provider.accounts[r.name.id]
+	rec, repeat := a.record(r.name), a.kind.traits.For(r.name.op, r.full).Repeat
+	r.settled = true
+	known := rec.movements > 0 || rec.pending || rec.declined
+	switch {
+	case known && repeat == payment.RepeatRefused:
+		return payment.Outcome{Result: payment.Duplicate, ProviderCode: "known"}
+	case known && repeat == payment.RepeatHarmless:
+		return a.truth(r.name, r.amount)
+	case f == refuse:
+		return payment.Outcome{Result: payment.Failed, Code: payment.CodeProviderRejectedRequest, ProviderCode: "refused"}
+	case f == decline, (r.name.op == payment.Cancel) != (a.captured == 0):
+		rec.declined = repeat != payment.RepeatUnsafe
+		return payment.Outcome{Result: payment.Failed, Code: payment.CodeDeclined, ProviderCode: "declined"}
+	case f == later:
+		r.effect, rec.pending = true, true
+		return payment.Outcome{Result: payment.Pending}
+	default:
+		r.effect = true
+		w.move(a, rec, r)
+		return a.truth(r.name, r.amount)
+	}
+}
+
+// move moves the money, and judges at once: nobody stops it here.
+func (w *world) move(a *account, rec *record, r *request) {
+	rec.pending = false
+	rec.movements++
+	w.moved(r.name, rec.movements)
+	if r.name.op == payment.Cancel {
+		a.closed = true
+		return
+	}
+	amount := r.amount
+	if r.full {
+		amount = a.captured
+	}
+	a.refunded += amount
+	w.check(a.refunded <= a.captured, "refunded %d of %d captured of %s", a.refunded, a.captured, a.id.Provider)
+}
+
+// settle decides what was accepted.
+func (w *world) settle(name operation, yes bool) {
+	a := w.provider.accounts[name.id]
+	rec := a.record(name)
+	if !rec.pending {
+		return
+	}
+	rec.pending = false
+	i := slices.IndexFunc(w.provider.requests, func(r *request) bool { return r.name == name })
+	if yes {
+		w.move(a, rec, w.provider.requests[i])
+		return
+	}
+	rec.declined = true
+	w.provider.requests[i].effect = false
+}
+
+// truth is the whole truth about one operation.
+func (a *account) truth(name operation, amount int64) payment.Outcome {
+	rec := a.record(name)
+	switch {
+	case rec.movements > 0 && name.op == payment.Cancel:
+		return payment.Outcome{Result: payment.Succeeded, Effect: payment.EffectClosed}
+	case rec.movements > 0:
+		out := payment.Outcome{Result: payment.Succeeded, Effect: payment.EffectRefunded}
+		if amount > 0 {
+			out.Moved = &payment.Money{Value: amount, Currency: a.kind.currency}
+		}
+		return out
+	case rec.pending:
+		return payment.Outcome{Result: payment.Pending}
+	case rec.declined:
+		return payment.Outcome{Result: payment.Failed, Code: payment.CodeDeclined, ProviderCode: "declined"}
+	default:
+		return payment.Outcome{Result: payment.NotFound}
+	}
+}
+
+// tells is what asking tells, with all the time in the world: the truth, where
+// the kind can say it.
+func (a *account) tells(r providers.Request) payment.Outcome {
+	if a.kind.blind && r.Op == payment.Refund && !r.Full {
+		return payment.Outcome{Result: payment.NotFound}
+	}
+	amount := int64(0)
+	if r.Amount != nil {
+		amount = r.Amount.Value
+	}
+	return a.truth(operation{id: a.id, op: r.Op, key: r.Key}, amount)
+}
+
+// reading is a truthful preparing read.
+func (a *account) reading() payment.Reading {
+	money := func(v int64) *payment.Money { return &payment.Money{Value: v, Currency: a.kind.currency} }
+	switch {
+	case a.closed:
+		return payment.Reading{OK: true, Status: payment.PaymentCancelled}
+	case a.captured == 0:
+		return payment.Reading{OK: true, Status: payment.PaymentUnpaid}
+	case a.refunded >= a.captured:
+		return payment.Reading{OK: true, Status: payment.PaymentRefunded, Captured: money(a.captured), Refunded: money(a.refunded)}
+	case a.refunded > 0:
+		return payment.Reading{OK: true, Status: payment.PaymentPartiallyRefunded, Captured: money(a.captured), Refunded: money(a.refunded)}
+	default:
+		return payment.Reading{OK: true, Status: payment.PaymentPaid, Captured: money(a.captured)}
+	}
+}

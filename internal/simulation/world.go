@@ -1,0 +1,433 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/journal/memory"
+	"github.com/countermand/countermand/payment"
+)
+
+// world is one schedule being played.
+type world struct {
+	engine   *engine
+	choose   choices
+	kinds    []kind
+	clock    time.Time // true time
+	provider *provider
+	journal  *memory.Journal // what lies in the store, without faults
+
+	ids      []payment.ID
+	commands []*command // not published yet
+	messages []*message // published or due, and not acknowledged
+	timers   map[string]*message
+	tasks    []*task
+	weather  map[string]weather // of instances; absent: fair
+	sequence uint64
+	steps    int
+
+	judge
+	trace *[]string // nil: nobody reads along
+}
+
+// message is a command or a timer that is not acknowledged.
+type message struct {
+	command    *command
+	content    events.Message
+	timer      bool
+	sequence   uint64 // of the command it began with
+	published  time.Time
+	deliveries int // over all timers of the command
+	times      int // of this very message
+	panics     int
+	due        time.Time
+	inHand     int // tasks that hold it
+	notBefore  time.Time
+}
+
+// maxSteps is far beyond what a schedule needs to come to rest.
+const maxSteps = 5000
+
+// play runs the schedule to its end and beyond, until everything is at rest.
+func (w *world) play() {
+	w.draw()
+	for w.broken == "" {
+		w.steps++
+		w.act()
+		w.everyOpenOperationIsHeld()
+		if w.steps >= maxSteps {
+			w.check(false, "no rest after %d steps: %s", maxSteps, w.restless())
+		}
+		if w.broken == "" && w.choose.over() && w.atRest() {
+			w.judgeEnd()
+			return
+		}
+	}
+	w.abandon()
+}
+
+// abandon ends all tasks without effect, so that the handlers can be used again.
+func (w *world) abandon() {
+	for _, t := range w.tasks {
+		t.dead = true
+		for !t.done {
+			_, more := t.resume()
+			t.done = !more
+		}
+	}
+	w.tasks = nil
+}
+
+// act does one thing. Choices below 12 bring the work forward.
+func (w *world) act() {
+	switch c := w.choose.order(24); c {
+	case 12:
+		w.crash(w.anyProcess())
+	case 13:
+		w.stop(w.anyProcess())
+	case 14:
+		w.deliverAgain()
+	case 15, 16:
+		w.jump()
+	case 17, 18:
+		if late := w.provider.late(); len(late) > 0 {
+			r := late[w.choose.order(len(late))]
+			w.note(nil, "a late request of %s is executed", r.name)
+			w.execute(r, []fate{accept, accept, later, decline}[w.choose.order(4)])
+		}
+	case 19:
+		if waiting := w.provider.undecided(); len(waiting) > 0 {
+			name := waiting[w.choose.order(len(waiting))]
+			yes := w.choose.order(3) > 0
+			w.note(nil, "%s is decided: %t", name, yes)
+			w.settle(name, yes)
+		}
+	case 20:
+		w.rule()
+	case 21:
+		w.publish()
+	case 22:
+		w.wake()
+	case 23:
+		w.change(w.kinds[w.choose.order(len(w.kinds))].name)
+	default:
+		w.progress()
+	}
+}
+
+func (w *world) anyProcess() *process {
+	return w.engine.processes[w.choose.order(len(w.engine.processes))]
+}
+
+// progress runs a task, else delivers a message, else publishes a command,
+// else lets time pass until something is due.
+func (w *world) progress() {
+	if w.choose.over() {
+		w.wake()
+		w.loseLate()
+		clear(w.weather)
+	}
+	if late := w.provider.late(); w.choose.style == answers && len(late) > 0 && w.choose.fault(10) {
+		w.note(nil, "a late request of %s is executed", late[0].name)
+		w.execute(late[0], accept)
+		return
+	}
+	running := slices.DeleteFunc(slices.Clone(w.tasks), func(t *task) bool { return t.process.stopped })
+	if n := len(running); n > 0 && (len(w.tasks) > 5 || w.choose.order(4) < 3) {
+		w.step(running[w.choose.order(n)])
+		return
+	}
+	w.becomeDue()
+	if m := w.deliverable(); m != nil && len(w.tasks) < 8 {
+		if p := w.anyRunning(); p != nil {
+			w.deliver(m, p)
+			return
+		}
+	}
+	switch {
+	case len(w.commands) > 0:
+		w.publish()
+	case len(running) > 0:
+		w.step(running[0])
+	default:
+		w.wait()
+	}
+}
+
+// loseLate: in the calm after the schedule nothing is under way for ever.
+func (w *world) loseLate() {
+	for _, r := range w.provider.late() {
+		r.settled = true
+	}
+}
+
+func (w *world) anyRunning() *process {
+	from := w.choose.order(len(w.engine.processes))
+	for i := range w.engine.processes {
+		if p := w.engine.processes[(from+i)%len(w.engine.processes)]; !p.stopped {
+			return p
+		}
+	}
+	return nil
+}
+
+// publish puts the next command into the stream.
+func (w *world) publish() {
+	if len(w.commands) == 0 {
+		return
+	}
+	c := w.commands[0]
+	w.commands = w.commands[1:]
+	w.sequence++
+	w.published[w.sequence] = c
+	w.messages = append(w.messages, &message{
+		command: c, content: c.message(w.sequence), sequence: w.sequence, published: w.clock,
+	})
+	w.note(nil, "published %s full=%t amount=%d invalid=%t", c.name, c.full, c.amount, c.invalid)
+}
+
+// deliverable picks a message that no task holds, if one may be delivered now.
+func (w *world) deliverable() *message {
+	var free []*message
+	for _, m := range w.messages {
+		if m.inHand == 0 && !m.notBefore.After(w.clock) {
+			free = append(free, m)
+		}
+	}
+	if len(free) == 0 {
+		return nil
+	}
+	return free[w.choose.order(len(free))]
+}
+
+// deliver gives a message to a process.
+func (w *world) deliver(m *message, p *process) {
+	if early := m.due.Sub(p.now()); early > 0 { // by this process's clock; the broker gives it back
+		m.notBefore = w.clock.Add(early)
+		return
+	}
+	m.inHand++
+	m.times++
+	m.deliveries++
+	d := m.delivery()
+	w.note(nil, "delivered to %d: sequence %d, timer %t, time %d", p.number, m.sequence, m.timer, m.times)
+	w.begin(p, m, m.command, func(ctx context.Context, t *task) {
+		w.dispose(t, p.handler.Handle(ctx, d))
+	})
+}
+
+// deliverAgain doubles a delivery, as an ack wait that ran out does.
+func (w *world) deliverAgain() {
+	if len(w.messages) == 0 || len(w.tasks) > 6 {
+		return
+	}
+	m := w.messages[w.choose.order(len(w.messages))]
+	if p := w.anyProcess(); !p.stopped && !m.notBefore.After(w.clock) {
+		w.deliver(m, p)
+	}
+}
+
+// dispose does what the handler said, in the broker's order: the timer first,
+// then the ack, each a step that may be the last.
+func (w *world) dispose(t *task, d handlers.Disposition) {
+	w.note(t, "disposition %s", d.Kind)
+	if !t.pause("dispose") {
+		return
+	}
+	m := t.message
+	if d.Kind == handlers.Redeliver {
+		m.notBefore = w.clock.Add(d.Delay)
+		return
+	}
+	if d.Kind == handlers.Later {
+		ctx := context.WithValue(context.Background(), taskKey{}, t)
+		for (tap{t.process}).Schedule(ctx, d.Timer) != nil {
+			if t.dead {
+				return
+			}
+		}
+	}
+	if !t.pause("ack") {
+		return
+	}
+	if w.choose.fault(16) {
+		w.note(t, "the ack is lost")
+		m.notBefore = w.clock.Add(30 * time.Second)
+		return
+	}
+	w.messages = slices.DeleteFunc(w.messages, func(o *message) bool { return o == m })
+}
+
+// schedule stores a timer; one on the same subject is replaced.
+func (w *world) schedule(t *task, timer handlers.Timer) {
+	content := timer.Message
+	content.Subject = timer.Target
+	at := timer.At
+	if whole := at.Truncate(time.Second); whole.Before(at) {
+		at = whole.Add(time.Second)
+	}
+	w.timers[timer.Subject] = &message{
+		command: t.command, content: content, timer: true, sequence: timer.OriginSequence,
+		published: timer.OriginTime, deliveries: timer.Deliveries, panics: timer.Panics, due: at,
+	}
+	w.note(t, "timer for %s", at.Format(time.TimeOnly))
+}
+
+// becomeDue turns timers whose time has come into messages.
+func (w *world) becomeDue() {
+	for _, subject := range w.timerSubjects() {
+		if m := w.timers[subject]; !m.due.After(w.clock) {
+			delete(w.timers, subject)
+			w.messages = append(w.messages, m)
+		}
+	}
+}
+
+// timerSubjects lists the timers' subjects in a fixed order.
+func (w *world) timerSubjects() []string {
+	all := make([]string, 0, len(w.timers))
+	for subject := range w.timers {
+		all = append(all, subject)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// wait lets time pass until the next thing is due.
+func (w *world) wait() {
+	var next time.Time
+	sooner := func(at time.Time) {
+		if at.After(w.clock) && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	for _, m := range w.timers {
+		sooner(m.due)
+	}
+	for _, m := range w.messages {
+		sooner(m.notBefore)
+	}
+	if next.IsZero() { // nothing will happen any more
+		w.choose.end()
+		return
+	}
+	w.clock = next
+}
+
+// jump lets time pass whatever is under way.
+func (w *world) jump() {
+	by := []time.Duration{time.Second, 8 * time.Second, 16 * time.Second, 40 * time.Second, 6 * time.Minute, 70 * time.Minute}
+	w.clock = w.clock.Add(by[w.choose.order(len(by))])
+	w.note(nil, "the clock jumps to %s", w.clock.Format(time.TimeOnly))
+}
+
+// crash kills a process: what it had in hand is delivered again.
+func (w *world) crash(p *process) {
+	w.note(nil, "consumer %d is killed", p.number)
+	p.stopped = false
+	p.broken = memory.None
+	for _, t := range slices.Clone(w.tasks) {
+		if t.process != p {
+			continue
+		}
+		t.dead = true
+		for !t.done {
+			w.step(t)
+		}
+	}
+}
+
+// leave takes a task that has ended off the list, and its message out of its hands.
+func (w *world) leave(t *task) {
+	w.tasks = slices.DeleteFunc(w.tasks, func(o *task) bool { return o == t })
+	if t.message != nil {
+		t.message.inHand--
+	}
+	if t.told != nil && !t.dead && !t.gaveUp {
+		_, ended := w.ends[*t.told]
+		w.check(ended, "%s was told to have succeeded, and that is forgotten", *t.told)
+	}
+}
+
+// stop stops a process where it is; another has to be running.
+func (w *world) stop(p *process) {
+	running := 0
+	for _, o := range w.engine.processes {
+		if !o.stopped {
+			running++
+		}
+	}
+	if !p.stopped && running > 1 {
+		w.note(nil, "consumer %d is stopped", p.number)
+		p.stopped = true
+	}
+}
+
+func (w *world) wake() {
+	for _, p := range w.engine.processes {
+		if p.stopped {
+			w.note(nil, "consumer %d wakes", p.number)
+		}
+		p.stopped = false
+	}
+}
+
+// rule lets an operator decide about an open operation. Operators look at the
+// provider's own books first and say the truth; where something is still under
+// way there they say nothing. The version they saw may be an older one.
+func (w *world) rule() {
+	waiting := w.openOperations()
+	p := w.anyProcess()
+	if len(waiting) == 0 || p.stopped || len(w.tasks) > 6 {
+		return
+	}
+	o := waiting[w.choose.order(len(waiting))]
+	a := w.provider.accounts[o.id]
+	rec := a.record(o.name)
+	if rec.pending || w.provider.alive(o.name) > 0 {
+		return
+	}
+	r := handlers.Ruling{ID: o.id, Op: o.name.op, Key: o.name.key, Version: w.states[o.id].Version}
+	if w.choose.order(4) == 3 && r.Version > 1 {
+		r.Version--
+	}
+	r.Resolution.Seen = w.clock.Add(p.skew)
+	r.Resolution.Resolved = payment.ResolvedBy{Operator: "ann", Reason: "looked it up"}
+	switch {
+	case rec.movements > 0:
+		r.Resolution.Verdict = payment.VerdictSucceeded
+		if o.name.op == payment.Refund {
+			moved := o.amount
+			if o.full {
+				moved = a.captured
+			}
+			r.Resolution.Moved = &payment.Money{Value: moved, Currency: a.kind.currency}
+		}
+	case w.choose.order(2) == 1:
+		r.Resolution.Verdict = payment.VerdictRetry
+	default:
+		r.Resolution.Verdict = payment.VerdictFailed
+	}
+	w.begin(p, nil, w.commandOf(o), func(ctx context.Context, t *task) {
+		_, err := p.handler.Resolve(ctx, r, tap{p})
+		w.note(t, "ruling %d of %s at version %d: %v", r.Resolution.Verdict, o.name, r.Version, err)
+	})
+}
+
+func (w *world) note(t *task, format string, args ...any) {
+	if w.trace == nil {
+		return
+	}
+	who := "          "
+	if t != nil {
+		who = fmt.Sprintf("consumer %d", t.process.number)
+		if t.dead {
+			who = fmt.Sprintf("(dead %d)  ", t.process.number)
+		}
+	}
+	*w.trace = append(*w.trace, fmt.Sprintf("%s %s  %s", w.clock.Format(time.TimeOnly), who, fmt.Sprintf(format, args...)))
+}

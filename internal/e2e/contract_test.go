@@ -22,7 +22,7 @@ func TestNobodyMayDoMoreThanTheContractSays(t *testing.T) {
 	everybody := []string{
 		"payment.refund.succeeded.opay-eg.1.1", "payment.command.rejected.1-0", "payment.operator.resolved.1",
 		"payment.schedule.refund.opay-eg.1.0", "payment.due.refund", "payment.quarantine.1-0",
-		"payment.refund.requested.tranzzo-ua", "payment.refund.requested",
+		"payment.refund.requested.tranzzo-ua", "payment.refund.requested", "$KV.PAYMENT_CONTROL.opay-eg",
 		"$JS.API.STREAM.MSG.GET.PAYMENT_REJECTED", "$JS.API.STREAM.PURGE.PAYMENT_EVENTS",
 		"$JS.API.STREAM.DELETE.PAYMENT_COMMANDS", "$JS.API.STREAM.UPDATE.PAYMENT_EVENTS",
 		"$JS.API.CONSUMER.MSG.NEXT.PAYMENT_COMMANDS.payment-consumer", "$JS.ACK.PAYMENT_COMMANDS.payment-consumer.1.1.1.1.1",
@@ -58,7 +58,7 @@ func TestNobodyMayDoMoreThanTheContractSays(t *testing.T) {
 		}
 	}
 	js := w.connect(t, w.consumer)
-	for _, subject := range []string{"payment.refund.requested.opay-eg", "payment.cancel.requested", "payment.due.refund", "$JS.API.STREAM.PURGE.PAYMENT_DUE"} {
+	for _, subject := range []string{"payment.refund.requested.opay-eg", "payment.cancel.requested", "payment.due.refund", "$JS.API.STREAM.PURGE.PAYMENT_DUE", "$KV.PAYMENT_CONTROL.opay-eg"} {
 		if err := publishPlain(t, js.Conn(), subject); !errors.Is(err, nats.ErrPermissionViolation) {
 			t.Errorf("the consumer may publish to %s (%v)", subject, err)
 		}

@@ -138,7 +138,7 @@ func (w *granted) provision(t *testing.T) {
 	js := w.connect(t, w.operator)
 	topology := app.Topology(exampleSettings(w.url, "http://127.0.0.1:1", "structured"))
 	changes, err := broker.Provision(t.Context(), js, topology)
-	if err != nil || len(changes) != 6 {
+	if err != nil || len(changes) != 7 {
 		t.Fatalf("provision as operator: %d changes, %v", len(changes), err)
 	}
 }

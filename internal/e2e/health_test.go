@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/internal/app"
 )
 
 // freeAddress is one that nobody listens on, on a port that no outgoing
@@ -46,6 +49,31 @@ func TestTheServiceIsNotReadyWhileNATSIsAwayAndGoesOnAfter(t *testing.T) {
 		}
 		return "the result of a command after the outage"
 	})
+}
+
+func TestTheServiceIsNotReadyWhileAStreamIsMissing(t *testing.T) {
+	t.Parallel()
+	for _, missing := range []string{"PAYMENT_EVENTS", "PAYMENT_REJECTED", "PAYMENT_COMMANDS"} {
+		t.Run(missing, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			if err := w.js.DeleteStream(t.Context(), missing); err != nil {
+				t.Fatal(err)
+			}
+			w.cfg.Admin.Listen = freeAddress(t)
+			w.serve(nil)
+			w.awaitReady(http.StatusServiceUnavailable, missing)
+			if status, body := w.ask("/livez"); status != http.StatusOK {
+				t.Errorf("/livez without a stream: %d %s; a restart would not bring it", status, body)
+			}
+			topology := app.Topology(w.cfg)
+			topology.AckWait = ackWait
+			if _, err := broker.Provision(t.Context(), w.js, topology); err != nil {
+				t.Fatal(err)
+			}
+			w.awaitReady(http.StatusOK, "ok")
+		})
+	}
 }
 
 // awaitReady asks /readyz until it answers so.

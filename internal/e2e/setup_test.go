@@ -108,7 +108,7 @@ func (w *world) serve(wrap func(broker.Handler) broker.Handler) (stop func()) {
 	for i := range instances {
 		instances[i].Policy.CallMargin = time.Second // no setting
 	}
-	service, err := app.New(nc, w.cfg, instances, &app.Options{Logger: log, Wrap: wrap, AckWait: ackWait})
+	service, err := app.New(nc, w.cfg, instances, &app.Options{Logger: log, Wrap: wrap, AckWait: ackWait, LookEvery: time.Second})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -133,6 +133,7 @@ type event struct {
 	Type           string `json:"type"`
 	CausationID    string `json:"causationid"`
 	IdempotencyKey string `json:"idempotencykey"` // terminal results only
+	TraceParent    string `json:"traceparent"`
 	Data           data   `json:"data"`
 }
 

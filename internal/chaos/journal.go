@@ -1,0 +1,210 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/internal/chaos/compare"
+)
+
+const answerSubject = "payment.command.rejected."
+
+// told is what the journal says, as a ledger service would read it.
+type told struct {
+	mu       sync.Mutex
+	events   []compare.Event
+	answers  map[string]bool
+	subjects map[string]bool
+	begun    map[string]bool // operations with an attempt
+	settled  map[string]bool // operations that ended, or on which only a person can act
+	sequence uint64          // read up to here
+	progress time.Time       // of the last event that settled an operation
+}
+
+func newTold() *told {
+	return &told{answers: map[string]bool{}, subjects: map[string]bool{}, begun: map[string]bool{}, settled: map[string]bool{}}
+}
+
+// wireEvent is as much of an event as is looked at here.
+type wireEvent struct {
+	Type string `json:"type"`
+	Data struct {
+		Operation      string `json:"operation"`
+		IdempotencyKey string `json:"idempotencyKey"`
+		Provider       string `json:"provider"`
+		Payment        struct {
+			OrderID       string `json:"orderId"`
+			TransactionID string `json:"transactionId"`
+		} `json:"payment"`
+		Moved *struct {
+			Value int64 `json:"value"`
+		} `json:"moved"`
+		Status  string `json:"status"`
+		Effect  string `json:"effect"`
+		Code    string `json:"code"`
+		Attempt int    `json:"attempt"`
+	} `json:"data"`
+}
+
+// take adds one message of the journal.
+func (t *told) take(m jetstream.Msg) error {
+	meta, err := m.Metadata()
+	if err != nil {
+		return fmt.Errorf("read journal: %w", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if meta.Sequence.Stream <= t.sequence {
+		return nil // read before the reader began anew
+	}
+	t.sequence = meta.Sequence.Stream
+	t.subjects[m.Subject()] = true
+	if token, ok := strings.CutPrefix(m.Subject(), answerSubject); ok {
+		t.answers[token] = true
+		return nil
+	}
+	e, err := decode(m)
+	if err != nil {
+		return err
+	}
+	t.events = append(t.events, e)
+	if e.Type == "started" {
+		t.begun[e.Operation] = true
+	}
+	switch settled := e.Terminal() || e.InReview() || e.BehindReview(); {
+	case settled && !t.settled[e.Operation]:
+		t.settled[e.Operation] = true
+		t.progress = meta.Timestamp
+	case !settled:
+		delete(t.settled, e.Operation)
+	}
+	return nil
+}
+
+func decode(m jetstream.Msg) (compare.Event, error) {
+	var w wireEvent
+	if err := json.Unmarshal(m.Data(), &w); err != nil {
+		return compare.Event{}, &unreadableError{m.Subject(), err}
+	}
+	d := w.Data
+	native := d.Payment.TransactionID
+	if native == "" {
+		native = d.Payment.OrderID
+	}
+	e := compare.Event{
+		Subject: m.Subject(), Operation: operationName(d.Provider, native, d.Operation, d.IdempotencyKey),
+		Type: w.Type[strings.LastIndexByte(w.Type, '.')+1:], Status: d.Status, Effect: d.Effect, Code: d.Code, Attempt: d.Attempt,
+	}
+	if d.Moved != nil {
+		e.Moved = d.Moved.Value
+	}
+	return e, nil
+}
+
+// counts returns how many operations are settled and messages answered.
+func (t *told) counts() (settled, answers int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.settled), len(t.answers)
+}
+
+// inFlow returns how many operations have an attempt and are not settled.
+func (t *told) inFlow() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for operation := range t.begun {
+		if !t.settled[operation] {
+			n++
+		}
+	}
+	return n
+}
+
+// follow reads the journal as it grows until the context ends, whatever
+// happens to the servers meanwhile; then it sends what went wrong, or nil.
+func (w *world) follow(ctx context.Context, t *told) <-chan error {
+	ended := make(chan error, 1)
+	go func() {
+		for ctx.Err() == nil {
+			err := w.readOn(ctx, t, false)
+			if unreadable := (*unreadableError)(nil); errors.As(err, &unreadable) {
+				ended <- err
+				return
+			}
+			wait(ctx, 200*time.Millisecond)
+		}
+		ended <- nil
+	}()
+	return ended
+}
+
+// unreadableError is an event that reading again would not help.
+type unreadableError struct {
+	subject string
+	err     error
+}
+
+// Error implements error.
+func (e *unreadableError) Error() string { return fmt.Sprintf("read event %s: %v", e.subject, e.err) }
+
+// readAll reads the journal from its first event to its end.
+func (w *world) readAll(ctx context.Context) (*told, error) {
+	t := newTold()
+	return t, w.readOn(ctx, t, true)
+}
+
+// readOn reads from where t stands; toEnd: until there is nothing more.
+func (w *world) readOn(ctx context.Context, t *told, toEnd bool) error {
+	t.mu.Lock()
+	from := t.sequence + 1
+	t.mu.Unlock()
+	c, err := w.js.OrderedConsumer(ctx, topology().Events, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
+	})
+	if err != nil {
+		return fmt.Errorf("read journal: %w", err)
+	}
+	if info, err := c.Info(ctx); toEnd && (err != nil || info.NumPending == 0) {
+		return err
+	}
+	messages, err := c.Messages()
+	if err != nil {
+		return fmt.Errorf("read journal: %w", err)
+	}
+	defer messages.Stop()
+	for {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return fmt.Errorf("read journal: %w", err)
+		}
+		if err := t.take(m); err != nil {
+			return err
+		}
+		if meta, err := m.Metadata(); toEnd && err == nil && meta.NumPending == 0 {
+			return nil
+		}
+	}
+}
+
+// vanished lists what was read during the run and is no longer there.
+func vanished(during, after *told) []string {
+	var gone []string
+	during.mu.Lock()
+	defer during.mu.Unlock()
+	for subject := range during.subjects {
+		if !after.subjects[subject] {
+			gone = append(gone, subject)
+		}
+	}
+	return gone
+}

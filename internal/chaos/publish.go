@@ -1,0 +1,86 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/chaos/compare"
+)
+
+// publishers is how many messages are on their way at once; a server that is
+// away holds them all up, as it does order services.
+const publishers = 16
+
+// published is what came of publishing.
+type published struct {
+	mu        sync.Mutex
+	malformed []compare.Malformed
+	done      int
+	last      time.Time
+}
+
+// publish sends the messages over the given time and returns once all are
+// stored: each is sent again until the server says so, under its own id, so
+// that it is stored once.
+func (w *world) publish(ctx context.Context, messages []message, over time.Duration) (*published, error) {
+	p := &published{}
+	queue := make(chan message)
+	var group sync.WaitGroup
+	for range publishers {
+		group.Go(func() {
+			for m := range queue {
+				w.send(ctx, m, p)
+			}
+		})
+	}
+	began := time.Now()
+	for _, m := range messages {
+		if d := time.Until(began.Add(time.Duration(m.at * float64(over)))); d > 0 {
+			wait(ctx, d)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		queue <- m
+	}
+	close(queue)
+	group.Wait()
+	if err := ctx.Err(); err != nil {
+		return p, fmt.Errorf("publish: %w", err)
+	}
+	return p, nil
+}
+
+func (w *world) send(ctx context.Context, m message, p *published) {
+	header := nats.Header{"Nats-Msg-Id": {m.id}}
+	maps.Copy(header, m.header)
+	for ctx.Err() == nil {
+		try, cancel := context.WithTimeout(ctx, 5*time.Second)
+		ack, err := w.js.PublishMsg(try, &nats.Msg{Subject: m.subject, Header: header, Data: m.data})
+		cancel()
+		if err != nil {
+			wait(ctx, 200*time.Millisecond)
+			continue
+		}
+		p.stored(m, ack.Sequence)
+		return
+	}
+}
+
+func (p *published) stored(m message, sequence uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done++
+	p.last = time.Now()
+	if m.malformed != "" {
+		p.malformed = append(p.malformed, compare.Malformed{Token: events.RejectionToken(sequence, m.data), What: m.malformed})
+	}
+}

@@ -1,0 +1,210 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/countermand/countermand/internal/chaos/compare"
+	"github.com/countermand/countermand/providers/simulator"
+)
+
+// simulators is the process that stands for all providers. It is never
+// restarted: what it remembers is the ledger everything is judged by.
+type simulators struct {
+	process
+
+	port int
+	http *http.Client
+}
+
+func newSimulators(dir, binary string) (*simulators, error) {
+	ports, err := freePorts(1)
+	if err != nil {
+		return nil, err
+	}
+	s := &simulators{port: ports[0], http: &http.Client{}}
+	s.name, s.path, s.args, s.dir = "simulators", binary, []string{"simulate", "--listen", local(s.port)}, dir
+	return s, nil
+}
+
+// do sends one administration request and decodes what comes back.
+func (s *simulators) do(ctx context.Context, method, path string, body, into any) error {
+	var sent io.Reader = http.NoBody
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("encode request to simulators: %w", err)
+		}
+		sent = bytes.NewReader(b)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+local(s.port)+path, sent)
+	if err != nil {
+		return fmt.Errorf("ask simulators: %w", err)
+	}
+	response, err := s.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask simulators: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	switch {
+	case err != nil:
+		return fmt.Errorf("ask simulators: %w", err)
+	case response.StatusCode != http.StatusOK:
+		return fmt.Errorf("ask simulators: %s %s: %s", method, path, text)
+	case into == nil:
+		return nil
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("read answer of simulators: %w", err)
+	}
+	return nil
+}
+
+func (s *simulators) ready(ctx context.Context) error {
+	return await(ctx, func() bool { return answers(ctx, "http://"+local(s.port)+"/opay/ledger") })
+}
+
+// seed adds the payments of a plan.
+func (s *simulators) seed(ctx context.Context, payments []seeded) error {
+	for _, p := range payments {
+		if err := s.do(ctx, http.MethodPost, "/"+p.kind+"/payments", p.body, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *simulators) fault(ctx context.Context, kind string, f simulator.Fault) error {
+	return s.do(ctx, http.MethodPost, "/"+kind+"/faults", []simulator.Fault{f}, nil)
+}
+
+// calm ends all misbehaviour: faults are forgotten, and what they hold back is
+// carried out now.
+func (s *simulators) calm(ctx context.Context) error {
+	for _, k := range kinds() {
+		if err := s.do(ctx, http.MethodDelete, "/"+k.name+"/faults", nil, nil); err != nil {
+			return err
+		}
+		if err := s.do(ctx, http.MethodPost, "/"+k.name+"/release", nil, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record is what the simulated providers noted down.
+type record struct {
+	movements []compare.Movement
+	calls     []compare.Call // those that could have moved money
+	questions int            // all others
+	struck    map[string]int // faults that struck, by mode
+}
+
+// read reads the ledgers and the calls of every kind.
+func (s *simulators) read(ctx context.Context, p *plan) (*record, error) {
+	r := &record{struck: map[string]int{}}
+	for _, k := range kinds() {
+		var ledger struct {
+			Movements []simulator.Movement `json:"movements"`
+		}
+		var calls []simulator.Call
+		if err := s.do(ctx, http.MethodGet, "/"+k.name+"/ledger", nil, &ledger); err != nil {
+			return nil, err
+		}
+		if err := s.do(ctx, http.MethodGet, "/"+k.name+"/calls", nil, &calls); err != nil {
+			return nil, err
+		}
+		for _, m := range ledger.Movements {
+			c := compare.Claim{Provider: k.provider, Payment: m.Payment, Operation: m.Operation, Amount: m.Amount}
+			r.movements = append(r.movements, compare.Movement{Claim: c, Currency: m.Currency})
+		}
+		for _, c := range calls {
+			if c.Fault != "" {
+				r.struck[string(c.Fault)]++
+			}
+			if !slices.Contains([]string{"refund", "cancel"}, c.Operation) {
+				r.questions++
+				continue
+			}
+			r.calls = append(r.calls, compare.Call{Claim: k.claim(c, p.captured), Refusal: refusal(c)})
+		}
+	}
+	return r, nil
+}
+
+// refusal reports whether a call was certainly not carried out and its caller
+// was told so: what was executed never is, and a 5xx or a cut says nothing.
+func refusal(c simulator.Call) bool {
+	return !c.Executed && c.Fault != simulator.Late && c.Status >= 400 && c.Status < 500
+}
+
+// claim names the operation that a call was for, by its amount.
+func (k kind) claim(c simulator.Call, captured map[string]int64) compare.Claim {
+	out := compare.Claim{Provider: k.provider, Payment: c.Payment, Operation: c.Operation}
+	if c.Operation == "cancel" {
+		return out
+	}
+	amount, named := k.amount(c.Body)
+	if !named {
+		amount = captured[k.provider+"/"+c.Payment]
+	}
+	out.Amount = amount
+	return out
+}
+
+// The amounts in requests, in minor units; false: left out, which is all.
+
+func opayAmount(body string) (int64, bool) {
+	var v struct {
+		Amount struct {
+			Total int64 `json:"total"`
+		} `json:"amount"`
+	}
+	err := json.Unmarshal([]byte(body), &v)
+	return v.Amount.Total, err == nil
+}
+
+func bentoAmount(body string) (int64, bool) {
+	var v struct {
+		RefundAmount *int64 `json:"refundAmount"`
+	}
+	if json.Unmarshal([]byte(body), &v) != nil || v.RefundAmount == nil {
+		return 0, false
+	}
+	return *v.RefundAmount, true
+}
+
+func openpayAmount(body string) (int64, bool) {
+	form, err := url.ParseQuery(body)
+	if err != nil || form.Get("amount") == "" {
+		return 0, false
+	}
+	return minor(form.Get("amount"))
+}
+
+func tranzzoAmount(body string) (int64, bool) {
+	var v struct {
+		RefundAmount json.RawMessage `json:"refund_amount"`
+	}
+	if json.Unmarshal([]byte(body), &v) != nil || len(v.RefundAmount) == 0 {
+		return 0, false
+	}
+	whole, fraction, _ := strings.Cut(strings.Trim(string(v.RefundAmount), `"`), ".")
+	return minor(whole + (fraction + "00")[:2])
+}
+
+func minor(digits string) (int64, bool) {
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return n, err == nil
+}

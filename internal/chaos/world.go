@@ -1,0 +1,231 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/broker"
+)
+
+// startFor bounds each step of starting up.
+const startFor = 60 * time.Second
+
+// shape is how large a world is and how its service is configured.
+type shape struct {
+	nodes, consumers int
+	// ackWait is how long the server waits for a sign of life; shorter than the
+	// service's own signals would be, it delivers again what is still in hand.
+	ackWait time.Duration
+	// timing is every provider's settings of time.
+	timing string
+	// direct: the providers are reached without a path that can be cut.
+	direct bool
+}
+
+// consumerProcess is one "consumer run" and its ways to the servers.
+type consumerProcess struct {
+	process
+
+	// busy is held while something is being done to it.
+	busy sync.Mutex
+	nats []*path // one to each server
+}
+
+// world is everything that runs. Close ends it all.
+type world struct {
+	dir        string
+	shape      shape
+	servers    servers
+	simulators *simulators
+	consumers  []*consumerProcess
+	providers  []*path // one to each kind: a merchant account is a host and a port
+	nc         *nats.Conn
+	js         jetstream.JetStream
+}
+
+// newWorld starts everything but the consumers.
+func newWorld(ctx context.Context, dir string, bin binaries, s shape) (*world, error) {
+	w := &world{dir: dir, shape: s}
+	if err := w.begin(ctx, bin); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *world) begin(ctx context.Context, bin binaries) error {
+	ctx, cancel := context.WithTimeout(ctx, startFor)
+	defer cancel()
+	var err error
+	if w.servers, err = newServers(w.dir, bin.server, w.shape.nodes); err != nil {
+		return err
+	}
+	for _, s := range w.servers {
+		if err := s.start(); err != nil {
+			return err
+		}
+	}
+	if w.simulators, err = newSimulators(w.dir, bin.consumer); err != nil {
+		return err
+	}
+	if err := w.simulators.start(); err != nil {
+		return err
+	}
+	if err := w.servers.ready(ctx); err != nil {
+		return err
+	}
+	if err := w.simulators.ready(ctx); err != nil {
+		return err
+	}
+	if w.nc, err = w.servers.connect(); err != nil {
+		return err
+	}
+	if w.js, err = jetstream.New(w.nc); err != nil {
+		return fmt.Errorf("use jetstream: %w", err)
+	}
+	if err := w.configure(bin.consumer); err != nil {
+		return err
+	}
+	return w.provision(ctx, bin.consumer)
+}
+
+// configure opens the paths and writes a configuration for each consumer.
+func (w *world) configure(binary string) error {
+	proxies := newProxies()
+	var providers strings.Builder
+	for _, k := range kinds() {
+		p, err := newPath(proxies, k.name, w.simulators.port)
+		if err != nil {
+			return err
+		}
+		w.providers = append(w.providers, p)
+		address := p.from
+		if w.shape.direct {
+			address = local(w.simulators.port)
+		}
+		fmt.Fprintf(&providers, "  - {name: %s, kind: %s, baseURL: \"http://%s/%s\", %s, %s}\n", k.provider, k.name, address, k.name, k.settings, w.shape.timing)
+	}
+	ports, err := freePorts(w.shape.consumers)
+	if err != nil {
+		return err
+	}
+	for i := range w.shape.consumers {
+		c := &consumerProcess{}
+		var urls []string
+		for _, s := range w.servers {
+			p, err := newPath(proxies, fmt.Sprintf("consumer-%d to %s", i+1, s.name), s.client)
+			if err != nil {
+				return err
+			}
+			c.nats = append(c.nats, p)
+			urls = append(urls, "nats://"+p.from)
+		}
+		c.name, c.path, c.dir, c.env = fmt.Sprintf("consumer-%d", i+1), binary, w.dir, credentials()
+		file := filepath.Join(w.dir, c.name+".yaml")
+		text := fmt.Sprintf("nats: {url: %q, replicas: %d}\nadmin: {listen: %q}\nproviders:\n%s",
+			strings.Join(urls, ","), w.shape.nodes, local(ports[i]), providers.String())
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return fmt.Errorf("write configuration: %w", err)
+		}
+		c.args = []string{"run", "--config", file}
+		w.consumers = append(w.consumers, c)
+	}
+	return nil
+}
+
+// provision creates streams and consumers as an operator does, then gives the
+// consumers the time to wait for an acknowledgement that this run wants.
+func (w *world) provision(ctx context.Context, binary string) error {
+	p := &process{name: "provision", path: binary, dir: w.dir, env: credentials()}
+	p.args = []string{"provision", "--config", filepath.Join(w.dir, w.consumers[0].name+".yaml")}
+	again := func() bool { // a cluster may not have elected its leaders yet
+		if p.start() != nil {
+			return false
+		}
+		<-p.ended
+		return p.cmd.ProcessState.Success()
+	}
+	if err := await(ctx, again); err != nil {
+		return fmt.Errorf("provision (see provision.log): %w", err)
+	}
+	t := topology()
+	for _, stream := range []string{t.Commands, t.Due} {
+		c, err := w.js.Consumer(ctx, stream, t.Consumer)
+		if err != nil {
+			return fmt.Errorf("look at consumer: %w", err)
+		}
+		cfg := c.CachedInfo().Config
+		cfg.AckWait = w.shape.ackWait
+		if _, err := w.js.UpdateConsumer(ctx, stream, cfg); err != nil {
+			return fmt.Errorf("set time to wait for acknowledgements: %w", err)
+		}
+	}
+	return nil
+}
+
+// topology names the streams: the documented ones.
+func topology() broker.Topology { return broker.DefaultTopology() }
+
+// serve starts the consumers.
+func (w *world) serve() error {
+	for _, c := range w.consumers {
+		if err := c.start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unexpected says which program has ended that nobody ended.
+func (w *world) unexpected() error {
+	var dead []error
+	for _, p := range w.programs() {
+		if !p.alive() {
+			dead = append(dead, fmt.Errorf("%s has ended by itself: see %s", p.name, filepath.Join(w.dir, p.name+".log")))
+		}
+	}
+	return errors.Join(dead...)
+}
+
+func (w *world) programs() []*process {
+	var all []*process
+	for _, c := range w.consumers {
+		all = append(all, &c.process)
+	}
+	for _, s := range w.servers {
+		all = append(all, &s.process)
+	}
+	if w.simulators != nil {
+		all = append(all, &w.simulators.process)
+	}
+	return all
+}
+
+// close ends every program and path. What they wrote stays in the directory.
+func (w *world) close() {
+	for _, p := range w.programs() {
+		p.kill()
+	}
+	if w.nc != nil {
+		w.nc.Close()
+	}
+	for _, p := range w.providers {
+		p.close()
+	}
+	for _, c := range w.consumers {
+		for _, p := range c.nats {
+			p.close()
+		}
+	}
+}

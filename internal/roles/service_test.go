@@ -1,0 +1,319 @@
+package roles_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/check"
+	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/providers/opay/opaysim"
+	"github.com/countermand/countermand/providers/simulator"
+)
+
+// tap stands between the service and the server and notes every subject the
+// service publishes or subscribes to. It reads the protocol, and no payload.
+type tap struct {
+	url string
+
+	mu       sync.Mutex
+	subjects map[string]bool
+}
+
+func newTap(t *testing.T, server string) *tap {
+	t.Helper()
+	target, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tapped := &tap{url: "nats://" + l.Addr().String(), subjects: map[string]bool{}}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			upstream, err := net.Dial("tcp", target.Host)
+			if err != nil {
+				client.Close()
+				continue
+			}
+			all.Go(func() { _, _ = io.Copy(client, upstream); client.Close() })
+			all.Go(func() { tapped.copy(upstream, client); upstream.Close() })
+		}
+	})
+	t.Cleanup(func() { l.Close(); all.Wait() })
+	return tapped
+}
+
+// copy passes on what the client says and notes its subjects.
+func (w *tap) copy(to io.Writer, from io.Reader) {
+	in := bufio.NewReader(io.TeeReader(from, to))
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		words := strings.Fields(line)
+		if len(words) < 2 {
+			continue
+		}
+		switch words[0] {
+		case "PUB", "HPUB":
+			size, err := strconv.Atoi(words[len(words)-1])
+			if err != nil {
+				return
+			}
+			w.note("publish " + words[1])
+			_, err = io.CopyN(io.Discard, in, int64(size)+2)
+			if err != nil {
+				return
+			}
+		case "SUB":
+			w.note("subscribe " + words[1])
+		}
+	}
+}
+
+func (w *tap) note(subject string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.subjects[subject] = true
+}
+
+func (w *tap) list() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []string
+	for s := range w.subjects {
+		all = append(all, s)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// lines are what a role's file lists, each as "publish SUBJECT" or "subscribe SUBJECT".
+func lines(t *testing.T, file string) []string {
+	t.Helper()
+	c := &credentials{t: t}
+	role := c.parse(layout(t), file)
+	rules, _ := role["permissions"].(map[string]any)
+	var all []string
+	for _, name := range []string{"publish", "subscribe"} {
+		rule, _ := rules[name].(map[string]any)
+		allowed, _ := rule["allow"].([]any)
+		for _, s := range allowed {
+			all = append(all, name+" "+text(s))
+		}
+	}
+	return all
+}
+
+// covers reports whether a permission's subject covers one that was used.
+func covers(pattern, subject string) bool {
+	p, s := strings.Split(pattern, "."), strings.Split(subject, ".")
+	for i := range p {
+		switch {
+		case p[i] == ">":
+			return len(s) > i
+		case i >= len(s), p[i] != "*" && p[i] != s[i]:
+			return false
+		}
+	}
+	return len(p) == len(s)
+}
+
+func TestTheServiceUsesEachLineOfItsFileAndNothingElse(t *testing.T) {
+	t.Parallel()
+	w := start(t, layout(t), byKey(t))
+	sim := opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"})
+	t.Cleanup(sim.Close)
+	web := httptest.NewServer(sim)
+	t.Cleanup(web.Close)
+	tapped := newTap(t, w.server.ClientURL())
+	cfg := w.serviceConfig(tapped.url, web.URL)
+	objections := w.serve(cfg)
+	w.allPaths(sim)
+	if err := check.Run(w.ctx(), cfg, nil, func(f check.Finding) {
+		if f.Severity == check.Error {
+			t.Errorf("consumer check: %s", f)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if found := objections.list(); len(found) > 0 {
+		t.Errorf("the server objected: %v", found)
+	}
+	allowed, used := lines(t, consumer().file), tapped.list()
+	for _, line := range allowed {
+		if !slices.ContainsFunc(used, func(s string) bool { return covers(line, s) }) {
+			t.Errorf("%s lists what nothing uses: %s", consumer().file, line)
+		}
+	}
+	for _, s := range used {
+		if !slices.ContainsFunc(allowed, func(line string) bool { return covers(line, s) }) {
+			t.Errorf("%s lacks what is used: %s", consumer().file, s)
+		}
+	}
+	t.Logf("%d lines, %d subjects used", len(allowed), len(used))
+}
+
+// serviceConfig is the consumer's, at the tap and a simulated provider.
+func (w *world) serviceConfig(nats, provider string) *config.Config {
+	w.t.Helper()
+	path := filepath.Join(w.t.TempDir(), "config.yaml")
+	write(w.t, path, fmt.Sprintf(`nats: %s
+providers:
+  - {name: opay-eg, kind: opay, baseURL: %q, merchantID: %q, secretKey: {env: KEY}, callbackURL: "https://shop.example/opay", country: EG,
+     timeout: 1s, retry: {initial: 1s, max: 2s}, poll: {initial: 1s, max: 2s}, reviewAfter: 3s}
+`, strings.Replace(w.nats[consumer()], w.server.ClientURL(), nats, 1), provider, opaysim.DefaultMerchantID))
+	cfg, err := config.Load(path, func(string) string { return opaysim.DefaultSecretKey })
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cfg.Admin.Listen = "127.0.0.1:0"
+	return cfg
+}
+
+// serve runs the service until the test ends, verifying the topology before as
+// the program does. It returns what the server objects to.
+func (w *world) serve(cfg *config.Config) *complaints {
+	w.t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	instances, err := app.Instances(cfg, log)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	objections := &complaints{}
+	nc, err := app.Connect(cfg.NATS, "roles", log, nats.ErrorHandler(objections.add))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if findings, err := broker.Verify(w.ctx(), js, app.Topology(cfg)); err != nil || len(findings) > 0 {
+		w.t.Fatalf("verify as the consumer: %v, %v", findings, err)
+	}
+	service, err := app.New(nc, cfg, instances, &app.Options{Logger: log})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- service.Run(ctx) }()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			w.t.Errorf("run the service: %v", err)
+		}
+		nc.Close()
+	})
+	return objections
+}
+
+// allPaths plays what makes the service use all it may: results of both
+// operations, a lost answer, an answer of a person's, a message that is no command.
+func (w *world) allPaths(sim *opaysim.Simulator) {
+	w.t.Helper()
+	js := w.stream(ordersEG())
+	publish := func(op, order, more string) {
+		body := fmt.Sprintf(`{"specversion":"1.0","id":"e-%[2]s","source":"/shop","type":"payment.%[1]s.requested","data":{"idempotencyKey":"k","provider":"opay-eg","payment":{"orderId":"%[2]s"}%[3]s}}`, op, order, more)
+		if _, err := js.Publish(w.ctx(), "payment."+op+".requested.opay-eg", []byte(body)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	const amount = `,"amount":{"value":400,"currency":"EGP"}`
+	for order, status := range map[string]string{"paid": "SUCCESS", "lost": "SUCCESS", "unpaid": "INITIAL"} {
+		if err := sim.AddPayment(opaysim.Payment{Reference: order, Country: "EG", Amount: 40000, Currency: "EGP", Status: status}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if err := sim.Fault(simulator.Fault{Operation: "refund", Payment: "lost", Mode: simulator.CutAfter, Times: 1}); err != nil {
+		w.t.Fatal(err)
+	}
+	publish("refund", "paid", amount)
+	publish("refund", "lost", amount)
+	publish("cancel", "unpaid", "")
+	publish("refund", "paid", `,"ammount":{"value":400,"currency":"EGP"}`)
+	for _, filter := range []string{
+		"payment.refund.succeeded.opay-eg.paid.*", "payment.refund.succeeded.opay-eg.lost.*",
+		"payment.cancel.succeeded.opay-eg.unpaid.*", "payment.command.rejected.*",
+	} {
+		w.await(filter)
+	}
+}
+
+// await waits until there is an event on subjects of a filter.
+func (w *world) await(filter string) {
+	w.t.Helper()
+	c, err := w.stream(operator()).OrderedConsumer(w.ctx(), "PAYMENT_EVENTS", jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m, err := c.Next(jetstream.FetchContext(w.ctx()))
+	if err != nil {
+		w.t.Fatalf("no event on %s: %v", filter, err)
+	}
+	if !json.Valid(m.Data()) {
+		w.t.Errorf("event on %s: %s", filter, m.Data())
+	}
+}
+
+func TestCheckNamesEachLineThatIsMissing(t *testing.T) {
+	t.Parallel()
+	for _, line := range lines(t, consumer().file) {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			_, subject, _ := strings.Cut(line, " ")
+			dir := layout(t)
+			path := filepath.Join(dir, "permissions", consumer().file)
+			all := read(t, path)
+			less := strings.Replace(all, strconv.Quote(subject), `"nothing"`, 1) // an empty list would allow everything
+			if less == all {
+				t.Fatalf("%s does not list %s", path, subject)
+			}
+			write(t, path, less)
+			w := start(t, dir, byKey(t))
+			var found []check.Finding
+			if err := check.Run(w.ctx(), w.config(consumer()), &check.Options{Patience: 2 * time.Second}, func(f check.Finding) {
+				if f.Check == check.Permission || f.Severity == check.NotVerifiable {
+					found = append(found, f)
+				}
+			}); err != nil {
+				t.Fatal(err)
+			}
+			named := slices.ContainsFunc(found, func(f check.Finding) bool {
+				told := strings.Fields(f.What + " " + f.Is)
+				return slices.ContainsFunc(told, func(word string) bool { return covers(subject, strings.TrimRight(word, ".,:")) })
+			})
+			if !named {
+				t.Errorf("without %s, check says %v", line, found)
+			}
+		})
+	}
+}

@@ -5,13 +5,13 @@ GOLANGCI := v2.15.0
 GOFUMPT := v0.12.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt fuzz bench demo ci
+.PHONY: help build test race lint fmt proof bench demo ci
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 build: ## build the production binary into dist/ (no simulators, no embedded server)
-	CGO_ENABLED=0 go build -tags production -trimpath -o dist/consumer ./cmd/consumer
+	CGO_ENABLED=0 go build -tags production -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o dist/consumer ./cmd/consumer
 
 test: ## run all tests
 	go test ./...
@@ -26,8 +26,8 @@ fmt: ## format the code and write generated files anew
 	go generate ./...
 	go run mvdan.cc/gofumpt@$(GOFUMPT) -w .
 
-fuzz: ## run every fuzz target for a while
-	.ci/run fuzz
+proof: ## the proofs at full size: an hour or more (docs/proof.md)
+	.ci/proof
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

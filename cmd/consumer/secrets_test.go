@@ -309,7 +309,9 @@ func TestNothingThatIsEmittedHoldsACredentialACardOrPersonalData(t *testing.T) {
 	g.plant()
 	g.providers.await(t, 6)
 	awaitEvents(t, g.js, 14)
-	g.write("bad.jsonl", fmt.Sprintf("{\"id\":%q,\"%s\":1}\n{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/a\",\"type\":\"payment.refund.requested\",\"data\":{\"idempotencyKey\":\"k\",\"provider\":\"opay-eg\",\"payment\":{\"orderId\":\"1\"},\"amount\":{\"value\":%q,\"currency\":%q},\"pan\":%q}}\n", person, card, card, person, card))
+	g.write("bad.jsonl", fmt.Sprintf(`{"id":%[1]q,%[2]q:1}
+{"specversion":"1.0","id":"1","source":"/a","type":"payment.refund.requested","data":{"idempotencyKey":"k","provider":"opay-eg","payment":{"orderId":"1"},"amount":{"value":%[2]q,"currency":%[1]q},"pan":%[2]q}}
+`, person, card))
 	for _, args := range [][]string{
 		{"check", "--config", "config.yaml"},
 		{"check", "--deep", "--json", "--config", "config.yaml"},

@@ -35,7 +35,10 @@ func newPath(proxies *toxiproxy.ApiServer, name string, port int) (*path, error)
 		return nil, err
 	}
 	p := &path{name: name, from: local(ports[0]), to: local(port), proxies: proxies}
-	return p, p.open("")
+	if err := p.open(""); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // newProxies is what all paths share; it listens nowhere itself.

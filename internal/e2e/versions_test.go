@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -86,7 +87,7 @@ func translate(to io.Writer, from io.Reader, change func([]byte) []byte) {
 		}
 		out := line
 		words := strings.Fields(string(line))
-		if len(words) > 0 && strings.Contains(" PUB HPUB MSG HMSG ", " "+words[0]+" ") {
+		if len(words) > 0 && slices.Contains([]string{"PUB", "HPUB", "MSG", "HMSG"}, words[0]) {
 			size, err := strconv.Atoi(words[len(words)-1])
 			if err != nil {
 				return

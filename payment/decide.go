@@ -216,11 +216,14 @@ func (in Input) mustWait(op Operation) (Decision, bool) {
 	switch {
 	case in.Instance.Paused:
 		return in.wait(op, CodePaused, 0), true
-	case in.Instance.Breaker == BreakerOpen:
-		return in.wait(op, CodeProviderUnavailable, 0), true
 	}
+	// Before the breaker, which opens and probes: the cause must not change with
+	// each of its moods, since each change is an event.
 	if code := in.inTheWay(op); code != "" {
 		return in.wait(op, code, 0), true
+	}
+	if in.Instance.Breaker == BreakerOpen {
+		return in.wait(op, CodeProviderUnavailable, 0), true
 	}
 	return Decision{}, false
 }
@@ -241,6 +244,8 @@ func (in Input) prepared(op Operation, refusal Status) (Decision, bool) {
 			code = CodeProviderUnavailable
 		}
 		return in.wait(op, code, r.RetryAfter), true
+	case in.outdated(*r):
+		return in.wait(op, CodeProviderUnavailable, 0), true
 	}
 	if out, done := judgeReading(op, *r); done {
 		out.Basis = BasisQuery

@@ -118,6 +118,7 @@ func blockedCases() []decideCase {
 		{row: row, name: "the probe of a breaker is called", ask: a(), with: probing, want: start(1)},
 		{row: row, name: "an operation in the way is quiet for a minute", begin: busy, ask: a(), want: quiet(payment.CodeWaitingForOperation, "1s")},
 		{row: row, name: "an operation in the way is said after a minute", begin: busy, after: time.Minute, ask: a(), want: deferred(payment.CodeWaitingForOperation, "1m0s", 0)},
+		{row: row, name: "what is in the way is the cause, whatever the breaker does", begin: inReview, ask: a(), with: broken, want: deferred(payment.CodeWaitingForReview, "1m0s", 0)},
 		{row: row, name: "an operation in review in the way is said so", begin: inReview, ask: a(), want: deferred(payment.CodeWaitingForReview, "1m0s", 0)},
 		{row: row, name: "a reading that failed is quiet for a minute", ask: a(), with: both(askingAmount, unreadable), want: quiet(payment.CodeProviderUnavailable, "1s")},
 		{

@@ -261,6 +261,67 @@ func (in Input) inTheWay(op Operation) Code {
 	return ""
 }
 
+// outdated reports whether a reading shows less refunded than the journal knows
+// of: a read may lag behind. Frozen as the snapshot from before a call it would
+// make an earlier refund look like this one's movement.
+func (in Input) outdated(r Reading) bool {
+	known := in.givenBack()
+	switch {
+	case !in.Traits.ShowsRefunds || known == nil:
+		return false
+	case r.Refunded != nil:
+		return r.Refunded.Currency == known.Currency && r.Refunded.Value < known.Value
+	}
+	switch r.Status {
+	case PaymentPartiallyRefunded, PaymentRefunded, PaymentNotRefundable, PaymentDisputed:
+		return false // it shows one, and does not say how much
+	default:
+		return true
+	}
+}
+
+// snapshot is the reading as it is frozen: never with less refunded than the
+// journal knows of, also where a kind's readings need not show it.
+func (in Input) snapshot(r *Reading) *Reading {
+	known := in.givenBack()
+	if r == nil || !r.OK || known == nil {
+		return r
+	}
+	s := *r
+	if s.Refunded == nil || s.Refunded.Currency == known.Currency && s.Refunded.Value < known.Value {
+		s.Refunded = known
+	}
+	if s.Status == PaymentPaid {
+		s.Status = PaymentPartiallyRefunded
+	}
+	return &s
+}
+
+// givenBack is what the payment's operations are known to have given back; nil
+// where that is nothing, or cannot be added up.
+func (in Input) givenBack() *Money {
+	var known *Money
+	for i := range in.State.Operations {
+		o := &in.State.Operations[i]
+		m := o.Moved
+		if m == nil {
+			m = o.Amount
+		}
+		if !o.gaveBack() || m == nil {
+			continue
+		}
+		sum := *m
+		if known != nil {
+			var err error
+			if sum, err = known.Add(*m); err != nil {
+				return nil
+			}
+		}
+		known = &sum
+	}
+	return known
+}
+
 // judgeReading says what a preparing read settles before any call: a refusal,
 // or a cancel that has nothing left to do. done is false where the call goes on.
 func judgeReading(op Operation, r Reading) (out Outcome, done bool) {

@@ -145,3 +145,52 @@ func TestADeferredOperationTakesAmountAndSnapshotAnew(t *testing.T) {
 		t.Errorf("amount %v, snapshot (-want +got):\n%s", o.Amount, diff)
 	}
 }
+
+// A reading that lags would make an earlier refund look like the movement of the
+// one that follows.
+func TestAReadingThatLagsBehindTheJournalIsNotTheSnapshot(t *testing.T) {
+	t.Parallel()
+	reading := func(status payment.PaymentStatus, refunded *payment.Money) func(*payment.Input) {
+		return func(in *payment.Input) {
+			in.Reading = &payment.Reading{OK: true, Status: status, Captured: inEGP(1000), Refunded: refunded}
+		}
+	}
+	cases := []struct {
+		name     string
+		status   payment.PaymentStatus
+		refunded *payment.Money
+		waits    bool           // where the kind's readings show refunds
+		frozen   *payment.Money // as refunded, where it is used
+	}{
+		{"says that nothing was refunded", payment.PaymentPaid, nil, true, inEGP(400)},
+		{"says nothing of the status", payment.PaymentUnknown, nil, true, inEGP(400)},
+		{"says less than is known", payment.PaymentPartiallyRefunded, inEGP(399), true, inEGP(400)},
+		{"says what is known", payment.PaymentPartiallyRefunded, inEGP(400), false, inEGP(400)},
+		{"says more than is known", payment.PaymentPartiallyRefunded, inEGP(500), false, inEGP(500)},
+		{"does not say how much", payment.PaymentPartiallyRefunded, nil, false, inEGP(400)},
+	}
+	for _, c := range cases {
+		for _, shows := range []bool{true, false} {
+			traits := allRead(opay())
+			traits.ShowsRefunds = shows
+			s := tell(t, traits).with(reading(payment.PaymentPaid, nil)).command(refund("first", 400))
+			s.answered(1, payment.Outcome{Result: payment.Succeeded, Effect: payment.EffectRefunded, Moved: inEGP(400)})
+			second := refund("second", 400)
+			s.with(reading(c.status, c.refunded)).command(second)
+			if shows && c.waits {
+				if s.last.Action != payment.ComeBack || s.last.Code != payment.CodeProviderUnavailable {
+					t.Errorf("a reading that %s: action %d, code %s", c.name, s.last.Action, s.last.Code)
+				}
+				continue
+			}
+			if s.last.Action != payment.Call {
+				t.Errorf("a reading that %s (refunds shown: %t): action %d", c.name, shows, s.last.Action)
+				continue
+			}
+			frozen := s.operation(second).Open.Snapshot
+			if diff := cmp.Diff(c.frozen, frozen.Refunded); diff != "" || frozen.Status == payment.PaymentPaid {
+				t.Errorf("a reading that %s is frozen as %s: %s", c.name, frozen.Status, diff)
+			}
+		}
+	}
+}

@@ -108,7 +108,7 @@ func (in Input) retry(op Operation) Decision {
 	switch {
 	case in.Reading == nil && in.needsReading(op):
 		return Decision{Action: ReadPayment}
-	case in.Reading != nil && !in.Reading.OK, needsAmount && in.fullAmount() == nil:
+	case in.Reading != nil && (!in.Reading.OK || in.outdated(*in.Reading)), needsAmount && in.fullAmount() == nil:
 		return Decision{Action: RefuseOperator, Code: CodeProviderUnavailable}
 	}
 	d := in.start(op, in.Reading)

@@ -69,6 +69,10 @@ type Traits struct {
 	MaxIdentifier int
 	// Parallel: refunds of one payment may be under way side by side.
 	Parallel bool
+	// ShowsRefunds: a reading, once it has caught up, shows every refund of the
+	// payment, with what was refunded. One that shows less than the journal knows
+	// of lags behind and is not used.
+	ShowsRefunds bool
 
 	Cancel        OperationTraits
 	FullRefund    OperationTraits

@@ -168,11 +168,12 @@ providers:
 			for n := 1; n <= rotations; n++ {
 				gate.await(t, 0, 10)
 				if overlap {
+					// The old key counts until the next rotation: longer than any call
+					// that was signed with it is under way.
 					gate.accept(key(n-1), key(n))
 					secret.put(key(n))
 					pace <- struct{}{}
-					gate.await(t, 0, 10)
-					gate.accept(key(n))
+					gate.await(t, 0, 40)
 					continue
 				}
 				gate.accept(key(n))

@@ -78,6 +78,10 @@ func decision() []mutant {
 			"op.Fingerprint == in.Command.Fingerprint()", "op.Op == in.Command.Op",
 		},
 		{
+			"a lagging reading is taken for the snapshot", "payment/guard.go",
+			"		known = &sum\n	}\n	return known", "		known = &sum\n	}\n	return nil",
+		},
+		{
 			"an operator rules on what he saw before the call was over", "payment/decide.go",
 			"in.Resolution.Seen.Before(op.Open.CallUntil)", "in.Now.Before(op.Open.CallUntil)",
 		},
@@ -141,9 +145,12 @@ func storing() []mutant {
 			`return "payment.*.*.*." + Token(id.Native) + ".*", nil`,
 		},
 		{
-			"a timer's subject leaves the operation out", "events/subjects.go",
-			`return "payment.schedule." + Token(string(c.Op)) + "." + Token(provider)`,
-			`return "payment.schedule.any." + Token(provider)`,
+			"a timer's subject leaves operation and content out", "events/subjects.go",
+			"	h.Write([]byte(c.Fingerprint()))\n" +
+				"	// The provider goes through Token as well: it leaves every valid name as it\n" +
+				"	// is, and keeps an invalid one from adding levels to the subject.\n" +
+				"	return \"payment.schedule.\" + Token(string(c.Op))",
+			"	return \"payment.schedule.any\"",
 		},
 		{
 			"a timer's subject leaves the content out", "events/subjects.go",

@@ -20,6 +20,9 @@ type kind struct {
 	// blind: asking never finds a partial refund (Openpay, where the status does
 	// not say how much was refunded).
 	blind bool
+	// compares: asking is comparing the payment with the snapshot; nothing there
+	// carries our reference.
+	compares bool
 }
 
 // adapter is what a kind's constructor returns.
@@ -52,6 +55,7 @@ func newKinds() ([]kind, error) {
 		return kind{name: name, account: from.Account(), currency: currency, traits: from.Traits()}
 	}
 	kinds := []kind{made("opay-eg", "EGP", a), made("tranzzo-ua", "UAH", b), made("bento-uk", "GBP", c), made("openpay-eu", "EUR", d)}
+	kinds[1].compares, kinds[2].compares, kinds[3].compares = true, true, true
 	kinds[3].blind = true
 	return kinds, nil
 }

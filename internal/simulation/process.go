@@ -315,8 +315,13 @@ func (x port) Read(ctx context.Context, r providers.Request) payment.Reading {
 	if !t.pause("read") {
 		return none
 	}
-	reading := x.account(r).reading()
-	if w.choose.fault(10) {
+	a := x.account(r)
+	reading := a.reading(a.refunded)
+	switch w.choose.answer(10) {
+	case 8:
+		reading = a.reading(a.earlier)
+		w.note(t, "the reading lags")
+	case 9:
 		reading = none
 	}
 	if !t.pause("was read") {

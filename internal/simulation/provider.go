@@ -20,6 +20,7 @@ type account struct {
 	kind     *kind
 	captured int64 // 0: unpaid
 	refunded int64
+	earlier  int64 // refunded, before the latest refund: what a lagging read shows
 	closed   bool
 	records  map[operation]*record
 }
@@ -141,6 +142,7 @@ func (w *world) move(a *account, rec *record, r *request) {
 	if r.full {
 		amount = a.captured
 	}
+	a.earlier = a.refunded
 	a.refunded += amount
 	w.check(a.refunded <= a.captured, "refunded %d of %d captured of %s", a.refunded, a.captured, a.id.Provider)
 }
@@ -193,21 +195,51 @@ func (a *account) tells(r providers.Request) payment.Outcome {
 	if r.Amount != nil {
 		amount = r.Amount.Value
 	}
-	return a.truth(operation{id: a.id, op: r.Op, key: r.Key}, amount)
+	name := operation{id: a.id, op: r.Op, key: r.Key}
+	if rec := a.record(name); a.kind.compares && r.Op == payment.Refund && !rec.pending && !rec.declined {
+		return a.compared(r)
+	}
+	return a.truth(name, amount)
 }
 
-// reading is a truthful preparing read.
-func (a *account) reading() payment.Reading {
+// compared is what the payment tells where it carries nothing of ours: what has
+// moved since the snapshot.
+func (a *account) compared(r providers.Request) payment.Outcome {
+	wanted, before := a.captured, int64(0)
+	if !r.Full {
+		wanted = r.Amount.Value
+	}
+	switch {
+	case r.Snapshot == nil && a.refunded > 0:
+		return payment.Outcome{Result: payment.Ambiguous}
+	case r.Snapshot != nil && r.Snapshot.Refunded != nil:
+		before = r.Snapshot.Refunded.Value
+	}
+	switch between := a.refunded - before; {
+	case between < wanted:
+		return payment.Outcome{Result: payment.NotFound}
+	case between > wanted:
+		return payment.Outcome{Result: payment.Ambiguous}
+	default:
+		return payment.Outcome{
+			Result: payment.Succeeded, Effect: payment.EffectRefunded, Basis: payment.BasisInferred,
+			Moved: &payment.Money{Value: wanted, Currency: a.kind.currency},
+		}
+	}
+}
+
+// reading is a preparing read: truthful, and as late as refunded is.
+func (a *account) reading(refunded int64) payment.Reading {
 	money := func(v int64) *payment.Money { return &payment.Money{Value: v, Currency: a.kind.currency} }
 	switch {
 	case a.closed:
 		return payment.Reading{OK: true, Status: payment.PaymentCancelled}
 	case a.captured == 0:
 		return payment.Reading{OK: true, Status: payment.PaymentUnpaid}
-	case a.refunded >= a.captured:
-		return payment.Reading{OK: true, Status: payment.PaymentRefunded, Captured: money(a.captured), Refunded: money(a.refunded)}
-	case a.refunded > 0:
-		return payment.Reading{OK: true, Status: payment.PaymentPartiallyRefunded, Captured: money(a.captured), Refunded: money(a.refunded)}
+	case refunded >= a.captured:
+		return payment.Reading{OK: true, Status: payment.PaymentRefunded, Captured: money(a.captured), Refunded: money(refunded)}
+	case refunded > 0:
+		return payment.Reading{OK: true, Status: payment.PaymentPartiallyRefunded, Captured: money(a.captured), Refunded: money(refunded)}
 	default:
 		return payment.Reading{OK: true, Status: payment.PaymentPaid, Captured: money(a.captured)}
 	}

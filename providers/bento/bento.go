@@ -61,6 +61,7 @@ func (p *Provider) Traits() payment.Traits {
 		Identity:        payment.IdentityTransaction,
 		RequiresOrderID: true,
 		MaxIdentifier:   maxIdentifier,
+		ShowsRefunds:    true,
 		Cancel:          once, FullRefund: once, PartialRefund: once,
 	}
 }

@@ -63,6 +63,7 @@ func (p *Provider) Traits() payment.Traits {
 		RequiresOrderID:  true,
 		RequiresCurrency: true,
 		MaxIdentifier:    p.settings.MaxOrderID,
+		ShowsRefunds:     true, // the listing has them one by one
 		Cancel:           operation(payment.RepeatHarmless),
 		FullRefund:       operation(payment.RepeatRefused),
 		PartialRefund:    operation(payment.RepeatUnsafe),

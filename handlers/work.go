@@ -159,14 +159,25 @@ func (w *work) commit(ctx context.Context, dec payment.Decision) (again bool, ou
 }
 
 // moved takes in a rival's newer state. A reading belongs to the state it was
-// read under. The outcome of a call is kept and folded anew; of a query only a
-// success is: anything less may have been overtaken and is asked again.
+// read under. The outcome of a call is kept and folded anew, and so is a query's
+// success; anything less speaks of the attempts there were when it was asked,
+// and is asked again where there is another one.
 func (w *work) moved(last journal.Record) {
+	asked := w.attempt()
 	w.set(last)
 	w.input.Reading = nil
-	if w.heard != nil && w.heard.Query && w.heard.Outcome.Result != payment.Succeeded {
+	if w.heard != nil && w.heard.Query && w.heard.Outcome.Result != payment.Succeeded && w.attempt() != asked {
 		w.heard = nil
 	}
+}
+
+// attempt is the operation's newest attempt in the state that is known.
+func (w *work) attempt() int {
+	s := w.input.State
+	if i := s.Find(w.input.Command.Op, w.input.Command.Key); i >= 0 {
+		return s.Operations[i].Attempt
+	}
+	return 0
 }
 
 // append adds one event. While an outcome of a call is in hand it goes on

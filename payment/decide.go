@@ -213,8 +213,7 @@ func (in Input) decideRetry(op Operation) Decision {
 
 // mustWait says whether something stands in the way of a call.
 func (in Input) mustWait(op Operation) (Decision, bool) {
-	switch {
-	case in.Instance.Paused:
+	if in.Instance.Paused {
 		return in.wait(op, CodePaused, 0), true
 	}
 	// Before the breaker, which opens and probes: the cause must not change with

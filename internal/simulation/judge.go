@@ -21,7 +21,7 @@ type judge struct {
 	published   map[uint64]*command
 	rejections  map[uint64]payment.Code
 	quarantined map[uint64]bool
-	askedCalm   map[operation]int // questions in the calm after the schedule
+	askedCalm   map[operation]int // questions in the calm after the schedule, since the last event
 }
 
 // start names one attempt.
@@ -109,6 +109,7 @@ func (w *world) appended(e *payment.Event) {
 	w.states[e.ID] = e.State
 	name := operation{id: e.ID, op: e.Op, key: e.Key}
 	rec := w.provider.accounts[e.ID].record(name)
+	delete(w.askedCalm, name)
 	_, ended := w.ends[name]
 	fact := e.Type == payment.EventReturned || e.Type == payment.EventExecutedLate
 	w.check(!ended || fact, "%s of %s after its end", e.Type, name)

@@ -1,0 +1,34 @@
+package simulation_test
+
+import (
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"github.com/countermand/countermand/internal/simulation"
+)
+
+// Schedules that once broke a rule, shrunk; each fails again when its mend is
+// taken out (checked on 2026-11-21).
+func TestWhatBrokeARuleOnceDoesNotBreakItAgain(t *testing.T) {
+	t.Parallel()
+	schedules := map[string]string{
+		"an operator ruled on a view from before the call (seed 2314)": "8c0000004200000000000000000000000000000000000000" +
+			"00000057736d00bc550000002e000000000000e7cdcc",
+		"a lagging reading was frozen as the snapshot (seed 3392)": "f701a10900032500002100" +
+			"00007d00006701000000000000000000000000000000a80023",
+		"a rival's question put off by half an hour what another had heard (seed 399833)": "00000000000000000000000000630000" +
+			"0000002b0023f5001b00000000730000003b006b9f70008b002c00000000000000000b00079e4900000026000000000000da000002000000f1" +
+			"0000001f00001fce",
+	}
+	for name, text := range schedules {
+		schedule, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		engine := newEngine(t)
+		if r := engine.Play(schedule, true); r.Violation != "" {
+			t.Errorf("%s: %s\n%s", name, r.Violation, strings.Join(r.Trace, "\n"))
+		}
+	}
+}

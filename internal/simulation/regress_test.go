@@ -4,8 +4,6 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
-
-	"github.com/countermand/countermand/internal/simulation"
 )
 
 // Schedules that once broke a rule, shrunk; each fails again when its mend is

@@ -146,7 +146,7 @@ func (w *hangingWorld) healthyIn(want int) time.Duration {
 // all of them waiting in the stream; once with every provider well, once with
 // the first never answering. ratio is the throughput of the other three in the
 // second, as a share of theirs in the first: 1 is no difference. The figures are
-// medians of five rounds; what else the machine does is in them.
+// medians of five rounds (-short: one small one); what else the machine does is in them.
 func BenchmarkOneProviderHangs(b *testing.B) {
 	for _, c := range []struct {
 		name    string
@@ -158,6 +158,10 @@ func BenchmarkOneProviderHangs(b *testing.B) {
 		{"breaker_opens", 4000, 0, time.Second},
 		{"slow_answers", 2000, 40 * time.Millisecond, 10 * time.Second},
 	} {
+		rounds := 5
+		if testing.Short() { // that it works, and no figures
+			rounds, c.n = 1, c.n/10
+		}
 		b.Run(c.name, func(b *testing.B) {
 			measure := func(hangs bool) time.Duration {
 				w := fourProviders(b, c.n)
@@ -174,7 +178,7 @@ func BenchmarkOneProviderHangs(b *testing.B) {
 			}
 			for b.Loop() {
 				var ratios, wells, hanging []float64
-				for range 5 {
+				for range rounds {
 					well, hangs := measure(false).Seconds(), measure(true).Seconds()
 					ratios = append(ratios, well/hangs)
 					wells = append(wells, float64(3*c.n)/well)

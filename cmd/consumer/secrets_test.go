@@ -415,7 +415,7 @@ func (g *gossiping) search() {
 			g.t.Errorf("%s holds an identifier of a payment", where)
 		}
 	}
-	for _, where := range []string{"the log", "traces", "GET /metrics", "stream PAYMENT_EVENTS", "stream PAYMENT_DUE", "stream PAYMENT_REJECTED", "consumer publish bad.jsonl --config config.yaml"} {
+	for _, where := range []string{"the log", "traces", "GET /metrics", "stream PAYMENT_EVENTS", "timers", "stream PAYMENT_REJECTED", "consumer publish bad.jsonl --config config.yaml"} {
 		if len(g.emitted[where]) < 100 {
 			g.t.Errorf("%s says so little that nothing was searched: %q", where, g.emitted[where])
 		}

@@ -39,6 +39,15 @@ type Journal interface {
 	AppendRejection(ctx context.Context, r payment.Rejection) error
 }
 
+// Audit keeps what operators do, beside the payments' events. Implementations are
+// safe for concurrent use by many goroutines and many processes.
+type Audit interface {
+	// AppendOperator adds an operator's action under its ULID, once. One already
+	// there is success: it is this one, repeated. It repeats the very same append
+	// while the answer is unknown, as Journal.Append does, with its errors.
+	AppendOperator(ctx context.Context, a payment.OperatorAction) error
+}
+
 // Record is a payment's newest event as it lies in the journal.
 type Record struct {
 	// Sequence is the journal's position of the event; 0 means there is none.

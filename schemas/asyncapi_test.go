@@ -177,7 +177,7 @@ func exampleEvent(name string) object {
 	if subject != "" {
 		event = event.with(obj("subject", subject, "partitionkey", subject))
 	}
-	event = event.with(obj("time", data.OccurredAt, "datacontenttype", "application/json", "dataschema", schemas.BaseURI+typ+".json"))
+	event = event.with(obj("time", data.OccurredAt, "datacontenttype", "application/json", "dataschema", schemas.BaseURI+name+".json"))
 	if data.CommandID != "" {
 		event = event.with(obj("causationid", data.CommandID, "correlationid", data.CommandID))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/demo"
 )
 
@@ -48,7 +49,7 @@ func (c *demoCommand) Run(w *world) error {
 type localFlags struct {
 	NATSPort       int    `name:"nats-port" help:"Without --config: port of the embedded server." default:"4222"`
 	SimulatorsPort int    `help:"Without --config: port of the simulators; the next one is taken too." default:"4280"`
-	Admin          string `help:"Without --config: address of health." default:"127.0.0.1:9090"`
+	Admin          string `help:"Without --config: address of health and console." default:"127.0.0.1:9090"`
 }
 
 // runEmbedded is "consumer run" without a configuration.
@@ -65,5 +66,5 @@ func runEmbedded(w *world, at localFlags, log *slog.Logger) error {
 	}
 	defer nc.Close()
 	fmt.Fprint(w.stdout, local.HowTo())
-	return serve(w, cfg, nc, log)
+	return serve(w, cfg, nc, &app.Options{Logger: log, LocalOperator: demo.Operator})
 }

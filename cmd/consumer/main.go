@@ -56,6 +56,9 @@ type commands struct {
 	Pause     pauseCommand     `cmd:"" help:"Stop calling a provider, in every replica, until it is resumed." `
 	Resume    resumeCommand    `cmd:"" help:"End a provider's pause." `
 	Rearm     rearmCommand     `cmd:"" help:"Restore the timers of open operations that have none." `
+	Review    reviewCommand    `cmd:"" help:"Settle what no machine can: list, show, resolve." `
+	Rejected  rejectedCommand  `cmd:"" help:"Messages that were no commands: list, show, replay." `
+	Reconcile reconcileCommand `cmd:"" help:"Compare the journal with a provider, or with its statement; changes nothing." `
 }
 
 // usageError marks an error made before anything was tried.

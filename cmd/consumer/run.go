@@ -48,7 +48,7 @@ func (c *runCommand) Run(w *world) error {
 		return err
 	}
 	defer nc.Close()
-	return serve(w, cfg, nc, log)
+	return serve(w, cfg, nc, &app.Options{Logger: log})
 }
 
 func (c *runCommand) logger(w *world) *slog.Logger {
@@ -60,12 +60,13 @@ func (c *runCommand) logger(w *world) *slog.Logger {
 }
 
 // serve builds the service and runs it until the world's context ends.
-func serve(w *world, cfg *config.Config, nc *nats.Conn, log *slog.Logger) error {
+func serve(w *world, cfg *config.Config, nc *nats.Conn, o *app.Options) error {
+	log := o.Logger
 	instances, err := app.Instances(cfg, log)
 	if err != nil {
 		return usageError{err}
 	}
-	service, err := app.New(nc, cfg, instances, &app.Options{Logger: log})
+	service, err := app.New(nc, cfg, instances, o)
 	if err != nil {
 		return usageError{err}
 	}

@@ -13,7 +13,7 @@ import (
 const adminGrace = 2 * time.Second
 
 // serveAdmin answers /livez (the process runs), /readyz (commands are being
-// carried out; the body says why not) and /metrics (Prometheus). An empty address serves nothing. The
+// carried out; the body says why not), /metrics (Prometheus) and /console/ (for people). An empty address serves nothing. The
 // returned function stops it and waits.
 func (a *App) serveAdmin() (stop func() error, err error) {
 	if a.admin == "" {
@@ -33,7 +33,10 @@ func (a *App) serveAdmin() (stop func() error, err error) {
 		fmt.Fprintln(w, "ok")
 	})
 	mux.Handle("GET /metrics", a.seen.handler())
+	mux.Handle("/console/", a.console)
+	mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusFound))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	server.RegisterOnShutdown(a.feed.Close) // pages that listen would be waited for
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	return func() error {

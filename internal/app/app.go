@@ -12,6 +12,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/console"
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/internal/config"
@@ -29,6 +32,9 @@ type Options struct {
 	// AckWait is how long the server waits for a sign of life; the consumers must
 	// have been provisioned with the same. Default: the topology's.
 	AckWait time.Duration
+	// LocalOperator is who decides at the console's loopback address where the
+	// configuration names nobody; empty: nobody does. Simulated providers only.
+	LocalOperator string
 	// LookEvery is how often the server is looked at for metrics; default 15 s.
 	LookEvery time.Duration
 }
@@ -42,6 +48,14 @@ type App struct {
 	seen      *observation
 	admin     string
 	log       *slog.Logger
+	nc        *nats.Conn
+	desk      *desk.Desk
+	console   *console.Console
+	feed      *console.Feed
+	follower  *follower
+	replayer  remote.Replayer
+	// selfAsserted: the desk takes operators' names as they are typed.
+	selfAsserted bool
 }
 
 // Topology is the streams and consumers the configuration asks for.
@@ -93,11 +107,28 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 	if err != nil {
 		return nil, err
 	}
+	timers := broker.NewTimers(js, topology)
+	a.nc, a.selfAsserted = nc, cfg.Desk.SelfAsserted
+	a.desk, err = newDesk(cfg.Desk, deskParts{
+		journal: journal, handler: handler, timers: timers, set: set, log: log,
+		open: openJournal{js: js, due: topology.Due, journal: journal},
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.replayer, err = newReplayer(replayParts{js: js, topology: topology, desk: a.desk, journal: journal, encoder: encoder, set: set})
+	if err != nil {
+		return nil, err
+	}
+	if err := newConsole(a, cfg, set, o.LocalOperator); err != nil {
+		return nil, err
+	}
+	a.follower = newFollower(js, topology.Events, a.feed, log)
 	var h broker.Handler = handler
 	if o.Wrap != nil {
 		h = o.Wrap(h)
 	}
-	a.consumer, err = broker.New(js, topology, h, broker.NewTimers(js, topology), &broker.Options{Logger: log, Observer: a.seen.metrics})
+	a.consumer, err = broker.New(js, topology, h, timers, &broker.Options{Logger: log, Observer: a.seen.metrics})
 	if err != nil {
 		return nil, err
 	}
@@ -127,9 +158,14 @@ func (a *App) Run(ctx context.Context) error {
 	keeping.Go(func() { a.streams.run(keep) })
 	keeping.Go(func() { a.seen.watch(keep) })
 	keeping.Go(func() { a.seen.survey.Run(keep) })
+	if a.admin != "" {
+		keeping.Go(func() { a.follower.run(keep) })
+	}
+	stopDesk := a.serveDesk(ctx)
 	if a.awaitControl(ctx) {
 		err = a.consumer.Run(ctx)
 	}
+	stopDesk()
 	stopKeeping()
 	keeping.Wait()
 	err = errors.Join(err, stop())

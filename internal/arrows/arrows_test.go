@@ -24,6 +24,9 @@ func rows() []row {
 		{"providers/*", []string{"payment", "providers"}}, // a kind: never another kind
 		{"providers/*/*sim", []string{"payment", "providers/simulator"}},
 		{"handlers", []string{"payment", "events", "journal", "providers"}},
+		{"desk", []string{"payment", "events", "journal", "providers", "handlers"}},
+		{"desk/remote", []string{"payment", "events", "desk"}},
+		{"console", []string{"payment", "events", "desk", "providers"}},
 		{"broker", []string{"events", "handlers"}},
 		{"isolation", []string{"payment", "handlers"}},
 		{"telemetry", []string{"payment", "events", "handlers"}},
@@ -35,6 +38,9 @@ func rows() []row {
 		{"internal/simulators", []string{"providers/simulator", "providers/*/*sim"}},
 		{"internal/openwork", []string{"payment", "events", "broker", "handlers"}},
 		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "internal/config", "internal/app", "internal/openwork"}},
+		{"reconcile", []string{"payment"}},
+		{"internal/spill", nil},
+		{"internal/books", []string{"payment", "events", "providers", "reconcile", "internal/spill"}},
 		{"internal/crash", nil},
 		{"internal/mutants", nil},
 		{"internal/simulation", append(kinds(), "payment", "events", "journal", "journal/memory", "providers", "handlers")},
@@ -47,7 +53,7 @@ func rows() []row {
 		// The last three put the program together.
 		{"internal/app", append(kinds(),
 			"payment", "events", "journal", "journal/stream", "providers", "isolation",
-			"handlers", "broker", "telemetry", "internal/config", "internal/openwork",
+			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "internal/config", "internal/openwork",
 		)},
 		{"internal/demo", []string{
 			"payment", "events", "journal", "journal/*", "providers/**", "providers",
@@ -55,7 +61,7 @@ func rows() []row {
 		}},
 		{"cmd/**", []string{
 			"payment", "events", "journal", "journal/*", "providers/**", "providers",
-			"handlers", "broker", "telemetry", "schemas", "internal/*",
+			"handlers", "broker", "telemetry", "desk", "desk/*", "reconcile", "schemas", "internal/*",
 		}},
 	}
 }
@@ -74,10 +80,10 @@ type row struct {
 // the core must not see.
 func gates() map[string][]string {
 	return map[string][]string{
-		"github.com/nats-io/nats.go":     {"journal/stream", "internal/chaos", "broker", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/openwork", "internal/check", "examples/**", "cmd/**"},
+		"github.com/nats-io/nats.go":     {"journal/stream", "internal/chaos", "broker", "desk/remote", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/openwork", "internal/check", "internal/books", "examples/**", "cmd/**"},
 		"github.com/nats-io/nats-server": {"internal/embedded", "internal/natstest"},
-		"net/http":                       {"providers", "internal/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/check", "telemetry", "cmd/**"},
-		"os":                             {"internal/config", "internal/chaos", "internal/mutants", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "examples/**", "cmd/**"},
+		"net/http":                       {"console", "providers", "internal/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/check", "telemetry", "cmd/**"},
+		"os":                             {"internal/config", "internal/chaos", "internal/mutants", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "internal/spill", "internal/books", "examples/**", "cmd/**"},
 	}
 }
 

@@ -76,7 +76,7 @@ func (c *checker) probes(t broker.Topology) []probe {
 // payment that is nobody's.
 func (c *checker) appends() []string {
 	subjects := []string{
-		events.RejectedSubject("0-" + nobody), events.QuarantineSubject("0-" + nobody),
+		events.RejectedSubject("0-" + nobody), events.QuarantineSubject("0-" + nobody), events.OperatorSubject("check", nobody),
 	}
 	provider := c.cfg.Providers[0].Name
 	for _, op := range []payment.Op{payment.Cancel, payment.Refund} {
@@ -90,7 +90,7 @@ func (c *checker) appends() []string {
 			subjects = append(subjects, fmt.Sprintf("payment.%s.%s.%s.%s.0", op, t, provider, nobody))
 		}
 		command := payment.Command{Op: op, Provider: provider}
-		subjects = append(subjects, events.ScheduleSubject(command, payment.ID{Provider: provider, Native: nobody}))
+		subjects = append(subjects, events.ScheduleSubject(command, payment.ID{Provider: provider, Native: nobody}), events.CommandSubject(op, ""))
 	}
 	return subjects
 }
@@ -110,9 +110,11 @@ func scanNext(stream string) string { return "$JS.API.CONSUMER.MSG.NEXT." + stre
 func (c *checker) probe() bool {
 	c.refused = map[string]bool{}
 	t := app.Topology(c.cfg)
-	if !c.inbox() {
+	if !c.hears(c.nc.NewInbox(), "_INBOX.>", "no answer can be heard") {
 		return false
 	}
+	c.hears("payments.desk.check."+nobody, "payments.desk.*.*", "operators cannot be answered")
+	c.hears("$SRV.PING."+nobody, "$SRV.>", "the desk is not served")
 	for _, p := range c.probes(t) {
 		err := c.nc.PublishMsg(&nats.Msg{Subject: p.subject, Header: p.header, Data: []byte(p.data)})
 		if err == nil {
@@ -138,19 +140,18 @@ func (c *checker) probe() bool {
 	return true
 }
 
-// inbox looks whether answers can be heard.
-func (c *checker) inbox() bool {
-	inbox := c.nc.NewInbox()
-	sub, err := c.nc.SubscribeSync(inbox)
+// hears looks whether a subject can be listened to; without it there is a gap.
+func (c *checker) hears(subject, permission, gap string) bool {
+	sub, err := c.nc.SubscribeSync(subject)
 	if err == nil {
 		defer func() { _ = sub.Unsubscribe() }() // ends with the connection at the latest
 		err = c.nc.FlushTimeout(c.opts.Patience)
 	}
-	if err == nil && !c.violated(inbox) {
+	if err == nil && !c.violated(subject) {
 		return true
 	}
-	c.report(Error, Permission, "subscribe to _INBOX.>", Finding{
-		Is: "refused by the server", Want: "permitted", Do: "no answer can be heard: allow it to the service's account",
+	c.report(Error, Permission, "subscribe to "+permission, Finding{
+		Is: "refused by the server", Want: "permitted", Do: gap + ": allow it to the service's account",
 	})
 	return false
 }

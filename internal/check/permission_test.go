@@ -19,7 +19,8 @@ func needed() []string {
 		"$JS.ACK.PAYMENT_COMMANDS.payment-consumer.>", "$JS.ACK.PAYMENT_DUE.payment-consumer.>",
 		"$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS",
 		"$JS.API.STREAM.INFO.KV_PAYMENT_CONTROL", "$JS.API.STREAM.MSG.GET.KV_PAYMENT_CONTROL",
-		"payment.command.rejected.*", "payment.quarantine.*", "payment.schedule.cancel.>", "payment.schedule.refund.>",
+		"payment.command.rejected.*", "payment.operator.*.*", "payment.quarantine.*", "payment.schedule.cancel.>", "payment.schedule.refund.>",
+		"payment.cancel.requested", "payment.refund.requested",
 		"payment.refund.returned.*.*.*",
 	}
 	for _, t := range []string{"started", "deferred", "pending", "indeterminate", "succeeded", "failed", "rejected", "executed_late"} {
@@ -100,9 +101,11 @@ func covered(pattern, subject string) bool {
 func TestALeastPrivilegeAccountMayAllTheServiceNeedsAndHidesTheRest(t *testing.T) {
 	t.Parallel()
 	b := provisioned(t, users(
-		user("service", "publish: "+quoted(needed())+`, subscribe: "_INBOX.>"`),
-		user("looker", "publish: "+quoted(append(needed(), looking()...))+`, subscribe: "_INBOX.>"`),
+		user("service", "publish: "+quoted(needed())+`, subscribe: ["_INBOX.>", "payments.desk.*.*", "$SRV.>"]`),
+		user("looker", "publish: "+quoted(append(needed(), looking()...))+`, subscribe: ["_INBOX.>", "payments.desk.*.*", "$SRV.>"]`),
 		user("deaf", `subscribe: {deny: "_INBOX.>"}`),
+		user("deskless", `subscribe: {deny: "payments.desk.*.*"}`),
+		user("unknown", `subscribe: {deny: "$SRV.>"}`),
 	), nats.UserInfo("admin", "p"))
 	want(
 		t, b.as("service").findings(&check.Options{Deep: true}),
@@ -112,4 +115,6 @@ func TestALeastPrivilegeAccountMayAllTheServiceNeedsAndHidesTheRest(t *testing.T
 	)
 	want(t, b.as("looker").findings(&check.Options{Deep: true}))
 	want(t, b.as("deaf").findings(nil), line{check.Error, check.Permission, "subscribe to _INBOX.>"})
+	want(t, b.as("deskless").findings(nil), line{check.Error, check.Permission, "subscribe to payments.desk.*.*"})
+	want(t, b.as("unknown").findings(nil), line{check.Error, check.Permission, "subscribe to $SRV.>"})
 }

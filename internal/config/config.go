@@ -20,6 +20,8 @@ type Config struct {
 	Admin       Admin   `yaml:"admin"`
 	Results     Results `yaml:"results"`
 	Tracing     Tracing `yaml:"tracing"`
+	Desk        Desk    `yaml:"desk"`
+	Console     Console `yaml:"console"`
 	// StartPaused takes every provider for paused until `consumer resume`, whatever was said before the start of this process: for the first start after an incident.
 	StartPaused bool `yaml:"startPaused"`
 	// DataDir is where the embedded server keeps its data; used in embedded mode only.
@@ -77,6 +79,44 @@ type Tracing struct {
 	Endpoint string `yaml:"endpoint" validate:"omitempty,http_url"`
 	// Sample is the share, 0 to 1, of the commands without a trace context of their own that are traced. A command with one is traced if its sampled flag is set.
 	Sample float64 `yaml:"sample" validate:"min=0,max=1"`
+}
+
+// Desk says who may rule what a machine cannot settle.
+type Desk struct {
+	// SelfAsserted takes an operator's name as it is typed (--operator) where the NATS server asks nobody who they are. Without it such a server's operators are refused.
+	SelfAsserted bool `yaml:"selfAsserted"`
+	// Operator is the name that the NATS server grants to whoever uses this file with consumer review; empty: the user's name in the credentials.
+	Operator string `yaml:"operator" validate:"omitempty,max=64"`
+	// SecondPersonAbove: a ruling on more than one of these amounts waits until another operator says the same; a list of {value, currency} in minor units. Empty: one person is enough.
+	SecondPersonAbove []Amount `yaml:"secondPersonAbove" validate:"unique=Currency,dive"`
+}
+
+// Console says who may read the web console on the admin address, and who may decide there. Empty: whoever comes over loopback may read, and nobody may decide.
+type Console struct {
+	// Viewers may read: a list of {name, token}, the token as {file: PATH} or {env: NAME}, 16 characters or more. No name stands twice, here or among the operators.
+	Viewers []Person `yaml:"viewers" validate:"max=1000,dive"`
+	// Operators may read and decide: a list like viewers.
+	Operators []Person `yaml:"operators" validate:"max=1000,dive"`
+	// TrustedProxyHeader names the header in which a proxy in front says who it has authenticated, such as X-Forwarded-User. The proxy must remove it from what comes from outside.
+	TrustedProxyHeader string `yaml:"trustedProxyHeader" validate:"omitempty,max=64"`
+	// TrustedProxies are the addresses or networks (CIDR) the header is believed from.
+	TrustedProxies []string `yaml:"trustedProxies" validate:"required_with=TrustedProxyHeader,excluded_without=TrustedProxyHeader,dive,network"`
+	// ProxyOperators are those the proxy names who may decide; everybody else it names may read.
+	ProxyOperators []string `yaml:"proxyOperators" validate:"excluded_without=TrustedProxyHeader,unique,dive,min=1,max=64"`
+}
+
+// Person signs in with a token.
+type Person struct {
+	// Name stands in the audit of everything they do.
+	Name string `yaml:"name" validate:"required,natsname"`
+	// Token is a random text of 16 characters or more; another one ends the sessions opened with this.
+	Token providers.Secret `yaml:"token"`
+}
+
+// Amount is an amount in minor units of a currency.
+type Amount struct {
+	Value    int64            `yaml:"value" validate:"min=0"`
+	Currency payment.Currency `yaml:"currency" validate:"required,currency"`
 }
 
 // Provider is one instance: what every kind has, and the kind's own settings.

@@ -28,6 +28,7 @@ func (d *decoder) verify(cfg *Config) {
 	d.oneLogin(cfg.NATS)
 	d.distinctStreams(cfg.Streams)
 	d.plainEndpoint(cfg.Tracing)
+	d.people(cfg.Console)
 }
 
 // rules adds a fault for each rule broken in one struct, at the line of its key
@@ -128,6 +129,7 @@ func newValidator() *validator.Validate {
 		"natsname":      natsName.MatchString,
 		"natsurl":       natsURL,
 		"currency":      func(s string) bool { _, ok := payment.Currency(s).Exponent(); return ok },
+		"network":       func(s string) bool { _, ok := Network(s); return ok },
 		"uri_reference": func(s string) bool { _, err := url.Parse(s); return err == nil && !strings.ContainsAny(s, " \t\r\n") },
 	} {
 		check := func(f validator.FieldLevel) bool { return valid(f.Field().String()) }
@@ -160,6 +162,7 @@ func ruleText(b validator.FieldError) string {
 		"currency":         "must be an active currency of ISO 4217, three capital letters",
 		"providername":     "must be 1 to 32 small letters, digits and hyphens, not starting with a hyphen",
 		"natsname":         "must be 1 to 64 letters, digits, underscores and hyphens",
+		"network":          "must be an IP address, or a network such as 10.0.0.0/8",
 		"natsurl":          "must be nats, tls, ws or wss addresses without user and password, separated by commas",
 		"min":              "must be at least " + b.Param() + unit(b.Kind()),
 		"max":              "must be at most " + b.Param() + unit(b.Kind()),

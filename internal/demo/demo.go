@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -63,6 +64,9 @@ func Run(ctx context.Context, out io.Writer, o Options) (err error) {
 	}
 	defer w.close()
 	cfg := w.config()
+	if o.Hold {
+		cfg.Admin.Listen = consoleAddress()
+	}
 	nc, err := nats.Connect(cfg.NATS.URL, broker.ConnectOptions("countermand demo", o.Logger)...)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
@@ -79,6 +83,21 @@ func Run(ctx context.Context, out io.Writer, o Options) (err error) {
 	}
 	p := &play{world: w, cfg: cfg, js: js, follower: newFollower(), out: newPrinter(out, o), stories: script()}
 	return p.perform(ctx, nc, o)
+}
+
+// consoleAddress is where a demo that is held shows itself: the documented
+// address, or any other where that is taken.
+func consoleAddress() string {
+	const documented = "127.0.0.1:9090"
+	l, err := net.Listen("tcp", documented)
+	if err != nil {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return documented // the service says why it cannot listen
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // play is one performance.
@@ -100,7 +119,9 @@ func (p *play) perform(ctx context.Context, nc *nats.Conn, o Options) (err error
 	if err != nil {
 		return err
 	}
-	service, err := app.New(nc, p.cfg, quicken(instances), &app.Options{Logger: o.Logger, Wrap: p.losingAcks(), AckWait: ackWait})
+	service, err := app.New(nc, p.cfg, quicken(instances), &app.Options{
+		Logger: o.Logger, Wrap: p.losingAcks(), AckWait: ackWait, LocalOperator: Operator,
+	})
 	if err != nil {
 		return err
 	}
@@ -123,7 +144,7 @@ func (p *play) perform(ctx context.Context, nc *nats.Conn, o Options) (err error
 		return err
 	}
 	if o.Hold {
-		p.out.hold(p.cfg.NATS.URL, p.world)
+		p.out.hold(p.cfg.NATS.URL, p.cfg.Admin.Listen, p.world)
 		<-ctx.Done()
 	}
 	return nil
@@ -131,6 +152,7 @@ func (p *play) perform(ctx context.Context, nc *nats.Conn, o Options) (err error
 
 // tell publishes every command, tells each story as it ends, and counts.
 func (p *play) tell(ctx context.Context) error {
+	p.out.watch(p.cfg.Admin.Listen)
 	p.out.opening(p.world, len(p.stories))
 	if err := p.publish(ctx); err != nil {
 		return err

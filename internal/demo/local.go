@@ -16,6 +16,9 @@ import (
 	"github.com/countermand/countermand/internal/config"
 )
 
+// Operator is who decides at the console of a service with simulated providers.
+const Operator = "demo"
+
 // localPayment is the payment of the first command that is printed.
 const localPayment = "1001000"
 
@@ -82,6 +85,7 @@ func (l *Local) HowTo() string {
 
   NATS         %[1]s
   simulators   http://127.0.0.1:%[2]d/opay, /openpay, /tranzzo, /bento: GET …/ledger counts, POST …/faults breaks
+  console      http://%[6]s/console/
   health       http://%[6]s/readyz
   data         %[3]s (delete it to start afresh)
 

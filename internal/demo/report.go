@@ -210,9 +210,16 @@ func (p *printer) closing(s summary, ok bool) {
 	p.printf("\n    %s, exit code %d\n", verdict, code)
 }
 
-func (p *printer) hold(url string, w *world) {
+func (p *printer) hold(url, admin string, w *world) {
 	if !p.json {
-		p.printf("\nStill running; Ctrl-C ends it.\n    NATS        %s\n    simulators  http://127.0.0.1:%d/opay, /openpay, /tranzzo, /bento (GET …/ledger, POST …/faults)\n", url, w.Main)
+		p.printf("\nStill running; Ctrl-C ends it.\n    console     http://%s/console/\n    NATS        %s\n    simulators  http://127.0.0.1:%d/opay, /openpay, /tranzzo, /bento (GET …/ledger, POST …/faults)\n", admin, url, w.Main)
+	}
+}
+
+// watch says where to look while the stories are told.
+func (p *printer) watch(admin string) {
+	if admin != "" && !p.json {
+		p.printf("Watch it at http://%s/console/\n\n", admin)
 	}
 }
 

@@ -300,6 +300,7 @@ func (w *world) config() *config.Config {
 	cfg.NATS.URL = w.server.URL()
 	cfg.NATS.Replicas = 1
 	cfg.Admin.Listen = ""
+	cfg.Desk.SelfAsserted = true // the embedded server asks nobody who they are
 	base := fmt.Sprintf("http://127.0.0.1:%d", w.Main)
 	for _, p := range []struct {
 		name, kind string

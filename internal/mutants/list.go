@@ -164,10 +164,6 @@ func storing() []mutant {
 			"(a.rejection || m.token() == a.token)", "(a.rejection || m.Subject == a.msg.Subject)",
 		},
 		{
-			"an append expects the wrong sequence", "journal/stream/journal.go",
-			"{strconv.FormatUint(expected, 10)}", "{strconv.FormatUint(expected/2, 10)}",
-		},
-		{
 			"a message is acknowledged before its timer is stored", "broker/carryout.go",
 			"		if !c.schedule(ctx, m, d.Timer) {", "		_ = m.settle(sayAck)\n		if !c.schedule(ctx, m, d.Timer) {",
 		},

@@ -133,6 +133,9 @@ func (c *credentials) user(p party, account string, allowed any, until time.Time
 			permission.Allow.Add(text(s))
 		}
 	}
+	if answers, ok := rules["allow_responses"].(map[string]any); ok {
+		claims.Resp = &jwt.ResponsePermission{MaxMsgs: int(answers["max"].(int64)), Expires: must(time.ParseDuration(text(answers["expires"])))(c.t)}
+	}
 	token := must(claims.Encode(c.accounts[account]))(c.t)
 	file := must(jwt.FormatUserConfig(token, must(pair.Seed())(c.t)))(c.t)
 	write(c.t, c.file(p), string(file))

@@ -52,7 +52,8 @@ func mayNotPublish() map[party][]string {
 		create + "orders-eg", create + "orders-eg.payment.*.*.opay-eg.*.*", create + "orders-eg.payment.>", create + "ledger",
 		create + "ledger.payment.*.succeeded.>", "$JS.payments.API.CONSUMER.DELETE.PAYMENT_EVENTS.ledger", "$JS.payments.API.CONSUMER.DELETE.PAYMENT_EVENTS.orders-eg",
 	}
-	others := join(writing, timers, control, destroying, reading, taking)
+	ruling := []string{"payments.desk.resolve.operator", "payments.desk.queue.orders-eg", "$SRV.PING"}
+	others := join(writing, timers, control, destroying, reading, taking, ruling)
 	return map[party][]string{
 		ordersEG(): join(others, commands, creating, []string{
 			"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.ledger", "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-ua",
@@ -62,8 +63,8 @@ func mayNotPublish() map[party][]string {
 		ledger(): join(others, commands, own, creating, []string{
 			"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-eg", "$JS.ACK.PAYMENT_EVENTS.orders-eg.1.1.1.1.1",
 		}),
-		operator(): join(writing, commands, own, destroying),
-		consumer(): join(commands, own, control, destroying, reading, []string{"payment.due.refund"}),
+		operator(): join(writing, commands, own, destroying, []string{"payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING"}),
+		consumer(): join(commands[2:], own, control, destroying, reading, ruling, []string{"payment.due.refund"}),
 	}
 }
 

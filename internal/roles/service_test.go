@@ -22,6 +22,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/check"
 	"github.com/countermand/countermand/internal/config"
@@ -167,7 +169,8 @@ func TestTheServiceUsesEachLineOfItsFileAndNothingElse(t *testing.T) {
 	if found := objections.list(); len(found) > 0 {
 		t.Errorf("the server objected: %v", found)
 	}
-	allowed, used := lines(t, consumer().file), tapped.list()
+	// Answers to an operator are permitted by allow_responses, wherever they go.
+	allowed, used := lines(t, consumer().file), slices.DeleteFunc(tapped.list(), func(s string) bool { return strings.HasPrefix(s, "publish _INBOX.") })
 	for _, line := range allowed {
 		if !slices.ContainsFunc(used, func(s string) bool { return covers(line, s) }) {
 			t.Errorf("%s lists what nothing uses: %s", consumer().file, line)
@@ -265,6 +268,54 @@ func (w *world) allPaths(sim *opaysim.Simulator) {
 		"payment.cancel.succeeded.opay-eg.unpaid.*", "payment.command.rejected.*",
 	} {
 		w.await(filter)
+	}
+	w.atTheDesk()
+	w.replays()
+}
+
+// replays has the operator put a refund and a cancel in place of the message
+// that was no command: the service publishes them, the operator never does.
+func (w *world) replays() {
+	w.t.Helper()
+	stream, err := w.stream(operator()).Stream(w.ctx(), "PAYMENT_EVENTS")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m, err := stream.GetLastMsgForSubject(w.ctx(), "payment.command.rejected.*")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	client := remote.NewClient(w.connect(operator()), operator().name)
+	for op, data := range map[string]string{
+		"refund": `"payment":{"orderId":"paid"},"amount":{"value":400,"currency":"EGP"}`, "cancel": `"payment":{"orderId":"unpaid"}`,
+	} {
+		body := fmt.Sprintf(`{"specversion":"1.0","id":"e","source":"/shop","type":"payment.%s.requested","data":{"idempotencyKey":"again","provider":"opay-eg",%s}}`, op, data)
+		done, err := client.Replay(w.ctx(), desk.Replay{
+			Token: strings.TrimPrefix(m.Subject, "payment.command.rejected."), Reason: "a test",
+			Subject: "payment." + op + ".requested", Data: []byte(body), Corrected: true,
+		})
+		if err != nil || !done.Applied {
+			w.t.Errorf("the operator replays a %s: %+v, %v", op, done, err)
+		}
+	}
+}
+
+// atTheDesk has the operator ask, and write an audit event; under another name
+// nothing is answered.
+func (w *world) atTheDesk() {
+	w.t.Helper()
+	nc := w.connect(operator())
+	if _, err := remote.NewClient(nc, operator().name).Queue(w.ctx(), desk.Filter{}); err != nil {
+		w.t.Errorf("the operator asks the desk: %v", err)
+	}
+	if _, err := remote.NewClient(nc, operator().name).Audit(w.ctx(), remote.ActionReveal, "7-0123456789ab", "a test"); err != nil {
+		w.t.Errorf("the operator reveals: %v", err)
+	}
+	w.await("payment.operator.reveal.*")
+	ctx, cancel := context.WithTimeout(w.ctx(), time.Second)
+	defer cancel()
+	if _, err := remote.NewClient(nc, "alice").Queue(ctx, desk.Filter{}); err == nil || !strings.Contains(err.Error(), "does not let this user act") {
+		w.t.Errorf("the operator asks as somebody else: %v", err)
 	}
 }
 

@@ -42,7 +42,7 @@ type Store interface {
 	// Writer opens one more writer, as another process would; a nil plan means
 	// that nothing goes wrong.
 	Writer(t *testing.T, plan Plan) journal.Journal
-	// Len counts all that is stored: events and rejections.
+	// Len counts all that is stored: events, rejections and operators' actions.
 	Len(t *testing.T) int
 }
 

@@ -68,6 +68,12 @@ func checks() []check {
 		{"a rejection whose acknowledgement was lost is said once", rejectionLostAnswer},
 		{"a rejection refused by a full store is not said", rejectionStoreFull},
 		{"a rejection of unknown fate is not called said", rejectionUnknown},
+
+		{"an operator's action is stored beside the payments", action},
+		{"an operator's action appended twice is there once", actionTwice},
+		{"an operator's action whose acknowledgement was lost is there once", actionLostAnswer},
+		{"an operator's action refused by a full store is not there", actionStoreFull},
+		{"an operator's action of unknown fate is not called there", actionUnknown},
 	}
 }
 

@@ -51,6 +51,8 @@ type Try struct {
 	Event *payment.Event
 	// Rejection is set instead of Event for a rejection.
 	Rejection *payment.Rejection
+	// Action is set instead of both for an operator's action.
+	Action *payment.OperatorAction
 }
 
 // Options are the hooks of one writer; nil means none of them.
@@ -70,7 +72,10 @@ type Journal struct {
 	tries *counter
 }
 
-var _ journal.Journal = (*Journal)(nil)
+var (
+	_ journal.Journal = (*Journal)(nil)
+	_ journal.Audit   = (*Journal)(nil)
+)
 
 // New returns a journal over a new, empty store.
 func New(opts *Options) *Journal { return newWriter(newStore(), opts) }

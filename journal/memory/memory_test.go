@@ -46,7 +46,11 @@ func (s store) Len(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return len(appended) + len(rejections)
+	actions, err := s.root.Actions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(appended) + len(rejections) + len(actions)
 }
 
 func TestJournalInMemoryKeepsEveryPromise(t *testing.T) {

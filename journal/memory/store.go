@@ -16,7 +16,8 @@ type entry struct {
 	token     uint64
 	filter    string
 	subject   string
-	rejection bool
+	rejection bool // or an operator's action: belongs to no payment
+	action    bool
 	data      []byte // JSON, never changed once it is here
 }
 
@@ -78,18 +79,18 @@ func (s *store) snapshot() []entry {
 // Events returns everything appended for payments, in order. It is the
 // caller's own copy.
 func (j *Journal) Events() ([]payment.Event, error) {
-	return decodeAll[payment.Event](j.store.snapshot(), false)
+	return decodeAll[payment.Event](j.store.snapshot(), func(e entry) bool { return !e.rejection })
 }
 
 // Rejections returns the rejections appended, in order. It is the caller's own copy.
 func (j *Journal) Rejections() ([]payment.Rejection, error) {
-	return decodeAll[payment.Rejection](j.store.snapshot(), true)
+	return decodeAll[payment.Rejection](j.store.snapshot(), func(e entry) bool { return e.rejection && !e.action })
 }
 
-func decodeAll[T any](entries []entry, rejections bool) ([]T, error) {
+func decodeAll[T any](entries []entry, wanted func(entry) bool) ([]T, error) {
 	var all []T
 	for _, e := range entries {
-		if e.rejection != rejections {
+		if !wanted(e) {
 			continue
 		}
 		var one T

@@ -91,7 +91,10 @@ type Journal struct {
 	getLast string // the subject that asks the stream's leader for a message
 }
 
-var _ journal.Journal = (*Journal)(nil)
+var (
+	_ journal.Journal = (*Journal)(nil)
+	_ journal.Audit   = (*Journal)(nil)
+)
 
 // New returns a journal over a connection and an encoder. It sends nothing. A
 // *nats.Conn that would buffer while disconnected is refused: it must be opened

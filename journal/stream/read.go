@@ -31,7 +31,12 @@ type storedMessage struct {
 // somebody answers or ctx ends.
 func (j *Journal) read(ctx context.Context, subject string) (storedMessage, error) {
 	// Subjects built by package events hold nothing that JSON would escape.
-	ask := &nats.Msg{Subject: j.getLast, Data: []byte(`{"last_by_subj":"` + subject + `"}`)}
+	return j.get(ctx, subject, `{"last_by_subj":"`+subject+`"}`)
+}
+
+// get asks the leader for a message of a subject until it answers or ctx ends.
+func (j *Journal) get(ctx context.Context, subject, question string) (storedMessage, error) {
+	ask := &nats.Msg{Subject: j.getLast, Data: []byte(question)}
 	var wait backoff
 	for {
 		stored, err := j.readOnce(ctx, ask)

@@ -49,8 +49,14 @@ func money(total int64, currency string) map[string]any {
 // find returns the payment a request names, nil where there is none in that
 // country. Callers hold mu.
 func (s *Simulator) find(reference, orderNo, country string) *Payment {
+	if reference != "" {
+		if p := s.payments[reference]; p != nil && p.Country == country {
+			return p
+		}
+		return nil
+	}
 	for _, p := range s.payments {
-		if (p.Reference == reference || (reference == "" && p.orderNo == orderNo)) && p.Country == country {
+		if p.orderNo == orderNo && p.Country == country {
 			return p
 		}
 	}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/internal/natstest"
+	"github.com/countermand/countermand/providers/openpay/openpaysim"
+	"github.com/countermand/countermand/providers/simulator"
+)
+
+// reviewing is a running service with refunds whose fate no machine can find out.
+type reviewing struct {
+	*service
+
+	openpay *openpaysim.Simulator
+}
+
+// setupReview starts the service and loses the answers of so many partial refunds.
+func setupReview(t *testing.T, refunds int) *reviewing {
+	t.Helper()
+	server := natstest.Start(t, nil)
+	r := &reviewing{
+		service: &service{t: t, dir: t.TempDir(), admin: fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)), js: server.JetStream(t)},
+		openpay: openpaysim.New(openpaysim.Options{PartialRefunds: true}),
+	}
+	web := httptest.NewServer(r.openpay)
+	t.Cleanup(web.Close)
+	t.Cleanup(r.openpay.Close)
+	r.write("secret", openpaysim.DefaultAPIKey+"\n")
+	r.write("config.yaml", fmt.Sprintf(`nats: {url: %q, replicas: 1}
+admin: {listen: %q}
+desk: {selfAsserted: true}
+providers:
+  - {name: openpay-eu, kind: openpay, baseURL: %q, account: shop-eu, apiKey: {file: secret}, partialRefunds: true, poll: {initial: 1s, max: 1s}, reviewAfter: 1s}
+`, server.URL(), r.admin, web.URL))
+	if code, p := runProgram(t, r.dir, "provision", "--config", "config.yaml"); code != exitOK {
+		t.Fatalf("provision: %s", p.stderr)
+	}
+	if refunds > 0 {
+		if err := r.openpay.Fault(simulator.Fault{Operation: "refund", Mode: simulator.CutAfter, Times: refunds}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range refunds {
+		r.refund(fmt.Sprintf("529-1-%d", n))
+	}
+	start(t, r.dir, "run", "--config", "config.yaml")
+	awaitStatus(t, "http://"+r.admin+"/readyz", 200)
+	return r
+}
+
+func (r *reviewing) refund(transaction string) {
+	r.t.Helper()
+	if err := r.openpay.AddPayment(openpaysim.Payment{TransactionID: transaction, ReferenceNo: "ref-" + transaction, Amount: 40000, Currency: "EUR"}); err != nil {
+		r.t.Fatal(err)
+	}
+	body := fmt.Sprintf(`{"specversion":"1.0","id":"e-%[1]s","source":"/shop","type":"payment.refund.requested","data":{"idempotencyKey":"k","provider":"openpay-eu","payment":{"transactionId":"%[1]s","orderId":"ref-%[1]s"},"amount":{"value":400,"currency":"EUR"}}}`, transaction)
+	if _, err := r.js.Publish(r.t.Context(), "payment.refund.requested", []byte(body)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// run runs a desk command as an operator.
+func (r *reviewing) run(operator string, args ...string) (code int, stdout, stderr string) {
+	r.t.Helper()
+	code, p := runProgram(r.t, r.dir, append(append([]string{"review"}, args...), "--config", "config.yaml", "--operator", operator)...)
+	return code, p.stdout.String(), p.stderr.String()
+}
+
+// queue waits until so many refunds need a person, and returns them as lines of JSON.
+func (r *reviewing) queue(n int) []string {
+	r.t.Helper()
+	deadline := time.After(patience)
+	for {
+		code, out, errs := r.run("ana", "list", "--json")
+		if lines := lines(out); code == exitOK && len(lines) == n+1 {
+			return lines[:n]
+		}
+		select {
+		case <-deadline:
+			r.t.Fatalf("not %d in the queue, exit code %d\n%s%s", n, code, out, errs)
+		default:
+		}
+	}
+}
+
+func TestAPersonSettlesFromTheCommandLineWhatAMachineCannot(t *testing.T) {
+	t.Parallel()
+	r := setupReview(t, 1)
+	r.queue(1)
+	if code, out, _ := r.run("ana", "list"); code != exitOK || !strings.Contains(out, "400 EUR") || !strings.Contains(out, "529-1-0") {
+		t.Errorf("list: exit code %d\n%s", code, out)
+	}
+	if code, out, _ := r.run("ana", "list", "--min-amount", "401", "--currency", "EUR"); code != exitOK || !strings.Contains(out, "nothing needs a person") {
+		t.Errorf("narrowed list: exit code %d\n%s", code, out)
+	}
+	if code, _, errs := r.run("ana", "show", "openpay-eu", "none"); code != exitNone {
+		t.Errorf("an unknown payment: exit code %d\n%s", code, errs)
+	}
+	code, out, errs := r.run("ana", "show", "openpay-eu", "529-1-0")
+	view := regexp.MustCompile(`(?m)^view (\S+)$`).FindStringSubmatch(out)
+	if code != exitOK || view == nil || !strings.Contains(out, "the provider on refund k now:") || !strings.Contains(out, `--confirm-amount "400 EUR"`) {
+		t.Fatalf("show: exit code %d\n%s%s", code, out, errs)
+	}
+	ruling := []string{"resolve", "openpay-eu", "529-1-0", "--key", "k", "--as", "succeeded", "--evidence", "ticket 4711", "--moved", "400 EUR", "--provider-reference", "rf-1"}
+	if code, _, errs := r.run("ana", append(ruling, "--view", view[1], "--apply")...); code != exitUsage || !strings.Contains(errs, "reason is required") {
+		t.Errorf("without a reason: exit code %d\n%s", code, errs)
+	}
+	ruling = append(ruling, "--reason", "the provider confirms")
+	if code, _, errs := r.run("ana", append(ruling, "--apply")...); code != exitUsage {
+		t.Errorf("without a view: exit code %d\n%s", code, errs)
+	}
+	if code, out, errs := r.run("ana", ruling...); code != exitOK || !strings.Contains(out, "would be ruled") || r.count("payment.refund.succeeded.>") != 0 || r.count("payment.operator.resolve.*") != 0 {
+		t.Errorf("dry: exit code %d\n%s%s", code, out, errs)
+	}
+	apply := append(ruling[:len(ruling):len(ruling)], "--view", view[1], "--apply") //nolint:gocritic // another list
+	if code, out, errs := r.run("ana", apply...); code != exitOK || !strings.Contains(out, ": ruled") {
+		t.Fatalf("applied: exit code %d\n%s%s", code, out, errs)
+	}
+	if code, out, _ := r.run("ana", apply...); code != exitOK || !strings.Contains(out, "done before") {
+		t.Errorf("again: exit code %d\n%s", code, out)
+	}
+	code, _, errs = r.run("ben", "resolve", "openpay-eu", "529-1-0", "--key", "k", "--as", "failed", "--reason", "no", "--evidence", "none", "--view", view[1], "--apply")
+	if code != exitFailed || !strings.Contains(errs, "the payment has moved") || !strings.Contains(errs, `ruled by ana: "the provider confirms"`) {
+		t.Errorf("a stale view: exit code %d\n%s", code, errs)
+	}
+	if n := r.count("payment.refund.succeeded.>") + r.count("payment.refund.failed.>"); n != 1 {
+		t.Errorf("%d terminal results, want 1", n)
+	}
+}
+
+func TestManyRulingsAreCheckedTogetherDoneOneByOneAndResumed(t *testing.T) {
+	t.Parallel()
+	r := setupReview(t, 3)
+	var file strings.Builder
+	for i, line := range r.queue(3) {
+		var item struct{ Provider, Payment, Operation, IdempotencyKey, View string }
+		if err := json.Unmarshal([]byte(line), &item); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&file, `{"provider":%q,"payment":%q,"operation":%q,"idempotencyKey":%q,"view":%q,"as":"failed","reason":"the provider denies it","evidence":"ticket %d"}`+"\n",
+			item.Provider, item.Payment, item.Operation, item.IdempotencyKey, item.View, i)
+	}
+	good := file.String()
+	failed := func() int { return r.count("payment.refund.failed.>") }
+	r.write("broken.jsonl", strings.Replace(good, `"reason"`, `"raeson"`, 1))
+	if code, _, errs := r.run("ana", "resolve", "--file", "broken.jsonl", "--apply"); code != exitUsage || !strings.Contains(errs, "broken.jsonl:1") || failed() != 0 {
+		t.Errorf("a broken file: exit code %d, %d ruled\n%s", code, failed(), errs)
+	}
+	r.write("refused.jsonl", strings.Replace(good, `"as":"failed","reason":"the provider denies it","evidence":"ticket 2"`, `"as":"retry","reason":"x","evidence":"y"`, 1))
+	if code, _, errs := r.run("ana", "resolve", "--file", "refused.jsonl", "--apply"); code != exitFailed || !strings.Contains(errs, "nothing was ruled") || failed() != 0 {
+		t.Errorf("one that is refused: exit code %d, %d ruled\n%s", code, failed(), errs)
+	}
+	first, rest, _ := strings.Cut(good, "\n")
+	r.write("first.jsonl", first)
+	r.write("good.jsonl", first+"\n"+rest)
+	if code, _, errs := r.run("ana", "resolve", "--file", "first.jsonl", "--apply"); code != exitOK || failed() != 1 {
+		t.Fatalf("the first: exit code %d, %d ruled\n%s", code, failed(), errs)
+	}
+	code, out, errs := r.run("ana", "resolve", "--file", "good.jsonl", "--apply", "--json")
+	if code != exitOK || failed() != 3 || strings.Count(out, `"outcome":"ruled"`) != 2 || strings.Count(out, `"outcome":"done before"`) != 1 {
+		t.Errorf("all: exit code %d, %d ruled\n%s%s", code, failed(), out, errs)
+	}
+}
+
+func TestAnOperatorsNameIsOnlyTypedWhereTheSettingAllowsIt(t *testing.T) {
+	t.Parallel()
+	r := setupReview(t, 0)
+	text, err := os.ReadFile(filepath.Join(r.dir, "config.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.write("strict.yaml", strings.Replace(string(text), "selfAsserted: true", "selfAsserted: false", 1))
+	code, p := runProgram(t, r.dir, "review", "list", "--config", "strict.yaml", "--operator", "ana")
+	if code != exitUsage || !strings.Contains(p.stderr.String(), "--operator needs the setting desk.selfAsserted") {
+		t.Errorf("exit code %d\n%s", code, p.stderr)
+	}
+	if code, p = runProgram(t, r.dir, "review", "list", "--config", "strict.yaml"); code != exitUsage || !strings.Contains(p.stderr.String(), "desk.operator") {
+		t.Errorf("exit code %d\n%s", code, p.stderr)
+	}
+	stream, err := r.js.Stream(t.Context(), "PAYMENT_EVENTS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter(">")); err != nil || len(info.State.Subjects) != 0 {
+		t.Errorf("the journal holds %v, %v", info, err)
+	}
+}

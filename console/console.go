@@ -1,0 +1,148 @@
+package console
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/payment"
+)
+
+// root is where the console lies on its address.
+const root = "/console/"
+
+// The limits of what a browser may send, and of a session.
+const (
+	maxForm         = 64 << 10
+	defaultLifetime = 8 * time.Hour
+	defaultIdle     = 30 * time.Minute
+)
+
+//go:embed templates static
+var assets embed.FS
+
+// Desk is what can be seen and done about payments (*desk.Desk). Its errors
+// that are meant for the operator are *desk.Error. Safe for concurrent use.
+type Desk interface {
+	Queue(ctx context.Context, f desk.Filter) (*desk.Queue, error)
+	Payment(ctx context.Context, id payment.ID) (*desk.Story, error)
+	Ask(ctx context.Context, who desk.Operator, id payment.ID, op payment.Op, key payment.Key) (*desk.Reply, error)
+	Resolve(ctx context.Context, who desk.Operator, r desk.Ruling) (desk.Done, error)
+}
+
+// Standing is how one provider instance stands now.
+type Standing struct {
+	Provider, Kind string
+	Paused         bool
+	Breaker        payment.Breaker
+	Until          time.Time // the next call at the earliest, while the breaker is open
+	UnderWay       int
+}
+
+// Options are the parts of a Console; Desk, Feed, Standing and Ready are needed.
+type Options struct {
+	Access Access
+	Desk   Desk
+	Feed   *Feed
+	// Standing lists the provider instances by name.
+	Standing func() []Standing
+	// Ready reports whether commands are being carried out, and if not, why.
+	Ready func() (bool, string)
+	// Lifetime and Idle end a session; defaults 8 h and 30 min.
+	Lifetime, Idle time.Duration
+	Now            func() time.Time // default: time.Now
+	Logger         *slog.Logger     // default: discards
+}
+
+// Console serves the pages under /console/; safe for concurrent use.
+type Console struct {
+	access   Access
+	desk     Desk
+	feed     *Feed
+	standing func() []Standing
+	ready    func() (bool, string)
+	sessions *sessions
+	tries    *rate.Limiter
+	now      func() time.Time
+	log      *slog.Logger
+	pages    *template.Template
+	handler  http.Handler
+}
+
+// New returns a console; no I/O but reading the tokens once, to refuse short ones.
+func New(o Options) (*Console, error) {
+	if o.Desk == nil || o.Feed == nil || o.Standing == nil || o.Ready == nil {
+		return nil, errors.New("open console: desk, feed, standing and readiness are needed")
+	}
+	if err := o.Access.verify(); err != nil {
+		return nil, err
+	}
+	if o.Lifetime == 0 {
+		o.Lifetime = defaultLifetime
+	}
+	if o.Idle == 0 {
+		o.Idle = defaultIdle
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Console{
+		access: o.Access, desk: o.Desk, feed: o.Feed, standing: o.Standing, ready: o.Ready,
+		sessions: newSessions(o.Lifetime, o.Idle, o.Now), tries: rate.NewLimiter(1, 10), now: o.Now, log: o.Logger,
+	}
+	var err error
+	if c.pages, err = parse(o.Now); err != nil {
+		return nil, err
+	}
+	c.handler, err = c.routes()
+	return c, err
+}
+
+// ServeHTTP implements http.Handler.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
+
+// routes is every address there is.
+func (c *Console) routes() (http.Handler, error) {
+	static, err := fs.Sub(assets, "static")
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET "+root+"static/", http.StripPrefix(root+"static/", http.FileServerFS(static)))
+	mux.HandleFunc("GET "+root+"login", c.loginPage)
+	mux.HandleFunc("POST "+root+"login", c.login)
+	mux.HandleFunc("POST "+root+"logout", c.logout)
+	for pattern, serve := range map[string]http.HandlerFunc{
+		"{$}":                           c.overview,
+		"numbers":                       c.numbers,
+		"queue":                         c.queue,
+		"queue/rows":                    c.queueRows,
+		"payments":                      c.find,
+		"payments/{provider}/{payment}": c.payment,
+		"rejected":                      c.rejected,
+		"live":                          c.live,
+		"events":                        c.events,
+	} {
+		mux.HandleFunc("GET "+root+pattern, c.reading(serve))
+	}
+	mux.HandleFunc("POST "+root+"payments/{provider}/{payment}/ask", c.deciding(c.ask))
+	mux.HandleFunc("POST "+root+"payments/{provider}/{payment}/resolve", c.deciding(c.resolve))
+	mux.HandleFunc(root, c.reading(func(w http.ResponseWriter, r *http.Request) {
+		c.fail(w, r, http.StatusNotFound, "There is no such page.")
+	}))
+	// Where a browser does not say which site a request comes from, its origin
+	// must be ours; what is not safe and comes from elsewhere is refused.
+	guarded := http.NewCrossOriginProtection().Handler(mux)
+	return headers(http.MaxBytesHandler(guarded, maxForm)), nil
+}

@@ -1,0 +1,137 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// cookieName is the session's cookie.
+const cookieName = "countermand_session"
+
+// visitorKey is where a request's context keeps its visitor.
+type visitorKey struct{}
+
+// visiting is who a request that came through the door is from.
+func visiting(r *http.Request) visitor {
+	v, _ := r.Context().Value(visitorKey{}).(visitor)
+	return v
+}
+
+// headers are on every answer. Scripts and styles come from this address as
+// files; nothing inline runs, nothing is loaded from elsewhere, nothing frames us.
+func headers(next http.Handler) http.Handler {
+	const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// reading lets through who may read.
+func (c *Console) reading(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, ok := c.recognise(r)
+		switch {
+		case ok:
+			next(w, r.WithContext(context.WithValue(r.Context(), visitorKey{}, v)))
+		case !c.access.configured():
+			c.fail(w, r, http.StatusForbidden, "Nobody can sign in here: the configuration names no viewers, so the console is open to this machine's own address only.")
+		case byItself(r):
+			// A page that refreshes itself, whose session has ended: leave it.
+			w.Header().Set("HX-Redirect", root+"login")
+			w.WriteHeader(http.StatusUnauthorized)
+		case len(c.access.Viewers)+len(c.access.Operators) == 0:
+			c.fail(w, r, http.StatusUnauthorized, "The proxy in front has not said who you are.")
+		default:
+			http.Redirect(w, r, root+"login", http.StatusSeeOther)
+		}
+	}
+}
+
+// deciding lets through who may decide.
+func (c *Console) deciding(next http.HandlerFunc) http.HandlerFunc {
+	return c.reading(func(w http.ResponseWriter, r *http.Request) {
+		if !visiting(r).operator {
+			c.fail(w, r, http.StatusForbidden, "You may read here, not decide: that takes an operator.")
+			return
+		}
+		next(w, r)
+	})
+}
+
+// recognise finds out who a request is from.
+func (c *Console) recognise(r *http.Request) (visitor, bool) {
+	if !c.access.configured() {
+		return c.access.local(), atHome(r)
+	}
+	if v, ok := c.access.byProxy(r); ok {
+		return v, true
+	}
+	cookie, err := r.Cookie(cookieName)
+	if err != nil {
+		return visitor{}, false
+	}
+	s, ok := c.sessions.find(cookie.Value, !byItself(r))
+	if !ok {
+		return visitor{}, false
+	}
+	return c.access.still(s)
+}
+
+// byItself reports a request that a page makes without its reader: those must
+// not keep a session alive.
+func byItself(r *http.Request) bool {
+	return r.Header.Get("HX-Request") == "true" || r.Header.Get("Accept") == "text/event-stream"
+}
+
+// loginPage shows the form.
+func (c *Console) loginPage(w http.ResponseWriter, r *http.Request) {
+	if len(c.access.Viewers)+len(c.access.Operators) == 0 {
+		http.Redirect(w, r, root, http.StatusSeeOther)
+		return
+	}
+	c.show(w, r, page{Name: "login", Title: "Sign in"})
+}
+
+// login exchanges a token for a session. Tries are few, for everybody together:
+// a token is long and random, and nobody signs in ten times a second.
+func (c *Console) login(w http.ResponseWriter, r *http.Request) {
+	if !c.tries.AllowN(c.now(), 1) {
+		c.show(w, r, page{Name: "login", Title: "Sign in", Status: http.StatusTooManyRequests, Data: "Too many tries. Wait a moment and try again."})
+		return
+	}
+	name, sum, ok := c.access.byToken(r.PostFormValue("token"))
+	if !ok {
+		c.log.Warn("a sign-in to the console was refused")
+		c.show(w, r, page{Name: "login", Title: "Sign in", Status: http.StatusUnauthorized, Data: "This token is nobody's."})
+		return
+	}
+	http.SetCookie(w, c.cookie(r, c.sessions.start(name, sum), int(c.sessions.lifetime/time.Second)))
+	c.log.Info("signed in to the console", "operator", name)
+	http.Redirect(w, r, root, http.StatusSeeOther)
+}
+
+// logout ends the session.
+func (c *Console) logout(w http.ResponseWriter, r *http.Request) {
+	if cookie, err := r.Cookie(cookieName); err == nil {
+		c.sessions.end(cookie.Value)
+	}
+	http.SetCookie(w, c.cookie(r, "", -1))
+	http.Redirect(w, r, root+"login", http.StatusSeeOther)
+}
+
+// cookie is the session's. Over a network it travels encrypted or not at all.
+func (c *Console) cookie(r *http.Request, value string, maxAge int) *http.Cookie {
+	return &http.Cookie{ //nolint:gosec // plain HTTP is for this machine alone
+		Name: cookieName, Value: value, Path: root, MaxAge: maxAge,
+		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: !loopbackHost(r.Host),
+	}
+}

@@ -1,0 +1,276 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
+)
+
+// storyData is a payment's page.
+type storyData struct {
+	Story *desk.Story
+	// Fault says why what was just asked for was not done; Notice what was.
+	Fault, Notice string
+	// Form is what was typed, to be put right instead of typed again; Of names
+	// the operation it was about.
+	Form form
+	// Reply is what the provider has just said about the operation Form is about.
+	Reply    *desk.Reply
+	Operator bool
+}
+
+// For lays one operation out beside what was typed and heard about it.
+func (d storyData) For(op desk.Operation) operationData {
+	o := operationData{Operation: op, Page: d, Currency: currencyOf(op)}
+	if op.Operation == d.Form.Operation && op.Key == d.Form.Key {
+		o.Form, o.Reply = d.Form, d.Reply
+	}
+	return o
+}
+
+// operationData is one operation on a payment's page.
+type operationData struct {
+	desk.Operation
+
+	Page     storyData
+	Form     form
+	Reply    *desk.Reply
+	Currency payment.Currency
+}
+
+// ID names the operation within its page.
+func (o operationData) ID() string { return string(o.Operation.Operation) + "-" + o.Key.Hash()[:12] }
+
+// Open reports whether it can still be ruled on.
+func (o operationData) Open() bool { return len(o.Choices) > 0 }
+
+// MovedGuess is what most likely moved: what was asked for.
+func (o operationData) MovedGuess() string {
+	if o.Form.Moved != "" || o.AtRisk == nil {
+		return o.Form.Moved
+	}
+	return plainAmount(*o.AtRisk)
+}
+
+// Confirm is the amount that has to be typed out for a retry; empty: none.
+func (o operationData) Confirm() string {
+	for _, c := range o.Choices {
+		if c.Confirm != nil {
+			return plainAmount(*c.Confirm)
+		}
+	}
+	return ""
+}
+
+// NeedsMoved reports whether success needs what moved.
+func (o operationData) NeedsMoved() bool {
+	for _, c := range o.Choices {
+		if c.NeedsMoved {
+			return true
+		}
+	}
+	return false
+}
+
+func currencyOf(op desk.Operation) payment.Currency {
+	if op.AtRisk != nil {
+		return op.AtRisk.Currency
+	}
+	return ""
+}
+
+// form is what an operator typed.
+type form struct {
+	Operation                                     payment.Op
+	Key                                           payment.Key
+	As                                            desk.As
+	Reason, Evidence                              string
+	Moved, MovedCurrency, Reference, ConfirmTyped string
+	Version                                       uint64
+	Seen                                          time.Time
+}
+
+// readForm reads what came with a request.
+func readForm(r *http.Request) form {
+	text := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
+	f := form{
+		Operation: payment.Op(text("operation")), Key: payment.Key(text("key")), As: desk.As(text("as")),
+		Reason: text("reason"), Evidence: text("evidence"), Moved: text("moved"), MovedCurrency: text("currency"),
+		Reference: text("reference"), ConfirmTyped: text("confirm"),
+	}
+	f.Version, _ = strconv.ParseUint(text("version"), 10, 64) // 0 is refused by the desk
+	f.Seen, _ = time.Parse(time.RFC3339Nano, text("seen"))    // so is no time
+	return f
+}
+
+// ruling is what was typed as the desk wants it. op is the operation as it is now.
+func (f form) ruling(id payment.ID, op *desk.Operation) (desk.Ruling, error) {
+	r := desk.Ruling{
+		Provider: id.Provider, Payment: id.Native, Operation: f.Operation, Key: f.Key, Version: f.Version, Seen: f.Seen,
+		As: f.As, Reason: f.Reason, Evidence: f.Evidence,
+	}
+	if f.As == desk.AsSucceeded && f.Operation == payment.Refund {
+		moved, err := parseAmount(f.Moved, payment.Currency(strings.ToUpper(f.MovedCurrency)))
+		if err != nil {
+			return r, err
+		}
+		r.Moved, r.ProviderReference = &moved, f.Reference
+	}
+	if f.As == desk.AsRetry && f.ConfirmTyped != "" {
+		typed, err := parseAmount(strings.TrimSpace(strings.TrimSuffix(f.ConfirmTyped, string(currencyOf(*op)))), currencyOf(*op))
+		if err != nil {
+			return r, err
+		}
+		r.ConfirmAmount = &typed
+	}
+	return r, nil
+}
+
+// pathID is the payment a page is about.
+func pathID(r *http.Request) (payment.ID, bool) {
+	native, err := events.ParseToken(r.PathValue("payment"))
+	id := payment.ID{Provider: r.PathValue("provider"), Native: native}
+	if err == nil {
+		_, err = events.Filter(id)
+	}
+	return id, err == nil
+}
+
+// payment is one payment's story.
+func (c *Console) payment(w http.ResponseWriter, r *http.Request) {
+	d := storyData{}
+	switch r.FormValue("done") {
+	case "applied":
+		d.Notice = "Your ruling is in the journal; the result has gone out to the ledgers like any other."
+	case "retried":
+		d.Notice = "Your ruling is in the journal, and the provider has been called again."
+	case "waits":
+		d.Notice = "Your ruling is recorded. It takes effect when another operator rules the same."
+	}
+	c.tell(w, r, http.StatusOK, d)
+}
+
+// tell shows the page; the story is read where d has none.
+func (c *Console) tell(w http.ResponseWriter, r *http.Request, status int, d storyData) {
+	if d.Story == nil {
+		var ok bool
+		if d.Story, ok = c.story(w, r); !ok {
+			return
+		}
+	}
+	d.Operator = visiting(r).operator
+	c.show(w, r, page{Name: "payment", Title: "Payment " + d.Story.Payment, Status: status, Data: d})
+}
+
+// story reads the payment of a page; where it cannot, the answer is given.
+func (c *Console) story(w http.ResponseWriter, r *http.Request) (*desk.Story, bool) {
+	id, ok := pathID(r)
+	if !ok {
+		c.fail(w, r, http.StatusNotFound, "There is no such payment.")
+		return nil, false
+	}
+	s, err := c.desk.Payment(r.Context(), id)
+	if err != nil {
+		status, _ := refusal(err)
+		c.fail(w, r, status, c.said("read a payment", err))
+		return nil, false
+	}
+	return s, true
+}
+
+// ask has the provider asked now. The story is read first: what is shown of the
+// journal must not be younger than what the provider says.
+func (c *Console) ask(w http.ResponseWriter, r *http.Request) {
+	s, ok := c.story(w, r)
+	if !ok {
+		return
+	}
+	d := storyData{Story: s, Form: form{Operation: payment.Op(r.PostFormValue("operation")), Key: payment.Key(r.PostFormValue("key"))}}
+	status := http.StatusOK
+	var err error
+	d.Reply, err = c.desk.Ask(r.Context(), operator(r), payment.ID{Provider: s.Provider, Native: s.Payment}, d.Form.Operation, d.Form.Key)
+	if err != nil {
+		d.Fault = c.said("ask a provider", err)
+		status, _ = refusal(err)
+	}
+	c.tell(w, r, status, d)
+}
+
+// resolve passes a ruling to the desk. Refused, the page comes again with the
+// payment as it is now and what was typed, so that it can be put right; but what
+// was decided on a view that is no longer true must be chosen anew.
+func (c *Console) resolve(w http.ResponseWriter, r *http.Request) {
+	s, ok := c.story(w, r)
+	if !ok {
+		return
+	}
+	d := storyData{Story: s, Form: readForm(r)}
+	op := s.Find(d.Form.Operation, d.Form.Key)
+	if op == nil {
+		c.fail(w, r, http.StatusNotFound, "The payment has no such operation.")
+		return
+	}
+	ruling, err := d.Form.ruling(payment.ID{Provider: s.Provider, Native: s.Payment}, op)
+	var done desk.Done
+	if err == nil {
+		done, err = c.desk.Resolve(r.Context(), operator(r), ruling)
+	}
+	if err == nil {
+		http.Redirect(w, r, paymentLink(s.Provider, s.Payment)+"?done="+outcome(ruling, done), http.StatusSeeOther)
+		return
+	}
+	status, now := refusal(err)
+	d.Fault = c.said("carry out a ruling", err)
+	if now != nil {
+		d.Story = now
+	}
+	if d.Story.Version != d.Form.Version {
+		d.Form.As, d.Form.ConfirmTyped = "", ""
+	}
+	c.tell(w, r, status, d)
+}
+
+func outcome(r desk.Ruling, d desk.Done) string {
+	switch {
+	case d.AwaitsSecond:
+		return "waits"
+	case r.As == desk.AsRetry:
+		return "retried"
+	default:
+		return "applied"
+	}
+}
+
+// operator is who decides, and how we know.
+func operator(r *http.Request) desk.Operator {
+	v := visiting(r)
+	return desk.Operator{Name: v.name, Identity: v.identity}
+}
+
+// refusal is the answer's status for a no, and the payment as it is now if the
+// desk said.
+func refusal(err error) (status int, now *desk.Story) {
+	if _, ok := errors.AsType[*amountError](err); ok {
+		return http.StatusUnprocessableEntity, nil
+	}
+	no, ok := errors.AsType[*desk.Error](err)
+	if !ok {
+		return http.StatusInternalServerError, nil
+	}
+	status = map[desk.Fault]int{
+		desk.FaultInvalid: http.StatusUnprocessableEntity, desk.FaultNotFound: http.StatusNotFound,
+		desk.FaultStale: http.StatusConflict, desk.FaultRefused: http.StatusConflict, desk.FaultUnderWay: http.StatusConflict,
+		desk.FaultForbidden: http.StatusForbidden, desk.FaultUnavailable: http.StatusServiceUnavailable,
+		desk.FaultUnknown: http.StatusBadGateway,
+	}[no.Fault]
+	if status == 0 {
+		status = http.StatusInternalServerError
+	}
+	return status, no.Now
+}

@@ -1,0 +1,171 @@
+package console
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
+)
+
+// page is what the frame around every page needs, and the page's own data.
+type page struct {
+	Name   string // of the template
+	Title  string
+	Status int // default 200
+	Data   any
+
+	Visitor struct {
+		Name                      string
+		Operator, SignedIn, Local bool
+	}
+	Ready  bool
+	Reason string
+}
+
+// parse reads the templates. now is the clock that ages are told by.
+func parse(now func() time.Time) (*template.Template, error) {
+	t, err := template.New("").Funcs(template.FuncMap{
+		"amount": amount, "time": clockTime, "ago": func(t time.Time) string { return ago(now().Sub(t)) },
+		"iso": iso, "link": paymentLink, "words": words, "breaker": breakerWord, "facts": factsOf,
+		"result": resultOf,
+	}).ParseFS(assets, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("read the console's pages: %w", err)
+	}
+	return t, nil
+}
+
+// show writes a whole page.
+func (c *Console) show(w http.ResponseWriter, r *http.Request, p page) {
+	v := visiting(r)
+	p.Visitor.Name, p.Visitor.Operator, p.Visitor.SignedIn = v.name, v.operator, v.session
+	p.Visitor.Local = !c.access.configured()
+	p.Ready, p.Reason = c.ready()
+	c.write(w, p.Name, p.Status, p)
+}
+
+// fragment writes a part of a page.
+func (c *Console) fragment(w http.ResponseWriter, name string, data any) { c.write(w, name, 0, data) }
+
+// fail writes a page that says why there is none.
+func (c *Console) fail(w http.ResponseWriter, r *http.Request, status int, why string) {
+	c.show(w, r, page{Name: "failed", Title: http.StatusText(status), Status: status, Data: why})
+}
+
+// write renders into memory first: half a page is never sent as a whole one.
+func (c *Console) write(w http.ResponseWriter, name string, status int, data any) {
+	var b bytes.Buffer
+	if err := c.pages.ExecuteTemplate(&b, name, data); err != nil {
+		c.log.Error("a page of the console could not be made", "page", name, "error", err.Error())
+		http.Error(w, "this page could not be made; the log says why", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if status != 0 {
+		w.WriteHeader(status)
+	}
+	_, _ = b.WriteTo(w) // the reader has gone: nobody is left to tell
+}
+
+// amount writes money in major units, as people read it; "not known" without.
+func amount(m *payment.Money) string {
+	if m == nil {
+		return "not known"
+	}
+	digits, ok := m.Currency.Exponent()
+	if !ok {
+		return m.String()
+	}
+	sign, value := "", m.Value
+	if value < 0 {
+		sign, value = "−", -value
+	}
+	s := fmt.Sprintf("%0*d", digits+1, value)
+	whole, part := s[:len(s)-digits], s[len(s)-digits:]
+	var b strings.Builder
+	for i, c := range whole {
+		if i > 0 && (len(whole)-i)%3 == 0 {
+			b.WriteRune('\u202f') // narrow no-break space
+		}
+		b.WriteRune(c)
+	}
+	if part != "" {
+		b.WriteString("." + part)
+	}
+	return sign + b.String() + "\u00a0" + string(m.Currency)
+}
+
+// clockTime writes a moment to the second, in UTC.
+func clockTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
+
+// iso writes a moment for machines.
+func iso(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// ago writes an age in the unit that says it best.
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "now"
+	case d < 2*time.Minute:
+		return strconv.Itoa(int(d/time.Second)) + " s"
+	case d < 2*time.Hour:
+		return strconv.Itoa(int(d/time.Minute)) + " min"
+	case d < 48*time.Hour:
+		return strconv.Itoa(int(d/time.Hour)) + " h"
+	default:
+		return strconv.Itoa(int(d/(24*time.Hour))) + " days"
+	}
+}
+
+// words makes a name like reviewRequired or not_found readable.
+func words(v any) string {
+	s := fmt.Sprint(v)
+	if s == events.StatusReviewRequired {
+		return "review required"
+	}
+	return strings.ReplaceAll(s, "_", " ")
+}
+
+// paymentLink is a payment's page. The identifier goes as the journal's token,
+// which has no slash and no dot.
+func paymentLink(provider, native string) string {
+	return root + "payments/" + provider + "/" + events.Token(native)
+}
+
+func breakerWord(b payment.Breaker) string {
+	switch b {
+	case payment.BreakerClosed:
+		return "closed"
+	case payment.BreakerProbe:
+		return "trying"
+	default:
+		return "open"
+	}
+}
+
+// line is a result as a row of the feed shows it.
+type line struct {
+	Link, Provider, Payment, Operation, Word, Class, Amount, Code string
+	At                                                            time.Time
+}
+
+func resultOf(r Result) line {
+	word, class := words(r.Type), string(r.Type)
+	if r.Review {
+		word, class = "review required", "review"
+	}
+	l := line{
+		Link: paymentLink(r.ID.Provider, r.ID.Native), Provider: r.ID.Provider, Payment: r.ID.Native,
+		Operation: string(r.Op), Word: word, Class: class, Amount: "whole amount", Code: words(r.Code), At: r.At,
+	}
+	if r.Amount != nil {
+		l.Amount = amount(r.Amount)
+	}
+	return l
+}

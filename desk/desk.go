@@ -1,0 +1,188 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/journal"
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+)
+
+// Journal is what the desk needs of the payment journal. Implementations are
+// safe for concurrent use.
+type Journal interface {
+	// Last returns a payment's newest record as its leader knows it.
+	Last(ctx context.Context, id payment.ID) (journal.Record, error)
+	// History returns the events of one payment in order; complete is false
+	// where there are more than are returned.
+	History(ctx context.Context, id payment.ID) (all []events.Entry, complete bool, err error)
+	// OperatorActions returns the audit events of one action that lie behind a
+	// sequence of the journal, in order.
+	OperatorActions(ctx context.Context, action string, after uint64) ([]payment.OperatorAction, error)
+	// AppendOperator adds an audit event. Nothing that needs one is done before
+	// it has returned without an error.
+	AppendOperator(ctx context.Context, a payment.OperatorAction) error
+}
+
+// Index lists the payments that may have an open operation, none twice;
+// complete is false where there are more than are listed.
+type Index interface {
+	Open(ctx context.Context) (payments []payment.ID, complete bool, err error)
+}
+
+// Service carries out what was ruled, and asks providers
+// (handlers.Handler with its scheduler).
+type Service interface {
+	Resolve(ctx context.Context, r handlers.Ruling) (journal.Record, error)
+	Ask(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Answer, error)
+}
+
+// Options are the parts of a Desk. Journal, Index, Service, Providers and IDs are needed.
+type Options struct {
+	Journal   Journal
+	Index     Index
+	Service   Service
+	Providers *providers.Set
+	// IDs returns a new ULID at each call; safe for concurrent use.
+	IDs func() string
+	// SecondPersonAbove: a ruling on more than one of these amounts, of its own
+	// currency, waits until a second operator says the same; an amount that is
+	// not known does too. Empty: one person is enough.
+	SecondPersonAbove []payment.Money
+	Now               func() time.Time // default: time.Now
+	Logger            *slog.Logger     // default: discards
+}
+
+// Desk is safe for concurrent use, by many replicas too: all it knows lies in
+// the journal.
+type Desk struct {
+	o Options
+
+	turn   chan struct{} // holds one for whoever reads or makes the queue
+	queue  Queue         // the last one made
+	queued time.Time     // when; zero: none
+}
+
+// New returns a desk; no I/O.
+func New(o Options) (*Desk, error) {
+	if o.Journal == nil || o.Index == nil || o.Service == nil || o.Providers == nil || o.IDs == nil {
+		return nil, errors.New("open desk: journal, index, service, providers and ids are needed")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Desk{o: o, turn: make(chan struct{}, 1)}, nil
+}
+
+// Identity is how an operator's name is known.
+type Identity string
+
+// The identities.
+const (
+	// IdentityNATS: the server lets this user alone publish under the name.
+	IdentityNATS Identity = "nats"
+	// IdentityAsserted: the name was only typed; where the settings allow it.
+	IdentityAsserted Identity = "asserted"
+	// IdentityToken: the console was opened with the operator's token.
+	IdentityToken Identity = "token"
+	// IdentityProxy: a proxy in front of the console names the operator.
+	IdentityProxy Identity = "proxy"
+)
+
+// Operator is who acts.
+type Operator struct {
+	Name     string   `json:"name"`
+	Identity Identity `json:"identity"`
+}
+
+// As is what an operator rules, in the words of commands and requests.
+type As string
+
+// The rulings.
+const (
+	AsSucceeded As = "succeeded" // it happened
+	AsFailed    As = "failed"    // it did not happen
+	AsRetry     As = "retry"     // call again
+)
+
+// Ruling is an operator's decision about one open operation.
+type Ruling struct {
+	Provider  string      `json:"provider"`
+	Payment   string      `json:"payment"` // the identifier that names it there
+	Operation payment.Op  `json:"operation"`
+	Key       payment.Key `json:"idempotencyKey"`
+	// Version and Seen are those of the Story that was shown.
+	Version uint64    `json:"version"`
+	Seen    time.Time `json:"seen"`
+	As      As        `json:"as"`
+	// Reason and Evidence are required: why, and what it rests on. One line, at
+	// most 200 characters each, no personal data.
+	Reason   string `json:"reason"`
+	Evidence string `json:"evidence"`
+	// Moved and ProviderReference: what went out, with the provider's own
+	// reference. Required where money moved (a refund as succeeded).
+	Moved             *payment.Money `json:"moved,omitempty"`
+	ProviderReference string         `json:"providerReference,omitempty"`
+	// ConfirmAmount is the operation's amount, typed out: required for a retry
+	// that could pay twice.
+	ConfirmAmount *payment.Money `json:"confirmAmount,omitempty"`
+	// DryRun checks everything and does nothing.
+	DryRun bool `json:"dryRun,omitempty"`
+}
+
+// ID names the ruling's payment.
+func (r Ruling) ID() payment.ID { return payment.ID{Provider: r.Provider, Native: r.Payment} }
+
+// Done is what became of a ruling.
+type Done struct {
+	// Applied: it is in the journal. False for a dry run, and while a second
+	// person is waited for.
+	Applied bool `json:"applied"`
+	// AwaitsSecond: it is recorded, and another operator has to say the same.
+	AwaitsSecond bool `json:"awaitsSecond,omitempty"`
+	// Audit is the ULID of the audit event; empty for a dry run.
+	Audit string `json:"audit,omitempty"`
+	// Version and Status are the operation's afterwards (now, for a dry run).
+	Version uint64         `json:"version"`
+	Status  payment.Status `json:"status"`
+}
+
+// Fault is why the desk says no.
+type Fault string
+
+// The faults.
+const (
+	FaultInvalid     Fault = "invalid"     // the request itself is wrong; nothing was done
+	FaultNotFound    Fault = "not_found"   // no such payment or operation
+	FaultStale       Fault = "stale"       // the payment has moved since it was shown
+	FaultRefused     Fault = "refused"     // a guard refuses, or it has ended
+	FaultUnderWay    Fault = "under_way"   // a call may be under way: look again later
+	FaultForbidden   Fault = "forbidden"   // this operator may not
+	FaultUnavailable Fault = "unavailable" // could not be done; nothing was
+	FaultUnknown     Fault = "unknown"     // may have been done: look again
+)
+
+// Error is a no of the desk.
+type Error struct {
+	Fault   Fault  `json:"fault"`
+	Message string `json:"message"`
+	// Until is when it may be tried again, where that is known.
+	Until time.Time `json:"until,omitzero"`
+	// Now is the payment's story as it is now, for a stale view.
+	Now *Story `json:"now,omitempty"`
+	err error
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Message }
+
+// Unwrap returns the cause, if there is one.
+func (e *Error) Unwrap() error { return e.err }

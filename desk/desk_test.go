@@ -1,0 +1,427 @@
+package desk_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/journal"
+	"github.com/countermand/countermand/journal/journaltest"
+	"github.com/countermand/countermand/journal/memory"
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+)
+
+var (
+	now   = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	id    = payment.ID{Provider: "openpay-eu", Native: "529-1-2"}
+	alice = desk.Operator{Name: "alice", Identity: desk.IdentityNATS}
+	bob   = desk.Operator{Name: "bob", Identity: desk.IdentityToken}
+)
+
+// kind is a provider of which only the traits matter here.
+type kind struct {
+	providers.Provider
+
+	partial payment.Repeat
+}
+
+func (k kind) Traits() payment.Traits {
+	return payment.Traits{Kind: "openpay", PartialRefund: payment.OperationTraits{Supported: true, Repeat: k.partial}}
+}
+
+// index lists what it is told to.
+type index []payment.ID
+
+func (x index) Open(context.Context) ([]payment.ID, bool, error) { return x, true, nil }
+
+// service notes what is carried out, and what the journal held then.
+type service struct {
+	journal *memory.Journal
+	rulings []handlers.Ruling
+	asked   int
+	audits  int // in the journal when the last was carried out
+	err     error
+}
+
+func (s *service) Resolve(_ context.Context, r handlers.Ruling) (journal.Record, error) {
+	s.note()
+	s.rulings = append(s.rulings, r)
+	return journal.Record{State: payment.State{Version: r.Version + 1, Operations: []payment.Operation{{
+		Op: r.Op, KeyHash: r.Key.Hash(), Status: payment.StatusSucceeded,
+	}}}}, s.err
+}
+
+func (s *service) Ask(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Answer, error) {
+	s.note()
+	s.asked++
+	return handlers.Answer{Outcome: payment.Outcome{Result: payment.Ambiguous, Message: "card 4111 1111 1111 1111"}}, s.err
+}
+
+func (s *service) note() {
+	all, err := s.journal.Actions()
+	if err != nil {
+		panic(err) // it holds what was appended
+	}
+	s.audits = len(all)
+}
+
+// bundle is a desk on a journal in memory with one refund that needs a person.
+type bundle struct {
+	t       *testing.T
+	desk    *desk.Desk
+	journal *memory.Journal
+	service *service
+}
+
+// setup gives the journal one event of each state; a fault breaks its appends.
+func setup(t *testing.T, repeat payment.Repeat, above []payment.Money, fault func(memory.Try) memory.Fault, states ...payment.Event) *bundle {
+	t.Helper()
+	root := memory.New(nil)
+	var ids index
+	for _, e := range states {
+		if _, err := root.Append(t.Context(), 0, e); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, e.ID)
+	}
+	set, err := providers.NewSet(providers.Instance{Name: id.Provider, Kind: "openpay", Account: "account", Provider: kind{partial: repeat}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bundle{t: t, journal: root.Writer(&memory.Options{Fault: fault}), service: &service{journal: root}}
+	var n atomic.Int64
+	b.desk, err = desk.New(desk.Options{
+		Journal: b.journal, Index: ids, Service: b.service, Providers: set, SecondPersonAbove: above, Now: func() time.Time { return now },
+		IDs: func() string { return fmt.Sprintf("01J8Z3N9Q8K6M2V4T7R5W1%04d", n.Add(1)) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// inReview is a payment whose one refund needs a person since then.
+func inReview(id payment.ID, amount int64, since time.Time) payment.Event {
+	e := journaltest.Event(id, 1, "w")
+	e.Type = payment.EventIndeterminate
+	e.Payment = payment.Details{TransactionID: id.Native, Currency: "EUR"}
+	e.Amount = &payment.Money{Value: amount, Currency: "EUR"}
+	op := &e.State.Operations[0]
+	op.Status, op.Amount = payment.StatusIndeterminate, e.Amount
+	op.Open.Account, op.Open.CallUntil, op.Open.Doubt = "account", time.Time{}, []int{1}
+	op.Open.Review = &payment.Review{Reason: "not_found_and_repeat_unsafe", Since: since, Question: "Was it made?"}
+	e.Review = op.Open.Review
+	return e
+}
+
+// view is the payment's story with a complete ruling on it.
+func (b *bundle) view(as desk.As) (*desk.Story, desk.Ruling) {
+	b.t.Helper()
+	s, err := b.desk.Payment(b.t.Context(), id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	o := s.Operations[0]
+	r := desk.Ruling{
+		Provider: s.Provider, Payment: s.Payment, Operation: o.Operation, Key: o.Key, Version: s.Version, Seen: s.Seen,
+		As: as, Reason: "asked the provider", Evidence: "ticket 4711",
+	}
+	if as == desk.AsSucceeded {
+		r.Moved, r.ProviderReference = &payment.Money{Value: 400, Currency: "EUR"}, "rf-1"
+	}
+	return s, r
+}
+
+// outcomes are the audit events, each as action and outcome.
+func (b *bundle) outcomes() []string {
+	b.t.Helper()
+	all, err := b.journal.Actions()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var list []string
+	for _, a := range all {
+		list = append(list, strings.TrimSpace(a.Operator+" "+a.Action+" "+a.Outcome))
+	}
+	return list
+}
+
+func faultOf(err error) desk.Fault {
+	var no *desk.Error
+	if errors.As(err, &no) {
+		return no.Fault
+	}
+	return ""
+}
+
+func one(since time.Duration) payment.Event { return inReview(id, 400, now.Add(-since)) }
+
+func TestARulingIsRecordedBeforeItIsCarriedOut(t *testing.T) {
+	t.Parallel()
+	b := setup(t, payment.RepeatUnsafe, nil, nil, one(time.Hour))
+	_, r := b.view(desk.AsSucceeded)
+	done, err := b.desk.Resolve(t.Context(), alice, r)
+	if err != nil || !done.Applied || done.Version != 2 || done.Status != payment.StatusSucceeded {
+		t.Fatalf("done %+v, %v", done, err)
+	}
+	want := handlers.Ruling{ID: id, Op: payment.Refund, Key: r.Key, Version: 1, Resolution: payment.Resolution{
+		Verdict: payment.VerdictSucceeded, Seen: now, Moved: r.Moved, ProviderReference: "rf-1",
+		Resolved: payment.ResolvedBy{Operator: "alice", Reason: "asked the provider", Evidence: "ticket 4711"},
+	}}
+	if diff := cmp.Diff([]handlers.Ruling{want}, b.service.rulings); diff != "" {
+		t.Errorf("carried out (-want +got):\n%s", diff)
+	}
+	if b.service.audits != 1 {
+		t.Errorf("%d audit events lay in the journal when it was carried out, want 1", b.service.audits)
+	}
+}
+
+func TestWithoutItsRecordNothingIsDone(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []memory.Fault{memory.Refuse, memory.GiveUpAbsent, memory.GiveUpStored} {
+		b := setup(t, payment.RepeatUnsafe, nil, func(memory.Try) memory.Fault { return fault }, one(time.Hour))
+		_, r := b.view(desk.AsFailed)
+		if _, err := b.desk.Resolve(t.Context(), alice, r); faultOf(err) != desk.FaultUnavailable {
+			t.Errorf("fault %d: resolve ended in %v", fault, err)
+		}
+		if _, err := b.desk.Ask(t.Context(), alice, id, payment.Refund, r.Key); faultOf(err) != desk.FaultUnavailable {
+			t.Errorf("fault %d: ask ended in %v", fault, err)
+		}
+		if _, err := b.desk.Audit(t.Context(), alice, payment.OperatorAction{Action: "reveal", Token: "7-0", Reason: "why"}); faultOf(err) != desk.FaultUnavailable {
+			t.Errorf("fault %d: audit ended in %v", fault, err)
+		}
+		if len(b.service.rulings) != 0 || b.service.asked != 0 {
+			t.Errorf("fault %d: it was done all the same", fault)
+		}
+	}
+}
+
+func TestARulingThatLacksWhatItNeedsIsRefusedAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		as    desk.As
+		spoil func(*desk.Ruling)
+		want  desk.Fault
+	}{
+		"no reason":                    {desk.AsFailed, func(r *desk.Ruling) { r.Reason = " " }, desk.FaultInvalid},
+		"no evidence":                  {desk.AsFailed, func(r *desk.Ruling) { r.Evidence = "" }, desk.FaultInvalid},
+		"a reason of two lines":        {desk.AsFailed, func(r *desk.Ruling) { r.Reason = "a\nb" }, desk.FaultInvalid},
+		"a reason too long":            {desk.AsFailed, func(r *desk.Ruling) { r.Reason = strings.Repeat("a", 201) }, desk.FaultInvalid},
+		"no ruling":                    {"", nil, desk.FaultInvalid},
+		"no version":                   {desk.AsFailed, func(r *desk.Ruling) { r.Version = 0 }, desk.FaultInvalid},
+		"no time of the view":          {desk.AsFailed, func(r *desk.Ruling) { r.Seen = time.Time{} }, desk.FaultInvalid},
+		"a view later than now":        {desk.AsFailed, func(r *desk.Ruling) { r.Seen = now.Add(time.Minute) }, desk.FaultInvalid},
+		"another version":              {desk.AsFailed, func(r *desk.Ruling) { r.Version = 2 }, desk.FaultStale},
+		"another key":                  {desk.AsFailed, func(r *desk.Ruling) { r.Key = "other" }, desk.FaultNotFound},
+		"another payment":              {desk.AsFailed, func(r *desk.Ruling) { r.Payment = "other" }, desk.FaultNotFound},
+		"a payment with a space":       {desk.AsFailed, func(r *desk.Ruling) { r.Payment = "a b" }, desk.FaultInvalid},
+		"succeeded without an amount":  {desk.AsSucceeded, func(r *desk.Ruling) { r.Moved = nil }, desk.FaultInvalid},
+		"succeeded without reference":  {desk.AsSucceeded, func(r *desk.Ruling) { r.ProviderReference = "" }, desk.FaultInvalid},
+		"succeeded in other money":     {desk.AsSucceeded, func(r *desk.Ruling) { r.Moved = &payment.Money{Value: 400, Currency: "USD"} }, desk.FaultInvalid},
+		"succeeded with a card number": {desk.AsSucceeded, func(r *desk.Ruling) { r.ProviderReference = "4111111111111111" }, desk.FaultInvalid},
+		"failed with an amount":        {desk.AsFailed, func(r *desk.Ruling) { r.Moved = &payment.Money{Value: 1, Currency: "EUR"} }, desk.FaultInvalid},
+		"a retry unconfirmed":          {desk.AsRetry, nil, desk.FaultRefused},
+		"a retry of less":              {desk.AsRetry, func(r *desk.Ruling) { r.ConfirmAmount = &payment.Money{Value: 40, Currency: "EUR"} }, desk.FaultRefused},
+		"a retry in other money":       {desk.AsRetry, func(r *desk.Ruling) { r.ConfirmAmount = &payment.Money{Value: 400, Currency: "USD"} }, desk.FaultRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, payment.RepeatUnsafe, nil, nil, one(time.Hour))
+			_, r := b.view(c.as)
+			if c.spoil != nil {
+				c.spoil(&r)
+			}
+			if _, err := b.desk.Resolve(t.Context(), alice, r); faultOf(err) != c.want {
+				t.Errorf("ended in %v, want %s", err, c.want)
+			}
+			if len(b.service.rulings) != 0 || len(b.outcomes()) != 0 {
+				t.Errorf("carried out %v, recorded %v", b.service.rulings, b.outcomes())
+			}
+		})
+	}
+	b := setup(t, payment.RepeatUnsafe, nil, nil, one(time.Hour))
+	_, r := b.view(desk.AsFailed)
+	for _, nobody := range []desk.Operator{{}, {Name: "alice"}, {Identity: desk.IdentityNATS}} {
+		if _, err := b.desk.Resolve(t.Context(), nobody, r); err == nil || len(b.service.rulings) != 0 {
+			t.Errorf("%+v has ruled", nobody)
+		}
+	}
+}
+
+func TestARetryNeedsNoConfirmationWhereItCannotPayTwice(t *testing.T) {
+	t.Parallel()
+	deferred := one(time.Hour)
+	op := &deferred.State.Operations[0]
+	op.Status, op.Open.Doubt = payment.StatusDeferred, nil
+	for name, c := range map[string]struct {
+		repeat payment.Repeat
+		event  payment.Event
+	}{
+		"the provider refuses a repeat":   {payment.RepeatRefused, one(time.Hour)},
+		"a repeat is harmless":            {payment.RepeatHarmless, one(time.Hour)},
+		"nothing was executed, certainly": {payment.RepeatUnsafe, deferred},
+	} {
+		b := setup(t, c.repeat, nil, nil, c.event)
+		_, r := b.view(desk.AsRetry)
+		if done, err := b.desk.Resolve(t.Context(), alice, r); err != nil || !done.Applied {
+			t.Errorf("%s: %+v, %v", name, done, err)
+		}
+	}
+	moved := one(time.Hour)
+	moved.State.Operations[0].Open.Account = "another"
+	b := setup(t, payment.RepeatHarmless, nil, nil, moved)
+	_, r := b.view(desk.AsRetry)
+	if _, err := b.desk.Resolve(t.Context(), alice, r); faultOf(err) != desk.FaultRefused {
+		t.Errorf("at another account: %v", err)
+	}
+}
+
+func TestNothingIsRuledWhileACallMayBeUnderWay(t *testing.T) {
+	t.Parallel()
+	e := one(time.Hour)
+	op := &e.State.Operations[0]
+	op.Status, op.Open.Doubt, op.Open.CallUntil = payment.StatusStarted, nil, now.Add(time.Second)
+	b := setup(t, payment.RepeatUnsafe, nil, nil, e)
+	_, r := b.view(desk.AsFailed)
+	_, err := b.desk.Resolve(t.Context(), alice, r)
+	var no *desk.Error
+	if !errors.As(err, &no) || no.Fault != desk.FaultUnderWay || !no.Until.Equal(now.Add(time.Second)) {
+		t.Errorf("ended in %v", err)
+	}
+}
+
+func TestAboveTheSetAmountTwoOperatorsHaveToRuleTheSame(t *testing.T) {
+	t.Parallel()
+	b := setup(t, payment.RepeatUnsafe, []payment.Money{{Value: 399, Currency: "EUR"}}, nil, one(time.Hour))
+	_, r := b.view(desk.AsSucceeded)
+	done, err := b.desk.Resolve(t.Context(), alice, r)
+	if err != nil || done.Applied || !done.AwaitsSecond || len(b.service.rulings) != 0 {
+		t.Fatalf("the first: %+v, %v", done, err)
+	}
+	if _, err := b.desk.Resolve(t.Context(), alice, r); faultOf(err) != desk.FaultForbidden {
+		t.Errorf("the same operator again: %v", err)
+	}
+	other := r
+	other.Moved = &payment.Money{Value: 300, Currency: "EUR"}
+	if done, err := b.desk.Resolve(t.Context(), bob, other); err != nil || done.Applied {
+		t.Errorf("a second who rules otherwise: %+v, %v", done, err)
+	}
+	s, _ := b.view(desk.AsSucceeded)
+	if p := s.Operations[0].Proposals; len(p) != 2 || p[0].Operator != "alice" || p[1].Moved.Value != 300 {
+		t.Errorf("shown as waiting: %+v", p)
+	}
+	r.Reason = "bob's own"
+	done, err = b.desk.Resolve(t.Context(), bob, r)
+	if err != nil || !done.Applied || len(b.service.rulings) != 1 || b.service.rulings[0].Resolution.Resolved.Operator != "alice and bob" {
+		t.Fatalf("the second: %+v, %v, %+v", done, err, b.service.rulings)
+	}
+	if diff := cmp.Diff([]string{"alice propose", "bob propose", "bob resolve"}, b.outcomes()); diff != "" {
+		t.Errorf("recorded (-want +got):\n%s", diff)
+	}
+	small := setup(t, payment.RepeatUnsafe, []payment.Money{{Value: 400, Currency: "EUR"}, {Value: 1, Currency: "USD"}}, nil, one(time.Hour))
+	_, r = small.view(desk.AsSucceeded)
+	if done, err := small.desk.Resolve(t.Context(), alice, r); err != nil || !done.Applied {
+		t.Errorf("not above: %+v, %v", done, err)
+	}
+}
+
+func TestADryRunChecksEverythingAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t, payment.RepeatUnsafe, nil, nil, one(time.Hour))
+	_, r := b.view(desk.AsRetry)
+	r.DryRun = true
+	if _, err := b.desk.Resolve(t.Context(), alice, r); faultOf(err) != desk.FaultRefused {
+		t.Errorf("an unconfirmed retry: %v", err)
+	}
+	r.ConfirmAmount = &payment.Money{Value: 400, Currency: "EUR"}
+	if done, err := b.desk.Resolve(t.Context(), alice, r); err != nil || done.Applied || done.Audit != "" {
+		t.Errorf("done %+v, %v", done, err)
+	}
+	if len(b.service.rulings) != 0 || len(b.outcomes()) != 0 {
+		t.Errorf("carried out %v, recorded %v", b.service.rulings, b.outcomes())
+	}
+}
+
+func TestWhatCameToNothingIsRecordedAndTold(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err  error
+		want desk.Fault
+		then string
+	}{
+		"a rival was first":    {&handlers.RefusedError{Stale: true}, desk.FaultStale, "refused"},
+		"a call is under way":  {&handlers.RefusedError{Code: payment.CodeWaitingForOperation}, desk.FaultUnderWay, "refused"},
+		"the core refuses":     {&handlers.RefusedError{Code: payment.CodeAlreadyRefunded}, desk.FaultRefused, "refused"},
+		"the provider is away": {&handlers.RefusedError{Code: payment.CodeProviderUnavailable}, desk.FaultUnavailable, "refused"},
+		"the fate is unknown":  {fmt.Errorf("append: %w", journal.ErrUnknown), desk.FaultUnknown, "unknown"},
+		"the journal is full":  {journal.ErrStoreRefuses, desk.FaultUnavailable, "refused"},
+	} {
+		b := setup(t, payment.RepeatUnsafe, nil, nil, one(time.Hour))
+		b.service.err = c.err
+		_, r := b.view(desk.AsFailed)
+		if _, err := b.desk.Resolve(t.Context(), alice, r); faultOf(err) != c.want {
+			t.Errorf("%s: told %v, want %s", name, err, c.want)
+		}
+		if diff := cmp.Diff([]string{"alice resolve", "alice resolve " + c.then}, b.outcomes()); diff != "" {
+			t.Errorf("%s: recorded (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestWhatAProviderSaysIsMasked(t *testing.T) {
+	t.Parallel()
+	b := setup(t, payment.RepeatUnsafe, nil, nil, one(time.Hour))
+	reply, err := b.desk.Ask(t.Context(), alice, id, payment.Refund, "order-1001-return-1")
+	if err != nil || reply.Clear || reply.Result != "ambiguous" || strings.Contains(reply.Message, "4111") {
+		t.Errorf("reply %+v, %v", reply, err)
+	}
+	if b.service.audits != 1 {
+		t.Errorf("%d audit events before the question, want 1", b.service.audits)
+	}
+}
+
+func TestTheQueueShowsTheLongestWaitingAndOfTheSameHourTheLargestFirst(t *testing.T) {
+	t.Parallel()
+	named := func(name string) payment.ID { return payment.ID{Provider: id.Provider, Native: name} }
+	b := setup(
+		t, payment.RepeatUnsafe, nil, nil,
+		inReview(named("young"), 999, now.Add(-time.Minute)), inReview(named("small"), 1, now.Add(-3*time.Hour)),
+		inReview(named("large"), 500, now.Add(-3*time.Hour+10*time.Minute)), journaltest.Event(named("runs"), 1, "w"),
+	)
+	for name, c := range map[string]struct {
+		filter desk.Filter
+		want   []string
+		total  int
+	}{
+		"all":         {desk.Filter{}, []string{"large", "small", "young"}, 3},
+		"old":         {desk.Filter{OlderThan: time.Hour}, []string{"large", "small"}, 2},
+		"large":       {desk.Filter{MinAmount: 500, Currency: "EUR"}, []string{"large", "young"}, 2},
+		"other money": {desk.Filter{Currency: "USD"}, nil, 0},
+		"elsewhere":   {desk.Filter{Provider: "opay-eg"}, nil, 0},
+		"limited":     {desk.Filter{Limit: 1}, []string{"large"}, 3},
+	} {
+		q, err := b.desk.Queue(t.Context(), c.filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, i := range q.Items {
+			got = append(got, i.Payment)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" || q.Total != c.total || !q.Complete {
+			t.Errorf("%s: total %d, complete %t (-want +got):\n%s", name, q.Total, q.Complete, diff)
+		}
+	}
+	if _, err := b.desk.Queue(t.Context(), desk.Filter{MinAmount: 1}); faultOf(err) != desk.FaultInvalid {
+		t.Errorf("an amount without a currency: %v", err)
+	}
+}

@@ -1,0 +1,154 @@
+package desk
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/payment"
+)
+
+// check is what can be said of a ruling without looking at the payment.
+func (r Ruling) check(now time.Time) error {
+	if _, err := events.Filter(r.ID()); err != nil {
+		return invalid("%v", err)
+	}
+	if err := r.checkName(); err != nil {
+		return err
+	}
+	if err := cmp.Or(line("reason", r.Reason, longestText), line("evidence", r.Evidence, longestText)); err != nil {
+		return err
+	}
+	switch {
+	case r.Version == 0 || r.Seen.IsZero():
+		return invalid("version and seen of the view are required: show the payment first")
+	case r.Seen.After(now.Add(clockSkew)):
+		return invalid("the view was made later than now: show the payment again")
+	case r.As == AsSucceeded || r.As == AsFailed || r.As == AsRetry:
+		return r.checkMoved()
+	default:
+		return invalid("a ruling is succeeded, failed or retry")
+	}
+}
+
+// checkName looks at what names the operation.
+func (r Ruling) checkName() error {
+	if r.Operation != payment.Cancel && r.Operation != payment.Refund {
+		return invalid("operation is cancel or refund")
+	}
+	return line("idempotency key", string(r.Key), 255)
+}
+
+// checkMoved looks at what moved: an amount and a reference where a refund was
+// made, neither where nothing was.
+func (r Ruling) checkMoved() error {
+	if r.As != AsSucceeded || r.Operation == payment.Cancel {
+		if r.Moved != nil || r.ProviderReference != "" {
+			return invalid("what moved belongs to a refund that succeeded")
+		}
+		return nil
+	}
+	if r.Moved == nil || r.Moved.Value < 1 || r.Moved.Value > payment.MaxAmount || r.Moved.Currency == "" {
+		return invalid("succeeded needs the amount that moved, in minor units with its currency: ledgers book it")
+	}
+	if err := line("provider's reference", r.ProviderReference, longestText); err != nil {
+		return err
+	}
+	if events.Mask(r.ProviderReference) != r.ProviderReference {
+		return invalid("the provider's reference looks like a card number")
+	}
+	return nil
+}
+
+// allowed applies the guards of the operation that was shown.
+func (r Ruling) allowed(op *Operation) error {
+	c := op.choice(r.As)
+	switch {
+	case !c.Allowed && op.Status == payment.StatusStarted:
+		return &Error{Fault: FaultUnderWay, Message: c.Why, Until: op.CallUntil}
+	case !c.Allowed:
+		return &Error{Fault: FaultRefused, Message: c.Why}
+	case c.Confirm != nil && (r.ConfirmAmount == nil || *r.ConfirmAmount != *c.Confirm):
+		return &Error{Fault: FaultRefused, Message: fmt.Sprintf("%s: %d %s", c.Why, c.Confirm.Value, c.Confirm.Currency)}
+	case r.Moved != nil && op.AtRisk != nil && r.Moved.Currency != op.AtRisk.Currency:
+		return invalid("what moved is in %s, the operation in %s", r.Moved.Currency, op.AtRisk.Currency)
+	default:
+		return nil
+	}
+}
+
+// choice is the operation's choice of that name; the zero one allows nothing.
+func (o *Operation) choice(as As) Choice {
+	for _, c := range o.Choices {
+		if c.As == as {
+			return c
+		}
+	}
+	return Choice{As: as, Why: "the operation has ended"}
+}
+
+// ruling is what the service carries out. first is the operator who ruled the
+// same before, where two are needed.
+func (r Ruling) ruling(who Operator, first string) handlers.Ruling {
+	verdict := map[As]payment.Verdict{
+		AsSucceeded: payment.VerdictSucceeded, AsFailed: payment.VerdictFailed, AsRetry: payment.VerdictRetry,
+	}[r.As]
+	name := who.Name
+	if first != "" {
+		name = first + " and " + who.Name
+	}
+	return handlers.Ruling{
+		ID: r.ID(), Op: r.Operation, Key: r.Key, Version: r.Version,
+		Resolution: payment.Resolution{
+			Verdict: verdict, Resolved: payment.ResolvedBy{Operator: name, Reason: r.Reason, Evidence: r.Evidence},
+			Seen: r.Seen, Moved: r.Moved, ProviderReference: r.ProviderReference,
+		},
+	}
+}
+
+// audit is the ruling's audit event.
+func (r Ruling) audit(action string, who Operator, id string, at time.Time) payment.OperatorAction {
+	return payment.OperatorAction{
+		ULID: id, Action: action, Operator: who.Name, Identity: string(who.Identity), Reason: r.Reason, Evidence: r.Evidence,
+		ID: r.ID(), Op: r.Operation, Key: r.Key, Version: r.Version,
+		Ruling: string(r.As), Moved: r.Moved, ProviderReference: r.ProviderReference, At: at,
+	}
+}
+
+// proposes reports whether an audit event proposes a ruling on this version of
+// the operation.
+func proposes(a payment.OperatorAction, id payment.ID, op payment.Op, key payment.Key, version uint64) bool {
+	return a.Action == ActionPropose && a.Outcome == "" && a.ID == id && a.Op == op && a.Key == key && a.Version == version
+}
+
+func proposalOf(a payment.OperatorAction) Proposal {
+	return Proposal{
+		Audit: a.ULID, Operator: a.Operator, At: a.At, As: As(a.Ruling), Reason: a.Reason, Evidence: a.Evidence,
+		Moved: a.Moved, ProviderReference: a.ProviderReference,
+	}
+}
+
+// same reports whether a ruling says what the proposal says; reason and
+// evidence are each operator's own.
+func (p Proposal) same(r Ruling) bool {
+	moved := p.Moved == nil && r.Moved == nil || p.Moved != nil && r.Moved != nil && *p.Moved == *r.Moved
+	return p.As == r.As && moved && p.ProviderReference == r.ProviderReference
+}
+
+func invalid(format string, args ...any) error {
+	return &Error{Fault: FaultInvalid, Message: fmt.Sprintf(format, args...)}
+}
+
+func stale(now *Story) *Error {
+	text := "the payment has moved since it was shown: look again"
+	if now != nil {
+		text = fmt.Sprintf("the payment has moved since it was shown: it is at version %d now", now.Version)
+	}
+	return &Error{Fault: FaultStale, Message: text, Now: now}
+}
+
+func unavailable(what string, err error) *Error {
+	return &Error{Fault: FaultUnavailable, Message: "could not " + what + ": " + err.Error(), err: err}
+}

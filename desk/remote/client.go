@@ -1,0 +1,114 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/payment"
+)
+
+// Actions that Audit records for the command that does them.
+const (
+	ActionReveal = "reveal" // shows the original bytes of a rejected message
+	ActionReplay = "replay" // publishes a rejected message anew
+)
+
+// Client asks the running service, as one operator. It is safe for concurrent use.
+type Client struct {
+	nc       *nats.Conn
+	operator string
+}
+
+// NewClient returns a client for the operator of that name; no I/O.
+func NewClient(nc *nats.Conn, operator string) *Client { return &Client{nc: nc, operator: operator} }
+
+// Queue lists what needs a person.
+func (c *Client) Queue(ctx context.Context, f desk.Filter) (*desk.Queue, error) {
+	r, err := c.ask(ctx, actionQueue, request{Filter: &f})
+	if err == nil && r.Queue == nil {
+		err = errEmpty
+	}
+	return r.Queue, err
+}
+
+// Payment tells the story of one payment.
+func (c *Client) Payment(ctx context.Context, id payment.ID) (*desk.Story, error) {
+	r, err := c.ask(ctx, actionPayment, request{Provider: id.Provider, Payment: id.Native})
+	if err == nil && r.Story == nil {
+		err = errEmpty
+	}
+	return r.Story, err
+}
+
+// Ask asks the provider about one open operation.
+func (c *Client) Ask(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (*desk.Reply, error) {
+	r, err := c.ask(ctx, actionAsk, request{Provider: id.Provider, Payment: id.Native, Operation: op, Key: key})
+	if err == nil && r.Reply == nil {
+		err = errEmpty
+	}
+	return r.Reply, err
+}
+
+// Resolve has a ruling carried out. After an error that is no *desk.Error
+// (nobody answered in time) it may have been: look at the payment again.
+func (c *Client) Resolve(ctx context.Context, r desk.Ruling) (desk.Done, error) {
+	out, err := c.ask(ctx, actionResolve, request{Ruling: &r})
+	if err != nil || out.Done == nil {
+		return desk.Done{}, errors.Join(err)
+	}
+	return *out.Done, nil
+}
+
+// Audit records that the operator is about to reveal or replay a rejected
+// message, and returns the record's ULID. After an error it must not be done.
+func (c *Client) Audit(ctx context.Context, action, token, reason string) (string, error) {
+	r, err := c.ask(ctx, actionAudit, request{Action: action, Token: token, Reason: reason})
+	if err == nil && r.Audit == "" {
+		err = errEmpty
+	}
+	return r.Audit, err
+}
+
+var errEmpty = errors.New("the desk's answer is empty")
+
+// ask sends one request. A no of the desk is a *desk.Error.
+func (c *Client) ask(ctx context.Context, action string, q request) (response, error) {
+	q.Protocol = Protocol
+	data, err := json.Marshal(q)
+	if err != nil {
+		return response{}, fmt.Errorf("write request: %w", err)
+	}
+	m, err := c.nc.RequestWithContext(ctx, Subject(action, c.operator), data)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return response{}, errors.New("no running service answers: is there one, of this version, on this server?")
+	case err != nil && c.denied():
+		return response{}, fmt.Errorf("the server does not let this user act as operator %q", c.operator)
+	case err != nil:
+		return response{}, fmt.Errorf("ask the desk: %w", err)
+	}
+	var r response
+	if err := json.Unmarshal(m.Data, &r); err != nil {
+		return response{}, fmt.Errorf("read the desk's answer: %w", err)
+	}
+	if r.Error != nil {
+		return response{}, r.Error
+	}
+	if r.Protocol != Protocol {
+		return response{}, fmt.Errorf("the desk speaks protocol %d, this program %d", r.Protocol, Protocol)
+	}
+	return r, nil
+}
+
+// denied reports whether the server has said that this user may not publish
+// something: it tells so beside the request, which then waits in vain.
+func (c *Client) denied() bool {
+	err := c.nc.LastError()
+	return err != nil && strings.Contains(strings.ToLower(err.Error()), "permissions violation for publish")
+}

@@ -1,0 +1,211 @@
+package remote_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/remote"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/natstest"
+	"github.com/countermand/countermand/payment"
+)
+
+// fake is a desk that answers as it is told.
+type fake struct {
+	mu      sync.Mutex
+	who     []desk.Operator
+	story   desk.Story
+	entered chan struct{} // a ruling is in hand
+	release chan struct{} // it may end
+}
+
+func (f *fake) Queue(context.Context, desk.Filter) (*desk.Queue, error) {
+	return &desk.Queue{Total: 7}, nil
+}
+
+func (f *fake) Payment(_ context.Context, id payment.ID) (*desk.Story, error) {
+	if id.Native == "panics" {
+		panic("a desk that fails")
+	}
+	s := f.story
+	return &s, nil
+}
+
+func (f *fake) Ask(_ context.Context, who desk.Operator, _ payment.ID, _ payment.Op, _ payment.Key) (*desk.Reply, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.who = append(f.who, who)
+	return &desk.Reply{Result: "ambiguous"}, nil
+}
+
+func (f *fake) Resolve(context.Context, desk.Operator, desk.Ruling) (desk.Done, error) {
+	f.entered <- struct{}{}
+	<-f.release
+	return desk.Done{}, &desk.Error{Fault: desk.FaultStale, Message: "moved", Now: &desk.Story{Version: 9}}
+}
+
+func (f *fake) Audit(context.Context, desk.Operator, payment.OperatorAction) (string, error) {
+	return "01J8Z3N9Q8K6M2V4T7R5W1X0YA", nil
+}
+
+func newFake() *fake { return &fake{entered: make(chan struct{}), release: make(chan struct{})} }
+
+// connect connects to the server until the test ends.
+func connect(t *testing.T, s *natstest.Server) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// serve answers until the returned function is called, or the test ends.
+func serve(t *testing.T, s *natstest.Server, d remote.Desk) (stop func()) {
+	t.Helper()
+	nc := connect(t, s)
+	service, err := remote.Serve(nc, d, remote.Options{SelfAsserted: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	stop = sync.OnceFunc(func() {
+		if err := service.Stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+var id = payment.ID{Provider: "opay-eg", Native: "1"}
+
+func TestTheSubjectAndNothingElseNamesTheOperator(t *testing.T) {
+	t.Parallel()
+	s, f := natstest.Start(t, nil), newFake()
+	serve(t, s, f)
+	if _, err := remote.NewClient(connect(t, s), "dana.d@shop").Ask(t.Context(), id, payment.Refund, "k"); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.who) != 1 || f.who[0] != (desk.Operator{Name: "dana.d@shop", Identity: desk.IdentityAsserted}) {
+		t.Errorf("the desk was asked by %+v", f.who)
+	}
+}
+
+func TestAReplicaThatStopsEndsWhatIsInHandAndLeavesTheRestToTheOthers(t *testing.T) {
+	t.Parallel()
+	s, first := natstest.Start(t, nil), newFake()
+	stop := serve(t, s, first)
+	client := remote.NewClient(connect(t, s), "dana")
+	ruled := make(chan error, 1)
+	go func() {
+		_, err := client.Resolve(context.Background(), desk.Ruling{})
+		ruled <- err
+	}()
+	<-first.entered
+	serve(t, s, newFake())
+	stopped := make(chan struct{})
+	go func() { stop(); close(stopped) }()
+	for range 50 {
+		if q, err := client.Queue(t.Context(), desk.Filter{}); err != nil || q.Total != 7 {
+			t.Fatalf("while one stops: %+v, %v", q, err)
+		}
+	}
+	select {
+	case <-stopped:
+		t.Error("it stopped with a ruling in hand")
+	default:
+	}
+	close(first.release)
+	var no *desk.Error
+	if err := <-ruled; !errors.As(err, &no) || no.Fault != desk.FaultStale || no.Now == nil || no.Now.Version != 9 {
+		t.Errorf("what was in hand ended in %v", err)
+	}
+	<-stopped
+}
+
+func TestNoAnswerGoesWhereAnEventCouldLie(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, nil)
+	serve(t, s, newFake())
+	nc := connect(t, s)
+	const forged = "payment.refund.succeeded.opay-eg.1.9"
+	journal, err := nc.SubscribeSync(forged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.PublishRequest(remote.Subject("queue", "dana"), forged, []byte(`{"protocol":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	// Behind it on the same endpoint: once this is answered, that one was looked at.
+	if _, err := remote.NewClient(nc, "dana").Queue(t.Context(), desk.Filter{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := journal.Pending(); err != nil || n != 0 {
+		t.Errorf("%d answers on %s, %v", n, forged, err)
+	}
+}
+
+func TestAnAnswerTooLargeIsCutAndSaysSo(t *testing.T) {
+	t.Parallel()
+	s, f := natstest.Start(t, nil), newFake()
+	f.story.Complete = true
+	for range 2000 {
+		f.story.Events = append(f.story.Events, desk.Event{Data: events.Result{Message: strings.Repeat("m", 1000)}})
+	}
+	f.story.Events[1999].Version = 2000
+	serve(t, s, f)
+	got, err := remote.NewClient(connect(t, s), "dana").Payment(t.Context(), id)
+	if err != nil || got.Complete || len(got.Events) == 0 || got.Events[len(got.Events)-1].Version != 2000 {
+		t.Errorf("got %d events, %v", len(got.Events), err)
+	}
+}
+
+func TestAFailureOfTheDeskAndARequestItDoesNotKnowAreAnswered(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, nil)
+	serve(t, s, newFake())
+	nc := connect(t, s)
+	client := remote.NewClient(nc, "dana")
+	var no *desk.Error
+	if _, err := client.Payment(t.Context(), payment.ID{Provider: "p", Native: "panics"}); !errors.As(err, &no) || no.Fault != desk.FaultUnknown {
+		t.Errorf("a desk that panics: %v", err)
+	}
+	if _, err := client.Audit(t.Context(), "resolve", "7-0", "why"); !errors.As(err, &no) || no.Fault != desk.FaultInvalid {
+		t.Errorf("an action that is not the client's to record: %v", err)
+	}
+	for body, want := range map[string]string{`{"protocol":2}`: "400", `{`: "400", `{"protocol":1}`: ""} {
+		m, err := nc.RequestWithContext(t.Context(), remote.Subject("queue", "dana"), []byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Header.Get(micro.ErrorCodeHeader); got != want {
+			t.Errorf("%s is answered with code %q, want %q", body, got, want)
+		}
+		if !json.Valid(m.Data) {
+			t.Errorf("%s is answered with %s", body, m.Data)
+		}
+	}
+}
+
+func TestWithoutAServiceTheClientSaysSo(t *testing.T) {
+	t.Parallel()
+	_, err := remote.NewClient(connect(t, natstest.Start(t, nil)), "dana").Queue(t.Context(), desk.Filter{})
+	if err == nil || !strings.Contains(err.Error(), "no running service answers") {
+		t.Errorf("told %v", err)
+	}
+}

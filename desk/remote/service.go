@@ -1,0 +1,241 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
+)
+
+const (
+	// serviceName is what `nats micro` shows.
+	serviceName = "payments-desk"
+	// atOnce bounds the requests in hand; more are told to try again.
+	atOnce = 16
+	// requestFor bounds one request. A retry is a call to a provider, with its own
+	// timeout and what has to be appended around it.
+	requestFor = time.Minute
+	// headRoom is left of the server's largest message for headers.
+	headRoom = 4096
+)
+
+// Desk is what is served (*desk.Desk).
+type Desk interface {
+	Queue(ctx context.Context, f desk.Filter) (*desk.Queue, error)
+	Payment(ctx context.Context, id payment.ID) (*desk.Story, error)
+	Ask(ctx context.Context, who desk.Operator, id payment.ID, op payment.Op, key payment.Key) (*desk.Reply, error)
+	Resolve(ctx context.Context, who desk.Operator, r desk.Ruling) (desk.Done, error)
+	Audit(ctx context.Context, who desk.Operator, a payment.OperatorAction) (string, error)
+}
+
+// Options are the optional parts of a Service.
+type Options struct {
+	// SelfAsserted takes an operator's name as it is typed where the server asks
+	// nobody who they are. Without it such a server's operators are refused.
+	SelfAsserted bool
+	Version      string       // of the program, semantic; default 0.0.0
+	Logger       *slog.Logger // default: discards
+	// Replayer publishes rejected messages anew; nil: that is not served.
+	Replayer Replayer
+}
+
+// Service answers operators until it is stopped.
+type Service struct {
+	nc     *nats.Conn
+	desk   Desk
+	o      Options
+	micro  micro.Service
+	slots  chan struct{}
+	inHand sync.WaitGroup
+	ctx    context.Context //nolint:containedctx // lives from Serve to Stop
+	cancel context.CancelFunc
+}
+
+// Serve begins to answer. Of several replicas one takes each request.
+func Serve(nc *nats.Conn, d Desk, o Options) (*Service, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Version == "" {
+		o.Version = "0.0.0"
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Service{nc: nc, desk: d, o: o, slots: make(chan struct{}, atOnce), ctx: ctx, cancel: cancel}
+	var err error
+	s.micro, err = micro.AddService(nc, micro.Config{
+		Name: serviceName, Version: o.Version, Description: "Countermand's operator's desk: what needs a person, and their rulings",
+		ErrorHandler: func(_ micro.Service, e *micro.NATSError) {
+			o.Logger.Error("the desk cannot be served: look at the permissions of the service", "subject", e.Subject, "error", e.Description)
+		},
+	})
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("serve desk: %w", err)
+	}
+	g := s.micro.AddGroup(group)
+	actions := map[string]answer{
+		actionQueue: s.queue, actionPayment: s.payment, actionAsk: s.ask, actionResolve: s.resolve, actionAudit: s.audit,
+	}
+	if o.Replayer != nil {
+		actions[actionReplay] = s.replay
+	}
+	for action, do := range actions {
+		if err := g.AddEndpoint(action, s.handler(do), micro.WithEndpointSubject(action+".*")); err != nil {
+			return nil, errors.Join(fmt.Errorf("serve desk: %w", err), s.Stop())
+		}
+	}
+	return s, nil
+}
+
+// Stop answers nobody any more and waits for the requests in hand. Requests
+// that are not taken any more go to another replica.
+func (s *Service) Stop() error {
+	err := s.micro.Stop()
+	s.inHand.Wait()
+	s.cancel()
+	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		return fmt.Errorf("stop desk: %w", err)
+	}
+	return nil
+}
+
+// answer carries one request out.
+type answer func(ctx context.Context, who desk.Operator, q request) (response, error)
+
+// handler takes requests of one action in hand, each in a goroutine of its own:
+// a live question may take a provider's whole timeout.
+func (s *Service) handler(do answer) micro.Handler {
+	return micro.HandlerFunc(func(r micro.Request) {
+		if !strings.HasPrefix(r.Reply(), "_INBOX") {
+			// The server checks no answer's subject: this one could write into a stream.
+			s.o.Logger.Warn("an operator's request wants its answer where none may go; it is not taken", "subject", r.Subject())
+			return
+		}
+		select {
+		case s.slots <- struct{}{}:
+		default:
+			s.respond(r, response{}, &desk.Error{Fault: desk.FaultUnavailable, Message: "too many requests at once: try again"})
+			return
+		}
+		s.inHand.Go(func() {
+			defer func() { <-s.slots }()
+			ctx, cancel := context.WithTimeout(s.ctx, requestFor)
+			defer cancel()
+			out, err := s.one(ctx, r, do)
+			s.respond(r, out, err)
+		})
+	})
+}
+
+// one reads a request and carries it out. A panic is contained: it may have
+// happened after something was done.
+func (s *Service) one(ctx context.Context, r micro.Request, do answer) (out response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.o.Logger.Error("the desk panicked", "subject", r.Subject(), "panic", fmt.Sprintf("%T", p))
+			err = &desk.Error{Fault: desk.FaultUnknown, Message: "the desk failed on this request: look at the payment again"}
+		}
+	}()
+	who, err := s.operator(r.Subject())
+	if err != nil {
+		return response{}, err
+	}
+	var q request
+	if err := json.Unmarshal(r.Data(), &q); err != nil {
+		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: "the request is no JSON of this protocol"}
+	}
+	if q.Protocol < 1 || q.Protocol > Protocol {
+		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: fmt.Sprintf("protocol %d is not known here, only up to %d", q.Protocol, Protocol)}
+	}
+	return do(ctx, who, q)
+}
+
+// operator is who the subject names. The server lets nobody else publish there,
+// unless it asks nobody who they are.
+func (s *Service) operator(subject string) (desk.Operator, error) {
+	name, err := events.ParseToken(subject[strings.LastIndexByte(subject, '.')+1:])
+	if err != nil || name == "" {
+		return desk.Operator{}, &desk.Error{Fault: desk.FaultInvalid, Message: "the subject does not end with an operator's name"}
+	}
+	switch {
+	case s.nc.AuthRequired():
+		return desk.Operator{Name: name, Identity: desk.IdentityNATS}, nil
+	case s.o.SelfAsserted:
+		return desk.Operator{Name: name, Identity: desk.IdentityAsserted}, nil
+	default:
+		return desk.Operator{}, &desk.Error{
+			Fault: desk.FaultForbidden, Message: "the server asks nobody who they are, and the setting desk.selfAsserted does not allow a name that is only typed",
+		}
+	}
+}
+
+// respond sends an answer, or a no with its code.
+func (s *Service) respond(r micro.Request, out response, err error) {
+	out.Protocol = Protocol
+	var no *desk.Error
+	if err != nil && !errors.As(err, &no) {
+		no = &desk.Error{Fault: desk.FaultUnavailable, Message: err.Error()}
+	}
+	out.Error = no
+	data, err := json.Marshal(out)
+	for err == nil && int64(len(data)) > s.nc.MaxPayload()-headRoom && out.fit() {
+		data, err = json.Marshal(out)
+	}
+	switch {
+	case err != nil:
+		err = r.Error("500", "the answer cannot be written", nil)
+	case no != nil:
+		err = r.Error(code(no.Fault), no.Message, data)
+	default:
+		err = r.Respond(data)
+	}
+	if err != nil {
+		s.o.Logger.Warn("an operator's request could not be answered", "subject", r.Subject(), "error", err.Error())
+	}
+}
+
+func (s *Service) queue(ctx context.Context, _ desk.Operator, q request) (response, error) {
+	var f desk.Filter
+	if q.Filter != nil {
+		f = *q.Filter
+	}
+	list, err := s.desk.Queue(ctx, f)
+	return response{Queue: list}, err
+}
+
+func (s *Service) payment(ctx context.Context, _ desk.Operator, q request) (response, error) {
+	story, err := s.desk.Payment(ctx, payment.ID{Provider: q.Provider, Native: q.Payment})
+	return response{Story: story}, err
+}
+
+func (s *Service) ask(ctx context.Context, who desk.Operator, q request) (response, error) {
+	reply, err := s.desk.Ask(ctx, who, payment.ID{Provider: q.Provider, Native: q.Payment}, q.Operation, q.Key)
+	return response{Reply: reply}, err
+}
+
+func (s *Service) resolve(ctx context.Context, who desk.Operator, q request) (response, error) {
+	if q.Ruling == nil {
+		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: "the request holds no ruling"}
+	}
+	done, err := s.desk.Resolve(ctx, who, *q.Ruling)
+	return response{Done: &done}, err
+}
+
+func (s *Service) audit(ctx context.Context, who desk.Operator, q request) (response, error) {
+	if q.Action != ActionReveal && q.Action != ActionReplay {
+		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: "only reveal and replay are recorded for somebody else to do"}
+	}
+	id, err := s.desk.Audit(ctx, who, payment.OperatorAction{Action: q.Action, Token: q.Token, Reason: q.Reason})
+	return response{Audit: id}, err
+}

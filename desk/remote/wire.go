@@ -1,0 +1,102 @@
+package remote
+
+import (
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
+)
+
+// Protocol is the version of what is said here. A request of a newer one than
+// the service knows is refused.
+const Protocol = 1
+
+// The actions, each with a subject of its own.
+const (
+	actionQueue   = "queue"
+	actionPayment = "payment"
+	actionAsk     = "ask"
+	actionResolve = "resolve"
+	actionAudit   = "audit"
+	actionReplay  = "replay"
+)
+
+// group stands before all subjects.
+const group = "payments.desk"
+
+// Subject is where an operator's requests of one action go.
+func Subject(action, operator string) string {
+	return group + "." + action + "." + events.Token(operator)
+}
+
+// request is what is asked; of its fields each action reads its own.
+type request struct {
+	Protocol  int          `json:"protocol"`
+	Filter    *desk.Filter `json:"filter,omitempty"`
+	Provider  string       `json:"provider,omitempty"`
+	Payment   string       `json:"payment,omitempty"`
+	Operation payment.Op   `json:"operation,omitempty"`
+	Key       payment.Key  `json:"idempotencyKey,omitempty"`
+	Ruling    *desk.Ruling `json:"ruling,omitempty"`
+	// Action, Token and Reason are those of an audit.
+	Action string `json:"action,omitempty"`
+	Token  string `json:"token,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Replay is what is to be published anew.
+	Replay *desk.Replay `json:"replay,omitempty"`
+}
+
+// response is what is answered: one of its fields, by the action.
+type response struct {
+	Protocol int            `json:"protocol"`
+	Queue    *desk.Queue    `json:"queue,omitempty"`
+	Story    *desk.Story    `json:"story,omitempty"`
+	Reply    *desk.Reply    `json:"reply,omitempty"`
+	Done     *desk.Done     `json:"done,omitempty"`
+	Audit    string         `json:"audit,omitempty"`
+	Replayed *desk.Replayed `json:"replayed,omitempty"`
+	Error    *desk.Error    `json:"error,omitempty"`
+}
+
+// codes are the faults as the codes of a NATS service's error, after HTTP's.
+func code(f desk.Fault) string {
+	switch f {
+	case desk.FaultInvalid:
+		return "400"
+	case desk.FaultForbidden:
+		return "403"
+	case desk.FaultNotFound:
+		return "404"
+	case desk.FaultStale:
+		return "409"
+	case desk.FaultRefused:
+		return "422"
+	case desk.FaultUnderWay:
+		return "423"
+	case desk.FaultUnknown:
+		return "504"
+	default:
+		return "503"
+	}
+}
+
+// fit drops the oldest events and the last items until the answer is no larger
+// than the server takes; what was dropped is told by complete and total.
+func (r *response) fit() bool {
+	story := r.Story
+	if r.Error != nil && r.Error.Now != nil {
+		story = r.Error.Now
+	}
+	switch {
+	case story != nil && len(story.Events) > 1:
+		story.Events, story.Complete = story.Events[(len(story.Events)+1)/2:], false
+		for i := range story.Operations {
+			a := story.Operations[i].Attempts
+			story.Operations[i].Attempts = a[len(a)/2:]
+		}
+	case r.Queue != nil && len(r.Queue.Items) > 1:
+		r.Queue.Items = r.Queue.Items[:len(r.Queue.Items)/2]
+	default:
+		return false
+	}
+	return true
+}

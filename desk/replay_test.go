@@ -1,0 +1,219 @@
+package desk_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/journal"
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+)
+
+// counter is everything around a replayer, and notes in which order it is used.
+type counter struct {
+	rejection payment.Rejection
+	auditErr  error
+	pubErr    error
+	did       []string
+	sent      events.Message
+	audited   payment.OperatorAction
+}
+
+func (*counter) Last(context.Context, payment.ID) (journal.Record, error) {
+	return journal.Record{}, nil
+}
+
+func (*counter) History(context.Context, payment.ID) ([]events.Entry, bool, error) {
+	return nil, true, nil
+}
+
+func (*counter) OperatorActions(context.Context, string, uint64) ([]payment.OperatorAction, error) {
+	return nil, nil
+}
+
+func (c *counter) AppendOperator(_ context.Context, a payment.OperatorAction) error {
+	if c.auditErr == nil {
+		c.did, c.audited = append(c.did, "audit"), a
+	}
+	return c.auditErr
+}
+
+func (*counter) Open(context.Context) ([]payment.ID, bool, error) { return nil, true, nil }
+
+func (*counter) Resolve(context.Context, handlers.Ruling) (journal.Record, error) {
+	return journal.Record{}, nil
+}
+
+func (*counter) Ask(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Answer, error) {
+	return handlers.Answer{}, nil
+}
+
+func (c *counter) Rejection(_ context.Context, token string) (payment.Rejection, error) {
+	if token != c.rejection.Token {
+		return payment.Rejection{}, nil
+	}
+	return c.rejection, nil
+}
+
+func (c *counter) Publish(_ context.Context, m events.Message, _ string) error {
+	c.did, c.sent = append(c.did, "publish"), m
+	return c.pubErr
+}
+
+// orders names payments by their order, and is never called.
+type orders struct{ providers.Provider }
+
+func (orders) Traits() payment.Traits { return payment.Traits{Kind: "opay"} }
+
+// replaying returns a replayer for a message that was rejected for a reason.
+func replaying(t *testing.T, data string, code payment.Code) (*desk.Replayer, *counter) {
+	t.Helper()
+	sum := sha256.Sum256([]byte(data))
+	c := &counter{rejection: payment.Rejection{
+		Token: events.RejectionToken(7, []byte(data)), Code: code, SHA256: hex.EncodeToString(sum[:]), OriginSubject: "payment.refund.requested",
+	}}
+	set, err := providers.NewSet(providers.Instance{Name: "opay-eg", Kind: "opay", Account: "a", Provider: orders{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	d, err := desk.New(desk.Options{Journal: c, Index: c, Service: c, Providers: set, IDs: func() string {
+		n++
+		return fmt.Sprintf("01J0000000000000000000000%d", n)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := desk.NewReplayer(desk.ReplayOptions{
+		Desk: d, Rejections: c, Commands: c, Encoder: events.NewEncoder(events.EncoderOptions{Source: "/s"}), Providers: set,
+		Now: func() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, c
+}
+
+// command is a refund at a provider, with more attributes of the envelope.
+func command(provider, more string) string {
+	return `{"specversion":"1.0","id":"old","source":"/shop","type":"payment.refund.requested"` + more +
+		`,"data":{"idempotencyKey":"k","provider":"` + provider + `","payment":{"orderId":"1"},"amount":{"value":4,"currency":"EGP"}}}`
+}
+
+func ana() desk.Operator { return desk.Operator{Name: "ana", Identity: desk.IdentityNATS} }
+
+func replay(c *counter, data string) desk.Replay {
+	return desk.Replay{Token: c.rejection.Token, Reason: "why", Subject: "payment.refund.requested", Data: []byte(data)}
+}
+
+func TestAReplayIsRecordedThenPublishedUnderANewID(t *testing.T) {
+	t.Parallel()
+	data := command("opay-eg", `,"expirytime":"2026-11-22T00:00:00Z"`)
+	r, c := replaying(t, data, payment.CodeUnknownProvider)
+	got, err := r.Replay(t.Context(), ana(), replay(c, data))
+	if err != nil || !got.Applied || strings.Join(c.did, " ") != "audit publish" {
+		t.Fatalf("%+v, %v, did %v", got, err, c.did)
+	}
+	d, err := events.NewDecoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, invalid := d.DecodeCommand(c.sent)
+	if invalid != nil {
+		t.Fatal(invalid)
+	}
+	if sent.EventID != got.EventID || sent.EventID == "old" || sent.Source != "/shop" || sent.CorrelationID != "old" || sent.Key != "k" || sent.Expiry.IsZero() {
+		t.Errorf("sent %+v", sent)
+	}
+	if want := `"causationid":"payment.command.rejected.` + c.rejection.Token + `"`; !strings.Contains(string(c.sent.Data), want) {
+		t.Errorf("%s lacks %s", c.sent.Data, want)
+	}
+	if a := c.audited; a.Action != "replay" || a.Operator != "ana" || a.Reason != "why" || a.Token != c.rejection.Token || a.ID.Native != "1" || !strings.Contains(a.Evidence, got.EventID) {
+		t.Errorf("recorded %+v", a)
+	}
+}
+
+func TestWithoutARecordNothingIsPublished(t *testing.T) {
+	t.Parallel()
+	data := command("opay-eg", "")
+	r, c := replaying(t, data, payment.CodeUnknownProvider)
+	c.auditErr = errors.New("the store is full")
+	if got, err := r.Replay(t.Context(), ana(), replay(c, data)); err == nil || got.Applied || len(c.did) > 0 {
+		t.Errorf("%+v, %v, did %v", got, err, c.did)
+	}
+}
+
+func TestWhatCannotBeReplayedIsRefusedAndLeavesNoTrace(t *testing.T) {
+	t.Parallel()
+	good := command("opay-eg", "")
+	for name, c := range map[string]struct {
+		data   string
+		code   payment.Code
+		change func(*desk.Replay)
+		fault  desk.Fault // empty: told by faults
+	}{
+		"it is no command":                    {data: `{"specversion":"1.0"}`, code: payment.CodeInvalidCommand},
+		"its provider is not configured":      {data: command("other", ""), code: payment.CodeUnknownProvider, fault: desk.FaultRefused},
+		"its key is another operation's":      {data: good, code: payment.CodeIdempotencyKeyReused, fault: desk.FaultRefused},
+		"the payment is full":                 {data: good, code: payment.CodeTooManyOperations, fault: desk.FaultRefused},
+		"it has expired":                      {data: command("opay-eg", `,"expirytime":"2026-11-21T12:00:00Z"`), fault: desk.FaultRefused},
+		"its bytes are others":                {data: good, change: func(r *desk.Replay) { r.Data = append(r.Data, ' ') }, fault: desk.FaultInvalid},
+		"there is no reason":                  {data: good, change: func(r *desk.Replay) { r.Reason = " " }, fault: desk.FaultInvalid},
+		"there is no such rejection":          {data: good, change: func(r *desk.Replay) { r.Token = "8-0123456789ab" }, fault: desk.FaultNotFound},
+		"a guard has rejected it":             {data: good, change: func(r *desk.Replay) { r.Token = "payment.refund.rejected.opay-eg.1.1" }, fault: desk.FaultInvalid},
+		"corrected, but it is no command yet": {data: good, change: func(r *desk.Replay) { r.Data, r.Corrected = []byte("{}"), true }},
+	} {
+		r, around := replaying(t, c.data, c.code)
+		wish := replay(around, c.data)
+		if c.change != nil {
+			c.change(&wish)
+		}
+		got, err := r.Replay(t.Context(), ana(), wish)
+		var no *desk.Error
+		switch {
+		case c.fault == "":
+			if err != nil || len(got.Faults) == 0 {
+				t.Errorf("%s: %+v, %v, want faults", name, got, err)
+			}
+		case !errors.As(err, &no) || no.Fault != c.fault:
+			t.Errorf("%s: %v, want %s", name, err, c.fault)
+		}
+		if got.Applied || len(around.did) > 0 {
+			t.Errorf("%s: did %v", name, around.did)
+		}
+	}
+}
+
+func TestADryReplayChecksAndDoesNothing(t *testing.T) {
+	t.Parallel()
+	data := command("opay-eg", "")
+	r, c := replaying(t, data, payment.CodeUnknownProvider)
+	wish := replay(c, data)
+	wish.DryRun = true
+	if got, err := r.Replay(t.Context(), ana(), wish); err != nil || got.Applied || got.Key != "k" || len(c.did) > 0 {
+		t.Errorf("%+v, %v, did %v", got, err, c.did)
+	}
+}
+
+func TestATimersBytesMayBeOthersAndWhetherItWasSentMayBeUnknown(t *testing.T) {
+	t.Parallel()
+	data := command("opay-eg", "")
+	r, c := replaying(t, "the bytes of the first message", payment.CodeUnknownProvider)
+	c.rejection.OriginSubject, c.pubErr = "payment.due.refund", errors.New("timeout")
+	wish := replay(c, data)
+	wish.Subject = "payment.due.refund"
+	_, err := r.Replay(t.Context(), ana(), wish)
+	var no *desk.Error
+	if !errors.As(err, &no) || no.Fault != desk.FaultUnknown || strings.Join(c.did, " ") != "audit publish" {
+		t.Errorf("%v, did %v", err, c.did)
+	}
+}

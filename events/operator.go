@@ -1,0 +1,120 @@
+package events
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/countermand/countermand/payment"
+)
+
+// operatorType stands before the action in an audit event's type; alone it names
+// the one schema all of them have.
+const operatorType = "payment.operator"
+
+// operatorData is the data of an audit event.
+type operatorData struct {
+	Action            string         `json:"action"`
+	Operator          string         `json:"operator"`
+	Identity          string         `json:"identity,omitzero"`
+	Reason            string         `json:"reason"`
+	Evidence          string         `json:"evidence,omitzero"`
+	Provider          string         `json:"provider,omitzero"`
+	Payment           string         `json:"payment,omitzero"`
+	Operation         payment.Op     `json:"operation,omitzero"`
+	IdempotencyKey    payment.Key    `json:"idempotencyKey,omitzero"`
+	Version           uint64         `json:"version,omitzero"`
+	Token             string         `json:"token,omitzero"`
+	Ruling            string         `json:"ruling,omitzero"`
+	Moved             *payment.Money `json:"moved,omitzero"`
+	ProviderReference string         `json:"providerReference,omitzero"`
+	Outcome           string         `json:"outcome,omitzero"`
+	Follows           string         `json:"follows,omitzero"`
+	OccurredAt        Stamp          `json:"occurredAt"`
+}
+
+// OperatorFilter returns the subjects of all audit events of one action.
+func OperatorFilter(action string) string { return operatorType + "." + Token(action) + ".*" }
+
+// EncodeOperator encodes the audit event of an operator's action, its texts
+// masked. An action that is no word and a missing ULID, operator or reason are
+// errors: such an event would say nothing.
+func (e *Encoder) EncodeOperator(a payment.OperatorAction) (Message, error) {
+	if !actionName(a.Action) || len(a.ULID) != 26 || !attributeName(strings.ToLower(a.ULID)) {
+		return Message{}, errors.New("encode operator's action: action or ulid is malformed")
+	}
+	if a.Operator == "" || a.Reason == "" {
+		return Message{}, errors.New("encode operator's action: operator and reason are required")
+	}
+	subject := OperatorSubject(a.Action, a.ULID)
+	attr := attributes{
+		SpecVersion: "1.0", ID: subject, Source: e.source, Type: operatorType + "." + a.Action,
+		Time: stamp(a.At), DataContentType: jsonType, DataSchema: e.schema + operatorType + ".json",
+	}
+	if a.ID.Native != "" {
+		attr.Subject = partitionKey(a.ID)
+		attr.PartitionKey = attr.Subject
+	}
+	return encode(e, attr, &operatorData{
+		Action: a.Action, Operator: Mask(a.Operator), Identity: a.Identity, Reason: Mask(a.Reason), Evidence: Mask(a.Evidence),
+		Provider: a.ID.Provider, Payment: paymentToken(a.ID), Operation: a.Op, IdempotencyKey: a.Key, Version: a.Version,
+		Token: a.Token, Ruling: a.Ruling, Moved: a.Moved, ProviderReference: Mask(a.ProviderReference),
+		Outcome: a.Outcome, Follows: a.Follows, OccurredAt: Stamp{a.At},
+	})
+}
+
+// DecodeOperator reads an audit event back, in either mode.
+func DecodeOperator(m Message) (payment.OperatorAction, error) {
+	var data operatorData
+	var id string
+	var err error
+	if isStructured(m) {
+		e := structured[operatorData]{Data: &data}
+		err = json.Unmarshal(m.Data, &e, jsontext.AllowDuplicateNames(true))
+		id = e.ID
+	} else {
+		id = header(m, "ce-id")
+		err = json.Unmarshal(m.Data, &data, jsontext.AllowDuplicateNames(true))
+	}
+	if err != nil {
+		return payment.OperatorAction{}, fmt.Errorf("decode operator's action: %w", err)
+	}
+	ulid, ok := strings.CutPrefix(id, operatorType+"."+data.Action+".")
+	if !ok || data.Action == "" {
+		return payment.OperatorAction{}, errors.New("decode operator's action: its id is not of its action")
+	}
+	native := ""
+	if data.Payment != "" {
+		if native, err = ParseToken(data.Payment); err != nil {
+			return payment.OperatorAction{}, fmt.Errorf("decode operator's action: %w", err)
+		}
+	}
+	return payment.OperatorAction{
+		ULID: ulid, Action: data.Action, Operator: data.Operator, Identity: data.Identity, Reason: data.Reason, Evidence: data.Evidence,
+		ID: payment.ID{Provider: data.Provider, Native: native}, Op: data.Operation, Key: data.IdempotencyKey,
+		Version: data.Version, Token: data.Token, Ruling: data.Ruling, Moved: data.Moved,
+		ProviderReference: data.ProviderReference, Outcome: data.Outcome, Follows: data.Follows, At: data.OccurredAt.Time,
+	}, nil
+}
+
+// paymentToken is a payment's token, or nothing where there is no payment.
+func paymentToken(id payment.ID) string {
+	if id.Native == "" {
+		return ""
+	}
+	return Token(id.Native)
+}
+
+// actionName reports whether s is a word of the form ^[a-z][a-z0-9_-]*$.
+func actionName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (i == 0 || (c < '0' || c > '9') && c != '_' && c != '-') {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,172 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/console"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
+)
+
+const (
+	// followEvery is how often the journal is asked for what is new.
+	followEvery = 250 * time.Millisecond
+	// followBatch is how much is read at a time: with followEvery the most that
+	// is read a second. What goes by faster is passed over, and the feed says so.
+	followBatch = 100
+	// followBehind is how far behind the journal's end reading begins.
+	followBehind = 1000
+	// rejectionsBehind is the same for rejections, which are few among the rest.
+	rejectionsBehind = 100_000
+	// followFor bounds one round, so that a server that is away is noticed.
+	followFor = 5 * time.Second
+)
+
+// The journal's subjects the console shows: the events of payments have six
+// words, whichever their operation.
+const (
+	paymentEvents  = "payment.*.*.*.*.*"
+	rejectedEvents = "payment.command.rejected.*"
+)
+
+// follower reads what is appended to the journal for the console. It asks for
+// the next message again and again, because the service may read the journal and
+// not create consumers on it: who may, could also change a ledger's.
+type follower struct {
+	js     jetstream.JetStream
+	stream string
+	feed   *console.Feed
+	log    *slog.Logger
+	// next is the sequence each filter goes on from.
+	next map[string]uint64
+}
+
+// run follows until ctx ends. While the server is away it waits.
+func (f *follower) run(ctx context.Context) {
+	for {
+		if f.js.Conn().IsConnected() {
+			if err := f.round(ctx); err != nil && ctx.Err() == nil {
+				f.log.Debug("the console could not read what is new", "error", err.Error())
+			}
+		}
+		timer := time.NewTimer(followEvery)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+// round reads what is new.
+func (f *follower) round(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, followFor)
+	defer cancel()
+	s, err := f.js.Stream(ctx, f.stream)
+	if err != nil {
+		return err
+	}
+	last := s.CachedInfo().State.LastSeq
+	if f.next == nil {
+		f.next = map[string]uint64{paymentEvents: behind(last, followBehind), rejectedEvents: behind(last, rejectionsBehind)}
+	}
+	for filter := range f.next {
+		if f.next[filter] > last {
+			continue
+		}
+		if filter == paymentEvents && last-f.next[filter] > followBehind {
+			f.feed.Skip()
+			f.next[filter] = last - followBatch
+		}
+		if err := f.read(ctx, s, filter, last); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// behind is the sequence n before last, and 1 at least.
+func behind(last, n uint64) uint64 {
+	if last <= n {
+		return 1
+	}
+	return last - n + 1
+}
+
+// read passes on up to a batch of one filter's messages.
+func (f *follower) read(ctx context.Context, s jetstream.Stream, filter string, last uint64) error {
+	for range followBatch {
+		m, err := s.GetMsg(ctx, f.next[filter], jetstream.WithGetMsgSubject(filter))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			f.next[filter] = last + 1
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		f.take(m)
+		f.next[filter] = m.Sequence + 1
+	}
+	return nil
+}
+
+// take passes one message on. One that cannot be read is left to those who must.
+func (f *follower) take(m *jetstream.RawStreamMsg) {
+	message := events.Message{Subject: m.Subject, Header: m.Header, Data: m.Data}
+	words := strings.Split(m.Subject, ".")
+	if len(words) != 6 {
+		if r, err := rejectionOf(message, words[len(words)-1]); err == nil {
+			f.feed.TakeRejection(r)
+		}
+		return
+	}
+	e, err := events.DecodeEvent(message)
+	native, errToken := events.ParseToken(words[4])
+	if err != nil || errToken != nil {
+		return
+	}
+	d := e.Data
+	amount := d.Moved
+	if amount == nil {
+		amount = d.Amount
+	}
+	f.feed.Take(console.Result{
+		ID: payment.ID{Provider: words[3], Native: native}, Op: e.Op, Type: e.Type, Key: d.IdempotencyKey,
+		Amount: amount, Code: d.Code, Review: d.Status == events.StatusReviewRequired, At: d.OccurredAt.Time,
+	})
+}
+
+// rejectionOf reads a payment.command.rejected in either mode.
+func rejectionOf(m events.Message, token string) (console.Rejection, error) {
+	type rejection struct {
+		Code          payment.Code    `json:"code"`
+		Faults        []payment.Fault `json:"faults"`
+		Size          int             `json:"size"`
+		OriginSubject string          `json:"originSubject"`
+		CommandID     string          `json:"commandId"`
+		OccurredAt    time.Time       `json:"occurredAt"`
+	}
+	var whole struct {
+		Data *rejection `json:"data"`
+	}
+	err := json.Unmarshal(m.Data, &whole)
+	if err == nil && whole.Data == nil { // binary mode: the data alone
+		whole.Data = new(rejection)
+		err = json.Unmarshal(m.Data, whole.Data)
+	}
+	if err != nil {
+		return console.Rejection{}, err
+	}
+	d := whole.Data
+	return console.Rejection{
+		Token: token, Code: d.Code, Faults: d.Faults, Size: d.Size, CommandID: d.CommandID, Subject: d.OriginSubject, At: d.OccurredAt,
+	}, nil
+}

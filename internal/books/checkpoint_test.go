@@ -1,0 +1,87 @@
+package books_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/countermand/countermand/internal/books"
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/reconcile"
+)
+
+func open(t *testing.T, name string) *books.Checkpoint {
+	t.Helper()
+	c, err := books.OpenCheckpoint(name, books.Run{Provider: "p", Account: "a", From: "1", To: "2"}, books.Source{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func said(out payment.Outcome) reconcile.Answers {
+	return reconcile.Answers{Outcomes: []*payment.Outcome{&out}}
+}
+
+func TestACheckpointRecallsTheNewestAnswerWhileOurBooksHaveNotMoved(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "answers")
+	c := open(t, name)
+	for _, a := range []struct {
+		token   string
+		version uint64
+		out     payment.Outcome
+	}{
+		{"b", 2, payment.Outcome{Result: payment.NotFound}},
+		{"d", 1, payment.Outcome{Result: payment.Failed}},
+		{"c", 5, payment.Outcome{Code: payment.CodeProviderUnavailable}}, // nothing to keep
+		{"b", 3, payment.Outcome{Result: payment.Succeeded, Moved: &payment.Money{Value: 4, Currency: "EGP"}}},
+	} {
+		if err := c.Keep(a.token, a.version, said(a.out)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c = open(t, name)
+	for _, want := range []struct {
+		token   string
+		version uint64
+		there   bool
+	}{{"a", 1, false}, {"b", 3, true}, {"c", 5, false}, {"d", 2, false}, {"e", 1, false}} {
+		got, there, err := c.Recall(want.token, want.version)
+		if err != nil || there != want.there {
+			t.Errorf("%s at version %d: %t, %v", want.token, want.version, there, err)
+		}
+		if there && (got.Outcomes[0].Result != payment.Succeeded || got.Outcomes[0].Moved.Value != 4) {
+			t.Errorf("recalled %+v", got.Outcomes[0])
+		}
+	}
+}
+
+func TestACheckpointIsOnePersonsAndOneRuns(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "answers")
+	if err := open(t, name).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	for _, other := range []books.Run{{Provider: "q", Account: "a", From: "1", To: "2"}, {Provider: "p", Account: "b", From: "1", To: "2"}, {Provider: "p", Account: "a", From: "1", To: "3"}} {
+		if _, err := books.OpenCheckpoint(name, other, books.Source{Dir: t.TempDir()}); !errors.Is(err, books.ErrOtherRun) {
+			t.Errorf("%+v: %v", other, err)
+		}
+	}
+	if err := os.WriteFile(name, []byte("no checkpoint\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := books.OpenCheckpoint(name, books.Run{}, books.Source{Dir: t.TempDir()})
+	if text, _ := os.ReadFile(name); !errors.Is(err, books.ErrOtherRun) || strings.TrimSpace(string(text)) != "no checkpoint" {
+		t.Errorf("a file of something else: %v, and it is %q now", err, text)
+	}
+}

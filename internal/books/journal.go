@@ -1,0 +1,204 @@
+package books
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/spill"
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/reconcile"
+)
+
+const (
+	// pull is how many messages are under way at a time, and pullBytes how much.
+	pull      = 2000
+	pullBytes = 16 << 20
+	// silence is how long the server may take for the next message.
+	silence = 30 * time.Second
+	// tick is after how many events progress is told.
+	tick = 256
+)
+
+// Journal is one pass over the journal for one provider, sorted by payment.
+type Journal struct {
+	steps *spill.Sorter
+	// Events is how many were read, Damaged the subjects of those that cannot be
+	// (no more than the first 100; DamagedCount has all).
+	Events       uint64
+	Damaged      []string
+	DamagedCount int
+}
+
+// maxDamaged bounds what is kept of the damaged events.
+const maxDamaged = 100
+
+// ReadJournal reads every event of a provider that is there when it begins. The
+// caller closes the result. dir is where files are made (empty: the system's), progress
+// (may be nil) is told how far it is, in events.
+func ReadJournal(ctx context.Context, js jetstream.JetStream, from Source, progress func(done, total uint64)) (*Journal, error) {
+	if progress == nil {
+		progress = func(uint64, uint64) {}
+	}
+	c, err := js.OrderedConsumer(ctx, from.Stream, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{"payment.cancel.*." + from.Provider + ".*.*", "payment.refund.*." + from.Provider + ".*.*"},
+		DeliverPolicy:  jetstream.DeliverAllPolicy,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	info, err := c.Info(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	steps, err := spill.New(from.Dir, from.Memory)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{steps: steps}
+	progress(0, info.NumPending)
+	if info.NumPending > 0 {
+		if err := j.read(ctx, c, info.NumPending, progress); err != nil {
+			return nil, errors.Join(fmt.Errorf("read journal after %d of %d events: %w", j.Events, info.NumPending, err), j.Close())
+		}
+	}
+	progress(info.NumPending, info.NumPending)
+	return j, nil
+}
+
+// Source is where events come from and how they are sorted.
+type Source struct {
+	Stream, Provider string
+	// Dir is where files are made; empty: the system's directory for them.
+	Dir string
+	// Memory is how many bytes each sorting keeps; 0: spill.DefaultMemory.
+	Memory int
+}
+
+// Close removes its files.
+func (j *Journal) Close() error { return j.steps.Close() }
+
+func (j *Journal) read(ctx context.Context, c jetstream.Consumer, total uint64, progress func(done, total uint64)) error {
+	messages, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(pull, pullBytes))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	for j.Events < total {
+		m, err := next(ctx, messages)
+		if err != nil {
+			return err
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		if err := j.take(m); err != nil {
+			return err
+		}
+		j.Events++
+		if j.Events%tick == 0 {
+			progress(j.Events, total)
+		}
+		if meta.NumPending == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// next waits for one message, and not for ever.
+func next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, silence, errors.New("the server has sent nothing for "+silence.String()))
+	defer cancel()
+	m, err := messages.Next(jetstream.NextContext(ctx))
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return m, err
+}
+
+// take files one event under its payment.
+func (j *Journal) take(m jetstream.Msg) error {
+	step, token, err := stepOf(m)
+	if err != nil {
+		j.DamagedCount++
+		if len(j.Damaged) < maxDamaged {
+			j.Damaged = append(j.Damaged, m.Subject())
+		}
+		return nil // it is counted, and the others are read
+	}
+	b, err := json.Marshal(step)
+	if err != nil {
+		return fmt.Errorf("file event: %w", err)
+	}
+	return j.steps.Add(token, b)
+}
+
+// stepOf reads what an event says, without the payment's other operations.
+func stepOf(m jetstream.Msg) (reconcile.Step, string, error) {
+	tokens := strings.Split(m.Subject(), ".")
+	if len(tokens) != 6 {
+		return reconcile.Step{}, "", errors.New("the subject is none of a payment's event")
+	}
+	native, err := events.ParseToken(tokens[4])
+	if err != nil {
+		return reconcile.Step{}, "", fmt.Errorf("read payment: %w", err)
+	}
+	e, err := events.DecodeEvent(events.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
+	if err != nil {
+		return reconcile.Step{}, "", err
+	}
+	d := e.Data
+	s := reconcile.Step{Type: e.Type, At: d.OccurredAt.Time, Operation: reconcile.Operation{
+		Payment: payment.ID{Provider: tokens[3], Native: native}, Op: e.Op, Key: d.IdempotencyKey, Details: d.Payment,
+		Amount: d.Amount, Full: d.Full, Review: d.Review != nil, Effect: d.Effect, Code: d.Code, Moved: d.Moved,
+		Reference: d.ClientReference, ProviderReference: d.ProviderReference, Attempt: d.Attempt,
+		RequestedAt: d.RequestedAt.Time, Version: e.State.Version,
+	}}
+	if i := e.State.Find(e.Op, d.IdempotencyKey); i >= 0 {
+		op := e.State.Operations[i]
+		s.Amount = op.Amount // what a full refund resolved to is only there
+		if op.Open != nil && e.Type == payment.EventStarted {
+			s.Snapshot = op.Open.Snapshot
+		}
+	}
+	return s, tokens[4], nil
+}
+
+// Payments yields each payment's operations, in the order of its token.
+func (j *Journal) Payments() iter.Seq2[[]reconcile.Operation, error] {
+	return func(yield func([]reconcile.Operation, error) bool) {
+		var token string
+		var steps []reconcile.Step
+		for r, err := range j.steps.Sorted() {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if r.Key != token && len(steps) > 0 {
+				if !yield(reconcile.Fold(steps), nil) {
+					return
+				}
+				steps = steps[:0]
+			}
+			token = r.Key
+			var s reconcile.Step
+			if err := json.Unmarshal(r.Value, &s); err != nil {
+				yield(nil, fmt.Errorf("read filed event: %w", err))
+				return
+			}
+			steps = append(steps, s)
+		}
+		if len(steps) > 0 {
+			yield(reconcile.Fold(steps), nil)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package stream_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/natstest"
+	"github.com/countermand/countermand/journal/journaltest"
+	"github.com/countermand/countermand/journal/stream"
+	"github.com/countermand/countermand/payment"
+)
+
+func TestAPaymentsHistoryAndOperatorsActionsAreReadBackInOrderAndApart(t *testing.T) {
+	t.Parallel()
+	js := natstest.Start(t, nil).JetStream(t)
+	natstest.CreateStream(t, js, natstest.EventsConfig(1))
+	j, err := stream.New(js.Conn(), events.NewEncoder(events.EncoderOptions{}), &stream.Options{Stream: natstest.EventsStream})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, other := payment.ID{Provider: "opay-eg", Native: "10.01"}, payment.ID{Provider: "opay-eg", Native: "10"}
+	var last uint64
+	for version := uint64(1); version <= 3; version++ {
+		if last, err = j.Append(t.Context(), last, journaltest.Event(id, version, "a")); err != nil {
+			t.Fatal(err)
+		}
+		if version == 1 {
+			if _, err := j.Append(t.Context(), 0, journaltest.Event(other, 1, "b")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a := journaltest.Action(int(version))
+		a.Moved, a.ProviderReference, a.Follows, a.Outcome = &payment.Money{Value: 4, Currency: "EUR"}, "rf", "f", "refused"
+		if err := j.AppendOperator(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, complete, err := j.History(t.Context(), id)
+	if err != nil || !complete || len(all) != 3 {
+		t.Fatalf("history has %d events, complete %t, %v", len(all), complete, err)
+	}
+	for i, e := range all {
+		if e.State.Version != uint64(i+1) || e.Data.Payment.OrderID != id.Native {
+			t.Errorf("event %d is %+v", i, e.Data)
+		}
+	}
+	if none, complete, err := j.History(t.Context(), payment.ID{Provider: "opay-eg", Native: "none"}); err != nil || !complete || len(none) != 0 {
+		t.Errorf("a payment nobody knows has %d events, %v", len(none), err)
+	}
+	actions, err := j.OperatorActions(t.Context(), "resolve", last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := journaltest.Action(3)
+	want.Moved, want.ProviderReference, want.Follows, want.Outcome = &payment.Money{Value: 4, Currency: "EUR"}, "rf", "f", "refused"
+	want.At = want.At.Truncate(time.Millisecond)
+	if diff := cmp.Diff([]payment.OperatorAction{want}, actions); diff != "" {
+		t.Errorf("actions behind the last event (-want +got):\n%s", diff)
+	}
+	if some, err := j.OperatorActions(t.Context(), "propose", 0); err != nil || len(some) != 0 {
+		t.Errorf("actions of another kind: %v, %v", some, err)
+	}
+}

@@ -1,0 +1,33 @@
+package payment
+
+import "time"
+
+// OperatorAction is the audit of one thing an operator does or is shown. It is
+// appended before the thing is done; Outcome tells of what came to nothing.
+type OperatorAction struct {
+	// ULID is the event's own name; Action the last word of its type
+	// (payment.operator.<action>), of a to z, 0 to 9, _ and -.
+	ULID   string
+	Action string
+	// Operator is who acts, Identity how that is known (nats, asserted, token, proxy).
+	Operator string
+	Identity string
+	Reason   string
+	Evidence string
+	// What it is about: an operation of a payment on the version that was shown,
+	// or a message that was rejected, by its token.
+	ID      ID
+	Op      Op
+	Key     Key
+	Version uint64
+	Token   string
+	// Ruling is what was ruled (succeeded, failed, retry), with what moved.
+	Ruling            string
+	Moved             *Money
+	ProviderReference string
+	// Outcome is empty for what was about to be done; refused or unknown, with
+	// Follows the ULID of that event, for what came to nothing or may have.
+	Outcome string
+	Follows string
+	At      time.Time
+}

@@ -69,13 +69,22 @@ func (g *gatekeeper) accept(keys ...string) {
 	g.accepted = keys
 }
 
-// await waits until so many more calls were refused, or taken.
+func (g *gatekeeper) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.calls
+}
+
+func (g *gatekeeper) refusals() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.refused
+}
+
+// await waits until so many calls were refused and taken, in all.
 func (g *gatekeeper) await(t *testing.T, refused, calls int) {
 	t.Helper()
 	deadline := time.After(patience)
-	g.mu.Lock()
-	refused, calls = refused+g.refused, calls+g.calls
-	g.mu.Unlock()
 	for {
 		g.mu.Lock()
 		enough, news := g.refused >= refused && g.calls >= calls, g.changed
@@ -165,20 +174,21 @@ providers:
 					w.refundWith(n)
 				}
 			})
+			before := 0 // calls before this part of the commands
 			for n := 1; n <= rotations; n++ {
-				gate.await(t, 0, 10)
+				gate.await(t, 0, before+10)
+				before = gate.count()
 				if overlap {
-					// The old key counts until the next rotation: longer than any call
-					// that was signed with it is under way.
-					gate.accept(key(n-1), key(n))
+					// Old keys count for two rotations: longer than any call that was
+					// signed with one is under way, and not for ever.
+					gate.accept(key(max(n-2, 0)), key(n-1), key(n))
 					secret.put(key(n))
 					pace <- struct{}{}
-					gate.await(t, 0, 40)
 					continue
 				}
 				gate.accept(key(n))
 				pace <- struct{}{}
-				gate.await(t, 1, 0) // the service goes on with the old key
+				gate.await(t, gate.refusals()+1, 0) // the service goes on with the old key
 				secret.put(key(n))
 			}
 			publishing.Wait()

@@ -86,17 +86,23 @@ func (w *work) request(s payment.State) providers.Request {
 		Op: c.Op, Payment: c.Payment, Amount: c.Amount, Full: c.Full, Key: c.Key, Reason: c.Reason,
 	}
 	i := s.Find(c.Op, c.Key)
-	if i < 0 || s.Operations[i].Open == nil {
+	switch {
+	case i < 0:
+		return r
+	case s.Operations[i].Open == nil && w.again != nil:
+		return *w.again
+	case s.Operations[i].Open == nil:
 		return r
 	}
-	op := s.Operations[i]
-	r.Payment, r.Amount, r.Full = op.Open.Payment, op.Amount, op.Full
-	r.Reason = op.Open.Reason
-	r.Reference = op.Open.Reference
-	r.Attempt = op.Attempt
-	r.InDoubt = len(op.Open.Doubt) > 0
-	r.Snapshot = op.Open.Snapshot
-	return r
+	return requestOf(c, s.Operations[i])
+}
+
+// requestOf is what an open operation's state has frozen of its request.
+func requestOf(c payment.Command, op payment.Operation) providers.Request {
+	return providers.Request{
+		Op: c.Op, Key: c.Key, Payment: op.Open.Payment, Amount: op.Amount, Full: op.Full, Reason: op.Open.Reason,
+		Reference: op.Open.Reference, Attempt: op.Attempt, InDoubt: len(op.Open.Doubt) > 0, Snapshot: op.Open.Snapshot,
+	}
 }
 
 // panicText says what kind of panic it was without its value, which may hold

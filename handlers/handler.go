@@ -29,6 +29,8 @@ type Options struct {
 	Patience  time.Duration
 	Isolation Isolation // of the provider instances; default: none
 	Observer  Observer  // default: nobody is told
+	// Stories let Look ask about operations that have ended; default: it cannot.
+	Stories Stories
 }
 
 // Handler carries commands out. It is safe for concurrent use; commands of one
@@ -46,6 +48,7 @@ type Handler struct {
 	turns      *turns
 	isolation  Isolation // nil: none
 	observer   Observer  // nil: nobody is told
+	stories    Stories   // nil: what has ended is not looked at
 }
 
 // New builds a Handler. The encoder's source is what timers' events are
@@ -61,7 +64,7 @@ func New(j journal.Journal, set *providers.Set, q Quarantine, e *events.Encoder,
 	h := &Handler{
 		journal: j, providers: set, quarantine: q, decoder: d, encoder: e,
 		log: o.logger(), now: o.clock(), limits: o.Limits, patience: o.patience(),
-		turns: newTurns(), isolation: o.Isolation, observer: o.Observer,
+		turns: newTurns(), isolation: o.Isolation, observer: o.Observer, stories: o.Stories,
 	}
 	if o.Observer != nil {
 		h.journal = &observedJournal{Journal: j, observer: o.Observer}

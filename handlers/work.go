@@ -43,6 +43,10 @@ type work struct {
 	sight    sight
 	heard    *payment.Heard
 	place    Place
+	// again is the request of an operation that has ended and is looked at once
+	// more; asked is what the provider answered last, if it was asked.
+	again *providers.Request
+	asked *payment.Outcome
 	// permitted: one question or call may be sent; barred: none in this delivery.
 	permitted, barred bool
 }
@@ -225,6 +229,7 @@ func (w *work) act(ctx context.Context, dec payment.Decision) (Disposition, bool
 		return Disposition{}, false
 	case payment.Query:
 		w.heard = &payment.Heard{Query: true, Outcome: w.query(ctx)}
+		w.asked = &w.heard.Outcome
 		return Disposition{}, false
 	case payment.RejectCommand:
 		return w.h.undecodable(ctx, w.d, w.refusal(dec.Code)), true

@@ -218,6 +218,8 @@ func (in Input) contradict(op Operation, h Heard) Decision {
 	out := h.Outcome
 	t := EventExecutedLate
 	switch {
+	case in.Look && out.Result == Succeeded && (op.Status == StatusSucceeded || out.Basis == BasisInferred):
+		return in.unproven(op, h)
 	case out.Result == Succeeded && op.Status == StatusSucceeded && in.sameMovement(op, h):
 		return Decision{Action: Finish}
 	case out.Result == Succeeded && out.Effect == EffectNone:
@@ -241,6 +243,9 @@ func (in Input) contradict(op Operation, h Heard) Decision {
 	}
 	if out.Basis == "" {
 		out.Basis = BasisAnswer
+		if h.Query {
+			out.Basis = BasisQuery
+		}
 	}
 	return Decision{Action: Finish, Event: in.fact(op, t, h.Attempt, out), Alert: alert}
 }

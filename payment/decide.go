@@ -8,10 +8,13 @@ import (
 // Input is everything a decision depends on. Deciding reads no clock and does
 // no I/O: equal inputs give equal decisions.
 type Input struct {
-	State    State // the zero State: the payment was never seen
-	ID       ID
-	Command  Command // country and currency resolved
-	Timer    bool    // the message is a timer of ours, not a command or its redelivery
+	State   State // the zero State: the payment was never seen
+	ID      ID
+	Command Command // country and currency resolved
+	Timer   bool    // the message is a timer of ours, not a command or its redelivery
+	// Look: there is reason to ask the provider now, whatever the state's own time
+	// is: a notification, the late look at what has ended, a reconciliation.
+	Look     bool
 	Traits   Traits
 	Instance Instance
 	Reading  *Reading // nil: the payment was not read
@@ -79,6 +82,7 @@ type Decision struct {
 //
 //	state of the operation      and                                  decision
 //	any                         same key, other content              RejectCommand, state untouched
+//	terminal, called            asked to look again                  Query where the kind tells of ended ones; breaker open: ComeBack
 //	terminal                    repeat                               Finish
 //	terminal                    operator decides                     RefuseOperator
 //	any                         provider not configured here         state: ComeBack, loudly, or RefuseOperator; none: 5 min, then RejectCommand
@@ -86,6 +90,7 @@ type Decision struct {
 //	started                     operator looked before callUntil     RefuseOperator
 //	open                        operator says yes, no, retry         succeeded, failed, or doubt cleared and Call (see retry)
 //	open                        account differs from the recorded    in doubt, pending: review; else deferred (waiting_for_review)
+//	started, pending, in doubt  asked to look                        as if it were due
 //	open                        not due, or a repeat                 ComeBack at the state's own time
 //	none, deferred (no attempt) a guard refuses, or giveUpAfter      rejected
 //	none, deferred              paused, breaker, in the way, no read ComeBack; after a minute deferred, again when the cause changes
@@ -115,6 +120,8 @@ func Decide(in Input) Decision {
 		return Decision{Action: RejectCommand, Code: CodeIdempotencyKeyReused}
 	case op.Status.Terminal() && in.Resolution != nil:
 		return Decision{Action: RefuseOperator, Code: CodeOther}
+	case op.Status.Terminal() && same && in.Look && in.worthAnotherLook(op):
+		return in.lookAgain()
 	case op.Status.Terminal() && same:
 		return Decision{Action: Finish}
 	case !in.Instance.Configured:
@@ -132,7 +139,7 @@ func Decide(in Input) Decision {
 		return in.resolve(op)
 	case op.Open.Account != "" && op.Open.Account != in.Instance.Account:
 		return in.otherAccount(op)
-	case !in.Timer || in.Now.Before(op.Open.Due):
+	case (!in.Timer || in.Now.Before(op.Open.Due)) && !(in.Look && op.Status != StatusDeferred):
 		return in.comeBack(in.nextLook(op), op.Code, "")
 	case op.Status == StatusDeferred && op.Attempt == 0:
 		return in.decideWaiting(op)

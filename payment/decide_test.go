@@ -1,6 +1,7 @@
 package payment_test
 
 import (
+	"slices"
 	"time"
 
 	"github.com/countermand/countermand/payment"
@@ -97,7 +98,7 @@ func a() payment.Command { return refund("a", 400) }
 const now = "0s"
 
 func decideCases() []decideCase {
-	return append(append(append(settledCases(), heldCases()...), waitingCases()...), openCases()...)
+	return slices.Concat(settledCases(), heldCases(), waitingCases(), openCases(), lookCases())
 }
 
 func settledCases() []decideCase {

@@ -27,7 +27,7 @@ const (
 // amount, read at the provider where nobody said it.
 func opay() payment.Traits {
 	return payment.Traits{
-		Kind: "opay", Identity: payment.IdentityOrder, RequiresCountry: true, Parallel: true,
+		Kind: "opay", Identity: payment.IdentityOrder, RequiresCountry: true, Parallel: true, TellsEnded: true,
 		Cancel:        payment.OperationTraits{Supported: true, Repeat: payment.RepeatHarmless},
 		FullRefund:    payment.OperationTraits{Supported: true, Repeat: payment.RepeatRefused, Prepare: payment.PrepareAmount, NeedsAmount: true},
 		PartialRefund: payment.OperationTraits{Supported: true, Repeat: payment.RepeatRefused},
@@ -38,7 +38,7 @@ func opay() payment.Traits {
 // must never be repeated.
 func tranzzo() payment.Traits {
 	return payment.Traits{
-		Kind: "tranzzo", Identity: payment.IdentityOrder, RequiresCurrency: true,
+		Kind: "tranzzo", Identity: payment.IdentityOrder, RequiresCurrency: true, TellsEnded: true,
 		Cancel:        payment.OperationTraits{Supported: true, Repeat: payment.RepeatHarmless, Prepare: payment.PrepareAlways},
 		FullRefund:    payment.OperationTraits{Supported: true, Repeat: payment.RepeatRefused, Prepare: payment.PrepareAlways},
 		PartialRefund: payment.OperationTraits{Supported: true, Repeat: payment.RepeatUnsafe, Prepare: payment.PrepareAlways},

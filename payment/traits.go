@@ -73,6 +73,10 @@ type Traits struct {
 	// payment, with what was refunded. One that shows less than the journal knows
 	// of lags behind and is not used.
 	ShowsRefunds bool
+	// TellsEnded: the status query still tells of an operation that has ended, by
+	// more than inference: whether its refund came back, or whether what was
+	// called failed went through.
+	TellsEnded bool
 
 	Cancel        OperationTraits
 	FullRefund    OperationTraits

@@ -62,6 +62,7 @@ func (p *Provider) Traits() payment.Traits {
 		RequiresOrderID: true,
 		MaxIdentifier:   maxIdentifier,
 		ShowsRefunds:    true,
+		TellsEnded:      true, // a refund that failed late is the state RefundFailed
 		Cancel:          once, FullRefund: once, PartialRefund: once,
 	}
 }

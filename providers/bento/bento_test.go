@@ -179,7 +179,7 @@ func TestTheTraitsAreTheProvidersPromises(t *testing.T) {
 	t.Parallel()
 	once := payment.OperationTraits{Supported: true, Repeat: payment.RepeatRefused, Prepare: payment.PrepareAlways}
 	want := payment.Traits{
-		Kind: "bento", Identity: payment.IdentityTransaction, RequiresOrderID: true, MaxIdentifier: 64, ShowsRefunds: true,
+		Kind: "bento", Identity: payment.IdentityTransaction, RequiresOrderID: true, MaxIdentifier: 64, ShowsRefunds: true, TellsEnded: true,
 		Cancel: once, FullRefund: once, PartialRefund: once,
 	}
 	if diff := cmp.Diff(want, provider(t, bento.Settings{BaseURL: "https://api.example"}).Traits()); diff != "" {

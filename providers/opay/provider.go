@@ -48,6 +48,7 @@ func (p *Provider) Traits() payment.Traits {
 		RequiresCountry: true,
 		MaxIdentifier:   64, // OPay states no limit; this is the wire's own
 		Parallel:        true,
+		TellsEnded:      true, // by our own reference
 		// Closing a closed payment changes nothing, and a paid one cannot be closed.
 		Cancel:        payment.OperationTraits{Supported: true, Repeat: payment.RepeatHarmless},
 		FullRefund:    payment.OperationTraits{Supported: true, Repeat: repeat, Prepare: payment.PrepareAmount, NeedsAmount: true},

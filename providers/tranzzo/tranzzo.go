@@ -64,6 +64,7 @@ func (p *Provider) Traits() payment.Traits {
 		RequiresCurrency: true,
 		MaxIdentifier:    p.settings.MaxOrderID,
 		ShowsRefunds:     true, // the listing has them one by one
+		TellsEnded:       true,
 		Cancel:           operation(payment.RepeatHarmless),
 		FullRefund:       operation(payment.RepeatRefused),
 		PartialRefund:    operation(payment.RepeatUnsafe),

@@ -312,7 +312,7 @@ func TestTraitsSayWhatMayBeRepeated(t *testing.T) {
 		return payment.OperationTraits{Supported: true, Repeat: r, Prepare: payment.PrepareAlways}
 	}
 	want := payment.Traits{
-		Kind: "tranzzo", Identity: payment.IdentityOrder, RequiresOrderID: true, RequiresCurrency: true, MaxIdentifier: 64, ShowsRefunds: true,
+		Kind: "tranzzo", Identity: payment.IdentityOrder, RequiresOrderID: true, RequiresCurrency: true, MaxIdentifier: 64, ShowsRefunds: true, TellsEnded: true,
 		Cancel: operation(payment.RepeatHarmless), FullRefund: operation(payment.RepeatRefused), PartialRefund: operation(payment.RepeatUnsafe),
 	}
 	if diff := cmp.Diff(want, p.Traits()); diff != "" {

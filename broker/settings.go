@@ -191,7 +191,7 @@ func fixedConsumerSettings() []setting[jetstream.ConsumerConfig] {
 			show: func(c cfg) string { return c.AckPolicy.String() },
 		},
 		{
-			name: "deliver policy", why: "older commands would never be delivered",
+			name: "deliver policy", why: "older commands would never be delivered, or every old result be looked at again",
 			show: func(c cfg) string { return c.DeliverPolicy.String() },
 		},
 		{

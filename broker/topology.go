@@ -35,7 +35,7 @@ type Topology struct {
 	Control string
 	// Replicas of every stream and consumer: 3 in production, 1 on one server.
 	Replicas int
-	// Consumer is the durable name, the same on Commands and Due.
+	// Consumer is the durable name, the same on Commands, Due and Events.
 	Consumer string
 	// Concurrency is how many messages one process handles at a time; the
 	// consumers' MaxAckPending is four times that. 0 means DefaultConcurrency.
@@ -162,13 +162,16 @@ func (t Topology) stream(name, description string) jetstream.StreamConfig {
 type consumerSpec struct {
 	stream string
 	config jetstream.ConsumerConfig
+	// optional: commands are carried out without it.
+	optional bool
 }
 
-// consumers returns the two durable consumers, that of the commands first.
+// consumers returns the durable consumers, that of the commands first.
 func (t Topology) consumers() []consumerSpec {
 	return []consumerSpec{
 		{stream: t.Commands, config: t.CommandsConsumerConfig()},
 		{stream: t.Due, config: t.DueConsumerConfig()},
+		{stream: t.Events, config: t.LateConsumerConfig(), optional: true},
 	}
 }
 
@@ -185,7 +188,22 @@ func (t Topology) DueConsumerConfig() jetstream.ConsumerConfig {
 	return cfg
 }
 
-// consumer is what both have in common. There is no BackOff on purpose: with
+// maxLate is how many results are away at a time, too young or without an answer.
+const maxLate = 64
+
+// LateConsumerConfig is the durable consumer of the results that are looked at
+// again later: refunds that succeeded may come back, what failed may go through.
+// It begins with what is appended after its creation; "consumer reconcile" is
+// for what was before.
+func (t Topology) LateConsumerConfig() jetstream.ConsumerConfig {
+	cfg := t.consumer("Looks again later at refunds that succeeded and at what failed.")
+	cfg.DeliverPolicy = jetstream.DeliverNewPolicy
+	cfg.FilterSubjects = []string{"payment.refund.succeeded.>", "payment.refund.failed.>", "payment.cancel.failed.>"}
+	cfg.MaxAckPending = maxLate
+	return cfg
+}
+
+// consumer is what all have in common. There is no BackOff on purpose: with
 // one, a nak with delay comes back later than asked.
 func (t Topology) consumer(description string) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{

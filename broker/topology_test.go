@@ -33,6 +33,7 @@ func TestProvisionCreatesWhatIsMissingAndNothingTheSecondTime(t *testing.T) {
 		"created stream PAYMENT_COMMANDS", "created stream PAYMENT_EVENTS",
 		"created stream PAYMENT_DUE", "created stream PAYMENT_REJECTED", "created stream KV_PAYMENT_CONTROL",
 		"created consumer payment-consumer on PAYMENT_COMMANDS", "created consumer payment-consumer on PAYMENT_DUE",
+		"created consumer payment-consumer on PAYMENT_EVENTS",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Error(diff)

@@ -19,6 +19,8 @@ type Finding struct {
 	Want    string
 	// Do says why it matters and what to do.
 	Do string
+	// Optional: commands are carried out without the object.
+	Optional bool
 }
 
 // String is the finding as one line for people.
@@ -64,7 +66,11 @@ func verifyConsumer(ctx context.Context, js jetstream.JetStream, want consumerSp
 	object := consumerObject(want)
 	consumer, err := js.Consumer(ctx, want.stream, want.config.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
-		return []Finding{missing(object)}, nil
+		f := missing(object)
+		if f.Optional = want.optional; f.Optional {
+			f.Do = "refunds that come back later are not noticed; provision creates it"
+		}
+		return []Finding{f}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read consumer: %w", err)

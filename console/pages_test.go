@@ -107,6 +107,45 @@ func TestARulingReachesTheDeskAsItWasTyped(t *testing.T) {
 	}
 }
 
+func TestOfACancelThePageAsksWhatItDid(t *testing.T) {
+	t.Parallel()
+	page := func(op payment.Op) (*bundle, string) {
+		b := local(t)
+		o := &b.desk.story.Operations[0]
+		o.Operation, o.Choices[0].NeedsMoved = op, op == payment.Refund
+		if op == payment.Cancel {
+			o.Choices[0].Effects = []payment.Effect{payment.EffectClosed, payment.EffectVoided, payment.EffectNone, payment.EffectRefunded}
+		}
+		body := b.want(b.send(paymentPage, nil), http.StatusOK)
+		return b, body
+	}
+	if _, body := page(payment.Refund); strings.Contains(body, `name="effect"`) {
+		t.Error("of a refund it is asked too")
+	}
+	if _, body := page(payment.Cancel); strings.Count(body, "<option ") != 4 || !strings.Contains(body, `<option value="voided">`) {
+		t.Error("the effects cannot be chosen from")
+	}
+	four := &payment.Money{Value: 400, Currency: "EGP"}
+	for effect, moved := range map[payment.Effect]*payment.Money{"": nil, payment.EffectVoided: nil, payment.EffectRefunded: four} {
+		b, _ := page(payment.Cancel)
+		b.want(b.send(resolvePath, ruling("operation", "cancel", "effect", string(effect))), http.StatusSeeOther)
+		got := b.desk.ruled[0]
+		if got.Effect != effect || !cmp.Equal(got.Moved, moved) || (got.ProviderReference == "rf-1") != (moved != nil) {
+			t.Errorf("effect %q: ruled %+v", effect, got)
+		}
+	}
+	b, _ := page(payment.Cancel)
+	b.want(b.send(resolvePath, ruling("operation", "cancel", "effect", "refunded", "moved", "4")), http.StatusUnprocessableEntity)
+	b.desk.no = &desk.Error{Fault: desk.FaultInvalid, Message: "no"}
+	if body := b.want(b.send(resolvePath, ruling("operation", "cancel", "effect", "voided")), http.StatusUnprocessableEntity); !strings.Contains(body, `<option value="voided" selected>`) {
+		t.Error("what was chosen is gone")
+	}
+	b.want(b.send(resolvePath, ruling("operation", "cancel", "as", "failed", "effect", "voided")), http.StatusUnprocessableEntity)
+	if got := b.desk.ruled[len(b.desk.ruled)-1]; got.Effect != "" {
+		t.Errorf("failed with the effect %q", got.Effect)
+	}
+}
+
 func TestAnAmountThatCouldMeanAHundredTimesAsMuchNeverReachesTheDesk(t *testing.T) {
 	t.Parallel()
 	b := local(t)

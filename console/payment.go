@@ -78,6 +78,16 @@ func (o operationData) NeedsMoved() bool {
 	return false
 }
 
+// Effects are what a success may have done, where that is to be said.
+func (o operationData) Effects() []payment.Effect {
+	for _, c := range o.Choices {
+		if len(c.Effects) > 0 {
+			return c.Effects
+		}
+	}
+	return nil
+}
+
 func currencyOf(op desk.Operation) payment.Currency {
 	if op.AtRisk != nil {
 		return op.AtRisk.Currency
@@ -91,6 +101,7 @@ type form struct {
 	Key                                           payment.Key
 	As                                            desk.As
 	Reason, Evidence                              string
+	Effect                                        payment.Effect
 	Moved, MovedCurrency, Reference, ConfirmTyped string
 	Version                                       uint64
 	Seen                                          time.Time
@@ -101,7 +112,7 @@ func readForm(r *http.Request) form {
 	text := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
 	f := form{
 		Operation: payment.Op(text("operation")), Key: payment.Key(text("key")), As: desk.As(text("as")),
-		Reason: text("reason"), Evidence: text("evidence"), Moved: text("moved"), MovedCurrency: text("currency"),
+		Reason: text("reason"), Evidence: text("evidence"), Effect: payment.Effect(text("effect")), Moved: text("moved"), MovedCurrency: text("currency"),
 		Reference: text("reference"), ConfirmTyped: text("confirm"),
 	}
 	f.Version, _ = strconv.ParseUint(text("version"), 10, 64) // 0 is refused by the desk
@@ -115,7 +126,10 @@ func (f form) ruling(id payment.ID, op *desk.Operation) (desk.Ruling, error) {
 		Provider: id.Provider, Payment: id.Native, Operation: f.Operation, Key: f.Key, Version: f.Version, Seen: f.Seen,
 		As: f.As, Reason: f.Reason, Evidence: f.Evidence,
 	}
-	if f.As == desk.AsSucceeded && f.Operation == payment.Refund {
+	if f.As == desk.AsSucceeded && f.Operation == payment.Cancel {
+		r.Effect = f.Effect
+	}
+	if f.As == desk.AsSucceeded && (f.Operation == payment.Refund || f.Effect == payment.EffectRefunded) {
 		moved, err := parseAmount(f.Moved, payment.Currency(strings.ToUpper(f.MovedCurrency)))
 		if err != nil {
 			return r, err

@@ -40,6 +40,7 @@ type Index interface {
 type Service interface {
 	Resolve(ctx context.Context, r handlers.Ruling) (journal.Record, error)
 	Ask(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Answer, error)
+	Look(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Looked, error)
 }
 
 // Options are the parts of a Desk. Journal, Index, Service, Providers and IDs are needed.
@@ -127,8 +128,12 @@ type Ruling struct {
 	// most 200 characters each, no personal data.
 	Reason   string `json:"reason"`
 	Evidence string `json:"evidence"`
+	// Effect is what a cancel that succeeded did: closed (where it is not said),
+	// voided, none, or refunded. Of nothing else it may be said.
+	Effect payment.Effect `json:"effect,omitempty"`
 	// Moved and ProviderReference: what went out, with the provider's own
-	// reference. Required where money moved (a refund as succeeded).
+	// reference. Required where money moved (a refund as succeeded, a cancel
+	// with the effect refunded).
 	Moved             *payment.Money `json:"moved,omitempty"`
 	ProviderReference string         `json:"providerReference,omitempty"`
 	// ConfirmAmount is the operation's amount, typed out: required for a retry

@@ -66,6 +66,12 @@ func (s *service) Ask(context.Context, payment.ID, payment.Op, payment.Key) (han
 	return handlers.Answer{Outcome: payment.Outcome{Result: payment.Ambiguous, Message: "card 4111 1111 1111 1111"}}, s.err
 }
 
+func (s *service) Look(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Looked, error) {
+	s.note()
+	s.asked++
+	return handlers.Looked{Asked: true, Answer: payment.Failed, Event: payment.EventReturned}, s.err
+}
+
 func (s *service) note() {
 	all, err := s.journal.Actions()
 	if err != nil {
@@ -195,6 +201,9 @@ func TestWithoutItsRecordNothingIsDone(t *testing.T) {
 		}
 		if _, err := b.desk.Ask(t.Context(), alice, id, payment.Refund, r.Key); faultOf(err) != desk.FaultUnavailable {
 			t.Errorf("fault %d: ask ended in %v", fault, err)
+		}
+		if _, err := b.desk.Look(t.Context(), alice, lookAt(r.Key)); faultOf(err) != desk.FaultUnavailable {
+			t.Errorf("fault %d: look ended in %v", fault, err)
 		}
 		if _, err := b.desk.Audit(t.Context(), alice, payment.OperatorAction{Action: "reveal", Token: "7-0", Reason: "why"}); faultOf(err) != desk.FaultUnavailable {
 			t.Errorf("fault %d: audit ended in %v", fault, err)
@@ -331,6 +340,89 @@ func TestAboveTheSetAmountTwoOperatorsHaveToRuleTheSame(t *testing.T) {
 	_, r = small.view(desk.AsSucceeded)
 	if done, err := small.desk.Resolve(t.Context(), alice, r); err != nil || !done.Applied {
 		t.Errorf("not above: %+v, %v", done, err)
+	}
+}
+
+// oneCancel is a payment whose one cancel needs a person; 400 are at risk.
+func oneCancel() payment.Event {
+	e := one(time.Hour)
+	e.Op, e.Amount = payment.Cancel, nil
+	op := &e.State.Operations[0]
+	op.Op, op.Amount = payment.Cancel, nil
+	e.State.Captured = &payment.Money{Value: 400, Currency: "EUR"}
+	return e
+}
+
+func TestOfACancelItIsRuledWhatItDid(t *testing.T) {
+	t.Parallel()
+	four := &payment.Money{Value: 400, Currency: "EUR"}
+	for name, c := range map[string]struct {
+		as     desk.As
+		effect payment.Effect
+		moved  *payment.Money
+		want   payment.Effect // of what is carried out
+		no     desk.Fault
+	}{
+		"nothing said":           {as: desk.AsSucceeded, want: payment.EffectClosed},
+		"voided":                 {as: desk.AsSucceeded, effect: payment.EffectVoided, want: payment.EffectVoided},
+		"none":                   {as: desk.AsSucceeded, effect: payment.EffectNone, want: payment.EffectNone},
+		"refunded":               {as: desk.AsSucceeded, effect: payment.EffectRefunded, moved: four, want: payment.EffectRefunded},
+		"refunded, not how much": {as: desk.AsSucceeded, effect: payment.EffectRefunded, no: desk.FaultInvalid},
+		"voided with money":      {as: desk.AsSucceeded, effect: payment.EffectVoided, moved: four, no: desk.FaultInvalid},
+		"no word of ours":        {as: desk.AsSucceeded, effect: "gone", no: desk.FaultInvalid},
+		"failed with an effect":  {as: desk.AsFailed, effect: payment.EffectVoided, no: desk.FaultInvalid},
+		"failed":                 {as: desk.AsFailed},
+	} {
+		b := setup(t, payment.RepeatUnsafe, nil, nil, oneCancel())
+		s, r := b.view(c.as)
+		if got := s.Operations[0].Choices[0].Effects; len(got) != 4 || got[0] != payment.EffectClosed {
+			t.Errorf("%s: effects %v are offered", name, got)
+		}
+		r.Effect, r.Moved, r.ProviderReference = c.effect, c.moved, ""
+		if c.moved != nil {
+			r.ProviderReference = "rf-1"
+		}
+		_, err := b.desk.Resolve(t.Context(), alice, r)
+		if faultOf(err) != c.no || (err == nil) != (c.no == "") {
+			t.Errorf("%s: ended in %v, want %q", name, err, c.no)
+		}
+		if c.no != "" {
+			if len(b.service.rulings) != 0 || len(b.outcomes()) != 0 {
+				t.Errorf("%s: carried out %v, recorded %v", name, b.service.rulings, b.outcomes())
+			}
+			continue
+		}
+		actions, err := b.journal.Actions()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := b.service.rulings[0].Resolution.Effect; got != c.want || actions[0].Effect != c.want {
+			t.Errorf("%s: carried out with effect %q, recorded with %q, want %q", name, got, actions[0].Effect, c.want)
+		}
+	}
+	b := setup(t, payment.RepeatUnsafe, nil, nil, one(time.Hour))
+	s, r := b.view(desk.AsSucceeded)
+	r.Effect = payment.EffectRefunded
+	if _, err := b.desk.Resolve(t.Context(), alice, r); faultOf(err) != desk.FaultInvalid || len(s.Operations[0].Choices[0].Effects) != 0 {
+		t.Errorf("an effect of a refund: %v", err)
+	}
+}
+
+func TestTwoOperatorsRuleTheSameOfACancelOnlyWithTheSameEffect(t *testing.T) {
+	t.Parallel()
+	b := setup(t, payment.RepeatUnsafe, []payment.Money{{Value: 399, Currency: "EUR"}}, nil, oneCancel())
+	_, r := b.view(desk.AsSucceeded)
+	r.Effect, r.Moved, r.ProviderReference = payment.EffectVoided, nil, ""
+	if done, err := b.desk.Resolve(t.Context(), alice, r); err != nil || !done.AwaitsSecond {
+		t.Fatalf("the first: %+v, %v", done, err)
+	}
+	r.Effect = payment.EffectNone
+	if done, err := b.desk.Resolve(t.Context(), bob, r); err != nil || done.Applied {
+		t.Errorf("a second with another effect: %+v, %v", done, err)
+	}
+	r.Effect = payment.EffectVoided
+	if done, err := b.desk.Resolve(t.Context(), bob, r); err != nil || !done.Applied || b.service.rulings[0].Resolution.Effect != payment.EffectVoided {
+		t.Errorf("a second with the same: %+v, %v", done, err)
 	}
 }
 

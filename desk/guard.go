@@ -3,6 +3,7 @@ package desk
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/countermand/countermand/events"
@@ -27,7 +28,7 @@ func (r Ruling) check(now time.Time) error {
 	case r.Seen.After(now.Add(clockSkew)):
 		return invalid("the view was made later than now: show the payment again")
 	case r.As == AsSucceeded || r.As == AsFailed || r.As == AsRetry:
-		return r.checkMoved()
+		return cmp.Or(r.checkEffect(), r.checkMoved())
 	default:
 		return invalid("a ruling is succeeded, failed or retry")
 	}
@@ -41,12 +42,40 @@ func (r Ruling) checkName() error {
 	return line("idempotency key", string(r.Key), 255)
 }
 
+// cancelEffects are what a cancel that succeeded may have done, first what is
+// taken where nothing is said.
+func cancelEffects() []payment.Effect {
+	return []payment.Effect{payment.EffectClosed, payment.EffectVoided, payment.EffectNone, payment.EffectRefunded}
+}
+
+// said returns the ruling with the effect that a cancel has where none is said.
+func (r Ruling) said() Ruling {
+	if r.Operation == payment.Cancel && r.As == AsSucceeded {
+		r.Effect = cmp.Or(r.Effect, cancelEffects()[0])
+	}
+	return r
+}
+
+// checkEffect looks at what a cancel is said to have done.
+func (r Ruling) checkEffect() error {
+	switch {
+	case r.Effect == "":
+		return nil
+	case r.Operation != payment.Cancel || r.As != AsSucceeded:
+		return invalid("an effect belongs to a cancel that succeeded: a refund's is refunded, and otherwise there is none")
+	case !slices.Contains(cancelEffects(), r.Effect):
+		return invalid("the effect of a cancel is closed, voided, none or refunded")
+	default:
+		return nil
+	}
+}
+
 // checkMoved looks at what moved: an amount and a reference where a refund was
 // made, neither where nothing was.
 func (r Ruling) checkMoved() error {
-	if r.As != AsSucceeded || r.Operation == payment.Cancel {
+	if r.As != AsSucceeded || r.Operation == payment.Cancel && r.Effect != payment.EffectRefunded {
 		if r.Moved != nil || r.ProviderReference != "" {
-			return invalid("what moved belongs to a refund that succeeded")
+			return invalid("what moved belongs to a refund that succeeded, or to a cancel with the effect refunded")
 		}
 		return nil
 	}
@@ -103,7 +132,7 @@ func (r Ruling) ruling(who Operator, first string) handlers.Ruling {
 		ID: r.ID(), Op: r.Operation, Key: r.Key, Version: r.Version,
 		Resolution: payment.Resolution{
 			Verdict: verdict, Resolved: payment.ResolvedBy{Operator: name, Reason: r.Reason, Evidence: r.Evidence},
-			Seen: r.Seen, Moved: r.Moved, ProviderReference: r.ProviderReference,
+			Seen: r.Seen, Effect: r.Effect, Moved: r.Moved, ProviderReference: r.ProviderReference,
 		},
 	}
 }
@@ -113,7 +142,7 @@ func (r Ruling) audit(action string, who Operator, id string, at time.Time) paym
 	return payment.OperatorAction{
 		ULID: id, Action: action, Operator: who.Name, Identity: string(who.Identity), Reason: r.Reason, Evidence: r.Evidence,
 		ID: r.ID(), Op: r.Operation, Key: r.Key, Version: r.Version,
-		Ruling: string(r.As), Moved: r.Moved, ProviderReference: r.ProviderReference, At: at,
+		Ruling: string(r.As), Effect: r.Effect, Moved: r.Moved, ProviderReference: r.ProviderReference, At: at,
 	}
 }
 
@@ -126,7 +155,7 @@ func proposes(a payment.OperatorAction, id payment.ID, op payment.Op, key paymen
 func proposalOf(a payment.OperatorAction) Proposal {
 	return Proposal{
 		Audit: a.ULID, Operator: a.Operator, At: a.At, As: As(a.Ruling), Reason: a.Reason, Evidence: a.Evidence,
-		Moved: a.Moved, ProviderReference: a.ProviderReference,
+		Effect: a.Effect, Moved: a.Moved, ProviderReference: a.ProviderReference,
 	}
 }
 
@@ -134,7 +163,7 @@ func proposalOf(a payment.OperatorAction) Proposal {
 // evidence are each operator's own.
 func (p Proposal) same(r Ruling) bool {
 	moved := p.Moved == nil && r.Moved == nil || p.Moved != nil && r.Moved != nil && *p.Moved == *r.Moved
-	return p.As == r.As && moved && p.ProviderReference == r.ProviderReference
+	return p.As == r.As && p.Effect == r.Effect && moved && p.ProviderReference == r.ProviderReference
 }
 
 func invalid(format string, args ...any) error {

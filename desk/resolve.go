@@ -47,6 +47,7 @@ func (d *Desk) Resolve(ctx context.Context, who Operator, r Ruling) (Done, error
 	if err := r.check(d.o.Now()); err != nil {
 		return Done{}, err
 	}
+	r = r.said()
 	story, op, err := d.open(ctx, r)
 	if err != nil {
 		return Done{}, err

@@ -79,6 +79,9 @@ type Choice struct {
 	Allowed bool `json:"allowed"`
 	// Why says why not, or what there is to know.
 	Why string `json:"why,omitempty"`
+	// Effects are those that may be ruled, the first where none is said; empty:
+	// none is to be said. With the effect refunded what moved is required too.
+	Effects []payment.Effect `json:"effects,omitempty"`
 	// NeedsMoved: what moved and the provider's reference are required.
 	NeedsMoved bool `json:"needsMoved,omitempty"`
 	// Confirm is the amount that must be typed out.
@@ -95,6 +98,7 @@ type Proposal struct {
 	As                As             `json:"as"`
 	Reason            string         `json:"reason"`
 	Evidence          string         `json:"evidence"`
+	Effect            payment.Effect `json:"effect,omitempty"`
 	Moved             *payment.Money `json:"moved,omitempty"`
 	ProviderReference string         `json:"providerReference,omitempty"`
 }
@@ -259,6 +263,9 @@ func (d *Desk) choices(t telling, op payment.Operation) []Choice {
 	list := []Choice{
 		{As: AsSucceeded, Allowed: under == "", Why: under, NeedsMoved: op.Op == payment.Refund, NeedsSecond: second},
 		{As: AsFailed, Allowed: under == "", Why: under, NeedsSecond: second},
+	}
+	if op.Op == payment.Cancel {
+		list[0].Effects = cancelEffects()
 	}
 	retry := Choice{As: AsRetry, Allowed: under == "", Why: under, NeedsSecond: second}
 	if retry.Allowed {

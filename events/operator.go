@@ -29,6 +29,7 @@ type operatorData struct {
 	Version           uint64         `json:"version,omitzero"`
 	Token             string         `json:"token,omitzero"`
 	Ruling            string         `json:"ruling,omitzero"`
+	Effect            payment.Effect `json:"effect,omitzero"`
 	Moved             *payment.Money `json:"moved,omitzero"`
 	ProviderReference string         `json:"providerReference,omitzero"`
 	Outcome           string         `json:"outcome,omitzero"`
@@ -61,7 +62,7 @@ func (e *Encoder) EncodeOperator(a payment.OperatorAction) (Message, error) {
 	return encode(e, attr, &operatorData{
 		Action: a.Action, Operator: Mask(a.Operator), Identity: a.Identity, Reason: Mask(a.Reason), Evidence: Mask(a.Evidence),
 		Provider: a.ID.Provider, Payment: paymentToken(a.ID), Operation: a.Op, IdempotencyKey: a.Key, Version: a.Version,
-		Token: a.Token, Ruling: a.Ruling, Moved: a.Moved, ProviderReference: Mask(a.ProviderReference),
+		Token: a.Token, Ruling: a.Ruling, Effect: a.Effect, Moved: a.Moved, ProviderReference: Mask(a.ProviderReference),
 		Outcome: a.Outcome, Follows: a.Follows, OccurredAt: Stamp{a.At},
 	})
 }
@@ -95,7 +96,7 @@ func DecodeOperator(m Message) (payment.OperatorAction, error) {
 	return payment.OperatorAction{
 		ULID: ulid, Action: data.Action, Operator: data.Operator, Identity: data.Identity, Reason: data.Reason, Evidence: data.Evidence,
 		ID: payment.ID{Provider: data.Provider, Native: native}, Op: data.Operation, Key: data.IdempotencyKey,
-		Version: data.Version, Token: data.Token, Ruling: data.Ruling, Moved: data.Moved,
+		Version: data.Version, Token: data.Token, Ruling: data.Ruling, Effect: data.Effect, Moved: data.Moved,
 		ProviderReference: data.ProviderReference, Outcome: data.Outcome, Follows: data.Follows, At: data.OccurredAt.Time,
 	}, nil
 }

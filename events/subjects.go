@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/countermand/countermand/payment"
 )
@@ -63,6 +64,24 @@ func EventSubject(op payment.Op, t payment.EventType, id payment.ID, version uin
 		return "", errors.New("build event subject: version 0: versions count from 1")
 	}
 	return typ + "." + id.Provider + "." + Token(id.Native) + "." + strconv.FormatUint(version, 10), nil
+}
+
+// PaymentOf returns the payment that the subject of a payment's event names, the
+// inverse of EventSubject; anything else is an error.
+func PaymentOf(subject string) (payment.ID, error) {
+	tokens := strings.Split(subject, ".")
+	if len(tokens) != 6 || tokens[0] != "payment" {
+		return payment.ID{}, errors.New("read subject: it is no payment's event")
+	}
+	native, err := ParseToken(tokens[4])
+	if err != nil {
+		return payment.ID{}, fmt.Errorf("read subject: %w", err)
+	}
+	id := payment.ID{Provider: tokens[3], Native: native}
+	if err := checkID(id); err != nil {
+		return payment.ID{}, fmt.Errorf("read subject: %w", err)
+	}
+	return id, nil
 }
 
 // ScheduleSubject returns where the timer of a command lies:

@@ -255,3 +255,22 @@ func TestTheOtherSubjects(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEventsSubjectNamesItsPayment(t *testing.T) {
+	t.Parallel()
+	for _, native := range oddIdentifiers() {
+		id := payment.ID{Provider: "opay-eg", Native: native}
+		subject, err := events.EventSubject(payment.Refund, payment.EventSucceeded, id, 3)
+		if err != nil {
+			continue
+		}
+		if got, err := events.PaymentOf(subject); err != nil || got != id {
+			t.Errorf("%s names %+v, %v", subject, got, err)
+		}
+	}
+	for _, subject := range []string{"", "payment.refund.succeeded.opay-eg.1", "payment.refund.succeeded.opay-eg.=41.1", "other.refund.succeeded.opay-eg.1.1", "payment.refund.succeeded.OPAY.1.1"} {
+		if got, err := events.PaymentOf(subject); err == nil {
+			t.Errorf("%q names %+v", subject, got)
+		}
+	}
+}

@@ -38,6 +38,21 @@ type Looked struct {
 	Later bool
 }
 
+// Fact reports whether the look added a fact: returned or executed_late.
+func (l Looked) Fact() bool {
+	return l.Event == payment.EventReturned || l.Event == payment.EventExecutedLate
+}
+
+// The results of a late look, as metrics show them.
+const (
+	LateAgreed     = "agreed"     // nothing new, or nothing to ask
+	LateFact       = "fact"       // returned or executed_late was appended
+	LateUnanswered = "unanswered" // given up without an answer
+)
+
+// LateResults lists the results of a late look.
+func LateResults() []string { return []string{LateAgreed, LateFact, LateUnanswered} }
+
 // ErrNoStory: the events of an operation that has ended do not say how to ask
 // about it.
 var ErrNoStory = errors.New("the payment's events do not tell how the operation was called")
@@ -49,7 +64,7 @@ var ErrNoStory = errors.New("the payment's events do not tell how the operation 
 // answer. What it needs next stays in its timer, which s replaces.
 //
 // Errors leave everything as it was (the journal could not be read or written)
-// or say that there is nothing to go by (ErrNoStory, payment.ErrDamaged).
+// or say that there is nothing to go by (ErrNoStory).
 func (h *Handler) Look(ctx context.Context, id payment.ID, op payment.Op, key payment.Key, s Scheduler) (Looked, error) {
 	out := Looked{Op: op, Key: key}
 	rec, err := h.journal.Last(ctx, id)
@@ -119,12 +134,12 @@ func (h *Handler) looking(ctx context.Context, id payment.ID, rec journal.Record
 	} else {
 		c, err := op.Command(id)
 		if err != nil {
-			return nil, fmt.Errorf("rebuild command: %w", err)
+			return nil, fmt.Errorf("rebuild command: %w: %w", ErrNoStory, err)
 		}
 		w.input.Command = c
 	}
 	if w.input.Command.Fingerprint() != op.Fingerprint {
-		return nil, fmt.Errorf("look at operation: %w", payment.ErrDamaged)
+		return nil, fmt.Errorf("look at operation: %w: %w", ErrNoStory, payment.ErrDamaged)
 	}
 	w.d = Delivery{
 		Timer: true, OriginSequence: rec.Sequence, OriginTime: w.input.Command.RequestedAt, Deliveries: 1,
@@ -171,13 +186,27 @@ func (h *Handler) recall(
 	}
 	c, err := open.Command(id)
 	if err != nil {
-		return payment.Command{}, nil, fmt.Errorf("rebuild command: %w", err)
+		return payment.Command{}, nil, fmt.Errorf("rebuild command: %w: %w", ErrNoStory, err)
 	}
 	if open.Attempt == 0 || open.Open.Account != in.Account {
 		return payment.Command{}, nil, nil
 	}
 	r := requestOf(c, *open)
 	return c, &r, nil
+}
+
+// LookLate looks once more at the operation that a result of the journal is
+// about. A message that is no payment's event is ErrNoStory.
+func (h *Handler) LookLate(ctx context.Context, m events.Message, s Scheduler) (Looked, error) {
+	e, err := events.DecodeEvent(m)
+	if err != nil {
+		return Looked{}, fmt.Errorf("%w: %w", ErrNoStory, err)
+	}
+	id, err := events.PaymentOf(m.Subject)
+	if err != nil {
+		return Looked{}, fmt.Errorf("%w: %w", ErrNoStory, err)
+	}
+	return h.Look(ctx, id, e.Op, e.Data.IdempotencyKey, s)
 }
 
 // maxNotified bounds how many operations one notification is about.
@@ -229,6 +258,6 @@ func (h *Handler) meant(ctx context.Context, id payment.ID, rec journal.Record, 
 			}
 		}
 	}
-	all := append(open, ended...)
+	all := slices.Concat(open, ended)
 	return all[:min(len(all), maxNotified)], nil
 }

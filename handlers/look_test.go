@@ -260,3 +260,28 @@ func TestANotificationIsAboutTheOperationItsReferenceNames(t *testing.T) {
 		t.Errorf("the journal says %q, want %q", got, want)
 	}
 }
+
+func TestALateLookReadsTheOperationOutOfItsResult(t *testing.T) {
+	t.Parallel()
+	b, s := carriedOut(t, "opay refund partial")
+	all, err := b.journal.Events()
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := events.NewEncoder(events.EncoderOptions{}).EncodeEvent(all[len(all)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.opay.Return(b.reference()); err != nil {
+		t.Fatal(err)
+	}
+	out, err := b.handler.LookLate(t.Context(), result, &scheduler{b: b})
+	if err != nil || !out.Fact() || out.Op != s.op || out.Key != key {
+		t.Errorf("%+v, %v", out, err)
+	}
+	for _, broken := range []events.Message{{Subject: result.Subject, Data: []byte("{")}, {Subject: "payment.refund.succeeded.x", Data: result.Data}} {
+		if _, err := b.handler.LookLate(t.Context(), broken, nil); !errors.Is(err, handlers.ErrNoStory) {
+			t.Errorf("%s: %v", broken.Subject, err)
+		}
+	}
+}

@@ -54,9 +54,10 @@ func (e *RefusedError) Error() string {
 // its fate open (journal.ErrUnknown) or say that nothing was appended; the
 // operator looks again.
 //
-// A retry is a call like any other: its own started, then a timer for the time
-// until which it may be under way, and only then the call. Dying in between
-// leaves the timer, or the one the operation had before.
+// A retry is a call like any other, after its own started. Its timer, for the
+// time until which the call may be under way, is stored before that: whatever
+// dies or is lost from then on, the operation is looked at again. A timer that
+// finds no call goes back to the time of the state.
 func (h *Handler) Resolve(ctx context.Context, r Ruling, s Scheduler) (journal.Record, error) {
 	rec, err := h.journal.Last(ctx, r.ID)
 	if err != nil {
@@ -72,17 +73,12 @@ func (h *Handler) Resolve(ctx context.Context, r Ruling, s Scheduler) (journal.R
 	}
 	defer release()
 	defer w.leave()
-	dec, err := w.rule(ctx)
+	dec, err := w.rule(ctx, s)
 	if err != nil || dec.Action != payment.Call {
 		return w.rec, err
 	}
 	w.input.Resolution = nil
-	w.heard = &payment.Heard{Attempt: dec.Event.Attempt, Outcome: payment.Outcome{
-		Result: payment.NotExecuted, Code: payment.CodeInternalError, Message: "not sent: its timer could not be stored",
-	}}
-	if err := s.Schedule(ctx, w.later(dec.Event.CallUntil, 0).Timer); err == nil {
-		w.heard.Outcome = w.call(ctx, dec.Event)
-	}
+	w.heard = &payment.Heard{Attempt: dec.Event.Attempt, Outcome: w.call(ctx, dec.Event)}
 	w.afterRetry(ctx, s)
 	return w.rec, nil
 }
@@ -117,8 +113,8 @@ func (h *Handler) ruled(r Ruling, rec journal.Record) (*work, error) {
 	return w, nil
 }
 
-// rule decides and appends the ruling's event.
-func (w *work) rule(ctx context.Context) (payment.Decision, error) {
+// rule decides and appends the ruling's event, behind the timer of its call.
+func (w *work) rule(ctx context.Context, s Scheduler) (payment.Decision, error) {
 	for range 2 { // at most one preparing read
 		dec := w.decide()
 		if w.needsProvider(dec) && w.permit(ctx) != Granted {
@@ -135,6 +131,11 @@ func (w *work) rule(ctx context.Context) (payment.Decision, error) {
 		}
 		if dec.Event == nil {
 			return dec, &RefusedError{Code: payment.CodeOther, Last: w.rec}
+		}
+		if dec.Action == payment.Call {
+			if err := s.Schedule(ctx, w.later(dec.Event.CallUntil, 0).Timer); err != nil {
+				return dec, fmt.Errorf("store the call's timer: %w", err)
+			}
 		}
 		return dec, w.appendRuling(ctx, dec)
 	}

@@ -220,7 +220,7 @@ func (in Input) contradict(op Operation, h Heard) Decision {
 	switch {
 	case in.Look && out.Result == Succeeded && (op.Status == StatusSucceeded || out.Basis == BasisInferred):
 		return in.unproven(op, h)
-	case out.Result == Succeeded && op.Status == StatusSucceeded && in.sameMovement(op, h):
+	case out.Result == Succeeded && op.Status == StatusSucceeded && (in.sameMovement(op, h) || in.ruledOnOnly(op)):
 		return Decision{Action: Finish}
 	case out.Result == Succeeded && out.Effect == EffectNone:
 		return Decision{Action: Finish}
@@ -258,6 +258,13 @@ func (in Input) sameMovement(op Operation, h Heard) bool {
 		return op.ProviderReference == h.Outcome.ProviderReference
 	}
 	return h.Query || op.Attempt == h.Attempt || op.Basis != BasisAnswer
+}
+
+// ruledOnOnly reports whether a person said that it happened and there can be
+// one movement alone: of one attempt, or where the provider takes no repeat
+// twice. The reference they typed may be the portal's, another than its API gives.
+func (in Input) ruledOnOnly(op Operation) bool {
+	return op.Basis == BasisOperator && (op.Attempt == 1 || in.Traits.For(op.Op, op.Full).Repeat.repeatable())
 }
 
 // fact makes an event that comes after the end. The state keeps the terminal

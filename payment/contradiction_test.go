@@ -41,6 +41,20 @@ func TestALateOutcomeThatDisagreesWithTheEndGoesOutAsAFact(t *testing.T) {
 		reviewed(s)
 		s.with(operator(payment.VerdictFailed)).command(a()).with(func(in *payment.Input) { in.Resolution = nil })
 	}
+	ruledSucceeded := func(s *story) { // under the portal's reference
+		s.with(func(in *payment.Input) {
+			operator(payment.VerdictSucceeded)(in)
+			in.Resolution.Moved, in.Resolution.ProviderReference = inEGP(400), "portal-7"
+		}).command(a()).with(func(in *payment.Input) { in.Resolution = nil })
+	}
+	operatorSucceeded := func(s *story) { reviewed(s); ruledSucceeded(s) }
+	operatorRetried := func(s *story) {
+		reviewed(s)
+		s.with(operator(payment.VerdictRetry)).command(a()).with(func(in *payment.Input) { in.Resolution = nil })
+		s.pass(20*time.Second).answered(2, payment.Outcome{})
+		ruledSucceeded(s)
+	}
+	unsafe := func(in *payment.Input) { in.Traits.PartialRefund.Repeat = payment.RepeatUnsafe }
 	foundSucceeded := func(s *story) { doubtful(s); s.told(payment.Outcome{Result: payment.Succeeded}) }
 	harmless := func(in *payment.Input) { in.Traits.PartialRefund.Repeat = payment.RepeatHarmless }
 	toldTwice := func(s *story) { failed(s); s.answered(1, yes("p-1")) }
@@ -54,6 +68,9 @@ func TestALateOutcomeThatDisagreesWithTheEndGoesOutAsAFact(t *testing.T) {
 		{name: "a yes to what was called failed went through late", begin: failed, heard: answer(1, yes("p-1")), want: fact(payment.EventExecutedLate, payment.StatusFailed, 1)},
 		{name: "a yes found for what was called failed went through late", begin: failed, heard: told(payment.Outcome{Result: payment.Succeeded, Basis: payment.BasisQuery}), want: byQuery},
 		{name: "a yes to what an operator called failed went through late", begin: operatorFailed, heard: answer(1, yes("p-1")), want: fact(payment.EventExecutedLate, payment.StatusFailed, 1)},
+		{name: "a yes to what an operator called succeeded is the same movement, whatever its reference", begin: operatorSucceeded, with: unsafe, heard: answer(1, yes("p-1")), want: finish},
+		{name: "so it is after a repeat that the provider does not take twice", begin: operatorRetried, heard: answer(1, yes("p-1")), want: finish},
+		{name: "after a repeat that is unsafe it is a second movement", begin: operatorRetried, with: unsafe, heard: answer(1, yes("p-1")), want: fact(payment.EventExecutedLate, payment.StatusSucceeded, 1)},
 		{name: "a fact is told once", begin: toldTwice, heard: answer(1, yes("p-1")), want: seen{Action: payment.Finish, Alert: true}},
 		{name: "the same yes again is no fact", begin: succeeded, heard: answer(1, yes("p-1")), want: finish},
 		{name: "a yes under another reference is a second movement", begin: succeeded, heard: answer(1, yes("p-9")), want: fact(payment.EventExecutedLate, payment.StatusSucceeded, 1)},

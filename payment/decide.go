@@ -139,7 +139,7 @@ func Decide(in Input) Decision {
 		return in.resolve(op)
 	case op.Open.Account != "" && op.Open.Account != in.Instance.Account:
 		return in.otherAccount(op)
-	case (!in.Timer || in.Now.Before(op.Open.Due)) && !(in.Look && op.Status != StatusDeferred):
+	case (!in.Timer || in.Now.Before(op.Open.Due)) && (!in.Look || op.Status == StatusDeferred):
 		return in.comeBack(in.nextLook(op), op.Code, "")
 	case op.Status == StatusDeferred && op.Attempt == 0:
 		return in.decideWaiting(op)

@@ -166,6 +166,9 @@ func heldCases() []decideCase {
 	yes := resolved(payment.StatusSucceeded)
 	yes.Effect, yes.Moved = payment.EffectRefunded, 400
 	again := seen{Action: payment.Call, Event: payment.EventStarted, Basis: payment.BasisOperator, Attempt: 2, CallUntil: "15s", Status: payment.StatusStarted}
+	stillInDoubt := again
+	stillInDoubt.Doubt = []int{1}
+	unsafe := func(in *payment.Input) { in.Traits.PartialRefund.Repeat = payment.RepeatUnsafe }
 	uncalled := resolved(payment.StatusFailed)
 	uncalled.Attempt = 0
 	elsewhere := func(e payment.EventType, next string) seen {
@@ -184,7 +187,8 @@ func heldCases() []decideCase {
 		},
 		{row: person, name: "an operator says that it happened", begin: reviewed, ask: a(), with: operator(payment.VerdictSucceeded), want: yes},
 		{row: person, name: "an operator says that it did not happen", begin: reviewed, ask: a(), with: operator(payment.VerdictFailed), want: resolved(payment.StatusFailed)},
-		{row: person, name: "an operator has it called again", begin: reviewed, ask: a(), with: operator(payment.VerdictRetry), want: again},
+		{row: person, name: "an operator has it called again", begin: reviewed, ask: a(), with: operator(payment.VerdictRetry), want: stillInDoubt},
+		{row: person, name: "an operator has it called again where that may pay twice", begin: reviewed, ask: a(), with: both(unsafe, operator(payment.VerdictRetry)), want: again},
 		{
 			row: "started | operator looked before callUntil", name: "what an operator saw during a call decides nothing after it",
 			begin: started, after: 15 * time.Second, ask: a(), with: lookedEarlier,

@@ -29,7 +29,10 @@ func lookCases() []decideCase {
 	)
 	query, finish := seen{Action: payment.Query}, seen{Action: payment.Finish}
 	silent := func(in *payment.Input) { in.Traits.TellsEnded = false }
-	told := func(s *story) { failed(s); s.answered(1, payment.Outcome{Result: payment.Succeeded, ProviderReference: "p-1"}) }
+	told := func(s *story) {
+		failed(s)
+		s.answered(1, payment.Outcome{Result: payment.Succeeded, ProviderReference: "p-1"})
+	}
 	nothingDone := func(s *story) {
 		s.command(cancel("c")).answered(1, payment.Outcome{Result: payment.Succeeded, Effect: payment.EffectClosed})
 	}

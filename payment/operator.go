@@ -21,8 +21,10 @@ type OperatorAction struct {
 	Key     Key
 	Version uint64
 	Token   string
-	// Ruling is what was ruled (succeeded, failed, retry), with what moved.
+	// Ruling is what was ruled (succeeded, failed, retry), with its effect where
+	// that was to be said, and with what moved.
 	Ruling            string
+	Effect            Effect
 	Moved             *Money
 	ProviderReference string
 	// Outcome is empty for what was about to be done; refused or unknown, with

@@ -1,6 +1,9 @@
 package payment
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // reviewReason is why a person is needed.
 type reviewReason string
@@ -41,7 +44,7 @@ const (
 	VerdictNone      Verdict = iota
 	VerdictSucceeded         // it happened
 	VerdictFailed            // it did not happen
-	VerdictRetry             // call again: doubt is cleared by the operator's word
+	VerdictRetry             // call again; clears doubt only where a repeat is unsafe
 )
 
 // Resolution is a named person's decision about an open operation.
@@ -53,16 +56,38 @@ type Resolution struct {
 	// another event: such a view decides nothing. The zero value is before
 	// every call.
 	Seen time.Time
+	// Effect is what a success did. A refund's is refunded, said or not; a
+	// cancel's is closed where it is not said.
+	Effect Effect
 	// Moved and ProviderReference say what moved, for VerdictSucceeded.
 	Moved             *Money
 	ProviderReference string
+}
+
+// fits reports whether the effect can be that of the verdict on op. Money that
+// went out is to be booked: a cancel with the effect refunded says how much, and
+// one with another effect moved none.
+func (r *Resolution) fits(op Op) bool {
+	switch {
+	case r.Verdict != VerdictSucceeded:
+		return r.Effect == ""
+	case op == Refund:
+		return r.Effect == "" || r.Effect == EffectRefunded
+	case r.Effect == EffectRefunded:
+		return r.Moved != nil && r.Moved.Value > 0
+	default:
+		return r.Moved == nil && slices.Contains([]Effect{"", EffectClosed, EffectVoided, EffectNone}, r.Effect)
+	}
 }
 
 // resolve carries an operator's decision out.
 func (in Input) resolve(op Operation) Decision {
 	r := in.Resolution
 	out := Outcome{
-		Code: CodeResolvedByOperator, Basis: BasisOperator, Moved: r.Moved, ProviderReference: r.ProviderReference,
+		Code: CodeResolvedByOperator, Basis: BasisOperator, Effect: r.Effect, Moved: r.Moved, ProviderReference: r.ProviderReference,
+	}
+	if !r.fits(op.Op) {
+		return Decision{Action: RefuseOperator, Code: CodeOther}
 	}
 	var d Decision
 	switch r.Verdict {
@@ -86,6 +111,11 @@ func (in Input) resolve(op Operation) Decision {
 // retry calls again on an operator's word. That word speaks of this operation
 // only: it sends no call to an account the operation was not called at,
 // overtakes no other operation of the payment, and refunds no more than was captured.
+//
+// It clears doubt where a repeat is unsafe: there the operator has confirmed
+// that calls before this one do not count. Where the provider takes no repeat
+// twice nobody has said that: earlier attempts stay in doubt, so that "already
+// refunded" is not taken for somebody else's refund.
 func (in Input) retry(op Operation) Decision {
 	if op.Open.Account != "" && op.Open.Account != in.Instance.Account {
 		return Decision{Action: RefuseOperator, Code: CodeWaitingForReview}
@@ -98,8 +128,8 @@ func (in Input) retry(op Operation) Decision {
 		return Decision{Action: RefuseOperator, Code: code}
 	}
 	op = op.own()
-	op.Open.Doubt, op.Open.Review = nil, nil
-	op.Open.Refused = false
+	op.Open.Doubt = in.doubtAfterRetry(op)
+	op.Open.Review, op.Open.Refused = nil, false
 	op.Open.DoubtSince, op.Open.WaitingSince = time.Time{}, time.Time{}
 	if in.Reading == nil {
 		in.Reading = op.Open.Snapshot
@@ -114,6 +144,18 @@ func (in Input) retry(op Operation) Decision {
 	d := in.start(op, in.Reading)
 	d.Event.Basis = BasisOperator
 	return d
+}
+
+// doubtAfterRetry is which attempts an operator's retry leaves in doubt.
+func (in Input) doubtAfterRetry(op Operation) []int {
+	switch {
+	case !in.Traits.For(op.Op, op.Full).Repeat.repeatable():
+		return nil
+	case op.Status == StatusPending, op.Status == StatusStarted: // accepted, or of unknown fate
+		return appendOnce(op.Open.Doubt, op.Attempt)
+	default:
+		return op.Open.Doubt
+	}
 }
 
 // DecidePanicked says what becomes of a command whose handling has panicked

@@ -1,6 +1,7 @@
 package payment_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -61,7 +62,68 @@ func TestAnOperatorsWordIsOnTheEvent(t *testing.T) {
 	}
 }
 
-func TestAnOperatorsRetryClearsDoubtAndKeepsTheReference(t *testing.T) {
+func TestAnOperatorSaysWhatACancelDid(t *testing.T) {
+	t.Parallel()
+	const refused = payment.Effect("refused")
+	voided, closed, none, refunded := payment.EffectVoided, payment.EffectClosed, payment.EffectNone, payment.EffectRefunded
+	yes := payment.VerdictSucceeded
+	for name, c := range map[string]struct {
+		command payment.Command
+		verdict payment.Verdict
+		effect  payment.Effect
+		moved   *payment.Money
+		want    payment.Effect
+	}{
+		"nothing is said":                {cancel("c"), yes, "", nil, closed},
+		"closed":                         {cancel("c"), yes, closed, nil, closed},
+		"voided":                         {cancel("c"), yes, voided, nil, voided},
+		"no money would have been taken": {cancel("c"), yes, none, nil, none},
+		"refunded":                       {cancel("c"), yes, refunded, inEGP(500), refunded},
+		"refunded, but not how much":     {cancel("c"), yes, refunded, nil, refused},
+		"refunded nothing":               {cancel("c"), yes, refunded, inEGP(0), refused},
+		"voided with money":              {cancel("c"), yes, voided, inEGP(500), refused},
+		"money without a word":           {cancel("c"), yes, "", inEGP(500), refused},
+		"a word nobody knows":            {cancel("c"), yes, "gone", nil, refused},
+		"an effect of what did not work": {cancel("c"), payment.VerdictFailed, voided, nil, refused},
+		"an effect of a call to come":    {cancel("c"), payment.VerdictRetry, voided, nil, refused},
+		"a refund":                       {a(), yes, "", inEGP(400), refunded},
+		"a refund, said":                 {a(), yes, refunded, inEGP(400), refunded},
+		"a refund that voided":           {a(), yes, voided, nil, refused},
+	} {
+		s := tell(t, opay())
+		s.command(c.command).pass(10*time.Second).answered(1, payment.Outcome{Message: "timed out"})
+		s.with(func(in *payment.Input) {
+			in.Resolution = &payment.Resolution{
+				Verdict: c.verdict, Effect: c.effect, Moved: c.moved, Seen: in.Now, Resolved: payment.ResolvedBy{Operator: "ann", Reason: "ledger read"},
+			}
+		}).command(c.command)
+		e := s.last.Event
+		switch {
+		case c.want == refused:
+			if s.last.Action != payment.RefuseOperator || s.last.Code != payment.CodeOther || e != nil {
+				t.Errorf("%s: decision %+v, want the operator refused", name, s.last)
+			}
+		case e == nil || e.Type != payment.EventSucceeded || e.Effect != c.want || s.operation(c.command).Effect != c.want || e.Code == "" || e.ResolvedBy == nil:
+			t.Errorf("%s: decision %+v, want the effect %s", name, s.last, c.want)
+		case (e.Moved == nil) != (c.moved == nil):
+			t.Errorf("%s: moved %v, want %v", name, e.Moved, c.moved)
+		}
+	}
+}
+
+// What a cancel gave back is gone: nothing is left to refund.
+func TestACancelRuledAsRefundedIsBooked(t *testing.T) {
+	t.Parallel()
+	s := tell(t, opay())
+	s.command(cancel("c")).pass(10*time.Second).answered(1, payment.Outcome{Message: "timed out"})
+	s.with(both(operator(payment.VerdictSucceeded), func(in *payment.Input) {
+		in.Resolution.Effect, in.Resolution.Moved = payment.EffectRefunded, inEGP(500)
+	})).command(cancel("c"))
+	s.with(func(in *payment.Input) { in.Resolution = nil }).command(captured(refund("r", 100), 500))
+	wantRefused(t, s, payment.StatusRejected, payment.CodeAlreadyRefunded)
+}
+
+func TestAnOperatorsRetryKeepsTheReferenceAndWhatIsFrozen(t *testing.T) {
 	t.Parallel()
 	s := tell(t, opay()).with(func(in *payment.Input) { in.Reading = paid(500, 0) })
 	c := fullRefund("a")
@@ -71,15 +133,58 @@ func TestAnOperatorsRetryClearsDoubtAndKeepsTheReference(t *testing.T) {
 	s.with(operator(payment.VerdictRetry)).command(c)
 	wantCalled(t, s)
 	o := s.operation(c)
-	if len(o.Open.Doubt) > 0 || o.Open.Review != nil || !o.Open.DoubtSince.IsZero() || o.Attempt != 2 {
-		t.Errorf("doubt %v, review %v, attempt %d", o.Open.Doubt, o.Open.Review, o.Attempt)
+	if o.Open.Review != nil || !o.Open.DoubtSince.IsZero() || o.Attempt != 2 {
+		t.Errorf("review %v, since %s, attempt %d", o.Open.Review, o.Open.DoubtSince, o.Attempt)
 	}
 	if o.Amount == nil || *o.Amount != *inEGP(500) || o.Open.Reference != before.Open.Reference || s.last.Event.ResolvedBy == nil {
 		t.Errorf("amount %v, reference %q", o.Amount, o.Open.Reference)
 	}
+}
+
+func TestAnOperatorsRetryOfWhatIsUnsafeToRepeatClearsDoubt(t *testing.T) {
+	t.Parallel()
+	s := tell(t, openpay())
+	s.command(a()).pass(10*time.Second).answered(1, payment.Outcome{}).told(payment.Outcome{Result: payment.Ambiguous})
+	s.with(operator(payment.VerdictRetry)).command(a())
+	wantCalled(t, s)
+	if o := s.operation(a()); len(o.Open.Doubt) > 0 {
+		t.Errorf("doubt %v", o.Open.Doubt)
+	}
 	// The word cleared the first attempt: a no to the second is the end.
 	s.with(func(in *payment.Input) { in.Resolution = nil }).answered(2, payment.Outcome{Result: payment.Failed, Code: payment.CodeDeclined})
 	wantRefused(t, s, payment.StatusFailed, payment.CodeDeclined)
+}
+
+// Nobody has said that the first attempt did nothing: the provider would refuse
+// the second either way.
+func TestAnOperatorsRetryOfWhatIsNotTakenTwiceLeavesTheAttemptsBeforeItInDoubt(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		first payment.Outcome
+		again payment.Outcome
+	}{
+		"a lost answer, then already refunded": {payment.Outcome{}, payment.Outcome{Result: payment.Failed, Code: payment.CodeAlreadyRefunded}},
+		"a lost answer, then certainly unsent": {payment.Outcome{}, payment.Outcome{Result: payment.NotExecuted}},
+		"accepted, then already refunded":      {payment.Outcome{Result: payment.Pending}, payment.Outcome{Result: payment.Failed, Code: payment.CodeAlreadyRefunded}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := tell(t, openpay())
+			s.command(fullRefund("a")).pass(10*time.Second).answered(1, c.first)
+			s.with(operator(payment.VerdictRetry)).command(fullRefund("a"))
+			wantCalled(t, s)
+			s.with(func(in *payment.Input) { in.Resolution = nil }).answered(2, c.again)
+			o := s.operation(fullRefund("a"))
+			if o.Status != payment.StatusIndeterminate || !slices.Equal(o.Open.Doubt, []int{1}) {
+				t.Errorf("after the retry it is %s, doubt %v", o.Status, o.Open)
+			}
+			s.told(payment.Outcome{Result: payment.Succeeded})
+			if o := s.operation(fullRefund("a")); o.Status != payment.StatusSucceeded {
+				t.Errorf("found, and it is %s", o.Status)
+			}
+		})
+	}
 }
 
 func TestAnOperatorsRetryOfWhatWasNeverReadIsReadFirst(t *testing.T) {

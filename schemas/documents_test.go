@@ -35,7 +35,7 @@ func documents() documentList {
 	for _, r := range resultTypes() {
 		list = append(list, schemaFile(r.name, r.schema()))
 	}
-	return list
+	return append(list, schemaFile(statusRequest, statusRequestSchema()), schemaFile(statusResponse, statusResponseSchema()))
 }
 
 func operations() []payment.Op { return []payment.Op{payment.Cancel, payment.Refund} }

@@ -63,6 +63,7 @@ func operatorEvent() object {
 			"version", obj("type", "integer", "minimum", 1, "description", "The payment's version that was shown."),
 			"token", obj("type", "string", "minLength", 1, "description", "Of a rejected message, as its subject ends."),
 			"ruling", obj("type", "string", "minLength", 1, "description", "succeeded, failed or retry."),
+			"effect", described("Of a cancel ruled as succeeded.", def("effect")),
 			"moved", def("money"),
 			"providerReference", obj("type", "string", "minLength", 1),
 			"outcome", obj("type", "string", "minLength", 1, "description", "Absent for what was about to be done; refused or unknown for what came to nothing or may have."),

@@ -121,6 +121,10 @@ func (p *places) collect(e *jsonschema.ValidationError, choice bool) {
 		for _, m := range k.Missing {
 			p.add(choice, at+pointer([]string{m}))
 		}
+	case *kind.DependentRequired:
+		for _, m := range k.Missing {
+			p.add(choice, at+pointer([]string{m}))
+		}
 	case *kind.AdditionalProperties:
 		for _, m := range k.Properties {
 			p.add(choice, at+pointer([]string{m}))

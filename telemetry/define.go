@@ -50,11 +50,14 @@ func (m *Metrics) eventMetrics() []prometheus.Collector {
 	m.contradicted = counter(
 		"contradictions_total", "Facts appended after an operation had ended that contradict its result.", "provider", "type",
 	)
+	m.late = counter(
+		"late_looks_total", "Results that were asked about once more after a while, by what came of it.", "provider", "result",
+	)
 	m.unhealthy = gauge(
 		"provider_unhealthy", "1 if the provider's last answer was about the instance: credentials, merchant configuration, empty balance.",
 		"provider",
 	)
-	return []prometheus.Collector{m.commands, m.age, m.calls, m.retries, m.contradicted, m.unhealthy}
+	return []prometheus.Collector{m.commands, m.age, m.calls, m.retries, m.contradicted, m.late, m.unhealthy}
 }
 
 // workMetrics are about messages in hand and the journal.
@@ -72,8 +75,9 @@ func (m *Metrics) workMetrics() []prometheus.Collector {
 	m.panics = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: namespace, Name: "panics_total", Help: "Panics that were contained while a message was handled.",
 	})
+	m.notified = counter("notifications_total", "Notifications of providers, by what became of them.", "provider", "result")
 	return []prometheus.Collector{
-		m.conflicts, m.redeliveries, m.timerLag, m.appends, m.refusing, m.inHand, m.dispositions, m.panics,
+		m.notified, m.conflicts, m.redeliveries, m.timerLag, m.appends, m.refusing, m.inHand, m.dispositions, m.panics,
 	}
 }
 

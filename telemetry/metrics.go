@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/notifications"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -48,6 +49,7 @@ type Metrics struct {
 	retries      *prometheus.CounterVec
 	conflicts    *prometheus.CounterVec
 	contradicted *prometheus.CounterVec
+	late         *prometheus.CounterVec
 	redeliveries *prometheus.CounterVec
 	timerLag     prometheus.Histogram
 	appends      *prometheus.HistogramVec
@@ -56,6 +58,7 @@ type Metrics struct {
 	inHand       *prometheus.GaugeVec
 	dispositions *prometheus.CounterVec
 	panics       prometheus.Counter
+	notified     *prometheus.CounterVec
 
 	pending, ackPending         *prometheus.GaugeVec
 	streamBytes, streamMessages *prometheus.GaugeVec
@@ -155,7 +158,13 @@ func (m *Metrics) begin() {
 		for _, fact := range facts() {
 			m.contradicted.WithLabelValues(name, fact)
 		}
+		for _, result := range handlers.LateResults() {
+			m.late.WithLabelValues(name, result)
+		}
 		m.conflicts.WithLabelValues(name)
+		for _, r := range notifications.Results() {
+			m.notified.WithLabelValues(name, string(r))
+		}
 		m.unhealthy.WithLabelValues(name)
 	}
 	m.commands.WithLabelValues(unknown, unknown, outcomeInvalid)

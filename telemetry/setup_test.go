@@ -12,6 +12,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/notifications"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/telemetry"
 )
@@ -157,6 +158,7 @@ func (b *bundle) everything() {
 		b.metrics.HandedBack(timer)
 	}
 	b.metrics.Panicked()
+	b.metrics.Notified("opay-eg", notifications.Accepted)
 	b.metrics.SetConsumer(telemetry.ConsumerCommands, 1, 2)
 	b.metrics.SetStream("PAYMENT_COMMANDS", 3, 4)
 	if err := telemetry.NewSurvey(b.metrics, journalOf{}, nil).Pass(context.Background()); err != nil {

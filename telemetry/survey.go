@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/countermand/countermand/payment"
@@ -33,14 +34,20 @@ type SurveyOptions struct {
 	PerSecond int
 }
 
-// Survey counts the open operations now and then. Every replica does, and
-// finds the same: whoever asks takes the maximum.
+// Survey counts the open operations now and then, and soon after it is told of a
+// change that counts. Every replica does, and finds the same: whoever asks takes
+// the maximum.
 type Survey struct {
 	metrics   *Metrics
 	journal   Journal
 	log       *slog.Logger
 	every     time.Duration
 	perSecond int
+	news      chan struct{} // holds one while a change is not counted yet
+
+	mu sync.Mutex
+	// told are the payments of changes since the last pass began.
+	told map[payment.ID]bool
 	// known are the payments that had an open operation in the last pass. They
 	// are read again even if nothing lists them any more: an operation that
 	// has lost its timer must not vanish from what is shown.
@@ -58,13 +65,18 @@ const (
 	hopeless = 5
 	// maxKnown bounds what is remembered between two passes.
 	maxKnown = 100_000
+	// atLeast is the shortest pause between two passes, whatever changes, and
+	// share how many times the last pass's duration it is at least: the more is
+	// open, the less often it is counted.
+	atLeast = 5 * time.Second
+	share   = 4
 )
 
 // NewSurvey returns a survey that shows what it finds in m. It does no I/O.
 func NewSurvey(m *Metrics, j Journal, o *SurveyOptions) *Survey {
 	s := &Survey{
 		metrics: m, journal: j, log: slog.New(slog.DiscardHandler), every: surveyEvery, perSecond: readsASec,
-		known: map[payment.ID]bool{},
+		news: make(chan struct{}, 1), told: map[payment.ID]bool{}, known: map[payment.ID]bool{},
 	}
 	if o == nil {
 		return s
@@ -85,13 +97,49 @@ func NewSurvey(m *Metrics, j Journal, o *SurveyOptions) *Survey {
 // what the one before has shown.
 func (s *Survey) Run(ctx context.Context) {
 	for {
+		began := time.Now()
 		if err := s.Pass(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("open operations could not be counted", "error", err.Error())
 		}
 		spread := time.Duration(rand.Int64N(int64(s.every)/5 + 1)) //nolint:gosec // nothing secret: it keeps replicas from keeping step
-		if !pause(ctx, s.every-s.every/10+spread) {
+		if !s.rest(ctx, s.every-s.every/10+spread, max(atLeast, share*time.Since(began))) {
 			return
 		}
+	}
+}
+
+// rest waits for d, or from least on until a change is told; it reports whether
+// ctx is still alive.
+func (s *Survey) rest(ctx context.Context, d, least time.Duration) bool {
+	least = min(least, d)
+	if !pause(ctx, least) {
+		return false
+	}
+	timer := time.NewTimer(d - least)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-s.news:
+	case <-timer.C:
+	}
+	return true
+}
+
+// Changed tells of an event of a payment: a person is needed now (review), or an
+// operation has ended. The next pass is made soon and reads this payment too,
+// which may have no timer yet; the end of what was not counted changes nothing.
+// It does not wait, and is safe for concurrent use.
+func (s *Survey) Changed(id payment.ID, review bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !review && !s.known[id] && !s.told[id] || len(s.told) >= maxKnown {
+		return
+	}
+	s.told[id] = true
+	select {
+	case s.news <- struct{}{}:
+	default:
 	}
 }
 
@@ -124,13 +172,27 @@ func (s *Survey) Pass(ctx context.Context) error {
 			known[id] = true
 		}
 	}
+	s.mu.Lock()
 	s.known = known
+	s.mu.Unlock()
 	s.metrics.open.show(t)
 	return nil
 }
 
-// payments are those listed and those known to be open, each once.
+// payments are those listed, those known to be open and those told of, each
+// once. What was told counts as known from here on: it is read again should this
+// pass fail.
 func (s *Survey) payments(listed []payment.ID) []payment.ID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.news:
+	default:
+	}
+	for id := range s.told {
+		s.known[id] = true
+	}
+	clear(s.told)
 	all := listed
 	rest := make(map[payment.ID]bool, len(s.known))
 	for id := range s.known {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -171,6 +172,120 @@ type counting struct {
 func (c *counting) Open(ctx context.Context) ([]payment.ID, bool, error) {
 	c.passes.Add(1)
 	return c.journalOf.Open(ctx)
+}
+
+// watched is a journal that is changed while a survey reads it, and that no
+// timer lists.
+type watched struct {
+	mu     sync.Mutex
+	states journalOf
+	passes int
+	takes  time.Duration // a pass
+}
+
+func (w *watched) Open(context.Context) ([]payment.ID, bool, error) {
+	w.mu.Lock()
+	w.passes++
+	w.mu.Unlock()
+	if w.takes > 0 {
+		<-time.After(w.takes)
+	}
+	return nil, true, nil
+}
+
+func (w *watched) State(ctx context.Context, id payment.ID) (payment.State, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.states.State(ctx, id)
+}
+
+func (w *watched) set(id payment.ID, s payment.State) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.states[id] = s
+}
+
+func (w *watched) made() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.passes
+}
+
+// running begins a survey that ends with the test's bubble.
+func (b *bundle) running(t *testing.T, w *watched) *telemetry.Survey {
+	t.Helper()
+	s := telemetry.NewSurvey(b.metrics, w, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	synctest.Wait()
+	return s
+}
+
+func TestWhatNeedsAPersonIsCountedWithinSecondsOfItsEvent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		id := payment.ID{Provider: "opay-eg", Native: "1"}
+		review := b.open(payment.StatusIndeterminate, time.Hour)
+		review.Operations[0].Open.Review = &payment.Review{Since: b.clock.Now()}
+		w := &watched{states: journalOf{}}
+		s := b.running(t, w)
+		waits := func(what string, want float64) {
+			t.Helper()
+			began := time.Now()
+			for got := want + 1; got != want && time.Since(began) < time.Minute; got, _ = b.value("review_required", "provider=opay-eg") {
+				<-time.After(100 * time.Millisecond)
+				synctest.Wait()
+			}
+			if took := time.Since(began); took > 5100*time.Millisecond {
+				t.Errorf("%s was counted after %s", what, took)
+			}
+		}
+		w.set(id, review)
+		s.Changed(id, true) // right after a pass: the longest wait
+		waits("what needs a person", 1)
+		w.set(id, payment.State{Operations: []payment.Operation{{Op: payment.Refund, Status: payment.StatusSucceeded}}})
+		s.Changed(id, false)
+		waits("its end", 0)
+	})
+}
+
+func TestHoweverMuchChangesASurveyDoesNotPassMoreOftenThanItMay(t *testing.T) {
+	t.Parallel()
+	for takes, most := range map[time.Duration]int{0: 13, 3 * time.Second: 5} {
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t)
+			w := &watched{states: journalOf{}, takes: takes}
+			id := payment.ID{Provider: "opay-eg", Native: "1"}
+			w.states[id] = b.open(payment.StatusPending, time.Hour)
+			s := b.running(t, w)
+			for range 600 {
+				s.Changed(id, true)
+				<-time.After(100 * time.Millisecond)
+			}
+			if n := w.made(); n < most-1 || n > most {
+				t.Errorf("%d passes in a minute of changes where one takes %s, want %d", n, takes, most)
+			}
+		})
+	}
+}
+
+func TestTheEndOfWhatWasNeverCountedIsNoReasonToCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		w := &watched{states: journalOf{}}
+		s := b.running(t, w)
+		for n := range 100 {
+			s.Changed(payment.ID{Provider: "opay-eg", Native: fmt.Sprint(n)}, false)
+		}
+		<-time.After(30 * time.Second)
+		if n := w.made(); n != 1 {
+			t.Errorf("%d passes", n)
+		}
+	})
 }
 
 func TestASurveyPassesOnceAMinuteUntilItIsTold(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/books"
@@ -22,7 +23,7 @@ import (
 
 // reconcileCommand is "consumer reconcile".
 type reconcileCommand struct {
-	target
+	deskTarget
 
 	Provider  string        `help:"The configured instance." required:"" placeholder:"NAME"`
 	From      string        `help:"Beginning of the period: a date (its midnight, UTC) or a time (RFC 3339)." required:"" placeholder:"TIME"`
@@ -34,13 +35,15 @@ type reconcileCommand struct {
 	Rate      float64       `help:"Questions a second; default half the instance's rateLimit, which the service goes on using." placeholder:"N"`
 	OlderThan time.Duration `help:"Open operations older than this are reported." default:"24h"`
 	Slack     time.Duration `help:"By how much the provider's times may differ from ours, at the period's borders." default:"1h"`
+	Apply     bool          `help:"Have the running service ask again about each difference it can tell ledgers of; needs --reason."`
+	Reason    string        `help:"Why, for the record; with --apply." placeholder:"TEXT"`
 	TempDir   string        `help:"Where sorted files are made; default the system's directory for them." type:"path" placeholder:"DIR"`
 }
 
 // Help is the long help text.
 func (reconcileCommand) Help() string {
 	return `Reads the journal and holds every operation of the period against what the provider says: asked about
-each one, or read from its statement. Nothing is changed anywhere. The differences:
+each one, or read from its statement. Without --apply nothing is changed anywhere. The differences:
   moved_twice      the provider carried out one operation more than once
   unknown_money    the provider moved money that no operation of ours explains
   not_executed     we call it succeeded and the provider does not
@@ -50,6 +53,11 @@ each one, or read from its statement. Nothing is changed anywhere. The differenc
   open_too_old     it has not ended for longer than --older-than
 A statement is CSV with the columns reference, provider_reference, operation, amount_minor, currency,
 executed_at, status. Money that moved for payments we have no operation of shows in a statement only.
+
+With --apply the running service asks the provider once more about every operation that is not_executed,
+executed_anyway, returned or open_too_old. What the provider itself says of it goes out as an event: returned,
+executed_late, or an open one's result. Never a second result; what was told before is not told again. Each is
+recorded as payment.operator.look with who and why.
 
 Exit codes: 0 no difference, 1 differences, or not everything could be compared, 2 flags, configuration or
 statement are wrong and nothing was compared.
@@ -66,6 +74,9 @@ func (c *reconcileCommand) Run(w *world) (err error) {
 	if _, err := events.EventSubject("refund", "started", paymentAt(c.Provider), 1); err != nil {
 		return usageError{errors.New("--provider is no provider's name")}
 	}
+	if c.Apply != (c.Reason != "") {
+		return usageError{errors.New("--apply and --reason belong together")}
+	}
 	source := books.Source{Provider: c.Provider, Dir: c.TempDir}
 	statement, err := c.statement(w, source)
 	if err != nil {
@@ -81,7 +92,16 @@ func (c *reconcileCommand) Run(w *world) (err error) {
 	defer nc.Close()
 	source.Stream = cfg.Streams.Events
 	r := &reconciling{command: c, world: w, cfg: cfg, source: source, out: newDifferences(w, c.JSON, c.CSV), began: time.Now()}
-	r.sink = &reconcile.Sink{Period: period, Provider: c.Provider, Report: &reconcile.Report{}, Emit: r.out.emit}
+	emit := r.out.emit
+	if c.Apply {
+		name, err := c.operator(w, cfg)
+		if err != nil {
+			return usageError{err}
+		}
+		r.again = &lookingAgain{desk: remote.NewClient(nc, name), world: w, out: r.out, reason: c.Reason}
+		emit = r.again.emit
+	}
+	r.sink = &reconcile.Sink{Period: period, Provider: c.Provider, Report: &reconcile.Report{}, Emit: emit}
 	if statement == nil {
 		if r.instance, err = c.instance(cfg); err != nil {
 			return usageError{err}
@@ -181,6 +201,7 @@ type reconciling struct {
 	instance *providers.Instance // nil: there is a statement
 	sink     *reconcile.Sink
 	out      *differences
+	again    *lookingAgain // nil: nothing is applied
 	began    time.Time
 	recalled int
 }
@@ -250,6 +271,9 @@ func (r *reconciling) end(journal *books.Journal) error {
 	}
 	if n := report.Unanswered; n > 0 {
 		found = append(found, fmt.Errorf("%d operations could not be asked about: run it again when the provider answers", n))
+	}
+	if r.again != nil {
+		found = append(found, r.again.end()...)
 	}
 	if n := journal.DamagedCount; n > 0 {
 		found = append(found, fmt.Errorf("%d events of the journal cannot be read", n))

@@ -173,6 +173,72 @@ func TestManyRulingsAreCheckedTogetherDoneOneByOneAndResumed(t *testing.T) {
 	}
 }
 
+func TestACancelIsRuledWithWhatItDid(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	r := &reviewing{service: s}
+	text, err := os.ReadFile(filepath.Join(s.dir, "config.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nobody listens there: the cancel was certainly not executed, and stays as it is for an hour.
+	away := regexp.MustCompile(`baseURL: "[^"]*"`).ReplaceAllString(string(text), `retry: {initial: 1h, max: 1h}, baseURL: "http://127.0.0.1:1"`)
+	s.write("config.yaml", "desk: {selfAsserted: true}\n"+away)
+	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != exitOK {
+		t.Fatalf("provision: %s", p.stderr)
+	}
+	body := `{"specversion":"1.0","id":"e-1","source":"/shop","type":"payment.cancel.requested","data":{"idempotencyKey":"k","provider":"opay-eg","payment":{"orderId":"1001"}}}`
+	if _, err := s.js.Publish(t.Context(), "payment.cancel.requested", []byte(body)); err != nil {
+		t.Fatal(err)
+	}
+	start(t, s.dir, "run", "--config", "config.yaml")
+	view := r.viewOf("opay-eg", "1001", "deferred")
+	ruling := []string{"resolve", "opay-eg", "1001", "--operation", "cancel", "--key", "k", "--reason", "the portal says so", "--evidence", "ticket 4711", "--view", view, "--apply"}
+	for want, args := range map[string][]string{
+		"closed, voided, none or refunded": {"--as", "succeeded", "--effect", "gone"},
+		"needs the amount that moved":      {"--as", "succeeded", "--effect", "refunded"},
+		"belongs to a cancel that":         {"--as", "failed", "--effect", "voided"},
+	} {
+		if code, _, errs := r.run("ana", append(ruling[:len(ruling):len(ruling)], args...)...); code != exitUsage || !strings.Contains(errs, want) {
+			t.Errorf("%v: exit code %d, want %q\n%s", args, code, want, errs)
+		}
+	}
+	if code, _, errs := r.run("ana", append(ruling, "--as", "succeeded", "--effect", "voided")...); code != exitOK {
+		t.Fatalf("voided: exit code %d\n%s", code, errs)
+	}
+	code, out, errs := r.run("ana", "show", "opay-eg", "1001", "--no-ask", "--json")
+	var story struct {
+		Operations []struct{ Status, Effect, Basis string }
+	}
+	if err := json.Unmarshal([]byte(out), &story); code != exitOK || err != nil || len(story.Operations) != 1 {
+		t.Fatalf("show: exit code %d, %v\n%s%s", code, err, out, errs)
+	}
+	if o := story.Operations[0]; o.Status != "succeeded" || o.Effect != "voided" || o.Basis != "operator" || s.count("payment.cancel.succeeded.>") != 1 {
+		t.Errorf("it ended as %+v", o)
+	}
+}
+
+// viewOf waits until a payment's operation has a status, and returns the view to rule on.
+func (r *reviewing) viewOf(provider, native, status string) string {
+	r.t.Helper()
+	deadline := time.After(patience)
+	for {
+		code, out, errs := r.run("ana", "show", provider, native, "--no-ask", "--json")
+		var story struct {
+			View       string
+			Operations []struct{ Status string }
+		}
+		if code == exitOK && json.Unmarshal([]byte(out), &story) == nil && len(story.Operations) == 1 && story.Operations[0].Status == status {
+			return story.View
+		}
+		select {
+		case <-deadline:
+			r.t.Fatalf("%s never became %s, exit code %d\n%s%s", native, status, code, out, errs)
+		default:
+		}
+	}
+}
+
 func TestAnOperatorsNameIsOnlyTypedWhereTheSettingAllowsIt(t *testing.T) {
 	t.Parallel()
 	r := setupReview(t, 0)

@@ -29,7 +29,8 @@ type reviewResolveCommand struct {
 	View              string `help:"What you have looked at, as review show prints it; needed with --apply." placeholder:"VIEW"`
 	Reason            string `help:"Why you decide so; no personal data." placeholder:"TEXT"`
 	Evidence          string `help:"What it rests on, such as the provider's ticket." placeholder:"TEXT"`
-	Moved             string `help:"What moved, in minor units, where a refund succeeded." placeholder:"\"N CODE\""`
+	Effect            string `help:"What a cancel that succeeded did: closed (the default), voided, none or refunded." placeholder:"EFFECT"`
+	Moved             string `help:"What moved, in minor units, where a refund succeeded or a cancel refunded." placeholder:"\"N CODE\""`
 	ProviderReference string `help:"The provider's reference of what moved." placeholder:"REF"`
 	ConfirmAmount     string `help:"The operation's amount, typed out, for a retry that could pay twice." placeholder:"\"N CODE\""`
 	File              string `help:"Many rulings, one JSON object a line; - is standard input." placeholder:"FILE"`
@@ -42,7 +43,7 @@ func (reviewResolveCommand) Help() string {
 	return `The running service records your ruling on the version you have looked at, or not at all. A ruling
 becomes an event like any other, with your name, reason and evidence, and cannot be taken back.
 With --file each line holds provider, payment, operation, idempotencyKey, view, as, reason, evidence and
-perhaps moved, providerReference and confirmAmount. Nothing is ruled unless all lines pass the check; then
+perhaps effect, moved, providerReference and confirmAmount. Nothing is ruled unless all lines pass the check; then
 one after the other, and running it again skips what is done.
 Exit codes: 0 done (without --apply: it could be done); 1 refused, or the view is stale; 2 arguments are
 wrong; 3 there is no such payment or operation.
@@ -59,6 +60,7 @@ type decision struct {
 	As                desk.As        `json:"as"`
 	Reason            string         `json:"reason"`
 	Evidence          string         `json:"evidence"`
+	Effect            payment.Effect `json:"effect"`
 	Moved             *payment.Money `json:"moved"`
 	ProviderReference string         `json:"providerReference"`
 	ConfirmAmount     *payment.Money `json:"confirmAmount"`
@@ -96,7 +98,7 @@ func (c *reviewResolveCommand) rulings(w *world) ([]desk.Ruling, error) {
 	}
 	d := decision{
 		Provider: c.Provider, Payment: c.Payment, Operation: payment.Op(c.Operation), Key: payment.Key(c.Key), View: c.View,
-		As: desk.As(c.As), Reason: c.Reason, Evidence: c.Evidence, ProviderReference: c.ProviderReference,
+		As: desk.As(c.As), Reason: c.Reason, Evidence: c.Evidence, Effect: payment.Effect(c.Effect), ProviderReference: c.ProviderReference,
 	}
 	var err error
 	if d.Moved, err = parseMoney(c.Moved); err != nil {
@@ -113,7 +115,7 @@ func (c *reviewResolveCommand) rulings(w *world) ([]desk.Ruling, error) {
 func (d decision) ruling(needsView bool) (desk.Ruling, error) {
 	r := desk.Ruling{
 		Provider: d.Provider, Payment: d.Payment, Operation: d.Operation, Key: d.Key, As: d.As, Reason: d.Reason, Evidence: d.Evidence,
-		Moved: d.Moved, ProviderReference: d.ProviderReference, ConfirmAmount: d.ConfirmAmount,
+		Effect: d.Effect, Moved: d.Moved, ProviderReference: d.ProviderReference, ConfirmAmount: d.ConfirmAmount,
 	}
 	if d.View == "" && !needsView {
 		return r, nil

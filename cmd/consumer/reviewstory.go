@@ -47,8 +47,20 @@ func tellOperation(out io.Writer, o *desk.Operation) {
 		fmt.Fprintf(out, "  as %-9s %s\n", c.As, choiceText(c))
 	}
 	for _, p := range o.Proposals {
-		fmt.Fprintf(out, "  %s has ruled %s (%q, evidence %q): another operator has to rule the same\n", p.Operator, p.As, p.Reason, p.Evidence)
+		fmt.Fprintf(out, "  %s has ruled %s (%q, evidence %q): another operator has to rule the same\n", p.Operator, proposed(p), p.Reason, p.Evidence)
 	}
+}
+
+// proposed is what another operator has to rule as well.
+func proposed(p desk.Proposal) string {
+	text := string(p.As)
+	if p.Effect != "" {
+		text += ", effect " + string(p.Effect)
+	}
+	if p.Moved != nil {
+		text += fmt.Sprintf(", %s moved, reference %s", inMinor(p.Moved), p.ProviderReference)
+	}
+	return text
 }
 
 func askedFor(a desk.Attempt) string {
@@ -66,6 +78,9 @@ func choiceText(c desk.Choice) string {
 	text := "needs --reason and --evidence"
 	if c.NeedsMoved {
 		text += ", --moved and --provider-reference"
+	}
+	if len(c.Effects) > 0 {
+		text += fmt.Sprintf(", and --effect unless it is %s (one of %v)", c.Effects[0], c.Effects)
 	}
 	if c.Confirm != nil {
 		text += fmt.Sprintf(", --confirm-amount %q", fmt.Sprintf("%d %s", c.Confirm.Value, c.Confirm.Currency))

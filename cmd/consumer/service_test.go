@@ -83,7 +83,7 @@ func TestProvisioningTwiceChangesNothingTheSecondTime(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	code, first := runProgram(t, s.dir, "provision", "--config", "config.yaml")
-	if created := strings.Count(first.stdout.String(), "created "); code != exitOK || created != 7 {
+	if created := strings.Count(first.stdout.String(), "created "); code != exitOK || created != 8 {
 		t.Errorf("exit code %d, %d created, want 5 streams and 2 consumers\n%s%s", code, created, first.stdout, first.stderr)
 	}
 	code, second := runProgram(t, s.dir, "provision", "--config", "config.yaml")

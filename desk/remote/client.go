@@ -80,6 +80,9 @@ var errEmpty = errors.New("the desk's answer is empty")
 // ask sends one request. A no of the desk is a *desk.Error.
 func (c *Client) ask(ctx context.Context, action string, q request) (response, error) {
 	q.Protocol = Protocol
+	if q.Ruling != nil && q.Ruling.Effect != "" {
+		q.Protocol = protocolEffect
+	}
 	data, err := json.Marshal(q)
 	if err != nil {
 		return response{}, fmt.Errorf("write request: %w", err)

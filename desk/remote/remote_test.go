@@ -23,6 +23,7 @@ type fake struct {
 	mu      sync.Mutex
 	who     []desk.Operator
 	story   desk.Story
+	ruled   []desk.Ruling
 	entered chan struct{} // a ruling is in hand
 	release chan struct{} // it may end
 }
@@ -46,7 +47,10 @@ func (f *fake) Ask(_ context.Context, who desk.Operator, _ payment.ID, _ payment
 	return &desk.Reply{Result: "ambiguous"}, nil
 }
 
-func (f *fake) Resolve(context.Context, desk.Operator, desk.Ruling) (desk.Done, error) {
+func (f *fake) Resolve(_ context.Context, _ desk.Operator, r desk.Ruling) (desk.Done, error) {
+	f.mu.Lock()
+	f.ruled = append(f.ruled, r)
+	f.mu.Unlock()
 	f.entered <- struct{}{}
 	<-f.release
 	return desk.Done{}, &desk.Error{Fault: desk.FaultStale, Message: "moved", Now: &desk.Story{Version: 9}}
@@ -54,6 +58,13 @@ func (f *fake) Resolve(context.Context, desk.Operator, desk.Ruling) (desk.Done, 
 
 func (f *fake) Audit(context.Context, desk.Operator, payment.OperatorAction) (string, error) {
 	return "01J8Z3N9Q8K6M2V4T7R5W1X0YA", nil
+}
+
+func (f *fake) Look(_ context.Context, who desk.Operator, l desk.Look) (*desk.Looked, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.who = append(f.who, who)
+	return &desk.Looked{Asked: true, Answer: string(l.Key)}, nil
 }
 
 func newFake() *fake { return &fake{entered: make(chan struct{}), release: make(chan struct{})} }
@@ -100,6 +111,16 @@ func TestTheSubjectAndNothingElseNamesTheOperator(t *testing.T) {
 	}
 	if len(f.who) != 1 || f.who[0] != (desk.Operator{Name: "dana.d@shop", Identity: desk.IdentityAsserted}) {
 		t.Errorf("the desk was asked by %+v", f.who)
+	}
+}
+
+func TestALookGoesToTheDeskAndItsAnswerComesBack(t *testing.T) {
+	t.Parallel()
+	s, f := natstest.Start(t, nil), newFake()
+	serve(t, s, f)
+	looked, err := remote.NewClient(connect(t, s), "dana").Look(t.Context(), desk.Look{Key: "k"})
+	if err != nil || !looked.Asked || looked.Answer != "k" || len(f.who) != 1 || f.who[0].Name != "dana" {
+		t.Errorf("%+v, %v, by %+v", looked, err, f.who)
 	}
 }
 
@@ -188,7 +209,7 @@ func TestAFailureOfTheDeskAndARequestItDoesNotKnowAreAnswered(t *testing.T) {
 	if _, err := client.Audit(t.Context(), "resolve", "7-0", "why"); !errors.As(err, &no) || no.Fault != desk.FaultInvalid {
 		t.Errorf("an action that is not the client's to record: %v", err)
 	}
-	for body, want := range map[string]string{`{"protocol":2}`: "400", `{`: "400", `{"protocol":1}`: ""} {
+	for body, want := range map[string]string{`{"protocol":3}`: "400", `{`: "400", `{"protocol":1}`: ""} {
 		m, err := nc.RequestWithContext(t.Context(), remote.Subject("queue", "dana"), []byte(body))
 		if err != nil {
 			t.Fatal(err)
@@ -198,6 +219,37 @@ func TestAFailureOfTheDeskAndARequestItDoesNotKnowAreAnswered(t *testing.T) {
 		}
 		if !json.Valid(m.Data) {
 			t.Errorf("%s is answered with %s", body, m.Data)
+		}
+	}
+}
+
+// A service that does not know effects would rule a cancel as closed.
+func TestARulingWithAnEffectIsOfAProtocolThatAnOlderServiceRefuses(t *testing.T) {
+	t.Parallel()
+	s, f := natstest.Start(t, nil), newFake()
+	serve(t, s, f)
+	close(f.release)
+	nc := connect(t, s)
+	sent, err := nc.SubscribeSync(remote.Subject("resolve", "dana"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for effect, want := range map[payment.Effect]int{"": remote.Protocol, payment.EffectVoided: remote.Protocol + 1} {
+		go func() { <-f.entered }()
+		var no *desk.Error
+		if _, err := remote.NewClient(nc, "dana").Resolve(t.Context(), desk.Ruling{Effect: effect}); !errors.As(err, &no) || no.Fault != desk.FaultStale {
+			t.Errorf("effect %q ended in %v", effect, err)
+		}
+		m, err := sent.NextMsgWithContext(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body struct{ Protocol int }
+		if err := json.Unmarshal(m.Data, &body); err != nil || body.Protocol != want {
+			t.Errorf("effect %q is asked for by protocol %d, want %d", effect, body.Protocol, want)
+		}
+		if got := f.ruled[len(f.ruled)-1].Effect; got != effect {
+			t.Errorf("effect %q arrives as %q", effect, got)
 		}
 	}
 }

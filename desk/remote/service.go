@@ -37,6 +37,7 @@ type Desk interface {
 	Ask(ctx context.Context, who desk.Operator, id payment.ID, op payment.Op, key payment.Key) (*desk.Reply, error)
 	Resolve(ctx context.Context, who desk.Operator, r desk.Ruling) (desk.Done, error)
 	Audit(ctx context.Context, who desk.Operator, a payment.OperatorAction) (string, error)
+	Look(ctx context.Context, who desk.Operator, l desk.Look) (*desk.Looked, error)
 }
 
 // Options are the optional parts of a Service.
@@ -85,7 +86,7 @@ func Serve(nc *nats.Conn, d Desk, o Options) (*Service, error) {
 	}
 	g := s.micro.AddGroup(group)
 	actions := map[string]answer{
-		actionQueue: s.queue, actionPayment: s.payment, actionAsk: s.ask, actionResolve: s.resolve, actionAudit: s.audit,
+		actionQueue: s.queue, actionPayment: s.payment, actionAsk: s.ask, actionResolve: s.resolve, actionAudit: s.audit, actionLook: s.look,
 	}
 	if o.Replayer != nil {
 		actions[actionReplay] = s.replay
@@ -155,8 +156,8 @@ func (s *Service) one(ctx context.Context, r micro.Request, do answer) (out resp
 	if err := json.Unmarshal(r.Data(), &q); err != nil {
 		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: "the request is no JSON of this protocol"}
 	}
-	if q.Protocol < 1 || q.Protocol > Protocol {
-		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: fmt.Sprintf("protocol %d is not known here, only up to %d", q.Protocol, Protocol)}
+	if q.Protocol < 1 || q.Protocol > protocolEffect {
+		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: fmt.Sprintf("protocol %d is not known here, only up to %d", q.Protocol, protocolEffect)}
 	}
 	return do(ctx, who, q)
 }

@@ -10,6 +10,10 @@ import (
 // the service knows is refused.
 const Protocol = 1
 
+// protocolEffect is that of a ruling with an effect. A service that does not know
+// it would pass the effect over and rule otherwise than its operator said.
+const protocolEffect = 2
+
 // The actions, each with a subject of its own.
 const (
 	actionQueue   = "queue"
@@ -18,6 +22,7 @@ const (
 	actionResolve = "resolve"
 	actionAudit   = "audit"
 	actionReplay  = "replay"
+	actionLook    = "look"
 )
 
 // group stands before all subjects.
@@ -43,6 +48,8 @@ type request struct {
 	Reason string `json:"reason,omitempty"`
 	// Replay is what is to be published anew.
 	Replay *desk.Replay `json:"replay,omitempty"`
+	// Look is what is to be asked about again.
+	Look *desk.Look `json:"look,omitempty"`
 }
 
 // response is what is answered: one of its fields, by the action.
@@ -54,6 +61,7 @@ type response struct {
 	Done     *desk.Done     `json:"done,omitempty"`
 	Audit    string         `json:"audit,omitempty"`
 	Replayed *desk.Replayed `json:"replayed,omitempty"`
+	Looked   *desk.Looked   `json:"looked,omitempty"`
 	Error    *desk.Error    `json:"error,omitempty"`
 }
 

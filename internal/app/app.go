@@ -20,7 +20,9 @@ import (
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/isolation"
 	"github.com/countermand/countermand/journal/stream"
+	"github.com/countermand/countermand/notifications"
 	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/status"
 )
 
 // Options are the optional parts of an App; nil and zero values mean the defaults.
@@ -56,6 +58,12 @@ type App struct {
 	replayer  remote.Replayer
 	// selfAsserted: the desk takes operators' names as they are typed.
 	selfAsserted bool
+	notified     string                  // the address notifications come in at
+	receiver     *notifications.Receiver // nil: none are taken in
+	late         *broker.LateLooks       // nil: results are not looked at again
+	status       *status.Reader
+	statusRate   float64
+	schemaPrefix string
 }
 
 // Topology is the streams and consumers the configuration asks for.
@@ -102,7 +110,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 		return nil, err
 	}
 	handler, err := handlers.New(journal, set, broker.NewQuarantine(js, topology), encoder, &handlers.Options{
-		Logger: log, Isolation: isolated, Observer: a.seen.observer(),
+		Logger: log, Isolation: isolated, Observer: a.seen.observer(), Stories: journal,
 	})
 	if err != nil {
 		return nil, err
@@ -120,10 +128,16 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 	if err != nil {
 		return nil, err
 	}
-	if err := newConsole(a, cfg, set, o.LocalOperator); err != nil {
+	if err := errors.Join(newConsole(a, cfg, set, o.LocalOperator), newStatus(a, cfg, journal)); err != nil {
 		return nil, err
 	}
-	a.follower = newFollower(js, topology.Events, a.feed, log)
+	newNotifications(a, cfg.Notifications, set, looker{handler, journal, timers})
+	if after := cfg.LateLook.After; after > 0 {
+		a.late = broker.NewLateLooks(js, topology, handler, timers, after).With(broker.LateOptions{
+			Logger: log, Looked: a.seen.metrics.LateLooked,
+		})
+	}
+	a.follower = newFollower(a, js, topology.Events)
 	var h broker.Handler = handler
 	if o.Wrap != nil {
 		h = o.Wrap(h)
@@ -145,7 +159,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 }
 
 // Run consumes and serves health until ctx is cancelled, then drains. Start
-// order: admin address, view of the pauses, consumer. Stop order: consumer (stop
+// order: admin address, view of the pauses, notifications, consumer. Stop order: consumer and notifications (stop
 // pulling, finish or hand back what is in hand), view, admin address, traces.
 func (a *App) Run(ctx context.Context) error {
 	stop, err := a.serveAdmin()
@@ -161,16 +175,32 @@ func (a *App) Run(ctx context.Context) error {
 	if a.admin != "" {
 		keeping.Go(func() { a.follower.run(keep) })
 	}
-	stopDesk := a.serveDesk(ctx)
+	stopDesk, stopStatus := a.serveDesk(ctx), a.serveStatus(ctx)
 	if a.awaitControl(ctx) {
-		err = a.consumer.Run(ctx)
+		err = a.besideNotifications(ctx, a.besideLateLooks(a.consumer.Run))
 	}
 	stopDesk()
+	stopStatus()
 	stopKeeping()
 	keeping.Wait()
 	err = errors.Join(err, stop())
 	a.seen.close()
 	return err
+}
+
+// besideLateLooks has results looked at again while run runs, if they are.
+func (a *App) besideLateLooks(run func(context.Context) error) func(context.Context) error {
+	if a.late == nil {
+		return run
+	}
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		var looking sync.WaitGroup
+		looking.Go(func() { a.late.Run(ctx) })
+		defer looking.Wait()
+		defer cancel()
+		return run(ctx)
+	}
 }
 
 // Ready reports whether commands are being carried out, and if not, why.

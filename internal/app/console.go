@@ -1,7 +1,6 @@
 package app
 
 import (
-	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/countermand/countermand/console"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 )
 
@@ -34,9 +34,13 @@ func newConsole(a *App, cfg *config.Config, set *providers.Set, local string) er
 	return err
 }
 
-// newFollower feeds the console from the journal.
-func newFollower(js jetstream.JetStream, stream string, feed *console.Feed, log *slog.Logger) *follower {
-	return &follower{js: js, stream: stream, feed: feed, log: log}
+// newFollower feeds the console from the journal, and tells the survey what it
+// sees; once a.seen is complete.
+func newFollower(a *App, js jetstream.JetStream, stream string) *follower {
+	return &follower{
+		js: js, stream: stream, feed: a.feed, log: a.log,
+		changed: func(id payment.ID, review bool) { a.seen.survey.Changed(id, review) },
+	}
 }
 
 func people(list []config.Person) []console.Person {

@@ -83,3 +83,8 @@ func (a *App) serveDesk(ctx context.Context) (stop func()) {
 		<-stopped
 	}
 }
+
+// Look implements desk.Service.
+func (r ruler) Look(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Looked, error) {
+	return r.Handler.Look(ctx, id, op, key, r.timers)
+}

@@ -43,7 +43,9 @@ type follower struct {
 	js     jetstream.JetStream
 	stream string
 	feed   *console.Feed
-	log    *slog.Logger
+	// changed is told where a person is needed, and what has ended.
+	changed func(id payment.ID, review bool)
+	log     *slog.Logger
 	// next is the sequence each filter goes on from.
 	next map[string]uint64
 }
@@ -138,9 +140,13 @@ func (f *follower) take(m *jetstream.RawStreamMsg) {
 	if amount == nil {
 		amount = d.Amount
 	}
+	id, review := payment.ID{Provider: words[3], Native: native}, d.Status == events.StatusReviewRequired
+	if review || e.Type.Terminal() {
+		f.changed(id, review)
+	}
 	f.feed.Take(console.Result{
-		ID: payment.ID{Provider: words[3], Native: native}, Op: e.Op, Type: e.Type, Key: d.IdempotencyKey,
-		Amount: amount, Code: d.Code, Review: d.Status == events.StatusReviewRequired, At: d.OccurredAt.Time,
+		ID: id, Op: e.Op, Type: e.Type, Key: d.IdempotencyKey,
+		Amount: amount, Code: d.Code, Review: review, At: d.OccurredAt.Time,
 	})
 }
 

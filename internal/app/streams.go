@@ -56,7 +56,7 @@ func (s *streams) look(ctx context.Context) (again time.Duration) {
 	findings, err := broker.Verify(ctx, s.js, s.topology)
 	var missing []string
 	for _, f := range findings {
-		if f.Missing() {
+		if f.Missing() && !f.Optional {
 			missing = append(missing, f.Object)
 		}
 	}

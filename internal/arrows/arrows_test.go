@@ -26,26 +26,31 @@ func rows() []row {
 		{"handlers", []string{"payment", "events", "journal", "providers"}},
 		{"desk", []string{"payment", "events", "journal", "providers", "handlers"}},
 		{"desk/remote", []string{"payment", "events", "desk"}},
+		{"status", []string{"payment", "events", "journal"}},
+		{"status/service", []string{"payment", "status"}},
 		{"console", []string{"payment", "events", "desk", "providers"}},
 		{"broker", []string{"events", "handlers"}},
 		{"isolation", []string{"payment", "handlers"}},
-		{"telemetry", []string{"payment", "events", "handlers"}},
+		{"notifications", []string{"payment", "providers"}},
+		{"telemetry", []string{"payment", "events", "handlers", "notifications"}},
 		{"internal/arrows", nil},
 		{"internal/currencygen", nil},
 		{"internal/embedded", nil},
 		{"internal/natstest", nil},
 		{"internal/publish", []string{"payment", "events"}},
 		{"internal/simulators", []string{"providers/simulator", "providers/*/*sim"}},
-		{"internal/openwork", []string{"payment", "events", "broker", "handlers"}},
-		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "internal/config", "internal/app", "internal/openwork"}},
+		{"internal/passage", nil},
+		{"internal/monitor", nil},
+		{"internal/openwork", []string{"payment", "events", "broker", "handlers", "internal/passage"}},
+		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "internal/config", "internal/app", "internal/openwork", "internal/monitor"}},
 		{"reconcile", []string{"payment"}},
 		{"internal/spill", nil},
-		{"internal/books", []string{"payment", "events", "providers", "reconcile", "internal/spill"}},
+		{"internal/books", []string{"payment", "events", "providers", "reconcile", "internal/spill", "internal/passage"}},
 		{"internal/crash", nil},
 		{"internal/mutants", nil},
 		{"internal/simulation", append(kinds(), "payment", "events", "journal", "journal/memory", "providers", "handlers")},
 		{"internal/e2e", nil},
-		{"internal/chaos", []string{"events", "broker", "schemas", "providers/simulator", "providers/*/*sim", "internal/openwork", "internal/chaos/*"}},
+		{"internal/chaos", []string{"payment", "events", "desk", "desk/remote", "broker", "schemas", "providers/simulator", "providers/*/*sim", "internal/openwork", "internal/chaos/*"}},
 		{"internal/chaos/*", nil}, // the judge knows none of what it judges
 		{"internal/roles", nil},
 		{"examples/**", []string{"examples/cloudevent"}}, // what any client could be written with
@@ -53,7 +58,7 @@ func rows() []row {
 		// The last three put the program together.
 		{"internal/app", append(kinds(),
 			"payment", "events", "journal", "journal/stream", "providers", "isolation",
-			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "internal/config", "internal/openwork",
+			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "notifications", "status", "status/*", "internal/config", "internal/openwork", "internal/monitor",
 		)},
 		{"internal/demo", []string{
 			"payment", "events", "journal", "journal/*", "providers/**", "providers",
@@ -80,9 +85,9 @@ type row struct {
 // the core must not see.
 func gates() map[string][]string {
 	return map[string][]string{
-		"github.com/nats-io/nats.go":     {"journal/stream", "internal/chaos", "broker", "desk/remote", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/openwork", "internal/check", "internal/books", "examples/**", "cmd/**"},
+		"github.com/nats-io/nats.go":     {"journal/stream", "internal/chaos", "broker", "desk/remote", "status/service", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/passage", "internal/openwork", "internal/check", "internal/books", "examples/**", "cmd/**"},
 		"github.com/nats-io/nats-server": {"internal/embedded", "internal/natstest"},
-		"net/http":                       {"console", "providers", "internal/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/check", "telemetry", "cmd/**"},
+		"net/http":                       {"console", "notifications", "providers", "internal/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/monitor", "telemetry", "cmd/**"},
 		"os":                             {"internal/config", "internal/chaos", "internal/mutants", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "internal/spill", "internal/books", "examples/**", "cmd/**"},
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"iter"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/passage"
 	"github.com/countermand/countermand/internal/spill"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/reconcile"
@@ -21,10 +21,6 @@ const (
 	// pull is how many messages are under way at a time, and pullBytes how much.
 	pull      = 2000
 	pullBytes = 16 << 20
-	// silence is how long the server may take for the next message.
-	silence = 30 * time.Second
-	// tick is after how many events progress is told.
-	tick = 256
 )
 
 // Journal is one pass over the journal for one provider, sorted by payment.
@@ -44,32 +40,19 @@ const maxDamaged = 100
 // caller closes the result. dir is where files are made (empty: the system's), progress
 // (may be nil) is told how far it is, in events.
 func ReadJournal(ctx context.Context, js jetstream.JetStream, from Source, progress func(done, total uint64)) (*Journal, error) {
-	if progress == nil {
-		progress = func(uint64, uint64) {}
-	}
-	c, err := js.OrderedConsumer(ctx, from.Stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{"payment.cancel.*." + from.Provider + ".*.*", "payment.refund.*." + from.Provider + ".*.*"},
-		DeliverPolicy:  jetstream.DeliverAllPolicy,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read journal: %w", err)
-	}
-	info, err := c.Info(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read journal: %w", err)
-	}
 	steps, err := spill.New(from.Dir, from.Memory)
 	if err != nil {
 		return nil, err
 	}
 	j := &Journal{steps: steps}
-	progress(0, info.NumPending)
-	if info.NumPending > 0 {
-		if err := j.read(ctx, c, info.NumPending, progress); err != nil {
-			return nil, errors.Join(fmt.Errorf("read journal after %d of %d events: %w", j.Events, info.NumPending, err), j.Close())
-		}
+	j.Events, err = passage.Passage{
+		Stream:   from.Stream,
+		Subjects: []string{"payment.cancel.*." + from.Provider + ".*.*", "payment.refund.*." + from.Provider + ".*.*"},
+		Pull:     pull, PullBytes: pullBytes, Progress: progress,
+	}.Read(ctx, js, j.take)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read journal: %w", err), j.Close())
 	}
-	progress(info.NumPending, info.NumPending)
 	return j, nil
 }
 
@@ -85,48 +68,8 @@ type Source struct {
 // Close removes its files.
 func (j *Journal) Close() error { return j.steps.Close() }
 
-func (j *Journal) read(ctx context.Context, c jetstream.Consumer, total uint64, progress func(done, total uint64)) error {
-	messages, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(pull, pullBytes))
-	if err != nil {
-		return err
-	}
-	defer messages.Stop()
-	for j.Events < total {
-		m, err := next(ctx, messages)
-		if err != nil {
-			return err
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return err
-		}
-		if err := j.take(m); err != nil {
-			return err
-		}
-		j.Events++
-		if j.Events%tick == 0 {
-			progress(j.Events, total)
-		}
-		if meta.NumPending == 0 {
-			return nil
-		}
-	}
-	return nil
-}
-
-// next waits for one message, and not for ever.
-func next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, silence, errors.New("the server has sent nothing for "+silence.String()))
-	defer cancel()
-	m, err := messages.Next(jetstream.NextContext(ctx))
-	if err != nil && ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	return m, err
-}
-
 // take files one event under its payment.
-func (j *Journal) take(m jetstream.Msg) error {
+func (j *Journal) take(m jetstream.Msg, _ uint64) error {
 	step, token, err := stepOf(m)
 	if err != nil {
 		j.DamagedCount++

@@ -2,34 +2,10 @@ package check
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"strings"
-	"time"
-)
 
-// varz is what the monitoring address tells of durability. The names are
-// nats-server 2.15.2's; a server that reports jetstream.config at all leaves
-// sync_always out where it is false.
-type varz struct {
-	Name    string `json:"server_name"`
-	ID      string `json:"server_id"`
-	Version string `json:"version"`
-	Cluster struct {
-		Name string `json:"name"`
-	} `json:"cluster"`
-	JetStream struct {
-		Config *struct {
-			SyncAlways   bool          `json:"sync_always"`
-			SyncInterval time.Duration `json:"sync_interval"`
-		} `json:"config"`
-		Meta *struct {
-			ClusterSize int `json:"cluster_size"`
-		} `json:"meta"`
-	} `json:"jetstream"`
-}
+	"github.com/countermand/countermand/internal/monitor"
+)
 
 // durability asks the monitoring address whether the server writes to disk
 // before it acknowledges. Clients cannot be told: no API of the server's says it.
@@ -40,7 +16,9 @@ func (c *checker) durability(ctx context.Context) {
 		})
 		return
 	}
-	v, err := c.varz(ctx)
+	ctx, cancel := c.within(ctx)
+	defer cancel()
+	v, err := monitor.Ask(ctx, c.cfg.NATS.Monitor)
 	if err != nil {
 		c.report(NotVerifiable, SyncInterval, "sync_interval of the servers", Finding{
 			Is: "unknown (" + err.Error() + ")", Want: "always", Do: "check nats.monitor and that the server's monitoring port is on",
@@ -74,34 +52,9 @@ func (c *checker) durability(ctx context.Context) {
 }
 
 // sameSystem reports whether the monitored server belongs to the connection's.
-func (c *checker) sameSystem(v varz) bool {
+func (c *checker) sameSystem(v monitor.Page) bool {
 	if v.ID == c.nc.ConnectedServerId() {
 		return true
 	}
 	return v.Cluster.Name != "" && v.Cluster.Name == c.nc.ConnectedClusterName()
-}
-
-// maxVarz bounds the answer; a usual one has about 4 KiB.
-const maxVarz = 4 << 20
-
-func (c *checker) varz(ctx context.Context) (varz, error) {
-	ctx, cancel := c.within(ctx)
-	defer cancel()
-	var v varz
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.cfg.NATS.Monitor, "/")+"/varz", http.NoBody)
-	if err != nil {
-		return v, fmt.Errorf("ask monitor: %w", err)
-	}
-	answer, err := new(http.Client).Do(r)
-	if err != nil {
-		return v, fmt.Errorf("ask monitor: %w", err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return v, fmt.Errorf("ask monitor: it answers %s", answer.Status)
-	}
-	if err := json.NewDecoder(io.LimitReader(answer.Body, maxVarz)).Decode(&v); err != nil || v.ID == "" {
-		return v, fmt.Errorf("ask monitor: its answer is not a server's")
-	}
-	return v, nil
 }

@@ -42,7 +42,7 @@ func (c *checker) probes(t broker.Topology) []probe {
 	question := func(subject, gap string, onlyHere bool) {
 		all = append(all, probe{subject: subject, data: "{}", gap: gap, onlyHere: onlyHere})
 	}
-	for _, stream := range []string{t.Commands, t.Due} {
+	for _, stream := range []string{t.Commands, t.Due, t.Events} {
 		question(consumerInfo(stream, t.Consumer), "the consumer cannot be found", false)
 		// A body that is no request is answered "bad request": nothing is delivered.
 		all = append(all, probe{
@@ -115,6 +115,10 @@ func (c *checker) probe() bool {
 	}
 	c.hears("payments.desk.check."+nobody, "payments.desk.*.*", "operators cannot be answered")
 	c.hears("$SRV.PING."+nobody, "$SRV.>", "the desk is not served")
+	if c.cfg.Status.Rate > 0 {
+		c.hears("payments.status", "payments.status", "nobody can ask where a payment stands")
+		c.hears("payments.status."+nobody, "payments.status.*", "nobody can ask where a payment of one provider stands")
+	}
 	for _, p := range c.probes(t) {
 		err := c.nc.PublishMsg(&nats.Msg{Subject: p.subject, Header: p.header, Data: []byte(p.data)})
 		if err == nil {

@@ -14,9 +14,9 @@ import (
 // account lists them.
 func needed() []string {
 	all := []string{
-		"$JS.API.CONSUMER.INFO.PAYMENT_COMMANDS.payment-consumer", "$JS.API.CONSUMER.INFO.PAYMENT_DUE.payment-consumer",
-		"$JS.API.CONSUMER.MSG.NEXT.PAYMENT_COMMANDS.payment-consumer", "$JS.API.CONSUMER.MSG.NEXT.PAYMENT_DUE.payment-consumer",
-		"$JS.ACK.PAYMENT_COMMANDS.payment-consumer.>", "$JS.ACK.PAYMENT_DUE.payment-consumer.>",
+		"$JS.API.CONSUMER.INFO.PAYMENT_COMMANDS.payment-consumer", "$JS.API.CONSUMER.INFO.PAYMENT_DUE.payment-consumer", "$JS.API.CONSUMER.INFO.PAYMENT_EVENTS.payment-consumer",
+		"$JS.API.CONSUMER.MSG.NEXT.PAYMENT_COMMANDS.payment-consumer", "$JS.API.CONSUMER.MSG.NEXT.PAYMENT_DUE.payment-consumer", "$JS.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.payment-consumer",
+		"$JS.ACK.PAYMENT_COMMANDS.payment-consumer.>", "$JS.ACK.PAYMENT_DUE.payment-consumer.>", "$JS.ACK.PAYMENT_EVENTS.payment-consumer.>",
 		"$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS",
 		"$JS.API.STREAM.INFO.KV_PAYMENT_CONTROL", "$JS.API.STREAM.MSG.GET.KV_PAYMENT_CONTROL",
 		"payment.command.rejected.*", "payment.operator.*.*", "payment.quarantine.*", "payment.schedule.cancel.>", "payment.schedule.refund.>",
@@ -101,11 +101,12 @@ func covered(pattern, subject string) bool {
 func TestALeastPrivilegeAccountMayAllTheServiceNeedsAndHidesTheRest(t *testing.T) {
 	t.Parallel()
 	b := provisioned(t, users(
-		user("service", "publish: "+quoted(needed())+`, subscribe: ["_INBOX.>", "payments.desk.*.*", "$SRV.>"]`),
-		user("looker", "publish: "+quoted(append(needed(), looking()...))+`, subscribe: ["_INBOX.>", "payments.desk.*.*", "$SRV.>"]`),
+		user("service", "publish: "+quoted(needed())+`, subscribe: ["_INBOX.>", "payments.desk.*.*", "payments.status", "payments.status.*", "$SRV.>"]`),
+		user("looker", "publish: "+quoted(append(needed(), looking()...))+`, subscribe: ["_INBOX.>", "payments.desk.*.*", "payments.status", "payments.status.*", "$SRV.>"]`),
 		user("deaf", `subscribe: {deny: "_INBOX.>"}`),
 		user("deskless", `subscribe: {deny: "payments.desk.*.*"}`),
 		user("unknown", `subscribe: {deny: "$SRV.>"}`),
+		user("unasked", `subscribe: {deny: ["payments.status", "payments.status.*"]}`),
 	), nats.UserInfo("admin", "p"))
 	want(
 		t, b.as("service").findings(&check.Options{Deep: true}),
@@ -117,4 +118,8 @@ func TestALeastPrivilegeAccountMayAllTheServiceNeedsAndHidesTheRest(t *testing.T
 	want(t, b.as("deaf").findings(nil), line{check.Error, check.Permission, "subscribe to _INBOX.>"})
 	want(t, b.as("deskless").findings(nil), line{check.Error, check.Permission, "subscribe to payments.desk.*.*"})
 	want(t, b.as("unknown").findings(nil), line{check.Error, check.Permission, "subscribe to $SRV.>"})
+	want(
+		t, b.as("unasked").findings(nil),
+		line{check.Error, check.Permission, "subscribe to payments.status"}, line{check.Error, check.Permission, "subscribe to payments.status.*"},
+	)
 }

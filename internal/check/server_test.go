@@ -145,7 +145,7 @@ func TestAnEmptyServerLacksEveryStreamAndConsumer(t *testing.T) {
 	var wanted []line
 	for _, what := range []string{
 		"stream PAYMENT_COMMANDS", "stream PAYMENT_EVENTS", "stream PAYMENT_DUE", "stream PAYMENT_REJECTED", "stream KV_PAYMENT_CONTROL",
-		"consumer payment-consumer on PAYMENT_COMMANDS", "consumer payment-consumer on PAYMENT_DUE",
+		"consumer payment-consumer on PAYMENT_COMMANDS", "consumer payment-consumer on PAYMENT_DUE", "consumer payment-consumer on PAYMENT_EVENTS",
 	} {
 		wanted = append(wanted, line{check.Error, check.Topology, what + ", existence"})
 	}

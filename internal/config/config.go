@@ -22,6 +22,10 @@ type Config struct {
 	Tracing     Tracing `yaml:"tracing"`
 	Desk        Desk    `yaml:"desk"`
 	Console     Console `yaml:"console"`
+	// Notifications of providers are not taken in unless it says where.
+	Notifications Notifications `yaml:"notifications"`
+	Status        Status        `yaml:"status"`
+	LateLook      LateLook      `yaml:"lateLook"`
 	// StartPaused takes every provider for paused until `consumer resume`, whatever was said before the start of this process: for the first start after an incident.
 	StartPaused bool `yaml:"startPaused"`
 	// DataDir is where the embedded server keeps its data; used in embedded mode only.
@@ -105,12 +109,40 @@ type Console struct {
 	ProxyOperators []string `yaml:"proxyOperators" validate:"excluded_without=TrustedProxyHeader,unique,dive,min=1,max=64"`
 }
 
+// Status says how other services may ask where a payment stands, on payments.status.
+type Status struct {
+	// Rate is how many requests a second each process answers; more are told to come back. 0: the service is not offered.
+	Rate float64 `yaml:"rate" validate:"min=0,max=100000"`
+	// Recent is how many operations are remembered by the ids of their commands once somebody asks by one, about 100 bytes each. 0: a command's id alone finds nothing.
+	Recent int `yaml:"recent" validate:"min=0,max=10000000"`
+}
+
+// LateLook says when results are looked at again: a refund may come back, and what failed may go through.
+type LateLook struct {
+	// After is the age at which each result is asked about once more. 0: none is; notifications and consumer reconcile still find them.
+	After time.Duration `yaml:"after" validate:"omitempty,min=1m"`
+}
+
 // Person signs in with a token.
 type Person struct {
 	// Name stands in the audit of everything they do.
 	Name string `yaml:"name" validate:"required,natsname"`
 	// Token is a random text of 16 characters or more; another one ends the sessions opened with this.
 	Token providers.Secret `yaml:"token"`
+}
+
+// Notifications says where providers' notifications come in, and how many. They only bring a status query forward.
+type Notifications struct {
+	// Listen is an address of its own, with another port than the admin address; empty: none are taken in. TLS ends in front of it.
+	Listen string `yaml:"listen" validate:"omitempty,hostname_port"`
+	// MaxBody is how many bytes a notification may have.
+	MaxBody int `yaml:"maxBody" validate:"min=1024,max=1048576"`
+	// RatePerSecond is how many of one provider act in a second, of each process; others are asked to come again.
+	RatePerSecond float64 `yaml:"ratePerSecond" validate:"min=0.1,max=10000"`
+	// MaxAge is how old the signed time of a notification may be: as long as its provider delivers it again, and an hour.
+	MaxAge time.Duration `yaml:"maxAge" validate:"min=1m"`
+	// Remember is how many are remembered, of each process, so that a repeated one does nothing.
+	Remember int `yaml:"remember" validate:"min=1,max=1000000"`
 }
 
 // Amount is an amount in minor units of a currency.
@@ -184,7 +216,12 @@ func Defaults() *Config {
 		Admin:       Admin{Listen: "127.0.0.1:9090"},
 		Results:     Results{Mode: "structured", SchemaPrefix: "https://countermand.dev/schemas/v1/"},
 		Tracing:     Tracing{Sample: 1},
-		DataDir:     "./data",
+		Notifications: Notifications{
+			MaxBody: 16 << 10, RatePerSecond: 50, MaxAge: 73 * time.Hour, Remember: 10_000,
+		},
+		Status:   Status{Rate: 1000, Recent: 200_000},
+		LateLook: LateLook{After: 24 * time.Hour},
+		DataDir:  "./data",
 	}
 }
 

@@ -57,7 +57,12 @@ func TestEveryKeyOfAGoodFileArrives(t *testing.T) {
 		Admin:       config.Admin{Listen: "0.0.0.0:9191"},
 		Results:     config.Results{Mode: "binary", SchemaPrefix: "https://schemas.example/v1/"},
 		Tracing:     config.Tracing{Endpoint: "http://collector:4318", Sample: 0.25},
-		DataDir:     "/var/lib/countermand",
+		Status:      config.Status{Rate: 12.5, Recent: 1000},
+		LateLook:    config.LateLook{After: 36 * time.Hour},
+		Notifications: config.Notifications{
+			Listen: "10.0.0.1:9292", MaxBody: 4096, RatePerSecond: 7.5, MaxAge: 100 * time.Hour, Remember: 5,
+		},
+		DataDir: "/var/lib/countermand",
 		Providers: []config.Provider{{
 			Name: "opay-eg", Kind: "opay", BaseURL: "https://api.opaycheckout.com/prefix",
 			Currencies: []payment.Currency{"EGP", "USD"}, Country: "EG",
@@ -98,7 +103,11 @@ func TestWhatAFileLeavesOutHasTheDocumentedDefault(t *testing.T) {
 		Consumer: "payment-consumer", Source: "/payments/consumer", Concurrency: 256,
 		Admin:   config.Admin{Listen: "127.0.0.1:9090"},
 		Results: config.Results{Mode: "structured", SchemaPrefix: "https://countermand.dev/schemas/v1/"},
-		Tracing: config.Tracing{Sample: 1},
+		Tracing: config.Tracing{Sample: 1}, Status: config.Status{Rate: 1000, Recent: 200_000},
+		LateLook: config.LateLook{After: 24 * time.Hour},
+		Notifications: config.Notifications{
+			MaxBody: 16 << 10, RatePerSecond: 50, MaxAge: 73 * time.Hour, Remember: 10_000,
+		},
 		DataDir: "./data",
 	}
 	if diff := cmp.Diff(want, got, secrets()); diff != "" {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -29,6 +30,7 @@ func (d *decoder) verify(cfg *Config) {
 	d.distinctStreams(cfg.Streams)
 	d.plainEndpoint(cfg.Tracing)
 	d.people(cfg.Console)
+	d.ownListener(cfg)
 }
 
 // rules adds a fault for each rule broken in one struct, at the line of its key
@@ -97,6 +99,17 @@ func (d *decoder) plainEndpoint(t Tracing) {
 	const path = "tracing.endpoint"
 	if u, err := url.Parse(t.Endpoint); err == nil && (u.User != nil || u.RawQuery != "" || u.Fragment != "") {
 		d.add(d.lineOf(path), path, "must not hold a user, password, query or fragment")
+	}
+}
+
+// ownListener refuses notifications on the admin address, under whatever name of
+// the host: strangers are let in to the one and must not reach the other.
+func (d *decoder) ownListener(cfg *Config) {
+	const path = "notifications.listen"
+	_, admin, err1 := net.SplitHostPort(cfg.Admin.Listen)
+	_, own, err2 := net.SplitHostPort(cfg.Notifications.Listen)
+	if err1 == nil && err2 == nil && own == admin {
+		d.add(d.lineOf(path), path, "must have another port than admin.listen")
 	}
 }
 

@@ -60,7 +60,8 @@ func TestEveryKeyOfTheConfigurationIsOnTheSettingsPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{
-		"nats.tls.cert", "providers", "providers[].retry.giveUpAfter", "providers[].currencies",
+		"nats.tls.cert", "desk.secondPersonAbove[].currency", "console.operators[].name", "console.viewers[].token",
+		"providers", "providers[].retry.giveUpAfter", "providers[].currencies",
 		"providers[].duplicateCodes", "providers[].codes.waiting", "results.mode", "dataDir",
 	} {
 		if !strings.Contains(string(page), "\n| `"+key+"` |") {
@@ -177,8 +178,8 @@ func settingRows(t *testing.T, v reflect.Value, prefix string) []settingRow {
 			continue
 		}
 		meaning := meanings[field.Name]
-		if meaning == "" && field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct {
-			meaning = fieldComments(t, field.Type.Elem())[""]
+		if of := entryOf(value); meaning == "" && of != nil {
+			meaning = fieldComments(t, of)[""]
 		}
 		if meaning == "" && prefix != "" && prefix != "providers[]" {
 			meaning = meanings[""] // what is said of the mapping as a whole
@@ -187,8 +188,20 @@ func settingRows(t *testing.T, v reflect.Value, prefix string) []settingRow {
 			key: key, kind: typeWord(value), standard: defaultWord(value),
 			rule: ruleWords(field, value), meaning: meaning,
 		})
+		// Providers have tables of their own, one for each kind.
+		if of := entryOf(value); of != nil && of != reflect.TypeFor[Provider]() {
+			rows = append(rows, settingRows(t, reflect.New(of).Elem(), key+"[]")...)
+		}
 	}
 	return rows
+}
+
+// entryOf is the struct of which a setting is a list; nil: it is none.
+func entryOf(v reflect.Value) reflect.Type {
+	if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct {
+		return v.Type().Elem()
+	}
+	return nil
 }
 
 func typeWord(v reflect.Value) string {
@@ -197,7 +210,8 @@ func typeWord(v reflect.Value) string {
 		return "secret"
 	case time.Duration:
 		return "duration"
-	case []Provider:
+	}
+	if entryOf(v) != nil {
 		return "list"
 	}
 	switch v.Kind() {
@@ -242,6 +256,9 @@ func ruleWords(field reflect.StructField, standard reflect.Value) string {
 	each := ""
 	for tag := range strings.SplitSeq(field.Tag.Get("validate"), ",") {
 		name, param, _ := strings.Cut(tag, "=")
+		if strings.Contains(tag, "|") { // one of several rules: the validator reports them as one
+			name, param = tag, ""
+		}
 		switch name {
 		case "", "-", "omitempty":
 		case "required":

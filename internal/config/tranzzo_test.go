@@ -32,12 +32,13 @@ func TestTranzzosKeysArrive(t *testing.T) {
 		BaseURL: "https://cpay.tranzzo.example", PosID: "dc728de1", EndpointsKey: hush, APIKey: hush, APISecret: hush, Currency: "UAH",
 	}
 	every := documented
+	every.CallbackURL = "https://pay.example/notifications/tranzzo-ua"
 	every.AmountForm, every.MaxOrderID = "number", 32
 	every.CancelledCodes, every.BalanceCodes, every.FailureStatuses = []string{"6007"}, []string{"3001"}, []string{"failure", "rejected"}
 	every.Paths = tranzzo.Paths{Cancel: "/v2/{orderId}/stop", Orders: "/v2/{orderId}", Void: "/v2/free", Refund: "/v2/back"}
 	for lines, want := range map[string]tranzzo.Settings{
 		"": documented,
-		"    amountForm: number\n    maxOrderID: 32\n    cancelledCodes: [\"6007\"]\n    balanceCodes: [\"3001\"]\n    failureStatuses: [failure, rejected]\n" +
+		"    callbackURL: https://pay.example/notifications/tranzzo-ua\n    amountForm: number\n    maxOrderID: 32\n    cancelledCodes: [\"6007\"]\n    balanceCodes: [\"3001\"]\n    failureStatuses: [failure, rejected]\n" +
 			"    paths: {cancel: \"/v2/{orderId}/stop\", orders: \"/v2/{orderId}\", void: /v2/free, refund: /v2/back}\n": every,
 	} {
 		got, err := config.Load(write(t, "c.yaml", tranzzoWith(lines)), environment)

@@ -8,7 +8,9 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/providers/simulator"
 )
@@ -78,12 +80,7 @@ func TestAPersonSettlesARefundInTheBrowserAndASecondWithAStalePageDoesNot(t *tes
 	)
 	get(anna, chromedp.Evaluate[string](`window.opened = "once"`))
 	w.lostRefund("529-7-1", simulator.CutAfter)
-	l.await(func(all []event) string {
-		if len(all) == 0 || all[len(all)-1].Data.Status != "reviewRequired" {
-			return "reviewRequired"
-		}
-		return ""
-	})
+	l.await(reviewed)
 	took := anna.within(`document.querySelector('[data-count="1"]') !== null`)
 	t.Logf("in the queue page %s after its event", took.Round(time.Millisecond))
 	if took > 2*time.Second {
@@ -133,6 +130,168 @@ func TestAPersonSettlesARefundInTheBrowserAndASecondWithAStalePageDoesNot(t *tes
 	if !strings.Contains(string(w.audits("resolve")[0].Data), `"identity":"token"`) {
 		t.Errorf("the audit does not say how anna is known: %s", w.audits("resolve")[0].Data)
 	}
+}
+
+func TestAboveTheSetAmountASecondPersonRulesTheSameInTheBrowser(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.cfg.Desk.SecondPersonAbove = []config.Amount{{Value: 399, Currency: "EUR"}}
+	home := w.withConsole()
+	two := openBrowsers(t, 2, home)
+	anna, ben := two[0], two[1]
+	l := w.follow()
+	w.lostRefund("529-7-4", simulator.CutAfter)
+	l.await(reviewed)
+	anna.signIn(home, annaToken)
+	ben.signIn(home, benToken)
+	address := "http://" + home + "/console/payments/openpay-eu/529-7-4"
+
+	// The first is told before and after that it takes another.
+	anna.do(chromedp.Navigate(address), chromedp.WaitVisible(chromedp.CSS("form.ruling")))
+	if said := anna.text("form.ruling"); strings.Count(said, "Another operator has to rule the same") != 3 {
+		t.Errorf("before, the form says %q", said)
+	}
+	anna.rule("rf-1")
+	if said := anna.text(".notice.good"); !strings.Contains(said, "takes effect when another operator rules the same") {
+		t.Errorf("proposed, the page says %q", said)
+	}
+	anna.shoot("proposed")
+	anna.calm("proposed")
+	anna.do(chromedp.Navigate(address), chromedp.WaitVisible(chromedp.CSS("form.ruling")))
+	anna.rule("rf-1")
+	if said := anna.text(".notice.bad"); !strings.Contains(said, "you have ruled this already") {
+		t.Errorf("to the same person again the page says %q", said)
+	}
+	if was := anna.forget(); len(was) != 1 || !strings.Contains(was[0], "403") {
+		t.Errorf("the refusal is told as %q", was)
+	}
+	if n := len(ended(w, l)); n != 0 || len(w.audits("propose")) != 1 || len(w.audits("resolve")) != 0 {
+		t.Errorf("%d have ended, with %d proposals and %d rulings: want only the proposal", n, len(w.audits("propose")), len(w.audits("resolve")))
+	}
+
+	// The second sees who has ruled what, and rules the same.
+	ben.do(chromedp.Navigate(address), chromedp.WaitVisible(chromedp.CSS("form.ruling")))
+	if said := ben.text("main"); !strings.Contains(said, "anna has ruled: succeeded, 4.00\u00a0EUR moved, reference rf-1.") {
+		t.Errorf("to the second person the page says %q", said)
+	}
+	ben.rule("rf-1")
+	if said := ben.text(".notice.good"); !strings.Contains(said, "in the journal") {
+		t.Errorf("confirmed, the page says %q", said)
+	}
+	ben.calm("confirmed")
+	l.await(terminal(1))
+	all := ended(w, l)
+	if len(all) != 1 || all[0].Data.Status != "succeeded" || all[0].Data.ResolvedBy == nil || all[0].Data.ResolvedBy.Operator != "anna and ben" {
+		t.Errorf("it ended with %+v", all)
+	}
+	if p, r := len(w.audits("propose")), len(w.audits("resolve")); p != 1 || r != 1 {
+		t.Errorf("%d proposals and %d rulings are recorded, want one each", p, r)
+	}
+}
+
+func TestOfACancelItIsChosenInTheBrowserWhatItDid(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	for i := range w.cfg.Providers {
+		w.cfg.Providers[i].Retry.Initial, w.cfg.Providers[i].Retry.Max = time.Hour, time.Hour // it stays as it is
+	}
+	home := w.withConsole()
+	b := openBrowsers(t, 1, home)[0]
+	l := w.follow()
+	if err := w.opay.Fault(simulator.Fault{Operation: "cancel", Mode: simulator.RateLimit, Times: 1}); err != nil {
+		t.Fatal(err)
+	}
+	w.publish(command("c-1", "cancel", map[string]any{"idempotencyKey": "k", "provider": "opay-eg", "payment": map[string]any{"orderId": "2001", "country": "EG"}}))
+	l.await(func(all []event) string {
+		if len(all) == 0 || all[len(all)-1].Data.Status != "deferred" {
+			return "deferred"
+		}
+		return ""
+	})
+	b.signIn(home, annaToken)
+	address := "http://" + home + "/console/payments/opay-eg/2001"
+	b.inspect("cancel", address)
+	b.do(chromedp.Navigate(address), chromedp.WaitVisible(chromedp.CSS("form.ruling")))
+	if chosen := get(b, chromedp.Evaluate[string](`document.querySelector("select[name=effect]").value`)); chosen != "closed" {
+		t.Errorf("chosen at first is %q", chosen)
+	}
+	get(b, chromedp.Evaluate[string](`document.querySelector("select[name=effect]").value = "voided"`))
+	b.rule("")
+	if said := b.text(".notice"); !strings.Contains(said, "in the journal") {
+		t.Errorf("ruled, the page says %q", said)
+	}
+	l.await(terminal(1))
+	if all := ended(w, l); len(all) != 1 || all[0].Data.Effect != "voided" || all[0].Type != "payment.cancel.succeeded" {
+		t.Errorf("it ended with %+v", all)
+	}
+	b.calm("ruled")
+}
+
+// reviewed is what await waits for: the newest event calls for a person.
+func reviewed(all []event) string {
+	if len(all) == 0 || all[len(all)-1].Data.Status != "reviewRequired" {
+		return "reviewRequired"
+	}
+	return ""
+}
+
+// ended are the terminal events, once the ledger has read the whole journal.
+func ended(w *world, l *ledger) []event {
+	w.t.Helper()
+	s, err := w.js.Stream(w.t.Context(), w.cfg.Streams.Events)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	audits := len(w.audits("*"))
+	l.await(func(all []event) string {
+		if uint64(len(all)+audits) < s.CachedInfo().State.Msgs {
+			return "the rest of the journal"
+		}
+		return ""
+	})
+	var list []event
+	all, _ := l.all()
+	for _, e := range all {
+		if e.terminal() {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// The metrics count what is open once a minute; what needs a person they know
+// within seconds, as the console does.
+func TestTheMetricsKnowWithinSecondsThatAPersonIsNeededAndThatOneHasRuled(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.lookEvery = 15 * time.Second // as in production: a count a minute
+	w.cfg.Admin.Listen = freeAddress(t)
+	w.cfg.Desk.SelfAsserted = true
+	l := w.follow()
+	w.serve(nil)
+	const series = `countermand_review_required{provider="openpay-eu"}`
+	w.awaitMetric(series, "0")
+	known := func(what, want string, since time.Time) {
+		t.Helper()
+		w.awaitMetric(series, want)
+		took := time.Since(since)
+		t.Logf("%s: in the metrics %s after its event", what, took.Round(time.Millisecond))
+		if took > 20*time.Second {
+			t.Errorf("%s: in the metrics only %s after its event", what, took)
+		}
+	}
+	w.lostRefund("529-7-5", simulator.CutAfter)
+	l.await(reviewed)
+	known("a person is needed", "1", time.Now())
+	ana := w.operator("ana")
+	story, err := ana.Payment(t.Context(), payment.ID{Provider: "openpay-eu", Native: "529-7-5"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ana.Resolve(t.Context(), rulingOn(story, desk.AsFailed)); err != nil {
+		t.Fatal(err)
+	}
+	known("a person has ruled", "0", time.Now())
 }
 
 func TestEveryPageIsAccessibleFitsAndComplainsOfNothing(t *testing.T) {

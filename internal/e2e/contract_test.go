@@ -25,6 +25,7 @@ func TestNobodyMayDoMoreThanTheContractSays(t *testing.T) {
 		"payment.refund.requested.tranzzo-ua", "payment.refund.requested", "$KV.PAYMENT_CONTROL.opay-eg",
 		"$JS.API.STREAM.MSG.GET.PAYMENT_REJECTED", "$JS.API.STREAM.PURGE.PAYMENT_EVENTS",
 		"$JS.API.STREAM.DELETE.PAYMENT_COMMANDS", "$JS.API.STREAM.UPDATE.PAYMENT_EVENTS",
+		"payments.status", "payments.status.tranzzo-ua", "$SRV.INFO",
 		"$JS.API.CONSUMER.MSG.NEXT.PAYMENT_COMMANDS.payment-consumer", "$JS.ACK.PAYMENT_COMMANDS.payment-consumer.1.1.1.1.1",
 	}
 	for user, more := range map[string][]string{

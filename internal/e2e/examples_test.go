@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
@@ -25,6 +24,7 @@ import (
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/providers/opay"
@@ -92,27 +92,7 @@ func grantedServer(t *testing.T) *granted {
 		line = strings.ReplaceAll(line, "$ORDERS_EG_PASSWORD", "orders")
 		lines = append(lines, strings.ReplaceAll(line, "$LEDGER_PASSWORD", "ledger"))
 	}
-	file := filepath.Join(t.TempDir(), "nats-server.conf")
-	if err := os.WriteFile(file, []byte(strings.Join(lines, "")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	options, err := server.ProcessConfigFile(file)
-	if err != nil {
-		t.Fatalf("the configuration in docs/contract.md is not valid: %v", err)
-	}
-	options.NoSigs, options.NoLog = true, true
-	running, err := server.NewServer(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	running.Start()
-	t.Cleanup(func() {
-		running.Shutdown()
-		running.WaitForShutdown()
-	})
-	if !running.ReadyForConnections(examplePatience) {
-		t.Fatal("nats server did not start")
-	}
+	running := natstest.StartConfigured(t, filepath.Join(t.TempDir(), "nats-server.conf"), strings.Join(lines, ""))
 	w.url = "nats://" + running.Addr().String()
 	return w
 }
@@ -138,7 +118,7 @@ func (w *granted) provision(t *testing.T) {
 	js := w.connect(t, w.operator)
 	topology := app.Topology(exampleSettings(w.url, "http://127.0.0.1:1", "structured"))
 	changes, err := broker.Provision(t.Context(), js, topology)
-	if err != nil || len(changes) != 7 {
+	if err != nil || len(changes) != 8 {
 		t.Fatalf("provision as operator: %d changes, %v", len(changes), err)
 	}
 }

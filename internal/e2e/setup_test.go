@@ -40,6 +40,8 @@ type world struct {
 	opay    *opaysim.Simulator
 	openpay *openpaysim.Simulator
 	cfg     *config.Config
+	// lookEvery is how often the services look at the server for metrics.
+	lookEvery time.Duration
 }
 
 // setup is a world whose waits are short: timers come back after whole seconds.
@@ -52,7 +54,7 @@ func setupWith(t *testing.T, opay *opaysim.Simulator) *world {
 	t.Helper()
 	server := natstest.Start(t, nil)
 	w := &world{
-		t: t, server: server, js: server.JetStream(t), opay: opay,
+		t: t, server: server, js: server.JetStream(t), opay: opay, lookEvery: time.Second,
 		openpay: openpaysim.New(openpaysim.Options{PartialRefunds: true}),
 	}
 	opayWeb, openpayWeb := httptest.NewServer(w.opay), httptest.NewServer(w.openpay)
@@ -96,19 +98,25 @@ func (w *world) load(yaml string) {
 // called, or the test ends. wrap may be nil.
 func (w *world) serve(wrap func(broker.Handler) broker.Handler) (stop func()) {
 	w.t.Helper()
-	log := slog.New(slog.DiscardHandler)
-	nc, err := app.Connect(w.cfg.NATS, "e2e", log)
+	return w.run(w.cfg, &app.Options{Logger: slog.New(slog.DiscardHandler), Wrap: wrap})
+}
+
+// run runs one instance under a configuration and options of its own.
+func (w *world) run(cfg *config.Config, o *app.Options) (stop func()) {
+	w.t.Helper()
+	nc, err := app.Connect(cfg.NATS, "e2e", o.Logger)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	instances, err := app.Instances(w.cfg, log)
+	instances, err := app.Instances(cfg, o.Logger)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	for i := range instances {
 		instances[i].Policy.CallMargin = time.Second // no setting
 	}
-	service, err := app.New(nc, w.cfg, instances, &app.Options{Logger: log, Wrap: wrap, AckWait: ackWait, LookEvery: time.Second})
+	o.AckWait, o.LookEvery = ackWait, w.lookEvery
+	service, err := app.New(nc, cfg, instances, o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -152,10 +160,15 @@ type data struct {
 	Code            string  `json:"code"`
 	ClientReference string  `json:"clientReference"`
 	Attempt         int     `json:"attempt"`
+	ResolvedBy      *ruler  `json:"resolvedBy"`
 	Faults          []fault `json:"faults"`
 	Size            int     `json:"size"`
 	SHA256          string  `json:"sha256"`
 	OriginSequence  uint64  `json:"originSequence"`
+}
+
+type ruler struct {
+	Operator string `json:"operator"`
 }
 
 type money struct {

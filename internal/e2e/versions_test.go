@@ -159,30 +159,7 @@ func (w *world) as(url string, log *slog.Logger) (stop func()) {
 	w.t.Helper()
 	cfg := *w.cfg
 	cfg.NATS.URL = url
-	nc, err := app.Connect(cfg.NATS, "versions", log)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	instances, err := app.Instances(&cfg, log)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	service, err := app.New(nc, &cfg, instances, &app.Options{Logger: log, AckWait: ackWait})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- service.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			w.t.Errorf("run service: %v", err)
-		}
-		nc.Close()
-	})
-	w.t.Cleanup(stop)
-	return stop
+	return w.run(&cfg, &app.Options{Logger: log})
 }
 
 func TestWhatANewerVersionBeganWaitsForItAndIsNeverGuessedAt(t *testing.T) {

@@ -1,18 +1,55 @@
 package main
 
+import "slices"
+
 // mutants lists the deliberate bugs, each one that somebody could write.
 func mutants() []mutant {
-	return append(append(decision(), handling()...), storing()...)
+	return slices.Concat(deciding(), concluding(), handling(), storing())
 }
 
-// decision: bugs of the rules.
-func decision() []mutant {
+// deciding: bugs of the rules about what is to be done.
+func deciding() []mutant {
 	return []mutant{
 		{
 			"an interrupted call is made again without asking first", "payment/decide.go",
 			"	default: // started past callUntil, pending, indeterminate\n		return Decision{Action: Query}",
 			"	default:\n		if started {\n			return in.start(op, nil)\n		}\n		return Decision{Action: Query}",
 		},
+		{
+			"an attempt's number is used again", "payment/fold.go",
+			"	op.Attempt++\n", "	op.Attempt = max(op.Attempt, 1)\n",
+		},
+		{
+			"a version is used again", "payment/fold.go",
+			"	s.Version++\n", "	s.Version = max(s.Version, 1)\n",
+		},
+		{
+			"an operation in the way is overtaken", "payment/decide.go",
+			"	if code := in.inTheWay(op); code != \"\" {\n		return in.wait(op, code, 0), true\n	}\n", "",
+		},
+		{
+			"open refunds are not reserved", "payment/guard.go",
+			"case o.Op == op.Op && o.KeyHash == op.KeyHash, o.Status == StatusRejected:",
+			"case o.Op == op.Op && o.KeyHash == op.KeyHash, o.Status == StatusRejected, !o.Status.Terminal():",
+		},
+		{
+			"a key used for another amount is taken for a repeat", "payment/decide.go",
+			"op.Fingerprint == in.Command.Fingerprint()", "op.Op == in.Command.Op",
+		},
+		{
+			"a lagging reading is taken for the snapshot", "payment/guard.go",
+			"		known = &sum\n	}\n	return known", "		known = &sum\n	}\n	return nil",
+		},
+		{
+			"an operator rules on what he saw before the call was over", "payment/decide.go",
+			"in.Resolution.Seen.Before(op.Open.CallUntil)", "in.Now.Before(op.Open.CallUntil)",
+		},
+	}
+}
+
+// concluding: bugs of the rules about what an answer means.
+func concluding() []mutant {
+	return []mutant{
 		{
 			"a timeout is read as failed", "payment/conclude.go",
 			"		return in.stillInDoubt(op, appendOnce(others, n), out)",
@@ -55,35 +92,6 @@ func decision() []mutant {
 			"a partial refund in doubt is sent again where a repeat is unsafe", "payment/conclude.go",
 			"	unsafe := !in.Traits.For(op.Op, op.Full).Repeat.repeatable()\n	overdue",
 			"	unsafe := false\n	overdue",
-		},
-		{
-			"an attempt's number is used again", "payment/fold.go",
-			"	op.Attempt++\n", "	op.Attempt = max(op.Attempt, 1)\n",
-		},
-		{
-			"a version is used again", "payment/fold.go",
-			"	s.Version++\n", "	s.Version = max(s.Version, 1)\n",
-		},
-		{
-			"an operation in the way is overtaken", "payment/decide.go",
-			"	if code := in.inTheWay(op); code != \"\" {\n		return in.wait(op, code, 0), true\n	}\n", "",
-		},
-		{
-			"open refunds are not reserved", "payment/guard.go",
-			"case o.Op == op.Op && o.KeyHash == op.KeyHash, o.Status == StatusRejected:",
-			"case o.Op == op.Op && o.KeyHash == op.KeyHash, o.Status == StatusRejected, !o.Status.Terminal():",
-		},
-		{
-			"a key used for another amount is taken for a repeat", "payment/decide.go",
-			"op.Fingerprint == in.Command.Fingerprint()", "op.Op == in.Command.Op",
-		},
-		{
-			"a lagging reading is taken for the snapshot", "payment/guard.go",
-			"		known = &sum\n	}\n	return known", "		known = &sum\n	}\n	return nil",
-		},
-		{
-			"an operator rules on what he saw before the call was over", "payment/decide.go",
-			"in.Resolution.Seen.Before(op.Open.CallUntil)", "in.Now.Before(op.Open.CallUntil)",
 		},
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/passage"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -46,10 +46,6 @@ const (
 	// states grow with their payment's operations.
 	pull      = 5000
 	pullBytes = 32 << 20
-	// silence is how long the server may take for the next message.
-	silence = 30 * time.Second
-	// tick is after how many events progress is told.
-	tick = 256
 )
 
 // Scan reads the journal once, from its first event to the one that is newest
@@ -59,35 +55,22 @@ const (
 //
 // While it reads, payments move on: an operation it returns may have ended.
 func Scan(ctx context.Context, js jetstream.JetStream, stream string, progress func(done, total uint64)) (*Index, error) {
-	if progress == nil {
-		progress = func(uint64, uint64) {}
-	}
-	c, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{"payment.cancel.*.*.*.*", "payment.refund.*.*.*.*"},
-		DeliverPolicy:  jetstream.DeliverAllPolicy,
+	s := &scan{newest: map[string]found{}}
+	read, err := passage.Passage{
+		Stream: stream, Subjects: []string{"payment.cancel.*.*.*.*", "payment.refund.*.*.*.*"},
+		Pull: pull, PullBytes: pullBytes, Progress: progress,
+	}.Read(ctx, js, func(m jetstream.Msg, sequence uint64) error {
+		s.take(m, sequence)
+		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read journal: %w", err)
+		return nil, fmt.Errorf("scan journal: %w", err)
 	}
-	info, err := c.Info(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read journal: %w", err)
-	}
-	s := &scan{newest: map[string]found{}}
-	total := info.NumPending
-	progress(0, total)
-	if total > 0 {
-		if err := s.read(ctx, c, total, progress); err != nil {
-			return nil, fmt.Errorf("read journal after %d of %d events: %w", s.events, total, err)
-		}
-	}
-	progress(total, total)
-	return s.index(), nil
+	return s.index(read), nil
 }
 
 // scan is a pass under way.
 type scan struct {
-	events uint64
 	// newest holds, by payment, what is open or wrong in its newest event.
 	newest map[string]found
 }
@@ -96,44 +79,6 @@ type scan struct {
 type found struct {
 	operations []Operation
 	damage     []Damage
-}
-
-func (s *scan) read(ctx context.Context, c jetstream.Consumer, total uint64, progress func(done, total uint64)) error {
-	messages, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(pull, pullBytes))
-	if err != nil {
-		return err
-	}
-	defer messages.Stop()
-	for s.events < total {
-		m, err := next(ctx, messages)
-		if err != nil {
-			return err
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return err
-		}
-		s.take(m, meta.Sequence.Stream)
-		s.events++
-		if s.events%tick == 0 {
-			progress(min(s.events, total), total)
-		}
-		if meta.NumPending == 0 {
-			return nil
-		}
-	}
-	return nil
-}
-
-// next waits for one message, and not for ever.
-func next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, silence, errors.New("the server has sent nothing for "+silence.String()))
-	defer cancel()
-	m, err := messages.Next(jetstream.NextContext(ctx))
-	if err != nil && ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	return m, err
 }
 
 // take notes what one event says. It is its payment's newest so far, so it
@@ -195,8 +140,8 @@ func paymentOf(subject string) (key string, id payment.ID, err error) {
 	return key, payment.ID{Provider: tokens[3], Native: native}, nil
 }
 
-func (s *scan) index() *Index {
-	x := &Index{Events: s.events}
+func (s *scan) index(read uint64) *Index {
+	x := &Index{Events: read}
 	for _, f := range s.newest {
 		x.Operations = append(x.Operations, f.operations...)
 		x.Damaged = append(x.Damaged, f.damage...)

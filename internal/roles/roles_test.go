@@ -44,7 +44,7 @@ func mayNotPublish() map[party][]string {
 	}
 	taking := []string{
 		"$JS.API.CONSUMER.MSG.NEXT.PAYMENT_COMMANDS.payment-consumer", "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_COMMANDS.payment-consumer",
-		"$JS.ACK.PAYMENT_COMMANDS.payment-consumer.1.1.1.1.1", "$JS.ACK.PAYMENT_DUE.payment-consumer.1.1.1.1.1",
+		"$JS.ACK.PAYMENT_COMMANDS.payment-consumer.1.1.1.1.1", "$JS.ACK.PAYMENT_DUE.payment-consumer.1.1.1.1.1", "$JS.ACK.PAYMENT_EVENTS.payment-consumer.1.1.1.1.1",
 		"$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS", "$JS.payments.API.STREAM.MSG.GET.PAYMENT_EVENTS",
 	}
 	const create = "$JS.payments.API.CONSUMER.CREATE.PAYMENT_EVENTS."
@@ -52,15 +52,17 @@ func mayNotPublish() map[party][]string {
 		create + "orders-eg", create + "orders-eg.payment.*.*.opay-eg.*.*", create + "orders-eg.payment.>", create + "ledger",
 		create + "ledger.payment.*.succeeded.>", "$JS.payments.API.CONSUMER.DELETE.PAYMENT_EVENTS.ledger", "$JS.payments.API.CONSUMER.DELETE.PAYMENT_EVENTS.orders-eg",
 	}
-	ruling := []string{"payments.desk.resolve.operator", "payments.desk.queue.orders-eg", "$SRV.PING"}
+	ruling := []string{"payments.desk.resolve.operator", "payments.desk.queue.orders-eg", "$SRV.PING", "payments.status.tranzzo-ua.x", "payments.status.bento-uk"}
+	asking := []string{"payments.status", "payments.status.tranzzo-ua"}
 	others := join(writing, timers, control, destroying, reading, taking, ruling)
 	return map[party][]string{
-		ordersEG(): join(others, commands, creating, []string{
+		ordersEG(): join(others, commands, creating, asking, []string{
 			"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.ledger", "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-ua",
 			"$JS.payments.API.CONSUMER.INFO.PAYMENT_EVENTS.ledger", "$JS.ACK.PAYMENT_EVENTS.ledger.1.1.1.1.1",
 		}),
-		ordersUA(): join(others, own, creating),
-		ledger(): join(others, commands, own, creating, []string{
+		ordersUA(): join(others, own, creating, []string{"payments.status", "payments.status.opay-eg"}),
+		ledger(): join(others, commands, own, creating, asking, []string{
+			"payments.status.opay-eg",
 			"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-eg", "$JS.ACK.PAYMENT_EVENTS.orders-eg.1.1.1.1.1",
 		}),
 		operator(): join(writing, commands, own, destroying, []string{"payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING"}),
@@ -173,6 +175,7 @@ func TestAnAnswersSubjectIsNoWayIntoTheStreams(t *testing.T) {
 			w.forge(ledger(), "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.ledger", `{"batch":1,"no_wait":true}`)
 			w.forge(ledger(), "$JS.ACK.PAYMENT_EVENTS.ledger.1.1.1.1.0", "+NXT")
 			w.forge(ordersEG(), "$JS.payments.API.CONSUMER.INFO.PAYMENT_EVENTS.orders-eg", "")
+			w.forge(ordersEG(), "payments.status.opay-eg", `{"provider":"opay-eg","payment":"1"}`)
 			if diff := cmp.Diff(before, w.held()); diff != "" {
 				t.Errorf("the streams have changed (-before +after):\n%s", diff)
 			}

@@ -18,6 +18,7 @@ import (
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/internal/natstest"
 )
 
 // patience bounds every wait; many packages' tests share few cores.
@@ -115,31 +116,8 @@ func including(user func(party) string) string {
 
 func startServer(t *testing.T, dir, text string) *server.Server {
 	t.Helper()
-	file := filepath.Join(dir, "nats.conf")
-	write(t, file, fmt.Sprintf("listen: \"127.0.0.1:-1\"\njetstream {store_dir: %q, sync_interval: always}\n", t.TempDir())+text)
-	o, err := server.ProcessConfigFile(file)
-	if err != nil {
-		t.Fatalf("the server's configuration is not valid: %v\n%s", err, text)
-	}
-	return run(t, o)
-}
-
-func run(t *testing.T, o *server.Options) *server.Server {
-	t.Helper()
-	o.NoLog, o.NoSigs = true, true
-	s, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the server did not start")
-	}
-	return s
+	head := fmt.Sprintf("listen: \"127.0.0.1:-1\"\njetstream {store_dir: %q, sync_interval: always}\n", t.TempDir())
+	return natstest.StartConfigured(t, filepath.Join(dir, "nats.conf"), head+text)
 }
 
 // provisioned creates streams and consumers as the operator, the ledger's too.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -169,8 +170,10 @@ func TestTheServiceUsesEachLineOfItsFileAndNothingElse(t *testing.T) {
 	if found := objections.list(); len(found) > 0 {
 		t.Errorf("the server objected: %v", found)
 	}
-	// Answers to an operator are permitted by allow_responses, wherever they go.
-	allowed, used := lines(t, consumer().file), slices.DeleteFunc(tapped.list(), func(s string) bool { return strings.HasPrefix(s, "publish _INBOX.") })
+	// Answers are permitted by allow_responses, wherever they go.
+	allowed, used := lines(t, consumer().file), slices.DeleteFunc(tapped.list(), func(s string) bool {
+		return strings.HasPrefix(s, "publish _INBOX.") || strings.HasPrefix(s, "publish _R_.")
+	})
 	for _, line := range allowed {
 		if !slices.ContainsFunc(used, func(s string) bool { return covers(line, s) }) {
 			t.Errorf("%s lists what nothing uses: %s", consumer().file, line)
@@ -270,6 +273,7 @@ func (w *world) allPaths(sim *opaysim.Simulator) {
 		w.await(filter)
 	}
 	w.atTheDesk()
+	w.asks()
 	w.replays()
 }
 
@@ -316,6 +320,33 @@ func (w *world) atTheDesk() {
 	defer cancel()
 	if _, err := remote.NewClient(nc, "alice").Queue(ctx, desk.Filter{}); err == nil || !strings.Contains(err.Error(), "does not let this user act") {
 		w.t.Errorf("the operator asks as somebody else: %v", err)
+	}
+}
+
+// asks has an order service, in an account of its own, ask where its payment
+// stands, and an operator too. What goes to another provider's subject is not heard.
+func (w *world) asks() {
+	w.t.Helper()
+	for p, subject := range map[party]string{ordersEG(): "payments.status.opay-eg", operator(): "payments.status"} {
+		for body, want := range map[string]string{
+			`{"provider":"opay-eg","payment":"paid"}`:                                              `"status":"succeeded"`,
+			`{"provider":"opay-eg","payment":"none"}`:                                              `"code":"not_found"`,
+			`{"provider":"opay-eg","payment":"lost","commandId":"e-lost","commandSource":"/shop"}`: `"moved":{"value":400,"currency":"EGP"}`,
+			`{"commandId":"e-unpaid","commandSource":"/shop"}`:                                     `"operation":"cancel"`,
+		} {
+			m, err := w.connect(p).RequestWithContext(w.ctx(), subject, []byte(body))
+			if err != nil || !strings.Contains(string(m.Data), want) {
+				w.t.Errorf("%s asks %s on %s: %v, %v", p.name, body, subject, m, err)
+			}
+		}
+		w.forge(p, subject, `{"provider":"opay-eg","payment":"paid"}`)
+	}
+	stream, err := w.stream(operator()).Stream(w.ctx(), "PAYMENT_EVENTS")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if m, err := stream.GetLastMsgForSubject(w.ctx(), "payment.refund.succeeded.opay-eg.1.9"); !errors.Is(err, jetstream.ErrMsgNotFound) {
+		w.t.Errorf("an answer lies in the journal: %v, %v", m, err)
 	}
 }
 

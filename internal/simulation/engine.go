@@ -79,7 +79,7 @@ func newHandler(p *process, kinds []kind) (*handlers.Handler, error) {
 		return nil, fmt.Errorf("list instances: %w", err)
 	}
 	return handlers.New(tap{p}, set, tap{p}, events.NewEncoder(events.EncoderOptions{Source: "/payments/consumer"}), &handlers.Options{
-		Now: p.now, Isolation: gate{p: p},
+		Now: p.now, Isolation: gate{p: p}, Stories: tap{p},
 		Patience: time.Nanosecond, // nobody else runs while a coroutine waits
 	})
 }
@@ -90,7 +90,7 @@ func (e *Engine) Play(schedule []byte, trace bool) Result {
 		engine: e.engine, choose: choices{schedule: schedule}, kinds: e.engine.kinds,
 		clock:    time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
 		provider: &provider{accounts: map[payment.ID]*account{}},
-		journal:  memory.New(nil), timers: map[string]*message{}, weather: map[string]weather{}, judge: newJudge(),
+		journal:  memory.New(nil), timers: map[string]*message{}, weather: map[string]weather{}, judge: newJudge(), late: newLate(),
 	}
 	var notes []string
 	if trace {

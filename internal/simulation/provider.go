@@ -30,6 +30,7 @@ type record struct {
 	movements int
 	declined  bool // remembered: a repeat finds the same no
 	pending   bool // accepted, to be decided later
+	returned  bool // the money came back
 }
 
 // request is one call that can move money, from when it left its consumer.
@@ -168,6 +169,8 @@ func (w *world) settle(name operation, yes bool) {
 func (a *account) truth(name operation, amount int64) payment.Outcome {
 	rec := a.record(name)
 	switch {
+	case rec.returned:
+		return payment.Outcome{Result: payment.Failed, Code: payment.CodeDeclined, ProviderCode: "returned", ProviderReference: "r-1"}
 	case rec.movements > 0 && name.op == payment.Cancel:
 		return payment.Outcome{Result: payment.Succeeded, Effect: payment.EffectClosed}
 	case rec.movements > 0:
@@ -196,7 +199,7 @@ func (a *account) tells(r providers.Request) payment.Outcome {
 		amount = r.Amount.Value
 	}
 	name := operation{id: a.id, op: r.Op, key: r.Key}
-	if rec := a.record(name); a.kind.compares && r.Op == payment.Refund && !rec.pending && !rec.declined {
+	if rec := a.record(name); a.kind.compares && r.Op == payment.Refund && !rec.pending && !rec.declined && !rec.returned {
 		return a.compared(r)
 	}
 	return a.truth(name, amount)

@@ -32,35 +32,26 @@ func (j *Journal) AppendOperator(ctx context.Context, o payment.OperatorAction) 
 	return err
 }
 
-// History returns the events of one payment in order, read one by one from the
-// stream's leader: for a person, not for a hot path. An event that cannot be
-// read is an error. complete is false where there are more than 2,000.
+// History returns the events of one payment in order, each read by its version
+// from the stream's leader: forwards by the payment's subjects the server would
+// search the whole stream. An event that cannot be read is an error. complete is
+// false where there are more than 2,000.
 func (j *Journal) History(ctx context.Context, id payment.ID) (all []events.Entry, complete bool, err error) {
-	filter, err := events.Filter(id)
+	last, err := j.Last(ctx, id)
 	if err != nil {
-		return nil, false, fmt.Errorf("name payment: %w", err)
+		return nil, false, err
 	}
-	last, err := j.read(ctx, filter)
-	if err != nil || last.Sequence == 0 {
-		return nil, err == nil, err
-	}
-	for sequence := uint64(1); sequence <= last.Sequence; {
+	for version := uint64(1); version <= last.State.Version; version++ {
 		if len(all) == maxHistory {
 			return all, false, nil
 		}
-		m, err := j.next(ctx, sequence, filter)
-		if err != nil {
+		e, err := j.EventAt(ctx, id, version)
+		switch {
+		case err != nil:
 			return nil, false, err
+		case e.ID != "": // the journal loses none; one that an operator has removed is passed over
+			all = append(all, e)
 		}
-		if m.Sequence == 0 {
-			return all, true, nil
-		}
-		e, err := events.DecodeEvent(events.Message{Subject: m.Subject, Header: m.header, Data: m.Data})
-		if err != nil {
-			return nil, false, fmt.Errorf("decode %s: %w", m.Subject, err)
-		}
-		all = append(all, e)
-		sequence = m.Sequence + 1
 	}
 	return all, true, nil
 }

@@ -13,7 +13,9 @@
 //     refund. A reference that exists already is refused, not replayed; OPay
 //     documents that for payments only (02004), hence Settings.RefundRepeat;
 //   - refunds are asynchronous: INITIAL and PENDING are followed by a query;
-//   - only a paid payment can be refunded, only an unpaid one closed.
+//   - only a paid payment can be refunded, only an unpaid one closed;
+//   - a callback (callback-signature page) signs eight of its members with
+//     HMAC-SHA3-512, although the member that holds it is called sha512.
 //
 // What OPay does not say: limits of references, how long it remembers them,
 // and whether it verifies the bytes sent or the body encoded anew. The adapter

@@ -77,7 +77,7 @@ func (p *Provider) Refund(ctx context.Context, r providers.Request) payment.Outc
 	body := p.body(r, r.Reference)
 	body["originalReference"] = r.Payment.OrderID
 	body["amount"] = map[string]any{"total": r.Amount.Value, "currency": r.Amount.Currency}
-	body["callbackUrl"] = p.settings.CallbackURL
+	body["callbackUrl"] = p.settings.callbackURL(r.Payment.OrderID)
 	if reason := plain(r.Reason); reason != "" {
 		body["refundReason"] = reason
 	}

@@ -33,7 +33,8 @@ type Settings struct {
 	// SecretKey is the merchant's private key (OPAYPRV…); it signs every call.
 	SecretKey providers.Secret `yaml:"secretKey" validate:"required"`
 	// CallbackURL is sent with refunds, which OPay requires. Results are found
-	// by asking; nothing needs to listen there.
+	// by asking; nothing needs to listen there. {payment} in it is replaced by the
+	// payment's identifier, percent-encoded (docs/notifications.md).
 	CallbackURL string `yaml:"callbackURL" validate:"required,url,excludesall=<>&='"`
 	// Country is used where a command names none, ISO 3166-1 alpha-2.
 	Country string `yaml:"country" validate:"omitempty,iso3166_1_alpha2"`
@@ -96,8 +97,9 @@ func (s Settings) check() error {
 	fault(providers.VerifyURL("baseURL", s.BaseURL) != nil, "baseURL: must be https (http only to loopback) with a host and no query")
 	fault(s.MerchantID == "", "merchantID: missing")
 	fault(s.SecretKey.Reveal() == "", "secretKey: missing")
-	fault(providers.VerifyURL("callbackURL", s.CallbackURL) != nil || strings.ContainsAny(s.CallbackURL, escaped),
-		"callbackURL: must be https (http only to loopback) without a query or any of < > & = '")
+	callback := s.callbackURL("1")
+	fault(providers.VerifyURL("callbackURL", callback) != nil || strings.ContainsAny(callback, escaped+"{}"),
+		"callbackURL: must be https (http only to loopback) without a query or any of < > & = ', its only placeholder {payment}")
 	fault(s.RefundWay != "" && s.RefundWay != RefundWayOriginal, "refundWay: must be Original or absent")
 	fault(s.RefundRepeat != RepeatRefused && s.RefundRepeat != RepeatUnsafe, "refundRepeat: must be refused or unsafe")
 	for _, code := range append(append([]string{}, s.DuplicateCodes...), s.NotFoundCodes...) {
@@ -107,6 +109,27 @@ func (s Settings) check() error {
 		return fmt.Errorf("check opay settings: %w", errors.Join(faults...))
 	}
 	return nil
+}
+
+// callbackURL is where OPay is to send the notifications of a payment's refunds.
+func (s Settings) callbackURL(orderID string) string {
+	return strings.ReplaceAll(s.CallbackURL, "{payment}", percentEncoded(orderID))
+}
+
+// percentEncoded writes every byte but letters, digits, _ and - as % and two
+// hex digits: more than a path needs, so that nothing is left that encoders of
+// JSON or proxies on the way write differently.
+func percentEncoded(text string) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-':
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }
 
 // Account names the merchant account without revealing it: host and merchant

@@ -61,45 +61,20 @@ func words() []string {
 	}
 }
 
-func FuzzAnAnswerIsAYesOrANoOnlyWithEvidence(f *testing.F) {
-	scripts := providertest.Scripts(len(askings()) * len(answers()))
-	for i := range askings() {
-		for k, body := range answers() {
-			script := scripts[i*len(answers())+k]
-			f.Add(uint8(i), uint16(100), i%5 == 0, []byte(body), []byte{})
-			f.Add(uint8(i), uint16(100), false, []byte(body), script)
-			f.Add(uint8(i), uint16(300+k), false, []byte(body), script)
-		}
-	}
-	f.Fuzz(func(t *testing.T, ask uint8, status uint16, cut bool, text, script []byte) {
-		answered(t, askings()[int(ask)%len(askings())], providertest.Saying{
-			Status: 100 + int(status)%500, Body: providertest.Reshape(text, script, words()...), Cut: cut,
-		})
-	})
+func interview() providertest.Interview[asking] {
+	return providertest.Interview[asking]{Ways: askings(), Answers: answers(), Words: words(), Ask: ask}
 }
 
-// TestNoChangeOfAnAnswerMakesAYesOrANo tries some of all single changes, always
-// the same ones.
+func FuzzAnAnswerIsAYesOrANoOnlyWithEvidence(f *testing.F) { interview().Fuzz(f) }
+
 func TestNoChangeOfAnAnswerMakesAYesOrANo(t *testing.T) {
 	t.Parallel()
-	n := 0
-	for _, a := range askings() {
-		for _, text := range answers() {
-			for script := range providertest.EveryChange([]byte(text), len(words())) {
-				if n++; n%29 == 0 {
-					status := []int{200, 200, 400, 422}[n%4]
-					answered(t, a, providertest.Saying{Status: status, Body: providertest.Reshape([]byte(text), script, words()...)})
-				}
-			}
-		}
-	}
+	interview().EveryNth(t, 29)
 }
 
-// answered asks once, has the request answered, and judges what is made of it.
-func answered(t *testing.T, a asking, say providertest.Saying) {
+// ask asks once and judges what is made of the answer.
+func ask(t *testing.T, a asking, client *providers.Client, say providertest.Saying) {
 	t.Helper()
-	line := providertest.NewLine(say)
-	client := providers.NewClient(&providers.ClientOptions{Dial: line.Dial})
 	p, err := openpay.New(openpay.Settings{
 		BaseURL: "http://127.0.0.1:1", Account: "shop-eu", APIKey: providers.NewSecret(testKey), PartialRefunds: true,
 	}, client)
@@ -114,14 +89,6 @@ func answered(t *testing.T, a asking, say providertest.Saying) {
 		j.found(t, p.QueryStatus(context.Background(), a.Request))
 	default:
 		j.called(t, p.Refund(context.Background(), a.Request))
-	}
-	if n := line.Asked(); n != 1 {
-		t.Errorf("%d requests", n)
-	}
-	client.CloseIdle()
-	line.Wait()
-	if t.Failed() {
-		t.Fatalf("%+v\nHTTP %d, cut %v: %q", a, say.Status, say.Cut, say.Body)
 	}
 }
 

@@ -292,3 +292,26 @@ func TestTheRecordMasksSecretsAndShowsWhatWasExecuted(t *testing.T) {
 		t.Error(ledger)
 	}
 }
+
+func TestANotificationIsDeliveredToThisMachineOnly(t *testing.T) {
+	t.Parallel()
+	got := make(chan string, 2)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- r.Method + " " + r.Header.Get("Content-Type") + " " + string(body)
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(http.StatusFound)
+	}))
+	t.Cleanup(receiver.Close)
+	status, err := simulator.Deliver(t.Context(), receiver.URL+"/n", "text/plain", []byte("hello"))
+	if err != nil || status != http.StatusFound || <-got != "POST text/plain hello" || len(got) != 0 {
+		t.Errorf("%d, %v, and %d more", status, err, len(got))
+	}
+	for _, elsewhere := range []string{"http://192.0.2.1/n", "https://provider.example/n", "http://127.0.0.1.example/n", "", "::"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // nothing would go out even so
+		if _, err := simulator.Deliver(ctx, elsewhere, "text/plain", nil); err == nil || errors.Is(err, context.Canceled) {
+			t.Errorf("%q: %v", elsewhere, err)
+		}
+	}
+}

@@ -22,9 +22,11 @@
 //   - Refunds of a payment can never add up to more than was paid. So a repeated
 //     full refund is refused, and a repeated partial one is a second refund as
 //     long as there is room: it is never sent again.
+//   - A notification is a form with data, which is JSON in base64url, and its
+//     signature, SHA-1 around data with a secret on both sides.
 //
 // Not covered: the newer signature CPAY-HMAC-SHA1, whose signed text is not
-// documented, split and recurring refunds, and webhooks.
+// documented, and split and recurring refunds.
 //
 // The package guarantees that one Cancel or Refund sends at most one request
 // that can void or refund, and that what it cannot read is

@@ -36,6 +36,10 @@ type Settings struct {
 	// APIKey and APISecret are sent as X-API-Auth: CPAY <key>:<secret>.
 	APIKey    providers.Secret `yaml:"apiKey" validate:"required"`
 	APISecret providers.Secret `yaml:"apiSecret" validate:"required"`
+	// CallbackURL is sent as server_url with refunds and voids: where Tranzzo
+	// sends their notifications. Absent: not sent. Results are found by asking;
+	// nothing needs to listen there.
+	CallbackURL string `yaml:"callbackURL" validate:"omitempty,url"`
 	// Currency is used where a command names none; two decimals at most.
 	Currency payment.Currency `yaml:"currency" validate:"omitempty,currency"`
 	// AmountForm of refund_amount; AmountString when absent.
@@ -100,6 +104,9 @@ func (s Settings) verify() error {
 		if bad {
 			faults = append(faults, errors.New(text))
 		}
+	}
+	if s.CallbackURL != "" {
+		faults = append(faults, providers.VerifyURL("callbackURL", s.CallbackURL))
 	}
 	fault(s.PosID == "" || s.PosID == "." || s.PosID == "..", "posID: is required, and no dots alone")
 	fault(s.Currency != "" && !supported(s.Currency), "currency: must be one of ISO 4217 with two decimals at most")

@@ -203,12 +203,16 @@ func (p *Provider) send(ctx context.Context, c call, r providers.Request, path s
 // fields are what void and refund have in common. The comment is the key alone:
 // it is what a later listing is searched for.
 func (p *Provider) fields(r providers.Request) map[string]any {
-	return map[string]any{
+	fields := map[string]any{
 		"pos_id":         p.settings.PosID,
 		"order_id":       r.Payment.OrderID,
 		"order_currency": string(p.currency(r)),
 		"comment":        string(r.Key),
 	}
+	if p.settings.CallbackURL != "" {
+		fields["server_url"] = p.settings.CallbackURL
+	}
+	return fields
 }
 
 // currency is the order's.

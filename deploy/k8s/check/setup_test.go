@@ -18,7 +18,8 @@ func variants() map[string][]string {
 		"base, nats, nack":     {"nats", "nack"},
 		"base, nats, keda":     {"nats", "keda"},
 		"base, monitoring":     {"monitoring"},
-		"everything with nack": {"nats", "nack", "keda", "monitoring"},
+		"base, notifications":  {"notifications"},
+		"everything with nack": {"nats", "nack", "keda", "monitoring", "notifications"},
 	}
 }
 

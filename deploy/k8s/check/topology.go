@@ -41,21 +41,22 @@ type streamSpec struct {
 
 // consumerSpec is the specification of a NACK Consumer.
 type consumerSpec struct {
-	StreamName    string `json:"streamName"`
-	DurableName   string `json:"durableName"`
-	Description   string `json:"description"`
-	FilterSubject string `json:"filterSubject"`
-	DeliverPolicy string `json:"deliverPolicy"`
-	ReplayPolicy  string `json:"replayPolicy"`
-	AckPolicy     string `json:"ackPolicy"`
-	AckWait       string `json:"ackWait"`
-	MaxDeliver    int    `json:"maxDeliver"`
-	MaxAckPending int    `json:"maxAckPending"`
-	Replicas      int    `json:"replicas"`
-	MemStorage    bool   `json:"memStorage"`
-	HeadersOnly   bool   `json:"headersOnly"`
-	PreventDelete bool   `json:"preventDelete"`
-	PreventUpdate bool   `json:"preventUpdate"`
+	StreamName     string   `json:"streamName"`
+	DurableName    string   `json:"durableName"`
+	Description    string   `json:"description"`
+	FilterSubject  string   `json:"filterSubject"`
+	FilterSubjects []string `json:"filterSubjects"`
+	DeliverPolicy  string   `json:"deliverPolicy"`
+	ReplayPolicy   string   `json:"replayPolicy"`
+	AckPolicy      string   `json:"ackPolicy"`
+	AckWait        string   `json:"ackWait"`
+	MaxDeliver     int      `json:"maxDeliver"`
+	MaxAckPending  int      `json:"maxAckPending"`
+	Replicas       int      `json:"replicas"`
+	MemStorage     bool     `json:"memStorage"`
+	HeadersOnly    bool     `json:"headersOnly"`
+	PreventDelete  bool     `json:"preventDelete"`
+	PreventUpdate  bool     `json:"preventUpdate"`
 }
 
 // TopologyFaults compares the streams and consumers among the objects with those
@@ -85,6 +86,7 @@ func (r *Rendered) TopologyFaults(want broker.Topology) []string {
 	}
 	consumers := map[string]jetstream.ConsumerConfig{
 		want.Commands: want.CommandsConsumerConfig(), want.Due: want.DueConsumerConfig(),
+		want.Events: want.LateConsumerConfig(),
 	}
 	for _, o := range r.custom("Consumer") {
 		r.checkConsumer(f, o, consumers)
@@ -163,7 +165,7 @@ func (r *Rendered) checkConsumer(f *faultList, o Object, want map[string]jetstre
 
 func (s consumerSpec) config() jetstream.ConsumerConfig {
 	cfg := jetstream.ConsumerConfig{
-		Durable: s.DurableName, Description: s.Description, FilterSubject: s.FilterSubject, MaxDeliver: s.MaxDeliver,
+		Durable: s.DurableName, Description: s.Description, FilterSubject: s.FilterSubject, FilterSubjects: s.FilterSubjects, MaxDeliver: s.MaxDeliver,
 		MaxAckPending: s.MaxAckPending, Replicas: s.Replicas, MemoryStorage: s.MemStorage, HeadersOnly: s.HeadersOnly,
 		// The resource's own defaults, where a field is left out.
 		AckPolicy: jetstream.AckNonePolicy, AckWait: 1,

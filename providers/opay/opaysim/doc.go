@@ -8,10 +8,12 @@
 // the second call is carried out. The ledger has a refund from the moment
 // OPay accepts it, not from when it shows SUCCESS: from there on it is paid.
 //
+// Notifications go out only when Notify is called, and to loopback only.
+//
 // A closing of an unpaid payment is a ledger entry of amount 0.
 //
 // What it does not imitate: creating and paying payments (they are seeded),
-// callbacks, bank account refunds, the amounts that provoke error codes in
+// redelivery of notifications, bank account refunds, the amounts that provoke error codes in
 // OPay's test mode, rate limits of its own, and forgetting: references are
 // remembered for ever. The codes for refunding an unpaid payment or more than
 // was paid (02001) are assumed; OPay publishes none.

@@ -24,9 +24,9 @@ type keptPayment struct {
 }
 
 type keptRefund struct {
-	Reference, Original, OrderNo, Currency, Status, End, ErrorCode string
-	Amount                                                         int64
-	Queries                                                        int
+	Reference, Original, OrderNo, Currency, Status, End, ErrorCode, Callback string
+	Amount                                                                   int64
+	Queries                                                                  int
 }
 
 // Save returns the simulator's memory, to be loaded by a new one with the same
@@ -39,7 +39,7 @@ func (s *Simulator) Save() ([]byte, error) {
 	}
 	for _, r := range s.refunds {
 		m.Refunds = append(m.Refunds, keptRefund{
-			r.reference, r.original, r.orderNo, r.currency, r.status, r.end, r.errorCode, r.amount, r.queries,
+			r.reference, r.original, r.orderNo, r.currency, r.status, r.end, r.errorCode, r.callback, r.amount, r.queries,
 		})
 	}
 	m.Base = s.Remember() // under mu: an execution is in both or in neither
@@ -68,7 +68,7 @@ func (s *Simulator) Load(b []byte) error {
 	for _, k := range m.Refunds {
 		s.refunds[k.Reference] = &refund{
 			reference: k.Reference, original: k.Original, orderNo: k.OrderNo, currency: k.Currency, status: k.Status,
-			end: k.End, errorCode: k.ErrorCode, amount: k.Amount, queries: k.Queries,
+			end: k.End, errorCode: k.ErrorCode, callback: k.Callback, amount: k.Amount, queries: k.Queries,
 		}
 	}
 	s.Recall(m.Base)

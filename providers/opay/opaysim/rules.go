@@ -122,7 +122,7 @@ func (s *Simulator) accept(q request, f simulator.Fault) *refund {
 	r := &refund{
 		reference: q.Reference, original: q.OriginalReference, orderNo: s.number(),
 		amount: q.Amount.Total, currency: q.Amount.Currency,
-		status: s.options.FirstStatus, end: "SUCCESS", queries: s.options.SettleAfter,
+		status: s.options.FirstStatus, end: "SUCCESS", queries: s.options.SettleAfter, callback: q.CallbackURL,
 	}
 	switch f.Mode {
 	case simulator.Decline:

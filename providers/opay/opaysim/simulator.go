@@ -54,6 +54,9 @@ type Options struct {
 	FirstStatus string
 	// SettleAfter is how many queries show FirstStatus before the end; default 0.
 	SettleAfter int
+	// CallbackNamesPayment: notifications name the payment instead of the refund.
+	// OPay does not say which it does.
+	CallbackNamesPayment bool
 }
 
 // Simulator is a simulated OPay for one merchant; safe for concurrent use.
@@ -93,6 +96,7 @@ type refund struct {
 	end                 string // the status it will come to
 	queries             int    // until then; negative: until Settle
 	errorCode           string
+	callback            string // where its notification goes
 }
 
 // New returns a simulator without payments. Close it.

@@ -4,11 +4,13 @@
 // inside an array; the paths order and orders; amounts as decimals; a repeated
 // full refund refused, and a repeated partial one executed a second time.
 //
+// Notifications go out only when Notify is called, and to loopback only.
+//
 // A payment being cancelled or voided is in the ledger with amount 0.
 //
 // # What it does not imitate
 //
-//   - The hosted page, captures, webhooks, split and recurring payments. Pay,
+//   - The hosted page, captures, redelivered webhooks, split and recurring payments. Pay,
 //     Capture and RefundElsewhere stand in for what others do to an order.
 //   - The signature CPAY-HMAC-SHA1.
 //   - Status codes beside 6007: the provider's table is not public, those here

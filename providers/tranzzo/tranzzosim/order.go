@@ -35,6 +35,8 @@ type operation struct {
 	Code    string    `json:"code"`
 	Comment string    `json:"comment"`
 	Created time.Time `json:"created"`
+	// ServerURL is where its notification goes.
+	ServerURL string `json:"serverUrl,omitempty"`
 }
 
 func (s *Simulator) operation(method string, amount int64, status, comment string) *operation {

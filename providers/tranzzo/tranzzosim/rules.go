@@ -19,9 +19,8 @@ type request struct {
 	OrderCurrency string          `json:"order_currency"`
 	Comment       string          `json:"comment"`
 	RefundAmount  json.RawMessage `json:"refund_amount"`
-	// Accepted and not used.
-	RefundDate string `json:"refund_date"`
-	ServerURL  string `json:"server_url"`
+	ServerURL     string          `json:"server_url"`  // see Notify
+	RefundDate    string          `json:"refund_date"` // accepted and not used
 }
 
 // serveBody serves a call with a JSON body.
@@ -100,7 +99,7 @@ func (s *Simulator) refund(in request, f simulator.Fault) simulator.Reply {
 	if amount > o.left() {
 		return invalid("refund_amount", "exceeds the amount of the payment")
 	}
-	return s.do(o, s.operation("refund", amount, s.first(), in.Comment), f)
+	return s.do(o, s.requested("refund", amount, in), f)
 }
 
 // void carries out one void request: the hold of an authorised payment is
@@ -122,7 +121,7 @@ func (s *Simulator) void(in request, f simulator.Fault) simulator.Reply {
 	case !o.authorised():
 		return failure(http.StatusBadRequest, "Void is not possible", "S-400")
 	}
-	return s.do(o, s.operation("void", o.Amount, s.first(), in.Comment), f)
+	return s.do(o, s.requested("void", o.Amount, in), f)
 }
 
 // first is the status an operation is answered with.
@@ -131,6 +130,13 @@ func (s *Simulator) first() string {
 		return "pending"
 	}
 	return "success"
+}
+
+// requested is a new operation as the request names it.
+func (s *Simulator) requested(method string, amount int64, in request) *operation {
+	op := s.operation(method, amount, s.first(), in.Comment)
+	op.ServerURL = in.ServerURL
+	return op
 }
 
 // do adds the operation to the order and carries it out, or fails it.

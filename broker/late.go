@@ -1,0 +1,224 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/handlers"
+)
+
+// Looker asks a provider once more about the operation a result is about
+// (handlers.Handler). Implementations are safe for concurrent use.
+type Looker interface {
+	LookLate(ctx context.Context, result events.Message, s handlers.Scheduler) (handlers.Looked, error)
+}
+
+// LateOptions are the parts of LateLooks that may be left out.
+type LateOptions struct {
+	Now    func() time.Time // default time.Now
+	Logger *slog.Logger     // default: discards
+	// Looked is told of every look that is done with: the provider's name and
+	// what came of it, one of handlers.LateResults. Default: nobody is told.
+	Looked func(provider, result string)
+	// Retry spaces the first questions that had no answer; default one minute.
+	Retry time.Duration
+}
+
+const (
+	// lateBatch is how many results are taken in hand at a time, lateAtOnce how
+	// many of them are asked about side by side: a background job.
+	lateBatch, lateAtOnce = 16, 4
+	// latePark bounds how long a result that is too young is away. Few are at a
+	// time (maxLate), and those behind them are younger still.
+	latePark = time.Hour
+	// lateRetry to lateMaxRetry space the questions that had no answer, for
+	// lateGiveUp.
+	lateRetry, lateMaxRetry, lateGiveUp = time.Minute, time.Hour, 24 * time.Hour
+	// lateFor bounds one look.
+	lateFor = 5 * time.Minute
+)
+
+// LateLooks looks again, after a while, at what was called succeeded or failed:
+// refunds come back, and what failed may go through. It reads the journal
+// through a durable consumer of its own, which all replicas share, so that each
+// result is looked at once whoever restarts.
+type LateLooks struct {
+	js       jetstream.JetStream
+	topology Topology
+	looker   Looker
+	timers   handlers.Scheduler
+	after    time.Duration
+	retry    time.Duration
+	now      func() time.Time
+	log      *slog.Logger
+	looked   func(provider, result string)
+	bound    jetstream.Consumer
+}
+
+// NewLateLooks returns late looks at results of that age. It does no I/O.
+func NewLateLooks(js jetstream.JetStream, t Topology, looker Looker, timers handlers.Scheduler, after time.Duration) *LateLooks {
+	return &LateLooks{
+		js: js, topology: t, looker: looker, timers: timers, after: after, retry: lateRetry,
+		now: time.Now, log: slog.New(slog.DiscardHandler), looked: func(string, string) {},
+	}
+}
+
+// With sets the optional parts, before Run.
+func (l *LateLooks) With(o LateOptions) *LateLooks {
+	if o.Now != nil {
+		l.now = o.Now
+	}
+	if o.Logger != nil {
+		l.log = o.Logger
+	}
+	if o.Looked != nil {
+		l.looked = o.Looked
+	}
+	if o.Retry > 0 {
+		l.retry = o.Retry
+	}
+	return l
+}
+
+// Run looks until ctx ends, and returns once nothing is in hand. What it was in
+// the middle of is delivered again. It outlives outages of the server.
+func (l *LateLooks) Run(ctx context.Context) {
+	failing := false
+	for ctx.Err() == nil {
+		err := l.batch(ctx)
+		switch {
+		case err == nil:
+			failing = false
+			continue
+		case !failing && ctx.Err() == nil:
+			failing = true
+			l.log.Warn("results cannot be looked at again, trying on", "stream", l.topology.Events, "error", err.Error())
+		}
+		l.bound = nil
+		wait(ctx, 5*time.Second)
+	}
+}
+
+// batch takes some results in hand and is done with them when it returns.
+func (l *LateLooks) batch(ctx context.Context) error {
+	if err := l.bind(ctx); err != nil {
+		return err
+	}
+	messages, err := l.bound.Messages(
+		jetstream.PullMaxMessages(lateBatch), jetstream.StopAfter(lateBatch), jetstream.PullHeartbeat(heartbeat),
+	)
+	if err != nil {
+		return fmt.Errorf("pull: %w", err)
+	}
+	defer context.AfterFunc(ctx, messages.Stop)()
+	defer messages.Stop()
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	slots := make(chan struct{}, lateAtOnce)
+	for {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		switch {
+		case ctx.Err() != nil, errors.Is(err, jetstream.ErrMsgIteratorClosed) && !errors.Is(err, jetstream.ErrConnectionClosed):
+			return nil
+		case err != nil:
+			return fmt.Errorf("pull: %w", err)
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return fmt.Errorf("read position: %w", err)
+		}
+		if young := l.after - l.now().Sub(meta.Timestamp); young > 0 {
+			l.say(msg, giveBack(min(young, latePark)))
+			continue
+		}
+		slots <- struct{}{}
+		looking.Go(func() {
+			defer func() { <-slots }()
+			l.carryOut(ctx, msg, meta.Timestamp)
+		})
+	}
+}
+
+func (l *LateLooks) bind(ctx context.Context) error {
+	if l.bound != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	bound, err := l.js.Consumer(ctx, l.topology.Events, l.topology.Consumer)
+	if err != nil {
+		return fmt.Errorf("bind consumer %s on %s: %w", l.topology.Consumer, l.topology.Events, err)
+	}
+	l.bound = bound
+	return nil
+}
+
+// carryOut looks at one result and says what becomes of its message.
+func (l *LateLooks) carryOut(ctx context.Context, msg jetstream.Msg, at time.Time) {
+	log := l.log.With("event_id", msg.Subject())
+	defer l.alive(msg)()
+	ctx, cancel := context.WithTimeout(ctx, lateFor)
+	defer cancel()
+	m := events.Message{Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data()}
+	out, err := l.looker.LookLate(ctx, m, l.timers)
+	waited := l.now().Sub(at) - l.after
+	hopeless := errors.Is(err, handlers.ErrNoStory)
+	switch {
+	case ctx.Err() != nil && (err != nil || out.Later):
+		l.say(msg, giveBack(0))
+	case (err != nil || out.Later) && waited < lateGiveUp && !hopeless:
+		if err != nil {
+			log.Warn("result could not be looked at again, trying on", "error", err.Error())
+		}
+		l.say(msg, giveBack(min(max(waited, l.retry), lateMaxRetry)))
+	case err != nil || out.Later:
+		log.Error("result was not looked at again: reconcile the payment", "error", fmt.Sprint(err))
+		l.done(msg, handlers.LateUnanswered)
+	case out.Fact():
+		l.done(msg, handlers.LateFact)
+	default:
+		l.done(msg, handlers.LateAgreed)
+	}
+}
+
+func (l *LateLooks) done(msg jetstream.Msg, result string) {
+	l.say(msg, sayAck)
+	l.looked(providerOf(msg.Subject()), result)
+}
+
+func (l *LateLooks) say(msg jetstream.Msg, word func(jetstream.Msg) error) {
+	if err := word(msg); err != nil {
+		l.log.Debug("result not settled, AckWait brings it", "error", err.Error())
+	}
+}
+
+// alive tells the server that a message is still in hand, until it is stopped.
+func (l *LateLooks) alive(msg jetstream.Msg) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var signalling sync.WaitGroup
+	signalling.Go(func() {
+		for wait(ctx, l.topology.ackWait()/3) {
+			_ = msg.InProgress() // one that cannot be sent costs a redelivery at worst
+		}
+	})
+	return func() {
+		cancel()
+		signalling.Wait()
+	}
+}
+
+// providerOf is the provider an event's subject names.
+func providerOf(subject string) string {
+	if tokens := strings.Split(subject, "."); len(tokens) == 6 {
+		return tokens[3]
+	}
+	return ""
+}

@@ -1,0 +1,221 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"golang.org/x/time/rate"
+
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/status"
+)
+
+// Subject is where requests go, and with ".<provider>" behind it those about
+// one provider.
+const Subject = "payments.status"
+
+// The names of the schemas, below a prefix.
+const (
+	RequestSchema  = "payments.status.request.json"
+	ResponseSchema = "payments.status.response.json"
+)
+
+const (
+	// serviceName is what `nats micro` shows.
+	serviceName = "payments-status"
+	// atOnce bounds the requests in hand.
+	atOnce = 64
+	// requestFor bounds one request.
+	requestFor = 5 * time.Second
+)
+
+// Reader answers queries (*status.Reader).
+type Reader interface {
+	Ask(ctx context.Context, q status.Query) (status.Answer, error)
+}
+
+// Options are the choices a Service has.
+type Options struct {
+	// Rate is how many requests a second are answered; more are told to come back.
+	Rate float64
+	// SchemaPrefix stands before the schemas' names in what `nats micro` shows.
+	SchemaPrefix string
+	Version      string       // of the program, semantic; default 0.0.0
+	Logger       *slog.Logger // default: discards
+}
+
+// Service answers until it is stopped.
+type Service struct {
+	reader Reader
+	log    *slog.Logger
+	micro  micro.Service
+	rate   *rate.Limiter
+	slots  chan struct{}
+	inHand sync.WaitGroup
+	ctx    context.Context //nolint:containedctx // lives from Serve to Stop
+	cancel context.CancelFunc
+}
+
+// Serve begins to answer. Of several replicas one takes each request.
+func Serve(nc *nats.Conn, r Reader, o Options) (*Service, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Version == "" {
+		o.Version = "0.0.0"
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Service{
+		reader: r, log: o.Logger, rate: rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate))),
+		slots: make(chan struct{}, atOnce), ctx: ctx, cancel: cancel,
+	}
+	var err error
+	s.micro, err = micro.AddService(nc, micro.Config{
+		Name: serviceName, Version: o.Version, Description: "Where a payment's cancels and refunds stand; reads, and changes nothing",
+		ErrorHandler: func(_ micro.Service, e *micro.NATSError) {
+			o.Logger.Error("payments.status cannot be served: look at the permissions of the service", "subject", e.Subject, "error", e.Description)
+		},
+	})
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("serve status: %w", err)
+	}
+	schemas := micro.WithEndpointMetadata(map[string]string{
+		"request-schema": o.SchemaPrefix + RequestSchema, "response-schema": o.SchemaPrefix + ResponseSchema,
+	})
+	for name, subject := range map[string]string{"status": Subject, "status-of-provider": Subject + ".*"} {
+		if err := s.micro.AddEndpoint(name, micro.HandlerFunc(s.take), micro.WithEndpointSubject(subject), schemas); err != nil {
+			return nil, errors.Join(fmt.Errorf("serve status: %w", err), s.Stop())
+		}
+	}
+	return s, nil
+}
+
+// Stop answers nobody any more and waits for the requests in hand. Requests
+// that are not taken any more go to another replica.
+func (s *Service) Stop() error {
+	err := s.micro.Stop()
+	s.inHand.Wait()
+	s.cancel()
+	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		return fmt.Errorf("stop status: %w", err)
+	}
+	return nil
+}
+
+// inbox reports whether an answer may go to a subject: an inbox, or what the
+// server puts in its place where the asker is in another account. The server
+// checks no answer's subject, and another one could lie in the journal.
+func inbox(subject string) bool {
+	return strings.HasPrefix(subject, "_INBOX") || strings.HasPrefix(subject, "_R_.")
+}
+
+// take takes a request in hand, in a goroutine of its own, or says that there
+// are too many.
+func (s *Service) take(r micro.Request) {
+	if !inbox(r.Reply()) {
+		s.log.Warn("a request for a status wants its answer where none may go; it is not taken", "subject", r.Subject())
+		return
+	}
+	busy := &status.Error{Code: status.CodeTooMany, Message: "too many requests: ask again, more slowly"}
+	if !s.rate.Allow() {
+		s.refuse(r, busy)
+		return
+	}
+	select {
+	case s.slots <- struct{}{}:
+	default:
+		s.refuse(r, busy)
+		return
+	}
+	s.inHand.Go(func() {
+		a, err := s.one(r)
+		if err != nil {
+			s.refuse(r, err)
+			return
+		}
+		s.respond(r, a)
+	})
+}
+
+// one reads a request and finds its answer. Its slot is free before the answer
+// goes out, so that who asks one after the other never meets a slot of its own.
+// A panic is contained.
+func (s *Service) one(r micro.Request) (a status.Answer, err error) {
+	ctx, cancel := context.WithTimeout(s.ctx, requestFor)
+	defer cancel()
+	defer func() {
+		<-s.slots
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %T", p)
+		}
+	}()
+	q, faults := status.DecodeQuery(r.Data())
+	if len(faults) > 0 {
+		return status.Answer{}, &status.Error{Code: status.CodeInvalid, Message: "the request is not valid", Faults: faults}
+	}
+	if provider, only := strings.CutPrefix(r.Subject(), Subject+"."); only {
+		if q.Provider != "" && q.Provider != provider {
+			return status.Answer{}, &status.Error{
+				Code: status.CodeWrongProvider, Message: "the request's provider is not that of the subject",
+				Faults: []payment.Fault{{Pointer: "/provider", Rule: "subject"}},
+			}
+		}
+		q.Provider = provider
+	}
+	return s.reader.Ask(ctx, q)
+}
+
+func (s *Service) respond(r micro.Request, a status.Answer) {
+	data, err := json.Marshal(a)
+	if err == nil {
+		err = r.Respond(data)
+	}
+	if err != nil {
+		s.log.Warn("a request for a status could not be answered", "error", err.Error())
+		s.refuse(r, &status.Error{Code: status.CodeUnavailable, Message: "the answer is too large: ask for one operation"})
+	}
+}
+
+// refuse says no, with a code after HTTP's.
+func (s *Service) refuse(r micro.Request, err error) {
+	var no *status.Error
+	if !errors.As(err, &no) {
+		no = &status.Error{Code: status.CodeUnavailable, Message: "the request could not be carried out: ask again"}
+	}
+	if no.Code == status.CodeUnavailable {
+		s.log.Warn("a status could not be told", "error", errors.Join(err, errors.Unwrap(err)).Error())
+	}
+	data, err := json.Marshal(struct {
+		Error *status.Error `json:"error"`
+	}{no})
+	if err == nil {
+		err = r.Error(number(no.Code), no.Message, data)
+	}
+	if err != nil {
+		s.log.Warn("a request for a status could not be refused", "error", err.Error())
+	}
+}
+
+func number(c status.Code) string {
+	switch c {
+	case status.CodeInvalid:
+		return "400"
+	case status.CodeWrongProvider:
+		return "403"
+	case status.CodeNotFound:
+		return "404"
+	case status.CodeTooMany:
+		return "429"
+	default:
+		return "503"
+	}
+}

@@ -84,6 +84,7 @@ func (w *world) ledgers(ctx context.Context, p *plan, sent *published, during *t
 	if err != nil {
 		return l, nil, err
 	}
+	l.Audits = after.audits
 	l.Events, l.Answers, l.Vanished = after.events, after.answers, vanished(during, after)
 	if l.Quarantine, err = w.quarantine(ctx); err != nil {
 		return l, nil, err

@@ -72,12 +72,15 @@ func TestAQuickRunBreaksEverythingAndKeepsEveryPromise(t *testing.T) {
 	t.Parallel()
 	r, told, err := chaos(t, "run", "--commands", "200", "--kills", "3", "--nats-restarts", "1",
 		"--duration", "4s", "--ack-wait", "3s", "--apart", "--patience", "90s")
-	t.Logf("seed %d: %s; %s", r.Seed, list(r.Faults), list(r.Ends))
+	t.Logf("seed %d: %s; %s; operators: %s; refused %s", r.Seed, list(r.Faults), list(r.Ends), list(r.Operators), list(r.Refusals))
 	if err != nil || len(r.Violations) != 0 || len(r.Notes) != 0 {
 		t.Fatalf("%v: %+v %v\n%s", err, r.Violations, r.Notes, told)
 	}
 	if r.Commands < 200 || r.Terminal+r.Review != r.Commands || r.Movements == 0 || r.Faults[string(killConsumer)] != 3 || r.Faults[string(killServer)] != 1 {
 		t.Errorf("the run was not what it should be: %+v", r)
+	}
+	if r.Review+r.Behind != 0 || r.Operators["listed the queue"] == 0 || r.Operators["replayed a corrected message"] == 0 {
+		t.Errorf("operators did %s, and %d wait for them", list(r.Operators), r.Review+r.Behind)
 	}
 	if len(r.ProviderFaults) < 3 || r.Timers == 0 {
 		t.Errorf("too little happened: faults %v, %d timers", r.ProviderFaults, r.Timers)

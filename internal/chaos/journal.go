@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,12 +17,20 @@ import (
 	"github.com/countermand/countermand/internal/chaos/compare"
 )
 
-const answerSubject = "payment.command.rejected."
+const (
+	answerSubject   = "payment.command.rejected."
+	operatorSubject = "payment.operator."
+)
 
 // told is what the journal says, as a ledger service would read it.
 type told struct {
+	// ruled: operators rule on what a person must decide, so that only what has
+	// ended is settled.
+	ruled bool
+
 	mu       sync.Mutex
 	events   []compare.Event
+	audits   []compare.Audit
 	answers  map[string]bool
 	subjects map[string]bool
 	begun    map[string]bool // operations with an attempt
@@ -30,8 +39,8 @@ type told struct {
 	progress time.Time       // of the last event that settled an operation
 }
 
-func newTold() *told {
-	return &told{answers: map[string]bool{}, subjects: map[string]bool{}, begun: map[string]bool{}, settled: map[string]bool{}}
+func newTold(ruled bool) *told {
+	return &told{ruled: ruled, answers: map[string]bool{}, subjects: map[string]bool{}, begun: map[string]bool{}, settled: map[string]bool{}}
 }
 
 // wireEvent is as much of an event as is looked at here.
@@ -52,6 +61,8 @@ type wireEvent struct {
 		Effect  string `json:"effect"`
 		Code    string `json:"code"`
 		Attempt int    `json:"attempt"`
+		// ResolvedBy is there where an operator's word made it.
+		ResolvedBy *struct{} `json:"resolvedBy"`
 	} `json:"data"`
 }
 
@@ -72,22 +83,35 @@ func (t *told) take(m jetstream.Msg) error {
 		t.answers[token] = true
 		return nil
 	}
+	if strings.HasPrefix(m.Subject(), operatorSubject) {
+		a, ruling, err := decodeAudit(m)
+		if a.Sequence = meta.Sequence.Stream; ruling {
+			t.audits = append(t.audits, a)
+		}
+		return err
+	}
 	e, err := decode(m)
 	if err != nil {
 		return err
 	}
+	e.Sequence = meta.Sequence.Stream
+	t.note(e, meta.Timestamp)
+	return nil
+}
+
+// note adds one event of an operation.
+func (t *told) note(e compare.Event, at time.Time) {
 	t.events = append(t.events, e)
 	if e.Type == "started" {
 		t.begun[e.Operation] = true
 	}
-	switch settled := e.Terminal() || e.InReview() || e.BehindReview(); {
+	switch settled := e.Terminal() || !t.ruled && (e.InReview() || e.BehindReview()); {
 	case settled && !t.settled[e.Operation]:
 		t.settled[e.Operation] = true
-		t.progress = meta.Timestamp
+		t.progress = at
 	case !settled:
 		delete(t.settled, e.Operation)
 	}
-	return nil
 }
 
 func decode(m jetstream.Msg) (compare.Event, error) {
@@ -107,7 +131,37 @@ func decode(m jetstream.Msg) (compare.Event, error) {
 	if d.Moved != nil {
 		e.Moved = d.Moved.Value
 	}
+	e.Ruled = d.ResolvedBy != nil
+	version := m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:]
+	var err error
+	if e.Version, err = strconv.ParseUint(version, 10, 64); err != nil {
+		return compare.Event{}, &unreadableError{m.Subject(), err}
+	}
 	return e, nil
+}
+
+// decodeAudit reads an audit event; ruling is false where it is not the record
+// of a ruling about to be carried out.
+func decodeAudit(m jetstream.Msg) (a compare.Audit, ruling bool, err error) {
+	var w struct {
+		Data struct {
+			Action         string `json:"action"`
+			Provider       string `json:"provider"`
+			Payment        string `json:"payment"`
+			Operation      string `json:"operation"`
+			IdempotencyKey string `json:"idempotencyKey"`
+			Version        uint64 `json:"version"`
+			Ruling         string `json:"ruling"`
+			Outcome        string `json:"outcome"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(m.Data(), &w); err != nil {
+		return a, false, &unreadableError{m.Subject(), err}
+	}
+	d := w.Data
+	// A payment's token is its name here: letters, digits and dashes.
+	a = compare.Audit{Operation: operationName(d.Provider, d.Payment, d.Operation, d.IdempotencyKey), Version: d.Version, Ruling: d.Ruling}
+	return a, d.Action == "resolve" && d.Outcome == "", nil
 }
 
 // counts returns how many operations are settled and messages answered.
@@ -159,7 +213,7 @@ func (e *unreadableError) Error() string { return fmt.Sprintf("read event %s: %v
 
 // readAll reads the journal from its first event to its end.
 func (w *world) readAll(ctx context.Context) (*told, error) {
-	t := newTold()
+	t := newTold(false)
 	return t, w.readOn(ctx, t, true)
 }
 

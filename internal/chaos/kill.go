@@ -79,10 +79,10 @@ func (c *killCommand) killAndJudge(s *surroundings, w *world, p *plan) (*report,
 	r := newReport("kill", c.Seed, 1, p)
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	during := newTold()
+	during := newTold(false)
 	followed := w.follow(ctx, during)
-	sent, err := w.publish(s.ctx, p.messages, 0)
-	if err != nil {
+	sent := &published{}
+	if err := w.publish(s.ctx, p.messages, 0, sent); err != nil {
 		return nil, err
 	}
 	if err := w.serve(); err != nil {

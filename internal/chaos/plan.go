@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -17,6 +18,7 @@ import (
 const (
 	repeatPercent    = 20
 	malformedPercent = 3
+	misspeltEvery    = 100
 )
 
 const source = "/shop/orders"
@@ -37,6 +39,8 @@ type message struct {
 	data    []byte
 	// malformed says what is wrong; empty: a command.
 	malformed string
+	// corrected is what an operator makes of it; nil: nothing can be.
+	corrected []byte
 }
 
 // plan is everything that is asked for. It is a function of the seed alone.
@@ -46,6 +50,8 @@ type plan struct {
 	captured map[string]int64
 	messages []message
 	repeats  int
+	// misspelt counts the commands whose message is malformed, to be corrected.
+	misspelt int
 }
 
 // drawer draws a plan; the fields below plan are of the payment at hand.
@@ -62,6 +68,8 @@ type drawer struct {
 	once  bool // no repeats
 	apart bool // no operations that wait for each other
 	twins bool // one amount for all parts of a payment
+	// misspell: one command of a hundred needs an operator who corrects it.
+	misspell bool
 }
 
 // draw draws n commands with their payments, repeats and malformed messages.
@@ -175,6 +183,10 @@ func (d *drawer) ask(w wish) {
 	})
 	data := d.data(w, key)
 	id := fmt.Sprintf("e-%d", n)
+	if d.misspell && w.expiry == "" && n%misspeltEvery == misspeltEvery/2 {
+		d.addMisspelt(id, w, data)
+		return
+	}
 	// Commands of one payment come close together, so that they meet.
 	d.add(d.at+d.random.Float64()/100, id, id, w, data)
 	for again := 1; !d.once && d.random.IntN(100) < repeatPercent*100/(100+repeatPercent); again++ {
@@ -234,6 +246,15 @@ func (d *drawer) add(at float64, msgID, eventID string, w wish, data map[string]
 		m.data = encode(event)
 	}
 	d.plan.messages = append(d.plan.messages, m)
+}
+
+// addMisspelt adds a command whose key nobody can read, with what it should say.
+func (d *drawer) addMisspelt(id string, w wish, data map[string]any) {
+	d.add(d.at, id, id, w, data)
+	m := &d.plan.messages[len(d.plan.messages)-1]
+	m.malformed, m.corrected = "misspelt", m.data
+	m.data = bytes.Replace(m.data, []byte(`"idempotencyKey"`), []byte(`"idempotencyKy"`), 1)
+	d.plan.misspelt++
 }
 
 func encode(v any) []byte {

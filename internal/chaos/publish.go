@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,15 +24,22 @@ const publishers = 16
 type published struct {
 	mu        sync.Mutex
 	malformed []compare.Malformed
+	refused   []refusedMessage
 	done      int
 	last      time.Time
+}
+
+// refusedMessage is one that the service is to answer with payment.command.rejected.
+type refusedMessage struct {
+	message
+
+	token string
 }
 
 // publish sends the messages over the given time and returns once all are
 // stored: each is sent again until the server says so, under its own id, so
 // that it is stored once.
-func (w *world) publish(ctx context.Context, messages []message, over time.Duration) (*published, error) {
-	p := &published{}
+func (w *world) publish(ctx context.Context, messages []message, over time.Duration, p *published) error {
 	queue := make(chan message)
 	var group sync.WaitGroup
 	for range publishers {
@@ -54,9 +62,9 @@ func (w *world) publish(ctx context.Context, messages []message, over time.Durat
 	close(queue)
 	group.Wait()
 	if err := ctx.Err(); err != nil {
-		return p, fmt.Errorf("publish: %w", err)
+		return fmt.Errorf("publish: %w", err)
 	}
-	return p, nil
+	return nil
 }
 
 func (w *world) send(ctx context.Context, m message, p *published) {
@@ -81,6 +89,15 @@ func (p *published) stored(m message, sequence uint64) {
 	p.done++
 	p.last = time.Now()
 	if m.malformed != "" {
-		p.malformed = append(p.malformed, compare.Malformed{Token: events.RejectionToken(sequence, m.data), What: m.malformed})
+		token := events.RejectionToken(sequence, m.data)
+		p.malformed = append(p.malformed, compare.Malformed{Token: token, What: m.malformed})
+		p.refused = append(p.refused, refusedMessage{m, token})
 	}
+}
+
+// refusedSince returns what was refused after the first n of it.
+func (p *published) refusedSince(n int) []refusedMessage {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.refused[n:])
 }

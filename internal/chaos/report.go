@@ -37,7 +37,10 @@ type report struct {
 	Redeliveries uint64 `json:"redeliveries"`
 	Timers       uint64 `json:"timers"`
 	Events       int    `json:"events"`
-	Questions    int    `json:"questions"`
+	// Operators counts what operators did, Refusals what was said to them by reason.
+	Operators map[string]int `json:"operatorActions,omitempty"`
+	Refusals  map[string]int `json:"operatorsRefused,omitempty"`
+	Questions int            `json:"questions"`
 
 	*compare.Verdict
 
@@ -56,7 +59,7 @@ type report struct {
 func newReport(run string, seed uint64, nodes int, p *plan) *report {
 	return &report{
 		Run: run, Seed: seed, Nodes: nodes, Commands: len(p.commands), Repeats: p.repeats, Payments: len(p.payments),
-		Malformed: len(p.messages) - len(p.commands) - p.repeats, began: time.Now(), Verdict: &compare.Verdict{}, Notes: []string{},
+		Malformed: len(p.messages) - len(p.commands) - p.repeats + p.misspelt, began: time.Now(), Verdict: &compare.Verdict{}, Notes: []string{},
 	}
 }
 
@@ -110,6 +113,11 @@ func (r *report) print(out io.Writer) {
 	line("events", "%d", r.Events)
 	line("operations ended", "%s", list(r.Ends))
 	line("  waiting behind a review", "%d", r.Behind)
+	line("  by an operator's word", "%d", r.Ruled)
+	if r.Operators != nil {
+		line("operators", "%s", list(r.Operators))
+		line("  refused, by reason", "%s", list(r.Refusals))
+	}
 	line("movements in providers' ledgers", "%d", r.Movements)
 	line("from last fault to last result", "%.1f s", r.LastFaultToLastResult)
 	line("money moved twice", "%d", r.MovedTwice)

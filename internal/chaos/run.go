@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -32,7 +33,8 @@ type runCommand struct {
 	Duration    time.Duration `help:"Time over which commands and faults are spread; 0: by their number." default:"0"`
 	AckWait     time.Duration `help:"How long the server waits for an acknowledgement before it delivers again. The service signals every ten seconds: less than that delivers again what is in hand." default:"12s"`
 	Apart       bool          `help:"No two operations that wait for each other on one payment: for quick runs, since a wait is quiet for a minute."`
-	Twins       bool          `help:"All partial refunds of a payment ask for the same amount."`
+	Twins       bool          `help:"All partial refunds of a payment ask for the same amount: then no ledger tells operators whose a movement is, and there are none."`
+	Operators   bool          `help:"Two operators at the desk: they rule on what needs a person, replay what was rejected, pause providers." default:"true" negatable:""`
 	Patience    time.Duration `help:"How long it may take after the last fault until all results are there." default:"5m"`
 }
 
@@ -64,7 +66,8 @@ func (c *runCommand) over() time.Duration {
 func (c *runCommand) Run(s *surroundings) error {
 	return c.with(s, func(dir string, bin binaries) (*report, error) {
 		d := newDrawer(c.Seed)
-		d.apart, d.twins = c.Apart, c.Twins
+		c.Operators = c.Operators && !c.Twins
+		d.apart, d.twins, d.misspell = c.Apart, c.Twins, c.Operators
 		p, err := d.draw(c.Commands)
 		if err != nil {
 			return nil, err
@@ -83,19 +86,24 @@ func (c *runCommand) Run(s *surroundings) error {
 }
 
 // strikeAndJudge is the run itself: trouble while commands come in, then calm,
-// then the comparison.
+// then the comparison. Operators work all the while.
 func (c *runCommand) strikeAndJudge(s *surroundings, w *world, p *plan) (*report, error) {
 	r := newReport("run", c.Seed, c.Nodes, p)
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	during := newTold()
+	during, sent := newTold(c.Operators), &published{}
 	followed := w.follow(ctx, during)
 	if err := w.serve(); err != nil {
 		return nil, err
 	}
-	stopTelling := s.tell(ctx, during, len(p.commands))
 	random := rand.New(rand.NewPCG(c.Seed, 2)) //nolint:gosec // a run must be repeatable
-	sent, striker, err := c.trouble(s.ctx, w, p, random)
+	people, leave, err := c.begin(ctx, w, p, sent, r)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	stopTelling := s.tell(ctx, during, len(p.commands))
+	striker, err := c.trouble(s.ctx, w, p.messages, trouble{random: random, sent: sent, people: people})
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +117,7 @@ func (c *runCommand) strikeAndJudge(s *surroundings, w *world, p *plan) (*report
 	if left := w.rest(s.ctx, during, len(p.commands), len(sent.malformed), c.Patience); left != "" {
 		r.note("not at rest after %s: %s", c.Patience, left)
 	}
+	leave()
 	stopTelling()
 	cancel()
 	if err := <-followed; err != nil {
@@ -116,6 +125,29 @@ func (c *runCommand) strikeAndJudge(s *surroundings, w *world, p *plan) (*report
 	}
 	err = w.judge(s.ctx, r, p, sent, during)
 	return r, err
+}
+
+// begin sets operators to work, where there are any; leave ends that, once.
+func (c *runCommand) begin(ctx context.Context, w *world, p *plan, sent *published, r *report) (people *operators, leave func(), err error) {
+	if !c.Operators {
+		return nil, func() {}, nil
+	}
+	people, err = newOperators(w, p, sent, rand.New(rand.NewPCG(c.Seed, 3))) //nolint:gosec // a run must be repeatable
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		people.work(ctx)
+	}()
+	return people, sync.OnceFunc(func() {
+		cancel()
+		<-ended
+		people.nc.Close()
+		people.report(r)
+	}), nil
 }
 
 // judge reads all ledgers, compares them and fills the report.
@@ -127,33 +159,41 @@ func (w *world) judge(ctx context.Context, r *report, p *plan, sent *published, 
 	return r.fill(ctx, w, rec, during, compare.Compare(l))
 }
 
+// trouble is what happens while everything is struck.
+type trouble struct {
+	random *rand.Rand
+	sent   *published
+	people *operators // nil: none
+}
+
 // trouble publishes all commands while everything is struck, and returns when
 // the faults are over and all processes run.
-func (c *runCommand) trouble(ctx context.Context, w *world, p *plan, random *rand.Rand) (*published, *striker, error) {
-	strikes := schedule(random, amount{kills: c.Kills, servers: c.NATSRestart, nodes: c.Nodes, over: c.over()})
-	striker := newStriker(w, rand.New(rand.NewPCG(random.Uint64(), 0)), pastCall) //nolint:gosec // a run must be repeatable
+func (c *runCommand) trouble(ctx context.Context, w *world, messages []message, t trouble) (*striker, error) {
+	strikes := schedule(t.random, amount{kills: c.Kills, servers: c.NATSRestart, nodes: c.Nodes, over: c.over()})
+	striker := newStriker(w, rand.New(rand.NewPCG(t.random.Uint64(), 0)), pastCall) //nolint:gosec // a run must be repeatable
 	faults, stop := context.WithCancel(ctx)
 	defer stop()
-	var group sync.WaitGroup
-	var sent *published
-	var publishing, misbehaving error
+	var group, lasting sync.WaitGroup
+	var misbehaving, pausing error
 	group.Go(func() { striker.run(ctx, strikes) })
-	misbehaved := make(chan struct{})
-	go func() {
-		defer close(misbehaved)
-		misbehaving = w.simulators.misbehave(faults, rand.New(rand.NewPCG(random.Uint64(), 0))) //nolint:gosec // as above
-	}()
-	sent, publishing = w.publish(ctx, p.messages, c.over())
+	lasting.Go(func() {
+		misbehaving = w.simulators.misbehave(faults, rand.New(rand.NewPCG(t.random.Uint64(), 0))) //nolint:gosec // as above
+	})
+	if t.people != nil {
+		lasting.Go(func() { pausing = t.people.pause(ctx, faults) })
+	}
+	publishing := w.publish(ctx, messages, c.over(), t.sent)
 	group.Wait()
 	stop()
-	<-misbehaved
-	switch {
-	case ctx.Err() != nil:
-		return nil, nil, fmt.Errorf("run: %w", ctx.Err())
-	case publishing != nil:
-		return nil, nil, publishing
-	case misbehaving != nil:
-		return nil, nil, misbehaving
+	lasting.Wait()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("run: %w", ctx.Err())
 	}
-	return sent, striker, w.simulators.calm(ctx)
+	if err := cmp.Or(publishing, misbehaving, pausing, w.simulators.calm(ctx)); err != nil {
+		return nil, err
+	}
+	if t.people != nil {
+		t.people.calm()
+	}
+	return striker, nil
 }

@@ -60,13 +60,18 @@ func newServers(dir, binary string, n int) (servers, error) {
 	return all, nil
 }
 
-// connect opens our own connection, which no proxy cuts.
-func (all servers) connect() (*nats.Conn, error) {
+// urls are the servers' own addresses, which no proxy cuts off.
+func (all servers) urls() []string {
 	var urls []string
 	for _, s := range all {
 		urls = append(urls, "nats://"+local(s.client))
 	}
-	nc, err := nats.Connect(strings.Join(urls, ","),
+	return urls
+}
+
+// connect opens our own connection, which no proxy cuts.
+func (all servers) connect() (*nats.Conn, error) {
+	nc, err := nats.Connect(strings.Join(all.urls(), ","),
 		nats.Name("chaos"), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
 		nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1), nats.Timeout(5*time.Second),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // lost connections are what this is about

@@ -111,23 +111,38 @@ type record struct {
 	struck    map[string]int // faults that struck, by mode
 }
 
+// movements reads one provider's ledger: what it says of each claim.
+func (s *simulators) movements(ctx context.Context, k kind) (map[compare.Claim][]simulator.Movement, error) {
+	var ledger struct {
+		Movements []simulator.Movement `json:"movements"`
+	}
+	if err := s.do(ctx, http.MethodGet, "/"+k.name+"/ledger", nil, &ledger); err != nil {
+		return nil, err
+	}
+	all := map[compare.Claim][]simulator.Movement{}
+	for _, m := range ledger.Movements {
+		c := compare.Claim{Provider: k.provider, Payment: m.Payment, Operation: m.Operation, Amount: m.Amount}
+		all[c] = append(all[c], m)
+	}
+	return all, nil
+}
+
 // read reads the ledgers and the calls of every kind.
 func (s *simulators) read(ctx context.Context, p *plan) (*record, error) {
 	r := &record{struck: map[string]int{}}
 	for _, k := range kinds() {
-		var ledger struct {
-			Movements []simulator.Movement `json:"movements"`
-		}
 		var calls []simulator.Call
-		if err := s.do(ctx, http.MethodGet, "/"+k.name+"/ledger", nil, &ledger); err != nil {
+		ledger, err := s.movements(ctx, k)
+		if err != nil {
 			return nil, err
 		}
 		if err := s.do(ctx, http.MethodGet, "/"+k.name+"/calls", nil, &calls); err != nil {
 			return nil, err
 		}
-		for _, m := range ledger.Movements {
-			c := compare.Claim{Provider: k.provider, Payment: m.Payment, Operation: m.Operation, Amount: m.Amount}
-			r.movements = append(r.movements, compare.Movement{Claim: c, Currency: m.Currency})
+		for claim, moved := range ledger {
+			for _, m := range moved {
+				r.movements = append(r.movements, compare.Movement{Claim: claim, Currency: m.Currency})
+			}
 		}
 		for _, c := range calls {
 			if c.Fault != "" {

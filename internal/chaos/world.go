@@ -52,6 +52,8 @@ type world struct {
 	providers  []*path // one to each kind: a merchant account is a host and a port
 	nc         *nats.Conn
 	js         jetstream.JetStream
+	// binary is the consumer's, operatorConfig what operators give it.
+	binary, operatorConfig string
 }
 
 // newWorld starts everything but the consumers.
@@ -116,7 +118,7 @@ func (w *world) configure(binary string) error {
 		}
 		fmt.Fprintf(&providers, "  - {name: %s, kind: %s, baseURL: \"http://%s/%s\", %s, %s}\n", k.provider, k.name, address, k.name, k.settings, w.shape.timing)
 	}
-	ports, err := freePorts(w.shape.consumers)
+	ports, err := freePorts(w.shape.consumers + 1)
 	if err != nil {
 		return err
 	}
@@ -133,13 +135,23 @@ func (w *world) configure(binary string) error {
 		}
 		c.name, c.path, c.dir, c.env = fmt.Sprintf("consumer-%d", i+1), binary, w.dir, credentials()
 		file := filepath.Join(w.dir, c.name+".yaml")
-		text := fmt.Sprintf("nats: {url: %q, replicas: %d}\nadmin: {listen: %q}\nproviders:\n%s",
-			strings.Join(urls, ","), w.shape.nodes, local(ports[i]), providers.String())
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			return fmt.Errorf("write configuration: %w", err)
+		if err := w.writeConfig(file, urls, local(ports[i]), providers.String()); err != nil {
+			return err
 		}
 		c.args = []string{"run", "--config", file}
 		w.consumers = append(w.consumers, c)
+	}
+	// The operators' commands take no way that is cut.
+	w.binary, w.operatorConfig = binary, filepath.Join(w.dir, "operators.yaml")
+	return w.writeConfig(w.operatorConfig, w.servers.urls(), local(ports[w.shape.consumers]), providers.String())
+}
+
+// writeConfig writes the configuration of one process.
+func (w *world) writeConfig(file string, urls []string, admin, providers string) error {
+	text := fmt.Sprintf("nats: {url: %q, replicas: %d}\nadmin: {listen: %q}\ndesk: {selfAsserted: true}\nproviders:\n%s",
+		strings.Join(urls, ","), w.shape.nodes, admin, providers)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
 	}
 	return nil
 }

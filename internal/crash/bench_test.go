@@ -70,6 +70,9 @@ func newBench(t *testing.T, r row, p path) *bench {
 	b.provider = reached
 	policy := payment.DefaultPolicy()
 	policy.GiveUpAfter = giveUpAfter
+	if p.deaf {
+		policy.GiveUpAfter, policy.ReviewAfter = askedSoon, askedSoon
+	}
 	b.instance = providers.Instance{
 		Name: r.provider, Kind: reached.Traits().Kind, Account: reached.Account(), Policy: policy, MaxConcurrent: 8,
 	}
@@ -79,6 +82,9 @@ func newBench(t *testing.T, r row, p path) *bench {
 // giveUpAfter is shorter than the documented 72 hours, so that what waits for an
 // operation before a person comes to its own end in fewer steps.
 const giveUpAfter = time.Hour
+
+// askedSoon is when a person is asked on paths that are about what they say.
+const askedSoon = 4 * time.Second
 
 // unusedAddress is one that nobody listens on any more.
 func unusedAddress(t *testing.T) string {

@@ -46,6 +46,14 @@ type cell struct {
 	history    []payment.Event
 	sequence   uint64
 	said, kept map[string]bool
+	// operator rules, and audits and rulings are what of that the journal
+	// accepted; ruledFrom is how many steps there were before.
+	operator  operator
+	audits    []payment.OperatorAction
+	rulings   []ruled
+	ruledFrom int
+	// deaf: the provider answers no question any more.
+	deaf bool
 	// timers is what lies on the schedules' subjects, as far as it was read
 	// since the last publish.
 	timers map[string]*jetstream.RawStreamMsg
@@ -127,7 +135,24 @@ func (c *cell) scripted(lasting bool) []simulator.Fault {
 		}
 		all = append(all, f)
 	}
+	if c.deaf {
+		all = append(all, c.silence()...)
+	}
 	return all
+}
+
+// silence is no answer to any question, also one that names no payment.
+func (c *cell) silence() []simulator.Fault {
+	return []simulator.Fault{{Operation: "query", Mode: simulator.StatusBefore}, {Operation: "read", Mode: simulator.StatusBefore}}
+}
+
+// deafen makes the provider answer no question once it was called, where the
+// path wants that.
+func (c *cell) deafen() {
+	if !c.deaf && c.path.deaf {
+		c.deaf = true
+		c.must(c.bench.base.Fault(c.silence()...))
+	}
 }
 
 func (c *cell) publish(cmd *command) {
@@ -153,12 +178,14 @@ func (c *cell) publish(cmd *command) {
 func (c *cell) drive() {
 	for range maxDeliveries {
 		c.openWork()
-		m := c.next()
-		if m == nil {
-			return
+		if !c.operate() {
+			m := c.next()
+			if m == nil {
+				return
+			}
+			c.bench.clock.advanceTo(m.ready)
+			c.process.give(m)
 		}
-		c.bench.clock.advanceTo(m.ready)
-		c.process.give(m)
 		if c.process.dead.Load() {
 			c.process.end()
 			c.process = c.begin()

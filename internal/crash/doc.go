@@ -12,8 +12,8 @@
 //
 // # What is real and what is not
 //
-// Real: handlers, journal, quarantine, the broker's consumer with its order of
-// journal, timer and acknowledgement, the four streams on one embedded server,
+// Real: handlers, the operator's desk, journal, quarantine, the broker's consumer
+// with its order of journal, timer and acknowledgement, the four streams on one embedded server,
 // the adapters, and HTTP to the simulators. Commands are published to their
 // stream, timers lie in theirs.
 //
@@ -29,9 +29,12 @@
 //     succeeded that moved nothing, a failed or rejected that did, another amount;
 //   - an operation with two terminal results, or with none that is not before a
 //     person; one before a person although its provider can tell;
+//   - a ruling without its audit event before it, or one that made two events; a
+//     desk that says otherwise than it did;
 //   - an answer forgotten by a consumer that lived on;
 //   - at any moment with nothing in hand, a command that is neither answered nor
 //     has a timer or an unacknowledged message;
+//   - a call that an operator asked for, and that is looked at only hours later;
 //   - deferred or failed while an attempt is in doubt;
 //   - a call without a started event of its own, or a second call of what is
 //     unsafe to repeat, unless the first certainly did nothing;
@@ -39,12 +42,24 @@
 //     that is none;
 //   - anything in the streams that no cell accounts for.
 //
+// An operator who has typed the amount out may have paid twice: then money moves
+// once more for each such call, and a later no speaks of the calls since.
+//
+// # Operators
+//
+// On the paths named "ruled" a person is needed, because the provider answers no
+// question once it was called. The operator looks at the simulator's ledger,
+// and rules what it says, or has the call repeated. Without an answer they give
+// the same ruling again; once more after they were heard, and again when another
+// thing is before them, which must be refused. Only the steps from their first
+// look on are broken: other paths come that far.
+//
 // # Running it
 //
-//	go test ./internal/crash      every single fault: about 80 s of processor time
+//	go test ./internal/crash      every single fault: about 2 minutes of processor time
 //	go test ./internal/crash -v   the same, and a line for every cell
 //	go test -race ./internal/crash   one fault for each step, in turn
-//	go test ./internal/crash -run 'matrix/opay.*/succeeds' -timeout 1h -args -pairs
+//	go test ./internal/crash -run 'NoStep/matrix/opay.*/succeeds' -timeout 1h -args -pairs
 //
 // The last also breaks a second step after the first, in paths of nine steps at
 // most: some thousand cells for each path.

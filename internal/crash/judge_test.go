@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers/simulator"
@@ -14,10 +15,26 @@ import (
 func (c *cell) openWork() {
 	state := c.state()
 	for i, cmd := range c.commands {
+		c.soon(operation(state, cmd), cmd)
 		if cmd.sequence == 0 || c.answered(state, cmd) || c.waits(cmd) {
 			continue
 		}
 		c.fault("command %d is not answered, and has neither a timer nor an unacknowledged message", i+1)
+	}
+}
+
+// soon checks that a call that was begun is looked at when it is over: by its
+// message, or by a timer of that time, not only by one of the review's hours later.
+func (c *cell) soon(op *payment.Operation, cmd *command) {
+	if op == nil || op.Status != payment.StatusStarted || slices.ContainsFunc(c.messages, func(m *message) bool { return !m.done }) {
+		return
+	}
+	over := op.Open.CallUntil
+	if now := c.bench.clock.Now(); now.After(over) {
+		over = now
+	}
+	if s := c.lies(cmd.schedule); s != nil && scheduled(s).After(over.Add(time.Second)) {
+		c.fault("attempt %d may be under way until %s, and is looked at only at %s", op.Attempt, op.Open.CallUntil, scheduled(s))
 	}
 }
 
@@ -88,8 +105,9 @@ func operation(state payment.State, cmd *command) *payment.Operation {
 // still known what the calls so far did.
 func (c *cell) accepted(e payment.Event, sequence uint64) {
 	c.history, c.sequence = append(c.history, e), sequence
+	counts, _ := c.ownRisk(e.Op, e.Key)
 	for _, k := range c.calls {
-		if k.op != e.Op || k.key != e.Key || !k.sent {
+		if k.op != e.Op || k.key != e.Key || !k.sent || k.attempt < counts {
 			continue
 		}
 		switch {
@@ -153,6 +171,9 @@ func (c *cell) judgeMessage(i int, refused bool) {
 func (c *cell) judgeOperation(cmd *command) int {
 	moved := c.moved(cmd)
 	j := verdict{cell: c, cmd: cmd, calls: c.callsOf(cmd)}
+	if j.unsafe() {
+		j.confirmed = c.retried(cmd)
+	}
 	var before *payment.Operation
 	for _, e := range c.history {
 		if e.Op != cmd.op || e.Key != payment.Key(cmd.key) {
@@ -173,7 +194,7 @@ func (c *cell) judgeOperation(cmd *command) int {
 	case !j.unsafe() && !c.path.review:
 		c.fault("%s %s ends before a person, though its provider can tell", cmd.op, cmd.key)
 	}
-	if len(moved) > 1 {
+	if len(moved) > 1+j.confirmed {
 		c.fault("%s %s moved %d times", cmd.op, cmd.key, len(moved))
 	}
 	if before != nil && before.Status != payment.StatusSucceeded && j.heardYes() {
@@ -216,6 +237,10 @@ type verdict struct {
 	calls     []call
 	terminals int
 	started   int
+	// confirmed counts the calls that an operator wanted although each may pay again.
+	confirmed int
+	// late: one of these was told after the end.
+	late bool
 }
 
 func (j *verdict) unsafe() bool {
@@ -236,20 +261,25 @@ func (j *verdict) look(e payment.Event, before *payment.Operation) {
 	switch e.Type {
 	case payment.EventStarted:
 		j.started++
-		if j.unsafe() && before != nil && status != payment.StatusDeferred {
+		if j.unsafe() && before != nil && status != payment.StatusDeferred && e.ResolvedBy == nil {
 			c.fault("%s %s: attempt %d of an unsafe operation follows %s", j.cmd.op, j.cmd.key, e.Attempt, status)
 		}
 	case payment.EventDeferred:
-		for n := 1; open && n <= e.Attempt; n++ {
+		counts, _ := c.ownRisk(e.Op, e.Key)
+		for n := max(1, counts); open && n <= e.Attempt; n++ {
 			if !j.told(n, payment.NotExecuted) && !j.told(n, payment.Failed) {
 				c.fault("%s %s is deferred while attempt %d is in doubt", j.cmd.op, j.cmd.key, n)
 			}
 		}
 	case payment.EventFailed:
-		if open && !j.saidNo(e.Attempt) {
+		if open && e.ResolvedBy == nil && !j.saidNo(e.Attempt) {
 			c.fault("%s %s is called failed (%s), and nobody said so", j.cmd.op, j.cmd.key, e.Code)
 		}
 	case payment.EventReturned, payment.EventExecutedLate:
+		if j.confirmed > 0 && e.Type == payment.EventExecutedLate {
+			j.late = true // a call at the operator's own risk, under another reference than they wrote down
+			return
+		}
 		c.fault("%s %s: a fact %s, though no provider changed its mind", j.cmd.op, j.cmd.key, e.Type)
 	default:
 	}
@@ -286,14 +316,17 @@ func (j *verdict) heardYes() bool {
 	})
 }
 
-// true holds the terminal result against the ledger.
+// true holds the terminal result against the ledger. After a repeat at the
+// operator's own risk a no speaks of the calls since: that is what they confirmed.
 func (j *verdict) true(op payment.Operation, moved []simulator.Movement) {
 	effective := op.Status == payment.StatusSucceeded && op.Effect != payment.EffectNone
-	if effective != (len(moved) == 1) {
+	_, since := j.cell.ownRisk(j.cmd.op, payment.Key(j.cmd.key))
+	denied := !effective && slices.ContainsFunc(moved, func(m simulator.Movement) bool { return !m.Time.Before(since) })
+	if denied || effective && len(moved) == 0 {
 		j.cell.fault("%s %s is called %s with effect %q, and the ledger has it %d times", j.cmd.op, j.cmd.key, op.Status, op.Effect, len(moved))
 		return
 	}
-	if effective && op.Effect == payment.EffectRefunded && op.Moved != nil && op.Moved.Value != moved[0].Amount {
+	if effective && !j.late && op.Effect == payment.EffectRefunded && op.Moved != nil && op.Moved.Value != moved[0].Amount {
 		j.cell.fault("%s %s: %d moved, and the result says %d", j.cmd.op, j.cmd.key, moved[0].Amount, op.Moved.Value)
 	}
 }
@@ -318,7 +351,7 @@ func (j *verdict) judgeCalls() {
 			c.fault("%s %s: attempt %d was sent %d times, with %d started events", j.cmd.op, j.cmd.key, n, times, j.started)
 		}
 	}
-	if j.unsafe() && left > 1 {
+	if j.unsafe() && left > 1+j.confirmed {
 		c.fault("%s %s is unsafe to repeat, and left %d times", j.cmd.op, j.cmd.key, left)
 	}
 }

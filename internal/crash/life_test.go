@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/journal/stream"
@@ -20,6 +21,7 @@ type life struct {
 	commands chan *delivery
 	due      chan *delivery
 	disposed chan struct{}
+	desk     *desk.Desk
 	cancel   context.CancelFunc
 	ended    chan error
 	// inHand is what it was given last.
@@ -54,7 +56,10 @@ func (c *cell) begin() *life {
 	h, err := handlers.New(tappedJournal{life: l, real: j}, set, quarantine, encoder, &handlers.Options{Now: now})
 	c.must(err)
 	g := gateway{life: l, real: w.js}
-	consumer, err := broker.New(g, w.topology, h, broker.NewTimers(g, w.topology), &broker.Options{
+	timers := broker.NewTimers(g, w.topology)
+	l.desk, err = l.newDesk(set, j, ruler{h, timers})
+	c.must(err)
+	consumer, err := broker.New(g, w.topology, h, timers, &broker.Options{
 		Now: now, Observer: l, DrainTimeout: time.Millisecond,
 	})
 	c.must(err)

@@ -77,7 +77,7 @@ func (m *matrix) path(t *testing.T, r row, p path) {
 	}
 	m.mu.Lock()
 	m.paths++
-	m.steps += len(clean.trace)
+	m.steps += len(clean.trace) - clean.ruledFrom
 	m.mu.Unlock()
 	m.breakEach(t, r, p, clean)
 }
@@ -100,7 +100,10 @@ func (m *matrix) breakEach(t *testing.T, r row, p path, clean *cell) {
 		})
 	}
 	for n, s := range clean.trace {
-		all := s.kind.faults()
+		if n < clean.ruledFrom {
+			continue // other paths come that far
+		}
+		all := s.faults()
 		if underRace {
 			all = all[n%len(all):][:1]
 		}
@@ -132,7 +135,7 @@ func (m *matrix) breakOne(t *testing.T, b *bench, p path, breaks plan, clean *ce
 func (m *matrix) again(t *testing.T, once *cell) {
 	first := once.struck[0]
 	for n := first; n < len(once.trace); n++ {
-		for _, f := range once.trace[n].kind.faults() {
+		for _, f := range once.trace[n].faults() {
 			both := maps.Clone(once.plan)
 			both[n+1] = f
 			m.cell(t, once.bench, once.path, both)
@@ -225,6 +228,9 @@ func (m *matrix) enter(c *cell) {
 		subject, err := events.EventSubject(e.Op, e.Type, e.ID, e.Version())
 		c.must(err)
 		m.events[subject] = true
+	}
+	for _, a := range c.audits {
+		m.events[events.OperatorSubject(a.Action, a.ULID)] = true
 	}
 	for token := range c.said {
 		m.events[events.RejectedSubject(token)] = true

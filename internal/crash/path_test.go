@@ -73,6 +73,10 @@ type path struct {
 	unreachable bool
 	// review: it may end before a person also where a repeat moves no money twice.
 	review bool
+	// rules is what an operator does; second: it takes two of them. deaf: once it
+	// was called the provider answers no question, and a person is asked soon.
+	rules        rules
+	second, deaf bool
 	// age is how long the command has lain in its stream.
 	age      time.Duration
 	commands []command
@@ -167,6 +171,7 @@ func (r row) paths() []path {
 		r.inTheWay(),
 	}
 	all = append(all, r.special()...)
+	all = append(all, r.ruled()...)
 	for i := range all {
 		if all[i].commands == nil {
 			all[i].commands = []command{own}

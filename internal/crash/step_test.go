@@ -24,12 +24,19 @@ const (
 	messageAck    kind = "message.Ack"
 	messageNak    kind = "message.Nak"
 	messageTerm   kind = "message.Term"
+
+	// The operator's desk.
+	journalHistory kind = "journal.History"
+	journalActions kind = "journal.OperatorActions"
+	journalAudit   kind = "journal.AppendOperator"
+	deskAnswer     kind = "desk.Answer"
 )
 
 func kinds() []kind {
 	return []kind{
 		journalLast, journalAppend, journalReject, keepBytes, callCancel, callRefund, askStatus, readPayment,
 		publishTimer, messageAck, messageNak, messageTerm,
+		journalHistory, journalActions, journalAudit, deskAnswer,
 	}
 }
 
@@ -37,6 +44,8 @@ func kinds() []kind {
 type step struct {
 	kind kind
 	what string // which event, timer or attempt
+	// inHand: a message is, so that it matters when that comes back.
+	inHand bool
 }
 
 func (s step) String() string {
@@ -67,11 +76,17 @@ const (
 	wireAnswerLost  fault = "answer lost on the wire"
 )
 
-// faults returns how a step of the kind can break.
-func (k kind) faults() []fault {
-	all := []fault{diesBefore, diesAfter, diesBeforeSlow, diesAfterSlow, requestLost, answerLost, asleep}
-	switch k {
-	case journalAppend, journalReject:
+// faults returns how a step can break.
+func (s step) faults() []fault {
+	before, after := []fault{diesBefore, requestLost, asleep}, []fault{diesAfter, answerLost}
+	if s.inHand {
+		before, after = append(before, diesBeforeSlow), append(after, diesAfterSlow)
+	}
+	all := slices.Concat(before, after)
+	switch s.kind {
+	case journalLast, journalHistory, journalActions:
+		return before // reading changes nothing: after it is as before it
+	case journalAppend, journalReject, journalAudit:
 		return append(all, wireRequestLost, wireAnswerLost)
 	case callCancel, callRefund:
 		return append(all, runsLate)
@@ -103,6 +118,7 @@ func (l *life) take(s step, do func()) (heard, error) {
 		return heardNothing, errDead
 	}
 	c := l.cell
+	s.inHand = l.inHand != nil
 	c.trace = append(c.trace, s)
 	n := len(c.trace)
 	if n > maxTrace {

@@ -45,8 +45,9 @@ func (j tappedJournal) Append(ctx context.Context, expected uint64, e payment.Ev
 	if e.Review != nil {
 		what += " (review)"
 	}
-	h, lost := j.life.take(step{journalAppend, what}, func() {
+	h, lost := j.life.take(step{kind: journalAppend, what: what}, func() {
 		if sequence, err = j.real.Append(ctx, expected, e); err == nil {
+			j.life.cell.holdRuling(j.life, e)
 			j.life.cell.accepted(e, sequence)
 		}
 	})
@@ -58,7 +59,7 @@ func (j tappedJournal) Append(ctx context.Context, expected uint64, e payment.Ev
 }
 
 func (j tappedJournal) AppendRejection(ctx context.Context, r payment.Rejection) (err error) {
-	h, lost := j.life.take(step{journalReject, string(r.Code)}, func() {
+	h, lost := j.life.take(step{kind: journalReject, what: string(r.Code)}, func() {
 		if err = j.real.AppendRejection(ctx, r); err == nil {
 			j.life.cell.said[r.Token] = true
 		}
@@ -136,7 +137,7 @@ func (p tappedProvider) call(k kind, r providers.Request, send func(providers.Pr
 	if p.unreachable != nil && len(c.calls) == 0 {
 		adapter = p.unreachable
 	}
-	h, _ := p.life.take(step{k, fmt.Sprintf("attempt %d", r.Attempt)}, func() {
+	h, _ := p.life.take(step{kind: k, what: fmt.Sprintf("attempt %d", r.Attempt)}, func() {
 		told.sent = true
 		told.truth = send(adapter)
 	})
@@ -144,6 +145,7 @@ func (p tappedProvider) call(k kind, r providers.Request, send func(providers.Pr
 		told.heard, told.told = true, told.truth
 	}
 	c.calls = append(c.calls, told)
+	c.deafen()
 	return told.told
 }
 

@@ -3,7 +3,9 @@ package crash_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +28,11 @@ type world struct {
 	due      jetstream.Stream
 	rejected jetstream.Stream
 	decoder  *events.Decoder
+	ulids    atomic.Int64
 }
+
+// ulid names an audit event: like no other of the matrix.
+func (w *world) ulid() string { return fmt.Sprintf("%026d", w.ulids.Add(1)) }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()

@@ -21,6 +21,9 @@ import (
 //	called at a provider that cannot tell a repeat, after     called again on a guess
 //	a call of unknown fate
 //	begun a second time there, the first not known undone     called again on a guess
+//	an operator's word, and no audit event before it          ruling without its audit event
+//
+// A call that an operator confirmed is no guess; what it moved counts like the rest.
 //
 // Operations of equal amounts on one payment are judged together (twins.go).
 //
@@ -30,7 +33,7 @@ func Compare(l Ledgers) *Verdict {
 	j := &judge{
 		Ledgers: l,
 		verdict: &Verdict{Ends: map[string]int{}, Repeated: map[string]int{}, AfterRefusal: map[string]int{}},
-		told:    map[string][]Event{}, moved: map[Claim][]Movement{}, called: map[Claim][]Call{}, review: map[string]bool{},
+		told:    map[string][]Event{}, audits: map[string][]Audit{}, moved: map[Claim][]Movement{}, called: map[Claim][]Call{}, review: map[string]bool{},
 		owners: map[Claim]int{}, shared: map[Claim]*group{},
 	}
 	j.index()
@@ -51,6 +54,7 @@ type judge struct {
 
 	verdict *Verdict
 	told    map[string][]Event
+	audits  map[string][]Audit
 	moved   map[Claim][]Movement
 	called  map[Claim][]Call
 	owners  map[Claim]int
@@ -59,6 +63,9 @@ type judge struct {
 }
 
 func (j *judge) index() {
+	for _, a := range j.Audits {
+		j.audits[a.Operation] = append(j.audits[a.Operation], a)
+	}
 	for _, e := range j.Events {
 		j.told[e.Operation] = append(j.told[e.Operation], e)
 	}
@@ -101,8 +108,9 @@ func (j *judge) operation(c Command) {
 	if len(moved) > 1 {
 		j.find(MovedTwice, c.Name, "the provider's ledger has it %d times", len(moved))
 	}
-	j.repeats(c, calls)
+	j.repeats(c, calls, confirmed(history))
 	j.attempts(c, history)
+	j.rulings(c, history)
 	end, ended := j.end(c, history)
 	if !ended {
 		return
@@ -124,6 +132,9 @@ func (j *judge) end(c Command, history []Event) (Event, bool) {
 		return Event{}, false
 	}
 	j.verdict.Ends[ends[0].Type]++
+	if ends[0].Ruled {
+		j.verdict.Ruled++
+	}
 	if c.Refused && ends[0].Type != "rejected" {
 		j.find(WronglyTaken, c.Name, "it ended %s", ends[0].Type)
 	}
@@ -193,8 +204,34 @@ func contradiction(end Event, moved []Movement) string {
 	return ""
 }
 
-// repeats counts calls beyond the first, and finds those made on a guess.
-func (j *judge) repeats(c Command, calls []Call) {
+// confirmed counts the calls that an operator asked for.
+func confirmed(history []Event) (n int) {
+	for _, e := range history {
+		if e.Type == "started" && e.Ruled {
+			n++
+		}
+	}
+	return n
+}
+
+// rulings finds what was done by an operator's word without the record of it.
+func (j *judge) rulings(c Command, history []Event) {
+	for _, e := range history {
+		as := e.Type
+		if as == "started" {
+			as = "retry"
+		}
+		if e.Ruled && !slices.ContainsFunc(j.audits[c.Name], func(a Audit) bool {
+			return a.Ruling == as && a.Version+1 == e.Version && a.Sequence < e.Sequence
+		}) {
+			j.find(Unaudited, c.Name, "%s", e.Subject)
+		}
+	}
+}
+
+// repeats counts calls beyond the first, and finds those made on a guess: more
+// of unknown fate before them than an operator has confirmed.
+func (j *judge) repeats(c Command, calls []Call, confirmed int) {
 	uncertain := false
 	for i, call := range calls {
 		if i > 0 {
@@ -204,6 +241,9 @@ func (j *judge) repeats(c Command, calls []Call) {
 			}
 		}
 		if i > 0 && uncertain && c.Repeat == "unsafe" {
+			if confirmed--; confirmed >= 0 {
+				continue
+			}
 			j.find(BlindCall, c.Name, "call %d of %d came after one of unknown fate", i+1, len(calls))
 			return
 		}
@@ -222,7 +262,7 @@ func (j *judge) attempts(c Command, history []Event) {
 		switch {
 		case e.Type == "deferred":
 			open = 0
-		case e.Type == "started" && open > 0:
+		case e.Type == "started" && open > 0 && !e.Ruled:
 			j.find(BlindCall, c.Name, "attempt %d began while attempt %d was of unknown fate", e.Attempt, open)
 			return
 		case e.Type == "started":

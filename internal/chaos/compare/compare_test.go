@@ -111,11 +111,50 @@ func plants() map[string]struct {
 		"a second call after a lost answer": {compare.BlindCall, unsafeName, func(l *compare.Ledgers) {
 			l.Calls = append(l.Calls, l.Calls[0])
 		}},
+		"a ruling without a record": {compare.Unaudited, refusedName, func(l *compare.Ledgers) { l.Events[1].Ruled = true }},
+		"a ruling recorded after it was carried out": {compare.Unaudited, refusedName, func(l *compare.Ledgers) {
+			l.Events[1].Ruled, l.Events[1].Version, l.Events[1].Sequence = true, 2, 7
+			l.Audits = []compare.Audit{{Operation: refusedName, Version: 1, Ruling: "succeeded", Sequence: 8}}
+		}},
+		"a ruling other than the recorded one": {compare.Unaudited, refusedName, func(l *compare.Ledgers) {
+			l.Events[1].Ruled, l.Events[1].Version, l.Events[1].Sequence = true, 2, 7
+			l.Audits = []compare.Audit{{Operation: refusedName, Version: 1, Ruling: "failed", Sequence: 6}}
+		}},
+		"a ruling that is untrue": {compare.Untrue, refusedName, func(l *compare.Ledgers) {
+			l.Events[1] = compare.Event{Subject: "x", Operation: refusedName, Type: "failed", Ruled: true, Version: 2, Sequence: 7}
+			l.Audits = []compare.Audit{{Operation: refusedName, Version: 1, Ruling: "failed", Sequence: 6}}
+		}},
+		"a second call after one that was confirmed": {compare.BlindCall, unsafeName, func(l *compare.Ledgers) {
+			confirm(l)
+			l.Calls = append(l.Calls, l.Calls[0])
+		}},
 		"a second attempt after a lost answer": {compare.BlindCall, unsafeName, func(l *compare.Ledgers) {
 			again := l.Events[0]
 			again.Attempt = 2
 			l.Events = append(l.Events[:1:1], append([]compare.Event{again}, l.Events[1:]...)...)
 		}},
+	}
+}
+
+// confirm has an operator call the unsafe operation again.
+func confirm(l *compare.Ledgers) {
+	again := l.Events[0]
+	again.Attempt, again.Ruled, again.Version, again.Sequence = 2, true, 2, 7
+	l.Events = append(l.Events[:1:1], append([]compare.Event{again}, l.Events[1:]...)...)
+	l.Audits = []compare.Audit{{Operation: unsafeName, Version: 1, Ruling: "retry", Sequence: 6}}
+	l.Calls = append(l.Calls, l.Calls[0])
+}
+
+func TestACallThatAnOperatorConfirmedIsNoGuess(t *testing.T) {
+	t.Parallel()
+	l := kept()
+	confirm(&l)
+	if v := compare.Compare(l); len(v.Violations) != 0 || v.Repeated["unsafe"] != 1 || v.Ruled != 0 {
+		t.Errorf("found %+v, repeated %v, %d ruled", v.Violations, v.Repeated, v.Ruled)
+	}
+	l.Movements = append(l.Movements, l.Movements[0])
+	if v := compare.Compare(l); v.Count(compare.MovedTwice) != 1 {
+		t.Errorf("moved twice by an operator's word, and found %+v", v.Violations)
 	}
 }
 

@@ -51,6 +51,19 @@ type Event struct {
 	Code      string
 	Moved     int64 // minor units; 0: none named
 	Attempt   int
+	// Version is the payment's at this event, Sequence its place in the journal.
+	Version  uint64
+	Sequence uint64
+	// Ruled: an operator's word made it.
+	Ruled bool
+}
+
+// Audit is the record of a ruling that was about to be carried out.
+type Audit struct {
+	Operation string // as Command.Name
+	Version   uint64 // of the payment that was shown
+	Ruling    string // succeeded, failed or retry
+	Sequence  uint64
 }
 
 // Movement is one entry of a simulated provider's ledger.
@@ -76,6 +89,7 @@ type Ledgers struct {
 	Captured map[string]int64
 
 	Events []Event
+	Audits []Audit
 	// Answers holds the tokens of all payment.command.rejected, Quarantine those
 	// of all messages that were kept.
 	Answers    map[string]bool
@@ -106,6 +120,7 @@ const (
 	NoTimer        = "open operation without timer"
 	BlindCall      = "called again on a guess"
 	Vanished       = "event vanished from the journal"
+	Unaudited      = "ruling without its audit event"
 )
 
 // Violation is one broken promise.
@@ -125,6 +140,8 @@ type Verdict struct {
 	// Terminal counts terminal results.
 	Terminal int `json:"terminalResults"`
 	Review   int `json:"awaitingReview"`
+	// Ruled counts the terminal results that are an operator's word.
+	Ruled int `json:"ruledResults"`
 	// Behind counts operations that wait for one in review, and were not called.
 	Behind int `json:"waitingBehindReview"`
 	// Movements counts entries of the providers' ledgers, Calls the calls that could

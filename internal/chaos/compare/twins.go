@@ -28,6 +28,7 @@ func (j *judge) twins(c Command, history []Event) {
 	}
 	g.names = append(g.names, c.Name)
 	j.attempts(c, history)
+	j.rulings(c, history)
 	end, ended := j.end(c, history)
 	switch {
 	case ended && end.Type == "succeeded" && end.Effect != "none":

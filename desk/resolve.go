@@ -216,7 +216,7 @@ func replyOf(a handlers.Answer, at time.Time) *Reply {
 	o := a.Outcome
 	return &Reply{
 		At: at.UTC(), Result: o.Result.String(), Clear: o.Result == payment.Succeeded || o.Result == payment.Failed,
-		Code: o.Code, Effect: o.Effect, Moved: o.Moved, ProviderReference: events.Mask(o.ProviderReference),
+		Code: o.Code, Effect: o.Effect, Moved: o.Moved, ProviderReference: o.ProviderReference,
 		ProviderCode: events.Mask(o.ProviderCode), ProviderMessage: events.Mask(o.ProviderMessage),
 		Message: events.Mask(o.Message), Payment: a.Reading,
 	}

@@ -82,6 +82,9 @@ func (h *Handler) Look(ctx context.Context, id payment.ID, op payment.Op, key pa
 	}
 	defer release()
 	defer w.leave()
+	if err := w.soon(ctx, s); err != nil {
+		return out, err
+	}
 	disposition := w.run(ctx)
 	out.Asked, out.Answer = w.asked != nil, payment.Indeterminate
 	if w.asked != nil {
@@ -105,6 +108,25 @@ func (h *Handler) Look(ctx context.Context, id payment.ID, op payment.Op, key pa
 		}
 	}
 	return out, nil
+}
+
+// soon brings an open operation's timer forward before it is asked about: what
+// follows from the answer may be a call, and if this process dies in it the
+// operation must not lie there until its own time, which may be hours away.
+func (w *work) soon(ctx context.Context, s Scheduler) error {
+	in := w.input
+	i := in.State.Find(in.Command.Op, in.Command.Key)
+	if i < 0 || in.State.Operations[i].Open == nil {
+		return nil
+	}
+	at := w.h.now().Add(w.instance.Policy.CallTimeout + w.instance.Policy.CallMargin)
+	if !in.State.Operations[i].Open.Due.After(at) {
+		return nil
+	}
+	if err := s.Schedule(ctx, w.later(at, 0).Timer); err != nil {
+		return fmt.Errorf("look at operation: %w", err)
+	}
+	return nil
 }
 
 // operationName names one operation of a payment.

@@ -115,7 +115,7 @@ func (h *hunt) catch(ctx context.Context, m mutant) bool {
 	}
 	proofs := [][]string{
 		{"./internal/simulation", "-timeout", "4m", "-run", "TestNoSchedule", "-schedules", strconv.Itoa(h.schedules)},
-		{"./internal/crash", "-timeout", "90s", "-run", "TestNoStep/matrix/opay"},
+		{"./internal/crash", "-timeout", "4m", "-run", "TestNoStep/matrix/opay"},
 	}
 	if m.real() {
 		slices.Reverse(proofs)

@@ -85,7 +85,7 @@ func (r Ruling) checkMoved() error {
 	if err := line("provider's reference", r.ProviderReference, longestText); err != nil {
 		return err
 	}
-	if cardLike(r.ProviderReference) {
+	if events.CardLike(r.ProviderReference) {
 		return invalid("the provider's reference looks like a card number")
 	}
 	return nil

@@ -62,7 +62,7 @@ func (e *Encoder) EncodeOperator(a payment.OperatorAction) (Message, error) {
 	return encode(e, attr, &operatorData{
 		Action: a.Action, Operator: Mask(a.Operator), Identity: a.Identity, Reason: Mask(a.Reason), Evidence: Mask(a.Evidence),
 		Provider: a.ID.Provider, Payment: paymentToken(a.ID), Operation: a.Op, IdempotencyKey: a.Key, Version: a.Version,
-		Token: a.Token, Ruling: a.Ruling, Effect: a.Effect, Moved: a.Moved, ProviderReference: a.ProviderReference,
+		Token: a.Token, Ruling: a.Ruling, Effect: a.Effect, Moved: a.Moved, ProviderReference: reference(a.ProviderReference),
 		Outcome: a.Outcome, Follows: a.Follows, OccurredAt: Stamp{a.At},
 	})
 }
@@ -118,4 +118,13 @@ func actionName(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// reference is a provider's reference as it was typed, masked if it could be a
+// card number.
+func reference(s string) string {
+	if CardLike(s) {
+		return Mask(s)
+	}
+	return s
 }

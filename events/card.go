@@ -1,12 +1,12 @@
-package desk
+package events
 
 import "strings"
 
-// cardLike reports whether digits in a text could be a card number: as long and
+// CardLike reports whether digits in a text could be a card number: as long and
 // beginning as one of the schemes' numbers do, with the right check digit. A
 // provider's own references are runs of digits too (OPay's have 18), so the mere
 // length, by which free texts are masked, would refuse them.
-func cardLike(s string) bool {
+func CardLike(s string) bool {
 	digits := strings.Map(func(r rune) rune {
 		switch {
 		case r >= '0' && r <= '9':

@@ -76,6 +76,7 @@ type Consumer struct {
 	drainTimeout time.Duration
 
 	slots    chan struct{}
+	crew     crew
 	handling sync.WaitGroup
 	tracker  tracker
 	gate     gate
@@ -150,6 +151,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	for _, s := range sources {
 		s.handBackRest()
 	}
+	c.crew.dismiss()
 	err := c.drain(cancelWork)
 	stopKeeping()
 	upkeep.Wait()

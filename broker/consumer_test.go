@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -248,6 +249,31 @@ func TestNoMoreThanTheConcurrencyIsHandledAtATime(t *testing.T) {
 	b.allDone(b.topology.Due)
 	if most.Load() != 3 {
 		t.Errorf("%d at a time, want 3", most.Load())
+	}
+}
+
+// goroutineOf names the goroutine that calls it.
+func goroutineOf() string {
+	stack := make([]byte, 64)
+	name, _, _ := strings.Cut(string(stack[:runtime.Stack(stack, false)]), " [")
+	return name
+}
+
+func TestAGoroutineIsKeptForTheMessagesToCome(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	handled := make(chan string, 100)
+	b.run(nil, func(context.Context, handlers.Delivery) handlers.Disposition {
+		handled <- goroutineOf()
+		return ack()
+	})
+	seen := map[string]bool{}
+	for range 50 { // one after the other
+		b.command("{}", nil)
+		seen[receive(t, handled, "a message")] = true
+	}
+	if len(seen) > 10 {
+		t.Errorf("50 messages, one after the other, took %d goroutines", len(seen))
 	}
 }
 

@@ -182,7 +182,7 @@ func (s *source) dispatch(ctx, work context.Context) {
 	}
 }
 
-// begin waits for a slot and gives the message a goroutine of its own.
+// begin waits for a slot and gives the message a goroutine.
 func (s *source) begin(ctx, work context.Context, m *inHand) {
 	if s.refuse(ctx, m) {
 		return
@@ -198,10 +198,7 @@ func (s *source) begin(ctx, work context.Context, m *inHand) {
 		<-s.c.slots
 		return
 	}
-	s.c.handling.Go(func() {
-		defer func() { <-s.c.slots }()
-		s.c.carryOut(work, m)
-	})
+	s.c.employ(work, m)
 }
 
 // refuse gives back or sets aside what must not begin now, and reports whether it did.

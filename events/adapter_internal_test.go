@@ -13,7 +13,7 @@ import (
 func TestTheSDKSeesAttributesExtensionsAndDataThroughTheAdapter(t *testing.T) {
 	t.Parallel()
 	f := new(faults)
-	e := readEnvelope(Message{Data: []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"t","correlationid":"c","priority":5,"data":{}}`)}, f)
+	e := readEnvelope(new(reader), Message{Data: []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"t","correlationid":"c","priority":5,"data":{}}`)}, f)
 	if len(f.list) > 0 {
 		t.Fatal(f.list)
 	}

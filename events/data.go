@@ -12,9 +12,9 @@ const placeholder = "?"
 // readData reads a command's data. It looks at the text only (types, names,
 // integers); what the values must be is left to the rules. Cancels have neither
 // amount nor full: those names are unknown there.
-func readData(text []byte, refund bool, f *faults) *RefundRequested {
+func readData(r *reader, text []byte, refund bool, f *faults) *RefundRequested {
 	d := new(RefundRequested)
-	r := newReader(text, rootPointer, f)
+	r.begin(text, rootPointer, f)
 	known := []string{"idempotencyKey", "provider", "payment", "reason", "amount", "full"}
 	if !refund {
 		known = known[:4]

@@ -2,6 +2,7 @@ package events
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/go-playground/validator/v10"
 
@@ -11,6 +12,7 @@ import (
 // Decoder turns messages into valid commands. It is safe for concurrent use.
 type Decoder struct {
 	validator *validator.Validate
+	readers   sync.Pool // of *reader
 }
 
 // NewDecoder builds a decoder, once for the whole program. Its error means that
@@ -20,7 +22,7 @@ func NewDecoder() (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Decoder{validator: v}, nil
+	return &Decoder{validator: v, readers: sync.Pool{New: func() any { return new(reader) }}}, nil
 }
 
 // DecodeCommand reads and validates the command in a message: the envelope in
@@ -33,7 +35,12 @@ func NewDecoder() (*Decoder, error) {
 // The message is not changed.
 func (d *Decoder) DecodeCommand(m Message) (payment.Command, *InvalidError) {
 	f := new(faults)
-	e := readEnvelope(m, f)
+	r := d.readers.Get().(*reader)
+	defer func() {
+		r.forget()
+		d.readers.Put(r)
+	}()
+	e := readEnvelope(r, m, f)
 	if e.broken {
 		e.check(new(faults)) // only to empty what is not valid
 		return payment.Command{}, e.invalid(f)
@@ -45,7 +52,7 @@ func (d *Decoder) DecodeCommand(m Message) (payment.Command, *InvalidError) {
 		toEvent(e, f)
 	}
 	f.sort()
-	c := d.decodeData(e, op, s, f)
+	c := d.decodeData(r, e, commandSubject{op: op, provider: s.provider}, f)
 	if len(f.list) > 0 {
 		return payment.Command{}, e.invalid(f)
 	}
@@ -57,7 +64,8 @@ func (d *Decoder) DecodeCommand(m Message) (payment.Command, *InvalidError) {
 
 // decodeData reads the data by the rules of an operation; without one they
 // cannot be known, and the faults of the envelope must do.
-func (d *Decoder) decodeData(e *envelope, op payment.Op, s commandSubject, f *faults) payment.Command {
+func (d *Decoder) decodeData(r *reader, e *envelope, s commandSubject, f *faults) payment.Command {
+	op := s.op
 	if !e.hasData {
 		f.add(rootPointer, ruleRequired, "data")
 		return payment.Command{}
@@ -66,7 +74,7 @@ func (d *Decoder) decodeData(e *envelope, op payment.Op, s commandSubject, f *fa
 		return payment.Command{}
 	}
 	inData := new(faults)
-	data := readData(e.data, op == payment.Refund, inData)
+	data := readData(r, e.data, op == payment.Refund, inData)
 	var rules any = data
 	if op == payment.Cancel {
 		rules = &CancelRequested{

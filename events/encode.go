@@ -100,7 +100,11 @@ func (e *Encoder) EncodeEvent(ev payment.Event) (Message, error) {
 		a.IdempotencyKey = key + "/" + string(ev.Op) + "/" + string(ev.Key)
 	}
 	data := resultOf(ev)
-	return encode(e, a, &data)
+	body, err := writeEvent(&a, &data, e.binary)
+	if err != nil {
+		return Message{}, err
+	}
+	return e.message(&a, body), nil
 }
 
 // EncodeRejection encodes the answer to a message that is no valid command. It
@@ -158,13 +162,21 @@ func encode[T any](e *Encoder, a attributes, data *T) (Message, error) {
 		if err != nil {
 			return Message{}, fmt.Errorf("encode %s: %w", a.Type, err)
 		}
-		return Message{Subject: a.ID, Header: a.headers(), Data: body}, nil
+		return e.message(&a, body), nil
 	}
 	body, err := json.Marshal(&structured[T]{attributes: a, Data: data}, wireOptions())
 	if err != nil {
 		return Message{}, fmt.Errorf("encode %s: %w", a.Type, err)
 	}
-	return Message{Subject: a.ID, Header: map[string][]string{"Content-Type": {structuredType}}, Data: body}, nil
+	return e.message(&a, body), nil
+}
+
+// message puts what was written into a message of the encoder's mode.
+func (e *Encoder) message(a *attributes, body []byte) Message {
+	if e.binary {
+		return Message{Subject: a.ID, Header: a.headers(), Data: body}
+	}
+	return Message{Subject: a.ID, Header: map[string][]string{"Content-Type": {structuredType}}, Data: body}
 }
 
 // wireOptions are how all JSON is written. The tags of package payment's types

@@ -14,7 +14,7 @@ import (
 
 // readEnvelope reads a message in the mode it is in. What cannot be read is in
 // the faults; the envelope then holds what could.
-func readEnvelope(m Message, f *faults) *envelope {
+func readEnvelope(r *reader, m Message, f *faults) *envelope {
 	e := new(envelope)
 	contentType := header(m, "content-type")
 	switch {
@@ -22,7 +22,8 @@ func readEnvelope(m Message, f *faults) *envelope {
 		f.add(envelopePointer, ruleBatch, "one event a message")
 		e.broken = true
 	case isStructured(m):
-		readStructured(e, m.Data, f)
+		r.begin(m.Data, envelopePointer, f)
+		r.structured(e, m.Data)
 	default:
 		readBinary(e, m, f)
 	}
@@ -62,23 +63,21 @@ func readBinary(e *envelope, m Message, f *faults) {
 	}
 }
 
-// readStructured reads an event in the JSON format. The whole text is scanned
+// structured reads an event in the JSON format. The whole text is scanned
 // once; the data is left as it is, to be read strictly by its own rules.
-func readStructured(e *envelope, text []byte, f *faults) {
-	r := newReader(text, envelopePointer, f)
+func (r *reader) structured(e *envelope, text []byte) {
 	if r.dec.PeekKind() == '[' {
-		f.add(envelopePointer, ruleBatch, "one event a message")
+		r.faults.add(envelopePointer, ruleBatch, "one event a message")
 		e.broken = true
 		return
 	}
-	seen := make(map[string]bool, 16)
+	var seen names
 	ok := r.object(envelopePointer, func(name string) {
-		if a := attrNamed(name); a == noAttr && seen[name] {
-			f.add("ce-"+shortName(name), ruleDuplicate, "")
+		if a := attrNamed(name); a == noAttr && seen.again(name) {
+			r.faults.add("ce-"+shortName(name), ruleDuplicate, "")
 			r.skip()
 			return
 		}
-		seen[name] = true
 		r.attribute(e, name, text)
 	})
 	if ok {
@@ -86,6 +85,30 @@ func readStructured(e *envelope, text []byte, f *faults) {
 	}
 	// Of a text that is no event nothing is worth checking field by field.
 	e.broken = !ok || r.broken
+}
+
+// names are those of an event's members that are no attributes we know. Most
+// events have the data alone, which costs no map.
+type names struct {
+	data   bool
+	others map[string]bool
+}
+
+// again reports whether the name was there before.
+func (n *names) again(name string) bool {
+	if name == "data" {
+		was := n.data
+		n.data = true
+		return was
+	}
+	if n.others[name] {
+		return true
+	}
+	if n.others == nil {
+		n.others = make(map[string]bool)
+	}
+	n.others[name] = true
+	return false
 }
 
 // attribute reads one member of a structured event.
@@ -117,23 +140,28 @@ func (r *reader) attribute(e *envelope, name string, text []byte) {
 }
 
 // reader reads JSON strictly, and goes on after whatever is wrong with a value
-// as long as the text itself can be read.
+// as long as the text itself can be read. It reads one text after another.
 type reader struct {
-	dec    *jsontext.Decoder
+	dec    jsontext.Decoder
+	source bytes.Buffer
 	faults *faults
 	root   string
 	// broken: the text is no JSON from here on; nothing more can be read.
 	broken bool
 }
 
-// newReader returns a reader of one text, whose faults as a whole lie at root.
+// begin turns to a text, whose faults as a whole lie at root.
 // Duplicate names are found by object, one fault each, and not by the decoder,
 // which would stop at the first. The decoder reads a bytes.Buffer in place and
 // never writes to it, so the text stays as it came (a test holds it to that).
-func newReader(text []byte, root string, f *faults) *reader {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
-	return &reader{dec: dec, faults: f, root: root}
+func (r *reader) begin(text []byte, root string, f *faults) {
+	r.source = *bytes.NewBuffer(text)
+	r.dec.Reset(&r.source, jsontext.AllowDuplicateNames(true))
+	r.faults, r.root, r.broken = f, root, false
 }
+
+// forget lets go of the text.
+func (r *reader) forget() { r.begin(nil, "", nil) }
 
 // object reads an object and calls member for each of its names; member reads
 // the value. It reports whether there was an object.
@@ -144,14 +172,28 @@ func (r *reader) object(pointer string, member func(name string)) bool {
 	}
 	r.token()
 	for !r.broken && r.dec.PeekKind() != '}' {
-		name := r.token()
+		name := r.name()
 		if r.broken {
 			return false
 		}
-		member(name.String())
+		member(name)
 	}
 	r.token()
 	return !r.broken
+}
+
+// name reads a member's name. Those we know cost no memory.
+func (r *reader) name() string {
+	quoted := r.value()
+	if r.broken {
+		return ""
+	}
+	if known := knownName(quoted); known != "" {
+		return known
+	}
+	text, err := jsontext.AppendUnquote(nil, quoted)
+	r.check(err)
+	return string(text)
 }
 
 // end refuses whatever follows the value read.

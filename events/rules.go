@@ -55,7 +55,7 @@ func newValidator() (*validator.Validate, error) {
 // oneIdentifier: a payment is named by an order, a transaction, or both. Which
 // of them a provider needs is its kind's business (a later refusal).
 func oneIdentifier(sl validator.StructLevel) {
-	p := sl.Current().Interface().(paymentDetails)
+	p := sl.Current().Addr().Interface().(*paymentDetails)
 	if p.OrderID == "" && p.TransactionID == "" {
 		sl.ReportError(p.OrderID, "", "", tagOneID, "")
 	}
@@ -63,7 +63,7 @@ func oneIdentifier(sl validator.StructLevel) {
 
 // oneAmount: exactly one of amount and full.
 func oneAmount(sl validator.StructLevel) {
-	r := sl.Current().Interface().(RefundRequested)
+	r := sl.Current().Addr().Interface().(*RefundRequested)
 	switch {
 	case r.Amount == nil && r.Full == nil:
 		sl.ReportError(r.Amount, "amount", "Amount", tagOneAmount, "")

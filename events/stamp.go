@@ -18,10 +18,14 @@ type Stamp struct{ time.Time }
 // MarshalJSONTo writes the time with its fraction cut to milliseconds.
 func (s Stamp) MarshalJSONTo(enc *jsontext.Encoder) error {
 	var buf [len(stampLayout) + 2]byte
-	b := append(buf[:0], '"')
-	b = s.UTC().AppendFormat(b, stampLayout)
+	return enc.WriteValue(s.append(buf[:0]))
+}
+
+// append appends the time as a JSON string.
+func (s Stamp) append(b []byte) []byte {
 	b = append(b, '"')
-	return enc.WriteValue(b)
+	b = s.UTC().AppendFormat(b, stampLayout)
+	return append(b, '"')
 }
 
 // UnmarshalJSONFrom reads any RFC 3339 time, with or without a fraction.

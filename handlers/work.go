@@ -289,9 +289,17 @@ func (w *work) notAppended(err error) Disposition {
 
 // log carries the message's fixed keys.
 func (w *work) log() *slog.Logger {
-	c := w.input.Command
-	return w.d.traced(w.h.log).With("event_id", events.Mask(c.EventID), "event_type", "payment."+string(c.Op)+".requested",
-		"payment_id", events.Token(w.input.ID.Native), "operation", string(c.Op), "provider", c.Provider)
+	return slog.New(w.d.traced(w.h.log).Handler().WithAttrs(w.keys(0)))
+}
+
+// keys are the message's fixed keys, with room for more.
+func (w *work) keys(more int) []slog.Attr {
+	c := &w.input.Command
+	return append(
+		make([]slog.Attr, 0, 5+more),
+		slog.String("event_id", events.Mask(c.EventID)), slog.String("event_type", "payment."+string(c.Op)+".requested"),
+		slog.String("payment_id", events.Token(w.input.ID.Native)), slog.String("operation", string(c.Op)), slog.String("provider", c.Provider),
+	)
 }
 
 // alert logs what a person has to know.
@@ -310,8 +318,12 @@ func (w *work) logEvent(e *payment.Event) {
 	if e.Review != nil {
 		state = "reviewRequired"
 	}
-	w.log().Info("command has an outcome", "state", state, "code", string(e.Code),
-		"attempt", e.Attempt, "basis", string(e.Basis), "version", e.Version())
+	// Written at once: a logger with the keys would be built for this one line.
+	keys := append(
+		w.keys(5), slog.String("state", state), slog.String("code", string(e.Code)),
+		slog.Int("attempt", e.Attempt), slog.String("basis", string(e.Basis)), slog.Uint64("version", e.Version()),
+	)
+	w.d.traced(w.h.log).LogAttrs(context.Background(), slog.LevelInfo, "command has an outcome", keys...)
 }
 
 // pause waits for d or the context's end.

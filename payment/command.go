@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"hash"
 	"time"
 )
 
@@ -64,20 +63,20 @@ type Command struct {
 // full. Two commands under one key with unequal fingerprints are a key reused
 // for other content. It is frozen by golden tests: versions side by side must agree.
 func (c Command) Fingerprint() string {
-	h := sha256.New()
-	writeFields(h, "countermand/fingerprint/1", string(c.Op), c.Provider,
+	var room [hashRoom]byte
+	b := appendFields(room[:0], "countermand/fingerprint/1", string(c.Op), c.Provider,
 		c.Payment.OrderID, c.Payment.TransactionID, c.Payment.Country, string(c.Payment.Currency))
 	switch {
 	case c.Amount != nil:
 		var v [8]byte
 		binary.BigEndian.PutUint64(v[:], uint64(c.Amount.Value))
-		writeFields(h, "amount", string(v[:]), string(c.Amount.Currency))
+		b = appendFields(b, "amount", string(v[:]), string(c.Amount.Currency))
 	case c.Full:
-		writeFields(h, "full")
+		b = appendFields(b, "full")
 	default:
-		writeFields(h, "none")
+		b = appendFields(b, "none")
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	return hexOf(sha256.Sum256(b))
 }
 
 // Hash names the key without revealing it: the first 32 hex digits of SHA-256.
@@ -98,22 +97,32 @@ func AccountHash(kind string, parts ...string) string {
 }
 
 func firstHex(fields ...string) string {
-	h := sha256.New()
+	var room [hashRoom]byte
+	b := room[:0]
 	if len(fields) == 1 {
-		h.Write([]byte(fields[0]))
+		b = append(b, fields[0]...)
 	} else {
-		writeFields(h, fields...)
+		b = appendFields(b, fields...)
 	}
-	return hex.EncodeToString(h.Sum(nil))[:32]
+	return hexOf(sha256.Sum256(b))[:32]
 }
 
-// writeFields writes each field behind its length, so that no two field lists
+// hashRoom is as much as is usually hashed.
+const hashRoom = 256
+
+// hexOf writes a hash in lower-case hex.
+func hexOf(sum [sha256.Size]byte) string {
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
+}
+
+// appendFields appends each field behind its length, so that no two field lists
 // collide by moving a border.
-func writeFields(h hash.Hash, fields ...string) {
+func appendFields(b []byte, fields ...string) []byte {
 	for _, f := range fields {
-		var n [4]byte
-		binary.BigEndian.PutUint32(n[:], uint32(len(f)))
-		h.Write(n[:])
-		h.Write([]byte(f))
+		b = binary.BigEndian.AppendUint32(b, uint32(len(f)))
+		b = append(b, f...)
 	}
+	return b
 }

@@ -113,6 +113,9 @@ func (o Operation) InDoubt() bool {
 
 // Find returns the index of the operation with this op and key, or −1.
 func (s State) Find(op Op, key Key) int {
+	if len(s.Operations) == 0 {
+		return -1 // a first command asks several times, and hashing costs more than the rest
+	}
 	hash := key.Hash()
 	for i := range s.Operations {
 		if s.Operations[i].Op == op && s.Operations[i].KeyHash == hash {

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
 	"strconv"
 	"time"
 )
@@ -26,9 +25,11 @@ const (
 	// idleTimeout is far below what servers and load balancers use (60 s and
 	// more). A server that closes an idle connection just as a call goes out
 	// leaves that call in doubt; closing first makes this rare.
-	idleTimeout   = 15 * time.Second
-	maxIdle       = 64
+	idleTimeout = 15 * time.Second
+	// defaultIdle is how many connections are kept for the calls to come.
+	defaultIdle   = 64
 	maxHeader     = 64 << 10
+	maxRoom       = 64 << 10
 	maxRetryAfter = 24 * time.Hour
 )
 
@@ -53,6 +54,10 @@ type ClientOptions struct {
 	Now     func() time.Time // default time.Now
 	Logger  *slog.Logger     // one debug line a call, no header, query or body; default none
 	TLS     *tls.Config      // default: the system's roots
+	// Concurrent is how many calls are under way at once at the most. As many
+	// connections are kept open: with fewer, calls close each other's
+	// connections and open new ones all the time. Default 64.
+	Concurrent int
 	// Dial opens connections; default a net.Dialer. There is no option for a
 	// whole transport: only on connections of its own can the client know
 	// whether anything left.
@@ -127,14 +132,15 @@ func NewClient(o *ClientOptions) *Client {
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	idle := cmp.Or(o.Concurrent, defaultIdle)
 	c.transport = &http.Transport{
 		DialContext:            gatedDial(dial),
 		TLSClientConfig:        o.TLS,
 		TLSHandshakeTimeout:    dialTimeout,
 		Protocols:              protocols,
 		IdleConnTimeout:        idleTimeout,
-		MaxIdleConns:           maxIdle,
-		MaxIdleConnsPerHost:    maxIdle,
+		MaxIdleConns:           idle,
+		MaxIdleConnsPerHost:    idle,
 		MaxResponseHeaderBytes: maxHeader,
 		// An unpacked body would be another size than the one limited.
 		DisableCompression: true,
@@ -153,8 +159,11 @@ func (c *Client) CloseIdle() { c.transport.CloseIdleConnections() }
 // and leaves Answer.Err set.
 func (c *Client) Do(ctx context.Context, call Call) Answer {
 	began := c.now()
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > c.timeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+	}
 
 	g := &gate{now: c.now, before: call.SendBefore}
 	answer, err := c.exchange(ctx, call, g)
@@ -169,11 +178,13 @@ func (c *Client) Do(ctx context.Context, call Call) Answer {
 		answer.Err = redactError(call, err)
 	}
 	answer.Body = redactBytes(answer.Body, call.Secrets)
-	c.log.LogAttrs(ctx, slog.LevelDebug, "provider call",
-		slog.String("method", call.Method), slog.String("url", safeURL(call.URL)),
-		slog.Bool("moves_money", call.MovesMoney), slog.Int("status", answer.Status),
-		slog.Bool("never_sent", answer.NeverSent), slog.Duration("took", c.now().Sub(began)),
-		slog.Any("error", answer.Err))
+	if c.log.Enabled(ctx, slog.LevelDebug) { // what it says costs more than asking
+		c.log.LogAttrs(ctx, slog.LevelDebug, "provider call",
+			slog.String("method", call.Method), slog.String("url", safeURL(call.URL)),
+			slog.Bool("moves_money", call.MovesMoney), slog.Int("status", answer.Status),
+			slog.Bool("never_sent", answer.NeverSent), slog.Duration("took", c.now().Sub(began)),
+			slog.Any("error", answer.Err))
+	}
 	return answer
 }
 
@@ -194,21 +205,20 @@ func (c *Client) exchange(ctx context.Context, call Call, g *gate) (Answer, erro
 	}
 	defer func() { _ = response.Body.Close() }() // the outcome is decided by what was read
 	answer := Answer{Status: response.StatusCode, Header: response.Header, RetryAfter: c.retryAfter(response.Header)}
-	answer.Body, err = readLimited(response.Body, c.maxBody)
+	answer.Body, err = readLimited(response, c.maxBody)
 	return answer, err
 }
 
 // newRequest builds a request that Go's transport will not replay: it has no
 // GetBody and none of the headers that declare a POST repeatable.
 func newRequest(ctx context.Context, call Call) (*http.Request, error) {
-	target, err := url.Parse(call.URL)
-	if err != nil || target.Host == "" || target.User != nil {
-		// url.Parse's own error repeats the URL.
-		return nil, fmt.Errorf("%w: its URL is not one of scheme, host and path", errInvalidCall)
-	}
-	request, err := http.NewRequestWithContext(ctx, call.Method, target.String(), bytes.NewReader(call.Body))
+	request, err := http.NewRequestWithContext(ctx, call.Method, call.URL, bytes.NewReader(call.Body))
 	if err != nil {
+		// Its own error repeats the URL.
 		return nil, fmt.Errorf("%w: its method or URL is not valid", errInvalidCall)
+	}
+	if request.URL.Host == "" || request.URL.User != nil {
+		return nil, fmt.Errorf("%w: its URL is not one of scheme, host and path", errInvalidCall)
 	}
 	request.GetBody = nil
 	for name, values := range call.Header {
@@ -225,8 +235,13 @@ func newRequest(ctx context.Context, call Call) (*http.Request, error) {
 	return request, nil
 }
 
-func readLimited(r io.Reader, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+// readLimited reads a body whole. What the other side says of its length is
+// believed only as far as room is made for it.
+func readLimited(response *http.Response, limit int64) ([]byte, error) {
+	var room bytes.Buffer
+	room.Grow(int(min(max(response.ContentLength, 0), maxRoom)) + bytes.MinRead)
+	_, err := room.ReadFrom(io.LimitReader(response.Body, limit+1))
+	body := room.Bytes()
 	if int64(len(body)) > limit {
 		return nil, ErrBodyTooLarge
 	}
@@ -239,6 +254,9 @@ func readLimited(r io.Reader, limit int64) ([]byte, error) {
 // retryAfter reads seconds or an HTTP date; what it cannot read is 0.
 func (c *Client) retryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
+	if value == "" {
+		return 0 // the usual case, and trying it as a date would be dear
+	}
 	var wait time.Duration
 	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {
 		wait = time.Duration(seconds) * time.Second

@@ -14,10 +14,14 @@ import (
 // says no more: the decoder's own errors quote values.
 var ErrUnreadable = errors.New("the answer is not the JSON expected")
 
+// usualRequest is as long as most requests are at most, in bytes.
+const usualRequest = 512
+
 // EncodeJSON encodes v without HTML escaping and without a final line break.
 // Members of maps come out sorted at every level, so equal maps give equal bytes.
 func EncodeJSON(v any) ([]byte, error) {
 	var buffer bytes.Buffer
+	buffer.Grow(usualRequest)
 	encoder := json.NewEncoder(&buffer)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(v); err != nil {
@@ -49,6 +53,8 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 	switch {
 	case string(b) == "null":
 		return nil
+	case plainString(b):
+		*t = Text(b[1 : len(b)-1])
 	case json.Unmarshal(b, &s) == nil:
 		*t = Text(s)
 	case json.Unmarshal(b, &n) == nil:
@@ -57,6 +63,19 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 		return ErrUnreadable
 	}
 	return nil
+}
+
+// plainString reports whether b is a JSON string that reads as it is written.
+func plainString(b []byte) bool {
+	if len(b) < 2 || b[0] != '"' {
+		return false
+	}
+	for _, c := range b[1 : len(b)-1] {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return b[len(b)-1] == '"'
 }
 
 // Int reads the text as an integer, false if it is none: 4.00 is not one,

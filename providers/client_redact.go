@@ -28,11 +28,20 @@ func redactBytes(b []byte, secrets []Secret) []byte {
 	b = redactEscaped(b, secrets)
 	for _, s := range secrets {
 		value := s.Reveal()
-		for _, form := range []string{value, url.QueryEscape(value), url.PathEscape(value)} {
-			if len(form) >= minSecret {
-				b = bytes.ReplaceAll(b, []byte(form), []byte(mask))
+		b = redactForm(b, value)
+		for _, form := range [...]string{url.QueryEscape(value), url.PathEscape(value)} {
+			if form != value {
+				b = redactForm(b, form)
 			}
 		}
+	}
+	return b
+}
+
+func redactForm(b []byte, form string) []byte {
+	// Most answers hold none, and a replacement always copies.
+	if wanted := []byte(form); len(form) >= minSecret && bytes.Contains(b, wanted) {
+		return bytes.ReplaceAll(b, wanted, []byte(mask))
 	}
 	return b
 }

@@ -378,6 +378,40 @@ func TestAnIdleConnectionIsClosedLongBeforeServersCloseIt(t *testing.T) {
 	})
 }
 
+func TestAsManyConnectionsAreKeptAsCallsAreUnderWay(t *testing.T) {
+	t.Parallel()
+	const atOnce = 100 // more than are kept by default
+	var opened atomic.Int32
+	var waiting sync.WaitGroup
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		waiting.Done() // no answer before all are there
+		waiting.Wait()
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	client := providers.NewClient(&providers.ClientOptions{Concurrent: atOnce})
+	for range 3 {
+		var calls sync.WaitGroup
+		waiting.Add(atOnce)
+		for range atOnce {
+			calls.Go(func() {
+				if a := client.Do(context.Background(), post(server.URL)); a.Err != nil {
+					t.Error(a.Err)
+				}
+			})
+		}
+		calls.Wait()
+	}
+	if n := opened.Load(); n > atOnce+atOnce/4 { // a call may find its connection not yet given back
+		t.Errorf("%d connections were opened for three times %d calls", n, atOnce)
+	}
+}
+
 func TestNoSecretQueryPathOrForeignTextComesOutOfACall(t *testing.T) {
 	t.Parallel()
 	const secret = "s3cret/key+value"

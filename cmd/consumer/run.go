@@ -43,6 +43,7 @@ func (c *runCommand) Run(w *world) error {
 	if err != nil {
 		return usageError{err}
 	}
+	app.TuneCollector(w.getenv)
 	nc, err := app.Connect(cfg.NATS, "countermand consumer", log)
 	if err != nil {
 		return err

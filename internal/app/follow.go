@@ -21,6 +21,9 @@ const (
 	// followBatch is how much is read at a time: with followEvery the most that
 	// is read a second. What goes by faster is passed over, and the feed says so.
 	followBatch = 100
+	// followSample is how much is read of what goes by too fast to be shown: each
+	// message read costs as much as a tenth of a command.
+	followSample = 20
 	// followBehind is how far behind the journal's end reading begins.
 	followBehind = 1000
 	// rejectionsBehind is the same for rejections, which are few among the rest.
@@ -84,11 +87,13 @@ func (f *follower) round(ctx context.Context) error {
 		if f.next[filter] > last {
 			continue
 		}
+		batch := followBatch
 		if filter == paymentEvents && last-f.next[filter] > followBehind {
 			f.feed.Skip()
-			f.next[filter] = last - followBatch
+			batch = followSample
+			f.next[filter] = last - followSample
 		}
-		if err := f.read(ctx, s, filter, last); err != nil {
+		if err := f.read(ctx, s, cut{filter: filter, last: last, batch: batch}); err != nil {
 			return err
 		}
 	}
@@ -103,19 +108,27 @@ func behind(last, n uint64) uint64 {
 	return last - n + 1
 }
 
-// read passes on up to a batch of one filter's messages.
-func (f *follower) read(ctx context.Context, s jetstream.Stream, filter string, last uint64) error {
-	for range followBatch {
-		m, err := s.GetMsg(ctx, f.next[filter], jetstream.WithGetMsgSubject(filter))
+// cut is what one round reads of one filter's messages: up to a batch of them,
+// in a journal that ends at last.
+type cut struct {
+	filter string
+	last   uint64
+	batch  int
+}
+
+// read passes the messages of one cut on.
+func (f *follower) read(ctx context.Context, s jetstream.Stream, c cut) error {
+	for range c.batch {
+		m, err := s.GetMsg(ctx, f.next[c.filter], jetstream.WithGetMsgSubject(c.filter))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			f.next[filter] = last + 1
+			f.next[c.filter] = c.last + 1
 			return nil
 		}
 		if err != nil {
 			return err
 		}
 		f.take(m)
-		f.next[filter] = m.Sequence + 1
+		f.next[c.filter] = m.Sequence + 1
 	}
 	return nil
 }

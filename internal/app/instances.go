@@ -23,7 +23,9 @@ type adapter interface {
 func Instances(cfg *config.Config, log *slog.Logger) ([]providers.Instance, error) {
 	var all []providers.Instance
 	for _, p := range cfg.Providers {
-		client := providers.NewClient(&providers.ClientOptions{Timeout: p.Timeout, Logger: log.With("provider", p.Name)})
+		client := providers.NewClient(&providers.ClientOptions{
+			Timeout: p.Timeout, Concurrent: p.MaxConcurrent, Logger: log.With("provider", p.Name),
+		})
 		a, err := newAdapter(p, client)
 		if err != nil {
 			return nil, fmt.Errorf("provider %q: %w", p.Name, err)

@@ -1,9 +1,11 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -75,6 +77,9 @@ type acknowledgement struct {
 
 // judge reads the answer to one try.
 func judge(data []byte, stream string) answer {
+	if sequence, ok := plainlyAccepted(data, stream); ok {
+		return answer{verdict: accepted, sequence: sequence}
+	}
 	var ack acknowledgement
 	if err := json.Unmarshal(data, &ack); err != nil {
 		return answer{err: fmt.Errorf("decode acknowledgement: %w", err)}
@@ -93,6 +98,19 @@ func judge(data []byte, stream string) answer {
 	default:
 		return answer{verdict: accepted, sequence: ack.Sequence}
 	}
+}
+
+// plainlyAccepted reads the one form the server's usual acknowledgement has,
+// {"stream":"PAYMENT_EVENTS","seq":12}. Whatever differs by a byte is for judge.
+func plainlyAccepted(data []byte, stream string) (sequence uint64, ok bool) {
+	rest, ok1 := bytes.CutPrefix(data, []byte(`{"stream":"`))
+	name, rest, ok2 := bytes.Cut(rest, []byte(`","seq":`))
+	digits, ok3 := bytes.CutSuffix(rest, []byte("}"))
+	if !ok1 || !ok2 || !ok3 || string(name) != stream {
+		return 0, false
+	}
+	sequence, err := strconv.ParseUint(string(digits), 10, 64)
+	return sequence, err == nil && digits[0] != '0'
 }
 
 func judgeRefusal(e *apiError) answer {

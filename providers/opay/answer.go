@@ -1,7 +1,7 @@
 package opay
 
 import (
-	"encoding/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
@@ -22,9 +22,9 @@ const (
 
 // envelope is every answer of OPay's; errors carry no data.
 type envelope struct {
-	Code    providers.Text  `json:"code"`
-	Message string          `json:"message"`
-	Data    json.RawMessage `json:"data"`
+	Code    providers.Text `json:"code"`
+	Message string         `json:"message"`
+	Data    jsontext.Value `json:"data"`
 }
 
 // amount is in minor units.

@@ -75,15 +75,9 @@ func (p *Provider) Refund(ctx context.Context, r providers.Request) payment.Outc
 		}
 	}
 	body := p.body(r, r.Reference)
-	body["originalReference"] = r.Payment.OrderID
-	body["amount"] = map[string]any{"total": r.Amount.Value, "currency": r.Amount.Currency}
-	body["callbackUrl"] = p.settings.callbackURL(r.Payment.OrderID)
-	if reason := plain(r.Reason); reason != "" {
-		body["refundReason"] = reason
-	}
-	if p.settings.RefundWay != "" {
-		body["refundWay"] = p.settings.RefundWay
-	}
+	body.OriginalReference, body.CallbackURL = r.Payment.OrderID, p.settings.callbackURL(r.Payment.OrderID)
+	body.Amount = &bodyAmount{Currency: r.Amount.Currency, Total: r.Amount.Value}
+	body.RefundReason, body.RefundWay = plain(r.Reason), p.settings.RefundWay
 	answer := p.send(ctx, p.settings.Paths.Refund, body, r.SendBefore, true)
 	e, out, settled := p.open(callRefund, answer)
 	if settled {
@@ -124,14 +118,31 @@ func (p *Provider) Read(ctx context.Context, r providers.Request) payment.Readin
 	return p.reading(r, e, at)
 }
 
-// body starts a request's body. Maps, because they are encoded sorted at every
-// level, as the signature wants it.
-func (p *Provider) body(r providers.Request, reference string) map[string]any {
-	return map[string]any{"reference": reference, "country": cmp.Or(r.Payment.Country, p.settings.Country)}
+// body is a request's body. Its members stand sorted at every level, as the
+// signature wants them; a new one goes where the alphabet puts it.
+type body struct {
+	Amount            *bodyAmount `json:"amount,omitempty"`
+	CallbackURL       string      `json:"callbackUrl,omitempty"`
+	Country           string      `json:"country"`
+	OriginalReference string      `json:"originalReference,omitempty"`
+	Reference         string      `json:"reference"`
+	RefundReason      string      `json:"refundReason,omitempty"`
+	RefundWay         string      `json:"refundWay,omitempty"`
+}
+
+// bodyAmount is in minor units.
+type bodyAmount struct {
+	Currency payment.Currency `json:"currency"`
+	Total    int64            `json:"total"`
+}
+
+// body starts a request's body.
+func (p *Provider) body(r providers.Request, reference string) *body {
+	return &body{Reference: reference, Country: cmp.Or(r.Payment.Country, p.settings.Country)}
 }
 
 // send signs the exact bytes it sends.
-func (p *Provider) send(ctx context.Context, path string, body map[string]any, before time.Time, moves bool) providers.Answer {
+func (p *Provider) send(ctx context.Context, path string, body *body, before time.Time, moves bool) providers.Answer {
 	encoded, err := providers.EncodeJSON(body)
 	if err != nil {
 		return providers.Answer{NeverSent: true, Err: err}

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -193,4 +194,62 @@ func openpayWith(secret string) string {
     baseURL: https://api.openpay.example
     account: shop-eu
     apiKey: ` + secret + "\n"
+}
+
+func TestASecretsFileIsSeenToChangeWhateverItsAgeAndSize(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "key")
+	put := func(value string, age time.Duration) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now().Add(-age)
+		if err := os.Chtimes(file, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("key-one", time.Hour)
+	cfg := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(cfg, fmt.Appendf(nil, `providers:
+  - {name: opay-eg, kind: opay, baseURL: "https://opay.example", merchantID: "1", secretKey: {file: %q}, callbackURL: "https://shop.example/opay"}
+`, file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := config.Load(cfg, func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := loaded.Providers[0].Settings.(*opay.Settings).SecretKey
+	reveals := func(want string) {
+		t.Helper()
+		for range 2 {
+			if got := key.Reveal(); got != want {
+				t.Errorf("reveals %q, want %q", got, want)
+			}
+		}
+	}
+	reveals("key-one")
+	put("key-two", time.Minute) // as long, and old
+	reveals("key-two")
+	put("key-six", 0) // new: it may change within one tick of its clock
+	reveals("key-six")
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put("key-ten", 0)
+	if err := os.Chtimes(file, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	reveals("key-ten")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	reveals("key-ten")
+	put("", time.Hour)
+	reveals("key-ten")
+	put("key-new", time.Hour)
+	reveals("key-new")
 }

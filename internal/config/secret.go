@@ -2,8 +2,10 @@ package config
 
 import (
 	"bytes"
+	"os"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -73,20 +75,37 @@ func readSecret(file string) (string, error) {
 	return string(data), nil
 }
 
-// rotating reads a secret's file anew for each use. While the file is missing or
-// empty, as it may be in the middle of a rotation, the last value stands.
+// rotating reads a secret's file anew once it has changed; each use looks. While
+// the file is missing or empty, as it may be in the middle of a rotation, the
+// last value stands.
 type rotating struct {
 	file string
 	mu   sync.Mutex
 	last string
+	// seen is the file the last value was read from; nil where it may still change
+	// without its times telling, and is read again.
+	seen os.FileInfo
 }
 
+// settle is by how much a file's time must lie behind before it is trusted: its
+// clock may be coarse, and a second change within one tick would go unseen.
+const settle = 2 * time.Second
+
 func (r *rotating) read() string {
-	value, err := readSecret(r.file)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err == nil && value != "" {
-		r.last = value
+	now, err := os.Stat(r.file)
+	if err != nil || r.seen != nil && os.SameFile(now, r.seen) && now.ModTime().Equal(r.seen.ModTime()) && now.Size() == r.seen.Size() {
+		return r.last
+	}
+	r.seen = nil
+	value, err := readSecret(r.file)
+	if err != nil || value == "" {
+		return r.last
+	}
+	r.last = value
+	if time.Since(now.ModTime()) > settle { // as it was before it was read
+		r.seen = now
 	}
 	return r.last
 }

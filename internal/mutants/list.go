@@ -44,6 +44,10 @@ func deciding() []mutant {
 			"an operator rules on what he saw before the call was over", "payment/decide.go",
 			"in.Resolution.Seen.Before(op.Open.CallUntil)", "in.Now.Before(op.Open.CallUntil)",
 		},
+		{
+			"an operator's retry forgets calls that may have left", "payment/review.go",
+			"	op.Open.Doubt = in.doubtAfterRetry(op)\n", "	op.Open.Doubt = nil\n",
+		},
 	}
 }
 
@@ -92,6 +96,14 @@ func concluding() []mutant {
 			"a partial refund in doubt is sent again where a repeat is unsafe", "payment/conclude.go",
 			"	unsafe := !in.Traits.For(op.Op, op.Full).Repeat.repeatable()\n	overdue",
 			"	unsafe := false\n	overdue",
+		},
+		{
+			"a late look believes what it infers", "payment/conclude.go",
+			"(op.Status == StatusSucceeded || out.Basis == BasisInferred):", "op.Status == StatusSucceeded:",
+		},
+		{
+			"a fact is told each time it is seen", "payment/conclude.go",
+			"	if op.Contradicted {\n		return Decision{Action: Finish, Alert: alert}\n	}\n", "",
 		},
 	}
 }

@@ -102,9 +102,22 @@ func (w *world) afterwards() bool {
 			left = true
 			w.look(c, w.engine.processes[0])
 			w.look(c, w.engine.processes[1])
+			w.inStep()
 		}
 	}
 	return left
+}
+
+// inStep runs all tasks to their end, each a step at a time: two that do the
+// same do it side by side.
+func (w *world) inStep() {
+	for len(w.tasks) > 0 {
+		for _, t := range slices.Clone(w.tasks) {
+			if !t.done {
+				w.step(t)
+			}
+		}
+	}
 }
 
 // turn: money that was refunded comes back, what was declined goes through.

@@ -241,12 +241,16 @@ func (w *world) rule() {
 		return
 	}
 	r := handlers.Ruling{ID: o.id, Op: o.name.op, Key: o.name.key, Version: w.states[o.id].Version}
-	if w.choose.order(4) == 3 && r.Version > 1 {
+	how := w.choose.order(4)
+	if how == 3 && r.Version > 1 {
 		r.Version--
 	}
 	r.Resolution.Seen = w.clock.Add(p.skew)
 	r.Resolution.Resolved = payment.ResolvedBy{Operator: "ann", Reason: "looked it up"}
 	switch {
+	case how == 2 && a.kind.traits.For(o.name.op, o.full).Repeat != payment.RepeatUnsafe:
+		// Nobody has to look first where a call more cannot pay twice.
+		r.Resolution.Verdict = payment.VerdictRetry
 	case rec.movements > 0:
 		r.Resolution.Verdict = payment.VerdictSucceeded
 		if o.name.op == payment.Refund {

@@ -213,6 +213,8 @@ func (a *account) compared(r providers.Request) payment.Outcome {
 		wanted = r.Amount.Value
 	}
 	switch {
+	case a.captured == 0: // never paid: there is nothing a refund could be
+		return payment.Outcome{Result: payment.NotFound}
 	case r.Snapshot == nil && a.refunded > 0:
 		return payment.Outcome{Result: payment.Ambiguous}
 	case r.Snapshot != nil && r.Snapshot.Refunded != nil:

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/requests"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -53,14 +53,11 @@ type Options struct {
 
 // Service answers operators until it is stopped.
 type Service struct {
-	nc     *nats.Conn
-	desk   Desk
-	o      Options
-	micro  micro.Service
-	slots  chan struct{}
-	inHand sync.WaitGroup
-	ctx    context.Context //nolint:containedctx // lives from Serve to Stop
-	cancel context.CancelFunc
+	*requests.Service
+
+	nc   *nats.Conn
+	desk Desk
+	o    Options
 }
 
 // Serve begins to answer. Of several replicas one takes each request.
@@ -68,23 +65,14 @@ func Serve(nc *nats.Conn, d Desk, o Options) (*Service, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Version == "" {
-		o.Version = "0.0.0"
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &Service{nc: nc, desk: d, o: o, slots: make(chan struct{}, atOnce), ctx: ctx, cancel: cancel}
-	var err error
-	s.micro, err = micro.AddService(nc, micro.Config{
+	served, err := requests.New(nc, requests.Config{
 		Name: serviceName, Version: o.Version, Description: "Countermand's operator's desk: what needs a person, and their rulings",
-		ErrorHandler: func(_ micro.Service, e *micro.NATSError) {
-			o.Logger.Error("the desk cannot be served: look at the permissions of the service", "subject", e.Subject, "error", e.Description)
-		},
+		AtOnce: atOnce, For: requestFor, Logger: o.Logger,
 	})
 	if err != nil {
-		cancel()
-		return nil, fmt.Errorf("serve desk: %w", err)
+		return nil, err
 	}
-	g := s.micro.AddGroup(group)
+	s := &Service{Service: served, nc: nc, desk: d, o: o}
 	actions := map[string]answer{
 		actionQueue: s.queue, actionPayment: s.payment, actionAsk: s.ask, actionResolve: s.resolve, actionAudit: s.audit, actionLook: s.look,
 	}
@@ -92,51 +80,27 @@ func Serve(nc *nats.Conn, d Desk, o Options) (*Service, error) {
 		actions[actionReplay] = s.replay
 	}
 	for action, do := range actions {
-		if err := g.AddEndpoint(action, s.handler(do), micro.WithEndpointSubject(action+".*")); err != nil {
-			return nil, errors.Join(fmt.Errorf("serve desk: %w", err), s.Stop())
+		if err := s.Endpoint(action, group+"."+action+".*", s.handler(do)); err != nil {
+			return nil, errors.Join(err, s.Stop())
 		}
 	}
 	return s, nil
 }
 
-// Stop answers nobody any more and waits for the requests in hand. Requests
-// that are not taken any more go to another replica.
-func (s *Service) Stop() error {
-	err := s.micro.Stop()
-	s.inHand.Wait()
-	s.cancel()
-	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		return fmt.Errorf("stop desk: %w", err)
-	}
-	return nil
-}
-
 // answer carries one request out.
 type answer func(ctx context.Context, who desk.Operator, q request) (response, error)
 
-// handler takes requests of one action in hand, each in a goroutine of its own:
-// a live question may take a provider's whole timeout.
-func (s *Service) handler(do answer) micro.Handler {
-	return micro.HandlerFunc(func(r micro.Request) {
-		if !strings.HasPrefix(r.Reply(), "_INBOX") {
-			// The server checks no answer's subject: this one could write into a stream.
-			s.o.Logger.Warn("an operator's request wants its answer where none may go; it is not taken", "subject", r.Subject())
-			return
-		}
-		select {
-		case s.slots <- struct{}{}:
-		default:
+// handler answers the requests of one action.
+func (s *Service) handler(do answer) requests.Handler {
+	return requests.Handler{
+		Busy: func(r micro.Request) {
 			s.respond(r, response{}, &desk.Error{Fault: desk.FaultUnavailable, Message: "too many requests at once: try again"})
-			return
-		}
-		s.inHand.Go(func() {
-			defer func() { <-s.slots }()
-			ctx, cancel := context.WithTimeout(s.ctx, requestFor)
-			defer cancel()
+		},
+		Handle: func(ctx context.Context, r micro.Request) func() {
 			out, err := s.one(ctx, r, do)
-			s.respond(r, out, err)
-		})
-	})
+			return func() { s.respond(r, out, err) }
+		},
+	}
 }
 
 // one reads a request and carries it out. A panic is contained: it may have

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -14,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"golang.org/x/time/rate"
 
+	"github.com/countermand/countermand/internal/requests"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/status"
 )
@@ -54,14 +54,11 @@ type Options struct {
 
 // Service answers until it is stopped.
 type Service struct {
+	*requests.Service
+
 	reader Reader
 	log    *slog.Logger
-	micro  micro.Service
 	rate   *rate.Limiter
-	slots  chan struct{}
-	inHand sync.WaitGroup
-	ctx    context.Context //nolint:containedctx // lives from Serve to Stop
-	cancel context.CancelFunc
 }
 
 // Serve begins to answer. Of several replicas one takes each request.
@@ -69,91 +66,44 @@ func Serve(nc *nats.Conn, r Reader, o Options) (*Service, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Version == "" {
-		o.Version = "0.0.0"
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &Service{
-		reader: r, log: o.Logger, rate: rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate))),
-		slots: make(chan struct{}, atOnce), ctx: ctx, cancel: cancel,
-	}
-	var err error
-	s.micro, err = micro.AddService(nc, micro.Config{
+	served, err := requests.New(nc, requests.Config{
 		Name: serviceName, Version: o.Version, Description: "Where a payment's cancels and refunds stand; reads, and changes nothing",
-		ErrorHandler: func(_ micro.Service, e *micro.NATSError) {
-			o.Logger.Error("payments.status cannot be served: look at the permissions of the service", "subject", e.Subject, "error", e.Description)
-		},
+		AtOnce: atOnce, For: requestFor, Logger: o.Logger,
 	})
 	if err != nil {
-		cancel()
-		return nil, fmt.Errorf("serve status: %w", err)
+		return nil, err
 	}
+	s := &Service{Service: served, reader: r, log: o.Logger, rate: rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate)))}
 	schemas := micro.WithEndpointMetadata(map[string]string{
 		"request-schema": o.SchemaPrefix + RequestSchema, "response-schema": o.SchemaPrefix + ResponseSchema,
 	})
+	h := requests.Handler{Busy: s.busy, Handle: s.handle}
 	for name, subject := range map[string]string{"status": Subject, "status-of-provider": Subject + ".*"} {
-		if err := s.micro.AddEndpoint(name, micro.HandlerFunc(s.take), micro.WithEndpointSubject(subject), schemas); err != nil {
-			return nil, errors.Join(fmt.Errorf("serve status: %w", err), s.Stop())
+		if err := s.Endpoint(name, subject, h, schemas); err != nil {
+			return nil, errors.Join(err, s.Stop())
 		}
 	}
 	return s, nil
 }
 
-// Stop answers nobody any more and waits for the requests in hand. Requests
-// that are not taken any more go to another replica.
-func (s *Service) Stop() error {
-	err := s.micro.Stop()
-	s.inHand.Wait()
-	s.cancel()
-	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		return fmt.Errorf("stop status: %w", err)
-	}
-	return nil
+func (s *Service) busy(r micro.Request) {
+	s.refuse(r, &status.Error{Code: status.CodeTooMany, Message: "too many requests: ask again, more slowly"})
 }
 
-// inbox reports whether an answer may go to a subject: an inbox, or what the
-// server puts in its place where the asker is in another account. The server
-// checks no answer's subject, and another one could lie in the journal.
-func inbox(subject string) bool {
-	return strings.HasPrefix(subject, "_INBOX") || strings.HasPrefix(subject, "_R_.")
-}
-
-// take takes a request in hand, in a goroutine of its own, or says that there
-// are too many.
-func (s *Service) take(r micro.Request) {
-	if !inbox(r.Reply()) {
-		s.log.Warn("a request for a status wants its answer where none may go; it is not taken", "subject", r.Subject())
-		return
-	}
-	busy := &status.Error{Code: status.CodeTooMany, Message: "too many requests: ask again, more slowly"}
+func (s *Service) handle(ctx context.Context, r micro.Request) func() {
 	if !s.rate.Allow() {
-		s.refuse(r, busy)
-		return
+		return func() { s.busy(r) }
 	}
-	select {
-	case s.slots <- struct{}{}:
-	default:
-		s.refuse(r, busy)
-		return
+	a, err := s.one(ctx, r)
+	if err != nil {
+		return func() { s.refuse(r, err) }
 	}
-	s.inHand.Go(func() {
-		a, err := s.one(r)
-		if err != nil {
-			s.refuse(r, err)
-			return
-		}
-		s.respond(r, a)
-	})
+	return func() { s.respond(r, a) }
 }
 
-// one reads a request and finds its answer. Its slot is free before the answer
-// goes out, so that who asks one after the other never meets a slot of its own.
-// A panic is contained.
-func (s *Service) one(r micro.Request) (a status.Answer, err error) {
-	ctx, cancel := context.WithTimeout(s.ctx, requestFor)
-	defer cancel()
+// one reads a request and finds its answer. A panic is contained.
+func (s *Service) one(ctx context.Context, r micro.Request) (a status.Answer, err error) {
 	defer func() {
-		<-s.slots
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %T", p)
 		}

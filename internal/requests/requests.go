@@ -1,0 +1,122 @@
+// Package requests takes other parties' requests over NATS in hand, as a micro
+// service that `nats micro` finds: so many at a time, each in a goroutine of its
+// own, answered to inboxes only. What a request means is its users' business
+// (packages desk/remote and status/service).
+package requests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+)
+
+// Config says what a Service is. All fields but Version and Logger are needed.
+type Config struct {
+	// Name and Description are what `nats micro` shows.
+	Name, Description string
+	Version           string // of the program, semantic; default 0.0.0
+	// AtOnce bounds the requests in hand, For the time of each.
+	AtOnce int
+	For    time.Duration
+	Logger *slog.Logger // default: discards
+}
+
+// Service takes requests in hand until it is stopped. It is safe for concurrent use.
+type Service struct {
+	config Config
+	micro  micro.Service
+	slots  chan struct{}
+	inHand sync.WaitGroup
+	ctx    context.Context //nolint:containedctx // lives from New to Stop
+	cancel context.CancelFunc
+}
+
+// Handler answers the requests of an endpoint.
+type Handler struct {
+	// Busy says that there are too many requests.
+	Busy func(r micro.Request)
+	// Handle finds the answer and returns what sends it. The request's place is
+	// free again before the answer goes out, so that who asks one after the other
+	// never meets a place of its own. It must not panic.
+	Handle func(ctx context.Context, r micro.Request) (answer func())
+}
+
+// New announces a service without endpoints.
+func New(nc *nats.Conn, c Config) (*Service, error) {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Version == "" {
+		c.Version = "0.0.0"
+	}
+	s := &Service{config: c, slots: make(chan struct{}, c.AtOnce)}
+	var err error
+	s.micro, err = micro.AddService(nc, micro.Config{
+		Name: c.Name, Version: c.Version, Description: c.Description,
+		ErrorHandler: func(_ micro.Service, e *micro.NATSError) {
+			c.Logger.Error("requests cannot be taken: look at the permissions of the service", "service", c.Name, "subject", e.Subject, "error", e.Description)
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("serve %s: %w", c.Name, err)
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Endpoint begins to take the requests of a subject. Of several replicas one
+// takes each.
+func (s *Service) Endpoint(name, subject string, h Handler, o ...micro.EndpointOpt) error {
+	take := micro.HandlerFunc(func(r micro.Request) { s.take(r, h) })
+	if err := s.micro.AddEndpoint(name, take, append(o, micro.WithEndpointSubject(subject))...); err != nil {
+		return fmt.Errorf("serve %s: %w", s.config.Name, err)
+	}
+	return nil
+}
+
+// Stop takes no request any more and waits for those in hand. The others go to
+// another replica.
+func (s *Service) Stop() error {
+	err := s.micro.Stop()
+	s.inHand.Wait()
+	s.cancel()
+	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		return fmt.Errorf("stop %s: %w", s.config.Name, err)
+	}
+	return nil
+}
+
+// take takes one request in hand, or says that there are too many.
+func (s *Service) take(r micro.Request, h Handler) {
+	if !inbox(r.Reply()) {
+		s.config.Logger.Warn("a request wants its answer where none may go; it is not taken", "service", s.config.Name, "subject", r.Subject())
+		return
+	}
+	select {
+	case s.slots <- struct{}{}:
+	default:
+		h.Busy(r)
+		return
+	}
+	s.inHand.Go(func() {
+		ctx, cancel := context.WithTimeout(s.ctx, s.config.For)
+		answer := h.Handle(ctx, r)
+		cancel()
+		<-s.slots
+		answer()
+	})
+}
+
+// inbox reports whether an answer may go to a subject: an inbox, or what the
+// server puts in its place where the asker is in another account. The server
+// checks no answer's subject, and another one could lie in the journal.
+func inbox(subject string) bool {
+	return strings.HasPrefix(subject, "_INBOX") || strings.HasPrefix(subject, "_R_.")
+}

@@ -114,7 +114,7 @@ func (h *hunt) catch(ctx context.Context, m mutant) bool {
 		return false
 	}
 	proofs := [][]string{
-		{"./internal/simulation", "-timeout", "4m", "-run", "TestNoSchedule", "-schedules", strconv.Itoa(h.schedules)},
+		{"./internal/simulation", "-timeout", "4m", "-run", "TestNoSchedule|TestWhatBroke", "-schedules", strconv.Itoa(h.schedules)},
 		{"./internal/crash", "-timeout", "4m", "-run", "TestNoStep/matrix/opay"},
 	}
 	if m.real() {

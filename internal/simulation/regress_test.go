@@ -13,6 +13,8 @@ func TestWhatBrokeARuleOnceDoesNotBreakItAgain(t *testing.T) {
 	schedules := map[string]string{
 		"an operator ruled on a view from before the call (seed 2314)": "8c0000004200000000000000000000000000000000000000" +
 			"00000057736d00bc550000002e000000000000e7cdcc",
+		"a refused repeat does not end what an earlier call may still do (a deliberate bug, seed 137022)": "e20000000000000000b2" +
+			"0000000000000000000000000000000000000000000000000000000000000000000000001700000000000000000000000000003ed1",
 		"a lagging reading was frozen as the snapshot (seed 3392)": "f701a10900032500002100" +
 			"00007d00006701000000000000000000000000000000a80023",
 		"a rival's question put off by half an hour what another had heard (seed 399833)": "00000000000000000000000000630000" +

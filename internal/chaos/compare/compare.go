@@ -230,7 +230,8 @@ func (j *judge) rulings(c Command, history []Event) {
 }
 
 // repeats counts calls beyond the first, and finds those made on a guess: more
-// of unknown fate before them than an operator has confirmed.
+// of unknown fate before them than an operator has confirmed. A confirmed call
+// that was surely refused is made again on the same word.
 func (j *judge) repeats(c Command, calls []Call, confirmed int) {
 	uncertain := false
 	for i, call := range calls {
@@ -241,11 +242,13 @@ func (j *judge) repeats(c Command, calls []Call, confirmed int) {
 			}
 		}
 		if i > 0 && uncertain && c.Repeat == "unsafe" {
-			if confirmed--; confirmed >= 0 {
-				continue
+			if confirmed <= 0 {
+				j.find(BlindCall, c.Name, "call %d of %d came after one of unknown fate", i+1, len(calls))
+				return
 			}
-			j.find(BlindCall, c.Name, "call %d of %d came after one of unknown fate", i+1, len(calls))
-			return
+			if !call.Refusal {
+				confirmed--
+			}
 		}
 		uncertain = uncertain || !call.Refusal
 	}

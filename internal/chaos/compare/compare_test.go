@@ -152,6 +152,14 @@ func TestACallThatAnOperatorConfirmedIsNoGuess(t *testing.T) {
 	if v := compare.Compare(l); len(v.Violations) != 0 || v.Repeated["unsafe"] != 1 || v.Ruled != 0 {
 		t.Errorf("found %+v, repeated %v, %d ruled", v.Violations, v.Repeated, v.Ruled)
 	}
+	// The confirmed call was surely refused, and is made again on the same word.
+	refused := l
+	sure := l.Calls[0]
+	sure.Refusal = true
+	refused.Calls = append([]compare.Call{l.Calls[0], sure}, l.Calls[1:]...)
+	if v := compare.Compare(refused); len(v.Violations) != 0 || v.Repeated["unsafe"] != 2 {
+		t.Errorf("after a sure refusal: found %+v, repeated %v", v.Violations, v.Repeated)
+	}
 	l.Movements = append(l.Movements, l.Movements[0])
 	if v := compare.Compare(l); v.Count(compare.MovedTwice) != 1 {
 		t.Errorf("moved twice by an operator's word, and found %+v", v.Violations)

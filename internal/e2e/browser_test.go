@@ -103,9 +103,21 @@ func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	if err := chromedp.Do(ctx, actions...); err != nil {
-		b.t.Fatalf("browser: %v", err)
+	for _, action := range actions {
+		err := chromedp.Do(ctx, action)
+		for replaced(err) && ctx.Err() == nil {
+			err = chromedp.Do(ctx, action)
+		}
+		if err != nil {
+			b.t.Fatalf("browser: %v", err)
+		}
 	}
+}
+
+// replaced reports whether an action met an element that the page had replaced
+// just then, by a reload or its live updates. Nothing was done with it.
+func replaced(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "No node with given id")
 }
 
 // get runs one action within the tests' patience and returns what it gives.
@@ -114,6 +126,9 @@ func get[T any](b *browser, action chromedp.Action[T]) T {
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, action)
+	for replaced(err) && ctx.Err() == nil {
+		v, err = chromedp.Run(ctx, action)
+	}
 	if err != nil {
 		b.t.Fatalf("browser: %v", err)
 	}

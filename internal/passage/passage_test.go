@@ -103,7 +103,7 @@ func TestAPassageEndsWithTheErrorOfItsTaker(t *testing.T) {
 func TestWhatIsDeletedMeanwhileIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	js, stream := setup(t, 50)
-	p := passage.Passage{Stream: "S", Subjects: []string{"a.*"}, Pull: 2, PullBytes: 1 << 20, Silence: time.Second}
+	p := passage.Passage{Stream: "S", Subjects: []string{"a.*"}, Pull: 2, PullBytes: 1 << 20, Silence: time.Minute}
 	deleted := false
 	done, err := p.Read(t.Context(), js, func(jetstream.Msg, uint64) error {
 		if deleted {

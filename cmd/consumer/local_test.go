@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/internal/natstest"
 )
 
 // local is "consumer run" without a configuration, in a directory of its own.
@@ -25,7 +27,7 @@ type local struct {
 // startLocal starts it and waits until it is ready.
 func startLocal(t *testing.T) *local {
 	t.Helper()
-	first := freePorts(t, 4)
+	first := natstest.FreePorts(t, 4)
 	l := &local{t: t, admin: fmt.Sprintf("127.0.0.1:%d", first+3)}
 	l.program = start(t, t.TempDir(), "run", "--nats-port", fmt.Sprint(first), "--simulators-port", fmt.Sprint(first+1), "--admin", l.admin)
 	l.howTo = l.await(l.stdout, "Ctrl-C ends it.")
@@ -122,7 +124,7 @@ func TestAFirstCommandCanBeTypedAsPrinted(t *testing.T) {
 func TestALocalDirectoryKeepsItsPorts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	first := freePorts(t, 4)
+	first := natstest.FreePorts(t, 4)
 	args := func(natsPort int) []string {
 		return []string{
 			"run", "--nats-port", fmt.Sprint(natsPort), "--simulators-port", fmt.Sprint(first + 1),

@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -156,47 +153,6 @@ func (p *program) await(o *output, text string) string {
 			p.t.Fatalf("%v did not say %q\nstdout: %s\nstderr: %s", p.cmd.Args, text, p.stdout, p.stderr)
 		}
 	}
-}
-
-// Ports of tests lie below those that systems take for outgoing connections,
-// and beside those the demo chooses, so that nobody takes them in between.
-const (
-	firstTestPort = 30100
-	testPorts     = 2500
-)
-
-// freePorts returns the first of n consecutive free ports, the test's own until
-// it ends: no other test is given them.
-func freePorts(t *testing.T, n int) int {
-	t.Helper()
-	for range 100 {
-		first := firstTestPort + rand.IntN(testPorts)
-		if reserve(t, first, n) {
-			return first
-		}
-	}
-	t.Fatal("there are no free ports")
-	return 0
-}
-
-// reserve takes the ports' numbers for UDP, which nobody here uses: that leaves
-// them free for TCP and keeps other tests, in other processes too, away.
-func reserve(t *testing.T, first, n int) bool {
-	t.Helper()
-	for port := first; port < first+n; port++ {
-		address := fmt.Sprintf("127.0.0.1:%d", port)
-		claim, err := net.ListenPacket("udp", address)
-		if err != nil {
-			return false
-		}
-		t.Cleanup(func() { _ = claim.Close() })
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			return false
-		}
-		_ = l.Close() // it was never used
-	}
-	return true
 }
 
 // get returns status and body; 0 where nobody answers.

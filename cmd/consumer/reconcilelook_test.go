@@ -15,7 +15,7 @@ import (
 func TestReconcileHasTheServiceTellOfARefundThatCameBack(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, nil)
-	s := &service{t: t, dir: t.TempDir(), admin: fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)), js: server.JetStream(t)}
+	s := &service{t: t, dir: t.TempDir(), admin: natstest.FreeAddress(t), js: server.JetStream(t)}
 	sim := opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"})
 	web := httptest.NewServer(sim)
 	t.Cleanup(web.Close)

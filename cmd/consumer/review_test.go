@@ -30,7 +30,7 @@ func setupReview(t *testing.T, refunds int) *reviewing {
 	t.Helper()
 	server := natstest.Start(t, nil)
 	r := &reviewing{
-		service: &service{t: t, dir: t.TempDir(), admin: fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)), js: server.JetStream(t)},
+		service: &service{t: t, dir: t.TempDir(), admin: natstest.FreeAddress(t), js: server.JetStream(t)},
 		openpay: openpaysim.New(openpaysim.Options{PartialRefunds: true}),
 	}
 	web := httptest.NewServer(r.openpay)

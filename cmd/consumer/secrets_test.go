@@ -227,7 +227,7 @@ func newGossiping(t *testing.T) *gossiping {
 	}
 	server := natstest.Start(t, nil)
 	g := &gossiping{
-		service:   &service{t: t, dir: t.TempDir(), admin: fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)), js: server.JetStream(t)},
+		service:   &service{t: t, dir: t.TempDir(), admin: natstest.FreeAddress(t), js: server.JetStream(t)},
 		providers: &chatterbox{simulators: set.Handler(), answers: map[string]int{}, news: make(chan struct{})},
 		traces:    &collector{}, emitted: map[string]string{}, timers: &overheard{},
 	}

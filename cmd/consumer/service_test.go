@@ -31,7 +31,7 @@ func newService(t *testing.T) *service {
 	t.Helper()
 	server := natstest.Start(t, nil)
 	s := &service{
-		t: t, dir: t.TempDir(), admin: fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)), js: server.JetStream(t),
+		t: t, dir: t.TempDir(), admin: natstest.FreeAddress(t), js: server.JetStream(t),
 		opay: opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"}),
 	}
 	web := httptest.NewServer(s.opay)

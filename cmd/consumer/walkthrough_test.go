@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/countermand/countermand/internal/natstest"
 )
 
 // walk carries the README's walk-through out line by line, on ports and in
@@ -25,7 +27,7 @@ func TestTheReadmesWalkThroughWorksAsWritten(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds a server")
 	}
-	w := &walk{t: t, dir: t.TempDir(), port: freePorts(t, 3)}
+	w := &walk{t: t, dir: t.TempDir(), port: natstest.FreePorts(t, 3)}
 	w.writeConfig()
 	for _, block := range blocks(t, "sh") {
 		for line := range strings.Lines(block) {

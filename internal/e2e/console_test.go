@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/providers/simulator"
@@ -25,12 +25,7 @@ const (
 // withConsole serves a console with two operators and a viewer; it returns its address.
 func (w *world) withConsole() (home string) {
 	w.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	home = l.Addr().String()
-	l.Close()
+	home = natstest.FreeAddress(w.t)
 	w.cfg.Admin.Listen = home
 	w.cfg.Console = config.Console{
 		Viewers: []config.Person{{Name: "vera", Token: providers.NewSecret(viewToken)}},
@@ -265,7 +260,7 @@ func TestTheMetricsKnowWithinSecondsThatAPersonIsNeededAndThatOneHasRuled(t *tes
 	t.Parallel()
 	w := setup(t)
 	w.lookEvery = 15 * time.Second // as in production: a count a minute
-	w.cfg.Admin.Listen = freeAddress(t)
+	w.cfg.Admin.Listen = natstest.FreeAddress(t)
 	w.cfg.Desk.SelfAsserted = true
 	l := w.follow()
 	w.serve(nil)

@@ -3,35 +3,19 @@ package e2e_test
 import (
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/natstest"
 )
-
-// freeAddress is one that nobody listens on, on a port that no outgoing
-// connection is given.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000))
-		if l, err := net.Listen("tcp", address); err == nil {
-			l.Close()
-			return address
-		}
-	}
-	t.Fatal("there is no free port")
-	return ""
-}
 
 func TestTheServiceIsNotReadyWhileNATSIsAwayAndGoesOnAfter(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	w.cfg.Admin.Listen = freeAddress(t)
+	w.cfg.Admin.Listen = natstest.FreeAddress(t)
 	w.serve(nil)
 	w.awaitReady(http.StatusOK, "ok")
 	w.server.Shutdown(t)
@@ -60,7 +44,7 @@ func TestTheServiceIsNotReadyWhileAStreamIsMissing(t *testing.T) {
 			if err := w.js.DeleteStream(t.Context(), missing); err != nil {
 				t.Fatal(err)
 			}
-			w.cfg.Admin.Listen = freeAddress(t)
+			w.cfg.Admin.Listen = natstest.FreeAddress(t)
 			w.serve(nil)
 			w.awaitReady(http.StatusServiceUnavailable, missing)
 			if status, body := w.ask("/livez"); status != http.StatusOK {

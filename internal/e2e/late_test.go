@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/providers/simulator"
 )
 
@@ -47,7 +48,7 @@ func TestWhatTheProviderDidAfterTheResultIsToldToTheLedgers(t *testing.T) {
 		}
 	}
 	w.cfg.LateLook.After = time.Millisecond
-	w.cfg.Admin.Listen = freeAddress(t)
+	w.cfg.Admin.Listen = natstest.FreeAddress(t)
 	w.serve(nil)
 	w.awaitMetric(`countermand_late_looks_total{provider="opay-eg",result="fact"}`, "2")
 	w.awaitMetric(`countermand_late_looks_total{provider="opay-eg",result="agreed"}`, "1")

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/providers/opay"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 	"github.com/countermand/countermand/providers/simulator"
@@ -33,7 +34,7 @@ func notifications(t *testing.T, namesPayment bool) *notifiedWorld {
 	t.Helper()
 	w := &notifiedWorld{
 		world:   setupWith(t, opaysim.New(opaysim.Options{CallbackNamesPayment: namesPayment})),
-		address: freeAddress(t), tranzzo: tranzzosim.New(tranzzosim.Options{Pending: true, ShowComments: true}),
+		address: natstest.FreeAddress(t), tranzzo: tranzzosim.New(tranzzosim.Options{Pending: true, ShowComments: true}),
 	}
 	opayWeb, tranzzoWeb := httptest.NewServer(w.opay), httptest.NewServer(w.tranzzo)
 	t.Cleanup(opayWeb.Close)
@@ -56,7 +57,7 @@ providers:
      callbackURL: "http://%[2]s/notifications/tranzzo-ua", %[5]s}
 `, w.server.URL(), w.address, opayWeb.URL, opaysim.DefaultMerchantID, times, tranzzoWeb.URL, tranzzosim.DefaultPosID,
 		secret(tranzzosim.DefaultEndpointsKey), secret(tranzzosim.DefaultAPIKey), secret(tranzzosim.DefaultAPISecret)))
-	w.cfg.Admin.Listen = freeAddress(t)
+	w.cfg.Admin.Listen = natstest.FreeAddress(t)
 	w.results = w.follow()
 	w.stop = w.serve(nil)
 	w.awaitReady(http.StatusOK, "ok")
@@ -259,8 +260,8 @@ func TestANotificationInHandIsAnsweredBeforeTheServiceEnds(t *testing.T) {
 func TestTheAddressOfNotificationsAnswersNothingElseAndEndsWithTheService(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	w.cfg.Notifications.Listen = freeAddress(t)
-	w.cfg.Admin.Listen = freeAddress(t)
+	w.cfg.Notifications.Listen = natstest.FreeAddress(t)
+	w.cfg.Admin.Listen = natstest.FreeAddress(t)
 	stop := w.serve(nil)
 	w.awaitReady(http.StatusOK, "ok")
 	for _, path := range []string{"/metrics", "/livez", "/readyz", "/console/", "/"} {

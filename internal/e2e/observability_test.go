@@ -20,6 +20,7 @@ import (
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 	"github.com/countermand/countermand/providers/simulator"
 )
@@ -92,7 +93,7 @@ func (w *world) awaitMetric(series, want string) {
 func TestWhatTheServiceDoesIsSeenOnItsMetricsPage(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	w.cfg.Admin.Listen = freeAddress(t)
+	w.cfg.Admin.Listen = natstest.FreeAddress(t)
 	results := w.follow()
 	w.serve(nil)
 	w.awaitReady(http.StatusOK, "ok")
@@ -152,7 +153,7 @@ func TestAnOpenOperationIsCountedWhoeverLooks(t *testing.T) {
 		return "the pending event"
 	})
 	first() // another process knows nothing of it but what the streams say
-	w.cfg.Admin.Listen = freeAddress(t)
+	w.cfg.Admin.Listen = natstest.FreeAddress(t)
 	w.serve(nil)
 	w.awaitMetric(`countermand_open_operations{provider="opay-eg",state="pending"}`, "1")
 	w.awaitMetric(`countermand_open_operations_complete`, "1")
@@ -165,7 +166,7 @@ func TestAnOpenOperationIsCountedWhoeverLooks(t *testing.T) {
 func TestAStreamThatIsSetOtherwiseIsAFault(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	w.cfg.Admin.Listen = freeAddress(t)
+	w.cfg.Admin.Listen = natstest.FreeAddress(t)
 	w.serve(nil)
 	w.awaitMetric("countermand_topology_fault", "0")
 	s, err := w.js.Stream(t.Context(), "PAYMENT_REJECTED")
@@ -191,7 +192,7 @@ func TestAServerThatAcknowledgesBeforeItWritesIsAFault(t *testing.T) {
 	}))
 	t.Cleanup(monitor.Close)
 	w.cfg.NATS.Monitor = monitor.URL
-	w.cfg.Admin.Listen = freeAddress(t)
+	w.cfg.Admin.Listen = natstest.FreeAddress(t)
 	w.serve(nil)
 	w.awaitMetric("countermand_topology_fault", "1")
 	always.Store(true)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers/simulator"
 )
@@ -144,7 +145,7 @@ func TestAServiceToldToStartInPauseCallsNobodyUntilItIsResumed(t *testing.T) {
 func TestWithoutTheBucketNothingIsCarriedOut(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	w.cfg.Admin.Listen = freeAddress(t)
+	w.cfg.Admin.Listen = natstest.FreeAddress(t)
 	if err := w.js.DeleteKeyValue(t.Context(), "PAYMENT_CONTROL"); err != nil {
 		t.Fatal(err)
 	}

@@ -3,9 +3,7 @@ package natstest
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,16 +26,16 @@ type Cluster struct {
 // StartCluster starts three servers and stops them when the test ends.
 func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
-	ports := freePorts(t, clusterSize)
+	first := FreePorts(t, clusterSize)
 	var routes []*url.URL
-	for _, port := range ports {
-		routes = append(routes, &url.URL{Scheme: "nats-route", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))})
+	for i := range clusterSize {
+		routes = append(routes, &url.URL{Scheme: "nats-route", Host: loopback(first + i)})
 	}
 	c := &Cluster{}
 	for i := range c.servers {
 		s := newServer(t, &Options{})
 		s.opts.ServerName = fmt.Sprintf("natstest-%d", i+1)
-		s.opts.Cluster = server.ClusterOpts{Name: "natstest", Host: "127.0.0.1", Port: ports[i]}
+		s.opts.Cluster = server.ClusterOpts{Name: "natstest", Host: "127.0.0.1", Port: first + i}
 		s.opts.Routes = routes
 		t.Cleanup(s.stop)
 		s.begin(t)
@@ -47,30 +45,6 @@ func StartCluster(t testing.TB) *Cluster {
 		s.await(t)
 	}
 	return c
-}
-
-// freePorts returns ports that were free a moment ago: servers of a cluster
-// must know each other's before any of them has started.
-func freePorts(t testing.TB, n int) []int {
-	t.Helper()
-	var ports []int
-	var held []net.Listener // together, so that they differ
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatalf("find a free port: %v", err)
-		}
-		held = append(held, l)
-		addr, ok := l.Addr().(*net.TCPAddr)
-		if !ok {
-			t.Fatalf("listener has address %v, not one of TCP", l.Addr())
-		}
-		ports = append(ports, addr.Port)
-	}
-	for _, l := range held {
-		l.Close()
-	}
-	return ports
 }
 
 // Connect opens a connection as the program does, to any of the servers.

@@ -8,8 +8,6 @@
 package natstest
 
 import (
-	"net"
-	"strconv"
 	"testing"
 	"time"
 
@@ -54,7 +52,7 @@ func newServer(t testing.TB, o *Options) *Server {
 	return &Server{opts: &server.Options{
 		ServerName: "natstest",
 		Host:       "127.0.0.1",
-		Port:       server.RANDOM_PORT,
+		Port:       FreePorts(t, 1),
 		JetStream:  true,
 		StoreDir:   t.TempDir(),
 		SyncAlways: o.SyncAlways,
@@ -80,18 +78,12 @@ func (s *Server) begin(t testing.TB) {
 	running.Start()
 }
 
-// await waits until the server accepts connections, and keeps its port, so that
-// clients find it again after Restart.
+// await waits until the server accepts connections.
 func (s *Server) await(t testing.TB) {
 	t.Helper()
 	if !s.running.ReadyForConnections(ready) {
 		t.Fatalf("nats server did not accept connections within %s", ready)
 	}
-	addr, ok := s.running.Addr().(*net.TCPAddr)
-	if !ok {
-		t.Fatalf("nats server listens on %v, not on TCP", s.running.Addr())
-	}
-	s.opts.Port = addr.Port
 }
 
 func (s *Server) stop() {
@@ -105,7 +97,7 @@ func (s *Server) stop() {
 
 // URL is the address clients connect to.
 func (s *Server) URL() string {
-	return "nats://" + net.JoinHostPort(s.opts.Host, strconv.Itoa(s.opts.Port))
+	return "nats://" + loopback(s.opts.Port)
 }
 
 // Shutdown stops the server and waits until its files are closed. Restart

@@ -185,7 +185,7 @@ func (s suite) refusedConnection(t *testing.T) {
 	q := r.request()
 	client := providers.NewClient(nil)
 	elsewhere := *r
-	elsewhere.provider = s.Provider(t, deadAddress(t), client)
+	elsewhere.provider = s.Provider(t, deadAddress, client)
 	o := elsewhere.call(context.Background(), q)
 	r.want(o, payment.NotExecuted)
 	if o.Code == "" {

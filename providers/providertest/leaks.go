@@ -41,7 +41,7 @@ func (s suite) noSecretShown(t *testing.T) {
 		r.show(shown, r.provider, q)
 		r.front.instead.Store(nil)
 	}
-	r.show(shown, s.Provider(t, deadAddress(t), providers.NewClient(nil)), r.request())
+	r.show(shown, s.Provider(t, deadAddress, providers.NewClient(nil)), r.request())
 	shown.add(r.sim.Base.Calls())
 	if !shown.echoed {
 		t.Error("no request was echoed: the check proves nothing")

@@ -143,7 +143,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	}
 	c.health.start()
 	for _, s := range sources {
-		pulling.Go(func() { s.pull(ctx) })
+		pulling.Go(func() { s.pull(ctx, work) })
 		pulling.Go(func() { s.dispatch(ctx, work) })
 	}
 	pulling.Wait()

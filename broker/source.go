@@ -10,8 +10,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// source is one of the two durable consumers: a goroutine that pulls into a
-// short queue, and one that gives each queued message a slot and a goroutine.
+// source is one of the two durable consumers: a goroutine that pulls, and one
+// that gives each message that had to wait in the short queue between them a slot
+// and a goroutine. While there are free slots the puller does that itself, which
+// saves a message a change of goroutines.
 // Both sources wait for the same slots, in turn, so that neither starves.
 type source struct {
 	c      *Consumer
@@ -43,7 +45,7 @@ func newSource(c *Consumer, stream string, timer bool) *source {
 
 // pull fetches until ctx ends. While the gate is shut it fetches one message a
 // second, as a probe.
-func (s *source) pull(ctx context.Context) {
+func (s *source) pull(ctx, work context.Context) {
 	for ctx.Err() == nil {
 		if !s.awaitRoom(ctx) {
 			return
@@ -52,7 +54,7 @@ func (s *source) pull(ctx context.Context) {
 		if probe && !wait(ctx, pause) {
 			return
 		}
-		if err := s.pullBatch(ctx, probe); err != nil {
+		if err := s.pullBatch(ctx, work, probe); err != nil {
 			s.bound = nil
 			if s.c.health.unbound(s.timer, err) {
 				s.c.log.Warn("cannot pull, trying on", "stream", s.stream, "consumer", s.c.topology.Consumer, "error", err)
@@ -95,7 +97,7 @@ func (s *source) bind(ctx context.Context) error {
 
 // pullBatch takes one batch, however long that needs, or until ctx ends or the
 // gate shuts: the pull is then withdrawn, and what was on its way is given back.
-func (s *source) pullBatch(ctx context.Context, probe bool) error {
+func (s *source) pullBatch(ctx, work context.Context, probe bool) error {
 	if err := s.bind(ctx); err != nil {
 		return err
 	}
@@ -117,7 +119,7 @@ func (s *source) pullBatch(ctx context.Context, probe bool) error {
 		msg, err := messages.Next()
 		switch {
 		case err == nil:
-			s.take(ctx, msg, probe)
+			s.take(ctx, work, msg, probe)
 		case errors.Is(err, jetstream.ErrMsgIteratorClosed) && !errors.Is(err, jetstream.ErrConnectionClosed):
 			return nil
 		default:
@@ -139,8 +141,9 @@ func (s *source) withdraw(messages jetstream.MessagesContext) {
 	messages.Stop()
 }
 
-// take puts one fetched message into the queue, or gives it back at once.
-func (s *source) take(ctx context.Context, msg jetstream.Msg, probe bool) {
+// take begins one fetched message, puts it into the queue if it has to wait, or
+// gives it back at once.
+func (s *source) take(ctx, work context.Context, msg jetstream.Msg, probe bool) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		s.c.log.Error("message without a position in its stream", "stream", s.stream, "error", err)
@@ -158,11 +161,34 @@ func (s *source) take(ctx context.Context, msg jetstream.Msg, probe bool) {
 		s.handBack(m, pause)
 		return
 	}
+	if s.beginNow(ctx, work, m) {
+		return
+	}
 	select {
 	case s.queue <- m:
 	default:
 		s.handBack(m, 0)
 	}
+}
+
+// beginNow begins a message, or refuses it, if nothing waits before it and a slot
+// is free; false: it has to wait. A free slot is never one that the other source
+// waits for.
+func (s *source) beginNow(ctx, work context.Context, m *inHand) bool {
+	if len(s.queue) > 0 {
+		return false
+	}
+	select {
+	case s.c.slots <- struct{}{}:
+	default:
+		return false
+	}
+	if s.refuse(ctx, m) {
+		<-s.c.slots
+		return true
+	}
+	s.c.employ(work, m)
+	return true
 }
 
 // queueHold is how long a message may wait for a slot. Slots free themselves

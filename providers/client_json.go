@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	strictjson "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // ErrUnreadable is returned for an answer that is not the JSON expected. It
@@ -63,6 +64,16 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 		return ErrUnreadable
 	}
 	return nil
+}
+
+// UnmarshalJSONFrom reads the same without a copy of the value: every answer has
+// some of them.
+func (t *Text) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	b, err := d.ReadValue()
+	if err != nil {
+		return err //nolint:wrapcheck // the decoder's own, whose caller says no more than ErrUnreadable
+	}
+	return t.UnmarshalJSON(b)
 }
 
 // plainString reports whether b is a JSON string that reads as it is written.

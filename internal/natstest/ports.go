@@ -21,7 +21,7 @@ const (
 func FreePorts(t testing.TB, n int) int {
 	t.Helper()
 	for range 1000 {
-		first := firstPort + rand.IntN(portCount) //nolint:gosec // no secret
+		first := firstPort + rand.IntN(portCount)
 		if reserve(t, first, n) {
 			return first
 		}
@@ -47,7 +47,7 @@ func reserve(t testing.TB, first, n int) bool {
 		}
 	}
 	for port := first; port < first+n; port++ {
-		claim, err := net.ListenPacket("udp", loopback(port))
+		claim, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", loopback(port))
 		if err != nil {
 			release()
 			return false

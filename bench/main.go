@@ -8,6 +8,7 @@
 //	go run . kill             provider calls repeated after a SIGKILL in mid-flow
 //	go run . growth           what becomes of it as journal and load grow
 //	go run . record           record anew the events that the floor appends
+//	go run . profile          record anew the profile that the production binary is built with
 //
 // It starts every server it needs on free ports and removes everything it has
 // written. Nothing but Go is needed for floor, countermand and watermill; river
@@ -89,8 +90,10 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		return growth(ctx, bin, opts, out)
 	case "record":
 		return recordAnew(ctx, bin, opts)
+	case "profile":
+		return profileAnew(ctx, bin, opts)
 	default:
-		return fmt.Errorf("there is no %q: contest, kill, growth or record", what)
+		return fmt.Errorf("there is no %q: contest, kill, growth, record or profile", what)
 	}
 }
 

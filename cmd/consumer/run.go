@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
+	"runtime/pprof"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,6 +23,8 @@ type runCommand struct {
 
 	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE"`
 	Debug  bool   `help:"Log at debug level."`
+
+	CPUProfile string `name:"cpu-profile" help:"Write where the processor's time went to this file, in pprof's format, when told to stop." type:"path" placeholder:"FILE"`
 }
 
 // Help is the long help text.
@@ -43,6 +47,11 @@ func (c *runCommand) Run(w *world) error {
 	if err != nil {
 		return usageError{err}
 	}
+	endProfile, err := c.profile()
+	if err != nil {
+		return err
+	}
+	defer endProfile()
 	app.TuneCollector(w.getenv)
 	nc, err := app.Connect(cfg.NATS, "countermand consumer", log)
 	if err != nil {
@@ -50,6 +59,22 @@ func (c *runCommand) Run(w *world) error {
 	}
 	defer nc.Close()
 	return serve(w, cfg, nc, &app.Options{Logger: log})
+}
+
+// profile begins the profile that was asked for; end writes it.
+func (c *runCommand) profile() (end func(), err error) {
+	if c.CPUProfile == "" {
+		return func() {}, nil
+	}
+	file, err := os.OpenFile(c.CPUProfile, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("open the profile's file: %w", err)}
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("begin profile: %w", err)
+	}
+	return func() { pprof.StopCPUProfile(); file.Close() }, nil
 }
 
 func (c *runCommand) logger(w *world) *slog.Logger {

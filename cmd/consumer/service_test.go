@@ -1,8 +1,10 @@
 package main
 
 import (
+	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -169,5 +171,36 @@ providers:
 		if strings.Contains(said, "OPAYPRV") {
 			t.Errorf("%s shows the secret:\n%s", command, said)
 		}
+	}
+}
+
+func TestAServiceWritesItsProfileWhenItIsToldToStop(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != exitOK {
+		t.Fatalf("provision: exit code %d: %s", code, p.stderr)
+	}
+	nowhere := filepath.Join(s.dir, "nowhere", "cpu")
+	if code, p := runProgram(t, s.dir, "run", "--config", "config.yaml", "--cpu-profile", nowhere); code != exitUsage {
+		t.Errorf("a file that cannot be written: exit code %d, want %d\n%s", code, exitUsage, p.stderr)
+	}
+	file := filepath.Join(s.dir, "cpu")
+	p := start(t, s.dir, "run", "--config", "config.yaml", "--cpu-profile", file)
+	awaitStatus(t, "http://"+s.admin+"/readyz", 200)
+	p.terminate()
+	if code := p.exit(); code != exitOK {
+		t.Fatalf("exit code %d after SIGTERM\n%s", code, p.stderr)
+	}
+	compressed, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer compressed.Close()
+	profile, err := gzip.NewReader(compressed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, profile); err != nil || n == 0 {
+		t.Errorf("a profile of %d bytes, error %v", n, err)
 	}
 }

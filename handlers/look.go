@@ -112,15 +112,19 @@ func (h *Handler) Look(ctx context.Context, id payment.ID, op payment.Op, key pa
 
 // soon brings an open operation's timer forward before it is asked about: what
 // follows from the answer may be a call, and if this process dies in it the
-// operation must not lie there until its own time, which may be hours away.
+// operation must not lie there until its own timer, which may be hours away.
+// Where the timer lies the state does not say: an answer that changed nothing
+// moves it and adds no event. So it is left alone only where the state's own
+// time is still to come and near enough. What is deferred is not asked about.
 func (w *work) soon(ctx context.Context, s Scheduler) error {
 	in := w.input
 	i := in.State.Find(in.Command.Op, in.Command.Key)
-	if i < 0 || in.State.Operations[i].Open == nil {
+	if i < 0 || in.State.Operations[i].Open == nil || in.State.Operations[i].Status == payment.StatusDeferred {
 		return nil
 	}
-	at := w.h.now().Add(w.instance.Policy.CallTimeout + w.instance.Policy.CallMargin)
-	if !in.State.Operations[i].Open.Due.After(at) {
+	now, due := w.h.now(), in.State.Operations[i].Open.Due
+	at := now.Add(w.instance.Policy.CallTimeout + w.instance.Policy.CallMargin)
+	if due.After(now) && !due.After(at) {
 		return nil
 	}
 	if err := s.Schedule(ctx, w.later(at, 0).Timer); err != nil {

@@ -30,7 +30,8 @@ type Looked struct {
 	Asked bool
 	// Answer is what it said, where it was asked.
 	Answer payment.Result
-	// Event is the newest event of the payment, if the look added one; empty otherwise.
+	// Event is the last one that this look appended; empty if it appended none,
+	// whatever a rival has appended meanwhile.
 	Event payment.EventType
 	// Later: it has to be asked at another time, because the instance's limits or
 	// breaker let nothing pass, or it did not answer. For an operation that has
@@ -38,7 +39,7 @@ type Looked struct {
 	Later bool
 }
 
-// Fact reports whether the look added a fact: returned or executed_late.
+// Fact reports whether the look appended a fact: returned or executed_late.
 func (l Looked) Fact() bool {
 	return l.Event == payment.EventReturned || l.Event == payment.EventExecutedLate
 }
@@ -86,12 +87,9 @@ func (h *Handler) Look(ctx context.Context, id payment.ID, op payment.Op, key pa
 		return out, err
 	}
 	disposition := w.run(ctx)
-	out.Asked, out.Answer = w.asked != nil, payment.Indeterminate
+	out.Asked, out.Answer, out.Event = w.asked != nil, payment.Indeterminate, w.added
 	if w.asked != nil {
 		out.Answer = w.asked.Result
-	}
-	if w.rec.Sequence != rec.Sequence {
-		out.Event = w.rec.Type
 	}
 	ended := w.ended()
 	unheard := out.Asked && (out.Answer == payment.Indeterminate || out.Answer == payment.NotExecuted)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -191,7 +190,7 @@ func (l *LateLooks) carryOut(ctx context.Context, msg jetstream.Msg, at time.Tim
 
 func (l *LateLooks) done(msg jetstream.Msg, result string) {
 	l.say(msg, sayAck)
-	l.looked(providerOf(msg.Subject()), result)
+	l.looked(events.ProviderOf(msg.Subject()), result)
 }
 
 func (l *LateLooks) say(msg jetstream.Msg, word func(jetstream.Msg) error) {
@@ -213,12 +212,4 @@ func (l *LateLooks) alive(msg jetstream.Msg) (stop func()) {
 		cancel()
 		signalling.Wait()
 	}
-}
-
-// providerOf is the provider an event's subject names.
-func providerOf(subject string) string {
-	if tokens := strings.Split(subject, "."); len(tokens) == 6 {
-		return tokens[3]
-	}
-	return ""
 }

@@ -66,22 +66,42 @@ func EventSubject(op payment.Op, t payment.EventType, id payment.ID, version uin
 	return typ + "." + id.Provider + "." + Token(id.Native) + "." + strconv.FormatUint(version, 10), nil
 }
 
-// PaymentOf returns the payment that the subject of a payment's event names, the
-// inverse of EventSubject; anything else is an error.
+// PaymentOf returns the payment that the subject of a payment's event or of its
+// timer names, the inverse of EventSubject and ScheduleSubject; anything else,
+// and a timer whose payment is "=", is an error.
 func PaymentOf(subject string) (payment.ID, error) {
-	tokens := strings.Split(subject, ".")
-	if len(tokens) != 6 || tokens[0] != "payment" {
+	at, ok := levels(subject)
+	if !ok {
 		return payment.ID{}, errors.New("read subject: it is no payment's event")
 	}
-	native, err := ParseToken(tokens[4])
+	native, err := ParseToken(at[4])
 	if err != nil {
 		return payment.ID{}, fmt.Errorf("read subject: %w", err)
 	}
-	id := payment.ID{Provider: tokens[3], Native: native}
+	id := payment.ID{Provider: at[3], Native: native}
 	if err := checkID(id); err != nil {
 		return payment.ID{}, fmt.Errorf("read subject: %w", err)
 	}
 	return id, nil
+}
+
+// ProviderOf returns the provider that the subject of a payment's event or of its
+// timer names, also where PaymentOf finds no payment there; "" for other subjects.
+func ProviderOf(subject string) string {
+	at, _ := levels(subject)
+	return at[3]
+}
+
+// levels splits the subject of a payment's event or of its timer. Both have six
+// levels, the provider in the fourth and the payment's token in the fifth.
+func levels(subject string) (at [6]string, ok bool) {
+	if !strings.HasPrefix(subject, "payment.") || strings.Count(subject, ".") != len(at)-1 {
+		return at, false
+	}
+	for i := range at {
+		at[i], subject, _ = strings.Cut(subject, ".")
+	}
+	return at, true
 }
 
 // ScheduleSubject returns where the timer of a command lies:

@@ -268,9 +268,40 @@ func TestAnEventsSubjectNamesItsPayment(t *testing.T) {
 			t.Errorf("%s names %+v, %v", subject, got, err)
 		}
 	}
-	for _, subject := range []string{"", "payment.refund.succeeded.opay-eg.1", "payment.refund.succeeded.opay-eg.=41.1", "other.refund.succeeded.opay-eg.1.1", "payment.refund.succeeded.OPAY.1.1"} {
+	for subject, provider := range map[string]string{
+		"":                                       "",
+		"payment.refund.succeeded.opay-eg.1":     "",
+		"payment.refund.succeeded.opay-eg.1.1.1": "",
+		"other.refund.succeeded.opay-eg.1.1":     "",
+		"payment.refund.succeeded.opay-eg.=41.1": "opay-eg",
+		"payment.refund.succeeded.OPAY.1.1":      "OPAY",
+	} {
 		if got, err := events.PaymentOf(subject); err == nil {
 			t.Errorf("%q names %+v", subject, got)
 		}
+		if got := events.ProviderOf(subject); got != provider {
+			t.Errorf("%q names the provider %q, want %q", subject, got, provider)
+		}
+	}
+}
+
+func TestATimersSubjectNamesItsPayment(t *testing.T) {
+	t.Parallel()
+	c := payment.Command{Op: payment.Refund, Key: "k", Provider: "opay-eg"}
+	for _, native := range oddIdentifiers() {
+		id := payment.ID{Provider: "opay-eg", Native: native}
+		if _, err := events.Filter(id); err != nil {
+			continue
+		}
+		if got, err := events.PaymentOf(events.ScheduleSubject(c, id)); err != nil || got != id {
+			t.Errorf("the timer of %+v names %+v, %v", id, got, err)
+		}
+	}
+	unknown := events.ScheduleSubject(c, payment.ID{})
+	if got, err := events.PaymentOf(unknown); err == nil {
+		t.Errorf("a timer without a payment names %+v", got)
+	}
+	if got := events.ProviderOf(unknown); got != "opay-eg" {
+		t.Errorf("a timer without a payment names the provider %q", got)
 	}
 }

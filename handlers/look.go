@@ -30,7 +30,8 @@ type Looked struct {
 	Asked bool
 	// Answer is what it said, where it was asked.
 	Answer payment.Result
-	// Event is the newest event of the payment, if the look added one; empty otherwise.
+	// Event is the last one that this look appended; empty if it appended none,
+	// whatever a rival has appended meanwhile.
 	Event payment.EventType
 	// Later: it has to be asked at another time, because the instance's limits or
 	// breaker let nothing pass, or it did not answer. For an operation that has
@@ -38,7 +39,7 @@ type Looked struct {
 	Later bool
 }
 
-// Fact reports whether the look added a fact: returned or executed_late.
+// Fact reports whether the look appended a fact: returned or executed_late.
 func (l Looked) Fact() bool {
 	return l.Event == payment.EventReturned || l.Event == payment.EventExecutedLate
 }
@@ -86,12 +87,9 @@ func (h *Handler) Look(ctx context.Context, id payment.ID, op payment.Op, key pa
 		return out, err
 	}
 	disposition := w.run(ctx)
-	out.Asked, out.Answer = w.asked != nil, payment.Indeterminate
+	out.Asked, out.Answer, out.Event = w.asked != nil, payment.Indeterminate, w.added
 	if w.asked != nil {
 		out.Answer = w.asked.Result
-	}
-	if w.rec.Sequence != rec.Sequence {
-		out.Event = w.rec.Type
 	}
 	ended := w.ended()
 	unheard := out.Asked && (out.Answer == payment.Indeterminate || out.Answer == payment.NotExecuted)
@@ -112,15 +110,19 @@ func (h *Handler) Look(ctx context.Context, id payment.ID, op payment.Op, key pa
 
 // soon brings an open operation's timer forward before it is asked about: what
 // follows from the answer may be a call, and if this process dies in it the
-// operation must not lie there until its own time, which may be hours away.
+// operation must not lie there until its own timer, which may be hours away.
+// Where the timer lies the state does not say: an answer that changed nothing
+// moves it and adds no event. So it is left alone only where the state's own
+// time is still to come and near enough. What is deferred is not asked about.
 func (w *work) soon(ctx context.Context, s Scheduler) error {
 	in := w.input
 	i := in.State.Find(in.Command.Op, in.Command.Key)
-	if i < 0 || in.State.Operations[i].Open == nil {
+	if i < 0 || in.State.Operations[i].Open == nil || in.State.Operations[i].Status == payment.StatusDeferred {
 		return nil
 	}
-	at := w.h.now().Add(w.instance.Policy.CallTimeout + w.instance.Policy.CallMargin)
-	if !in.State.Operations[i].Open.Due.After(at) {
+	now, due := w.h.now(), in.State.Operations[i].Open.Due
+	at := now.Add(w.instance.Policy.CallTimeout + w.instance.Policy.CallMargin)
+	if due.After(now) && !due.After(at) {
 		return nil
 	}
 	if err := s.Schedule(ctx, w.later(at, 0).Timer); err != nil {

@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -158,6 +159,70 @@ func TestALookBringsAnOpenOperationsNextQuestionForward(t *testing.T) {
 	}
 	b.drive(func() bool { return false }) // the timer that is left finds it ended
 	if got, want := b.types(), "started pending succeeded"; got != want {
+		t.Errorf("the journal says %q, want %q", got, want)
+	}
+}
+
+// A rival that asks at the same time is told the same, and appends it first.
+func TestALookThatARivalForestalledSaysNoEvent(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault simulator.Fault
+		turn  func(*setup) error
+		event payment.EventType
+		left  string
+	}{
+		"a fact": {
+			turn:  func(b *setup) error { return b.opay.Return(b.reference()) },
+			event: payment.EventReturned, left: "started succeeded returned",
+		},
+		"a result": {
+			fault: simulator.Fault{Operation: "refund", Mode: opaysim.StayPending, Times: 1},
+			turn:  func(b *setup) error { return b.opay.Settle(b.reference()) },
+			event: payment.EventSucceeded, left: "started pending succeeded",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newSetup(t)
+			b.slow()
+			s := named("opay refund partial")
+			if base := b.seed(s); c.fault.Mode != "" {
+				if err := base.Fault(c.fault); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.deliver(b.command(s.op, s.data))
+			if err := c.turn(b); err != nil {
+				t.Fatal(err)
+			}
+			var rival handlers.Looked
+			first := &onAppend{Journal: b.journal.Writer(nil), do: func() { rival = b.look(s) }}
+			out, err := b.newHandler(first, b.instances).Look(t.Context(), s.id, s.op, key, &scheduler{b: b})
+			if err != nil || !out.Asked || out.Event != "" {
+				t.Errorf("%+v, %v; want asked, and no event: the rival appended it", out, err)
+			}
+			if rival.Event != c.event || b.types() != c.left {
+				t.Errorf("the rival says %q and the journal %q, want %q and %q", rival.Event, b.types(), c.event, c.left)
+			}
+		})
+	}
+}
+
+func TestALookSaysItsOwnEventAlsoBehindARivals(t *testing.T) {
+	t.Parallel()
+	b, s := carriedOut(t, "opay refund partial")
+	if err := b.opay.Return(b.reference()); err != nil {
+		t.Fatal(err)
+	}
+	first := &onAppend{Journal: b.journal.Writer(nil), do: func() {
+		b.deliver(b.command(s.op, strings.Replace(s.data, key, "rival-key", 1)))
+	}}
+	out, err := b.newHandler(first, b.instances).Look(t.Context(), s.id, s.op, key, &scheduler{b: b})
+	if err != nil || out.Event != payment.EventReturned {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if got, want := b.types(), "started succeeded started succeeded returned"; got != want {
 		t.Errorf("the journal says %q, want %q", got, want)
 	}
 }

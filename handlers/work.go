@@ -47,6 +47,8 @@ type work struct {
 	// more; asked is what the provider answered last, if it was asked.
 	again *providers.Request
 	asked *payment.Outcome
+	// added is the last event that was appended here, not by a rival.
+	added payment.EventType
 	// permitted: one question or call may be sent; barred: none in this delivery.
 	permitted, barred bool
 }
@@ -156,7 +158,7 @@ func (w *work) commit(ctx context.Context, dec payment.Decision) (again bool, ou
 		return false, w.notAppended(err), true
 	}
 	w.alert(dec)
-	w.heard = nil
+	w.heard, w.added = nil, dec.Event.Type
 	w.set(journal.Record{Sequence: seq, Type: dec.Event.Type, Op: dec.Event.Op, State: dec.Event.State})
 	w.logEvent(dec.Event)
 	return false, Disposition{}, false

@@ -88,7 +88,9 @@ type Decision struct {
 //	any                         provider not configured here         state: ComeBack, loudly, or RefuseOperator; none: 5 min, then RejectCommand
 //	started                     now < callUntil                      ComeBack; RefuseOperator
 //	started                     operator looked before callUntil     RefuseOperator
-//	open                        operator says yes, no, retry         succeeded, failed, or doubt cleared and Call (see retry)
+//	open                        operator says yes, no                succeeded, failed
+//	open                        operator says retry, repeat unsafe   doubt cleared (they typed the amount), started, Call; or RefuseOperator (see retry)
+//	open                        operator says retry, elsewhere       earlier attempts stay in doubt, started, Call; or RefuseOperator (see retry)
 //	open                        account differs from the recorded    in doubt, pending: review; else deferred (waiting_for_review)
 //	started, pending, in doubt  asked to look                        as if it were due
 //	open                        not due, or a repeat                 ComeBack at the state's own time

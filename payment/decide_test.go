@@ -98,7 +98,7 @@ func a() payment.Command { return refund("a", 400) }
 const now = "0s"
 
 func decideCases() []decideCase {
-	return slices.Concat(settledCases(), heldCases(), waitingCases(), openCases(), lookCases())
+	return slices.Concat(settledCases(), heldCases(), ruledCases(), waitingCases(), openCases(), lookCases())
 }
 
 func settledCases() []decideCase {
@@ -150,27 +150,12 @@ func settledCases() []decideCase {
 func heldCases() []decideCase {
 	const (
 		calling = "started | now < callUntil"
-		person  = "open | operator says yes, no, retry"
 		account = "open | account differs from the recorded"
 		early   = "open | not due, or a repeat"
 	)
 	hold := func(at string) seen {
 		return seen{Action: payment.ComeBack, Code: payment.CodeWaitingForOperation, At: at}
 	}
-	resolved := func(status payment.Status) seen {
-		return seen{
-			Action: payment.Finish, Code: payment.CodeResolvedByOperator, Event: payment.EventType(status),
-			EventCode: payment.CodeResolvedByOperator, Basis: payment.BasisOperator, Attempt: 1, Status: status,
-		}
-	}
-	yes := resolved(payment.StatusSucceeded)
-	yes.Effect, yes.Moved = payment.EffectRefunded, 400
-	again := seen{Action: payment.Call, Event: payment.EventStarted, Basis: payment.BasisOperator, Attempt: 2, CallUntil: "15s", Status: payment.StatusStarted}
-	stillInDoubt := again
-	stillInDoubt.Doubt = []int{1}
-	unsafe := func(in *payment.Input) { in.Traits.PartialRefund.Repeat = payment.RepeatUnsafe }
-	uncalled := resolved(payment.StatusFailed)
-	uncalled.Attempt = 0
 	elsewhere := func(e payment.EventType, next string) seen {
 		return seen{
 			Action: payment.ComeBack, At: next, Next: next, Alert: true, Event: e, Attempt: 1, Review: "account_changed", Status: payment.Status(e),
@@ -185,27 +170,6 @@ func heldCases() []decideCase {
 			row: calling, name: "an operator is refused during the call", begin: started, after: 14 * time.Second, ask: a(), with: operator(payment.VerdictSucceeded),
 			want: seen{Action: payment.RefuseOperator, Code: payment.CodeWaitingForOperation, At: "1s"},
 		},
-		{row: person, name: "an operator says that it happened", begin: reviewed, ask: a(), with: operator(payment.VerdictSucceeded), want: yes},
-		{row: person, name: "an operator says that it did not happen", begin: reviewed, ask: a(), with: operator(payment.VerdictFailed), want: resolved(payment.StatusFailed)},
-		{row: person, name: "an operator has it called again", begin: reviewed, ask: a(), with: operator(payment.VerdictRetry), want: stillInDoubt},
-		{row: person, name: "an operator has it called again where that may pay twice", begin: reviewed, ask: a(), with: both(unsafe, operator(payment.VerdictRetry)), want: again},
-		{
-			row: "started | operator looked before callUntil", name: "what an operator saw during a call decides nothing after it",
-			begin: started, after: 15 * time.Second, ask: a(), with: lookedEarlier,
-			want: seen{Action: payment.RefuseOperator, Code: payment.CodeWaitingForOperation},
-		},
-		{row: person, name: "an operator may decide at callUntil", begin: started, after: 15 * time.Second, ask: a(), with: operator(payment.VerdictFailed), want: resolved(payment.StatusFailed)},
-		{row: person, name: "an operator ends what was never called", begin: waiting, ask: a(), with: operator(payment.VerdictFailed), want: uncalled},
-		{row: person, name: "an operator decides although the account has changed", begin: reviewed, ask: a(), with: both(moved, operator(payment.VerdictSucceeded)), want: yes},
-		{
-			row: person, name: "an operator's retry is not sent to another account", begin: reviewed, ask: a(), with: both(moved, operator(payment.VerdictRetry)),
-			want: seen{Action: payment.RefuseOperator, Code: payment.CodeWaitingForReview},
-		},
-		{
-			row: person, name: "an operator's retry does not overtake another operation", begin: waitingBehindAnother, ask: a(), with: operator(payment.VerdictRetry),
-			want: seen{Action: payment.RefuseOperator, Code: payment.CodeWaitingForOperation},
-		},
-		{row: person, name: "an operator who says nothing is refused", begin: reviewed, ask: a(), with: operator(payment.VerdictNone), want: seen{Action: payment.RefuseOperator, Code: payment.CodeOther}},
 		{row: account, name: "doubt about another account is for a person", begin: doubtful, ask: a(), timer: true, after: time.Minute, with: moved, want: inDoubt},
 		{row: account, name: "a lost call to another account is for a person", begin: started, after: 15 * time.Second, ask: a(), timer: true, with: moved, want: inDoubt},
 		{row: account, name: "a refund pending at another account is for a person", begin: pending, ask: a(), with: moved, want: elsewhere(payment.EventPending, "4h0m0s")},
@@ -232,5 +196,51 @@ func heldCases() []decideCase {
 		{row: early, name: "a repeat of a lost call restores the timer", begin: started, after: 15 * time.Second, ask: a(), want: seen{Action: payment.ComeBack, At: now}},
 		{row: early, name: "a repeat of an overdue wait restores the timer", begin: retrying, after: time.Hour, ask: a(), want: seen{Action: payment.ComeBack, Code: payment.CodeInsufficientBalance, At: now}},
 		{row: early, name: "a repeat of a refund in review is asked about every few hours", begin: reviewed, after: 5 * time.Hour, ask: a(), want: seen{Action: payment.ComeBack, At: "3h0m0s"}},
+	}
+}
+
+// ruledCases are about what an operator decides.
+func ruledCases() []decideCase {
+	const (
+		ruling = "open | operator says yes, no"
+		risky  = "open | operator says retry, repeat unsafe"
+		retry  = "open | operator says retry, elsewhere"
+	)
+	resolved := func(status payment.Status) seen {
+		return seen{
+			Action: payment.Finish, Code: payment.CodeResolvedByOperator, Event: payment.EventType(status),
+			EventCode: payment.CodeResolvedByOperator, Basis: payment.BasisOperator, Attempt: 1, Status: status,
+		}
+	}
+	yes := resolved(payment.StatusSucceeded)
+	yes.Effect, yes.Moved = payment.EffectRefunded, 400
+	again := seen{Action: payment.Call, Event: payment.EventStarted, Basis: payment.BasisOperator, Attempt: 2, CallUntil: "15s", Status: payment.StatusStarted}
+	stillInDoubt := again
+	stillInDoubt.Doubt = []int{1}
+	unsafe := func(in *payment.Input) { in.Traits.PartialRefund.Repeat = payment.RepeatUnsafe }
+	uncalled := resolved(payment.StatusFailed)
+	uncalled.Attempt = 0
+	return []decideCase{
+		{row: ruling, name: "an operator says that it happened", begin: reviewed, ask: a(), with: operator(payment.VerdictSucceeded), want: yes},
+		{row: ruling, name: "an operator says that it did not happen", begin: reviewed, ask: a(), with: operator(payment.VerdictFailed), want: resolved(payment.StatusFailed)},
+		{row: retry, name: "an operator has it called again", begin: reviewed, ask: a(), with: operator(payment.VerdictRetry), want: stillInDoubt},
+		{row: risky, name: "an operator has it called again where that may pay twice", begin: reviewed, ask: a(), with: both(unsafe, operator(payment.VerdictRetry)), want: again},
+		{
+			row: "started | operator looked before callUntil", name: "what an operator saw during a call decides nothing after it",
+			begin: started, after: 15 * time.Second, ask: a(), with: lookedEarlier,
+			want: seen{Action: payment.RefuseOperator, Code: payment.CodeWaitingForOperation},
+		},
+		{row: ruling, name: "an operator may decide at callUntil", begin: started, after: 15 * time.Second, ask: a(), with: operator(payment.VerdictFailed), want: resolved(payment.StatusFailed)},
+		{row: ruling, name: "an operator ends what was never called", begin: waiting, ask: a(), with: operator(payment.VerdictFailed), want: uncalled},
+		{row: ruling, name: "an operator decides although the account has changed", begin: reviewed, ask: a(), with: both(moved, operator(payment.VerdictSucceeded)), want: yes},
+		{
+			row: retry, name: "an operator's retry is not sent to another account", begin: reviewed, ask: a(), with: both(moved, operator(payment.VerdictRetry)),
+			want: seen{Action: payment.RefuseOperator, Code: payment.CodeWaitingForReview},
+		},
+		{
+			row: retry, name: "an operator's retry does not overtake another operation", begin: waitingBehindAnother, ask: a(), with: operator(payment.VerdictRetry),
+			want: seen{Action: payment.RefuseOperator, Code: payment.CodeWaitingForOperation},
+		},
+		{row: ruling, name: "an operator who says nothing is refused", begin: reviewed, ask: a(), with: operator(payment.VerdictNone), want: seen{Action: payment.RefuseOperator, Code: payment.CodeOther}},
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
@@ -147,15 +146,14 @@ func (r *recent) read(ctx context.Context, sequence uint64, o events.Origin) (na
 	if err != nil {
 		return name{}, err
 	}
-	words := strings.Split(m.Subject, ".")
-	if len(words) != 6 || e.ID != m.Subject || originOf(e) != o {
+	if e.ID != m.Subject || originOf(e) != o {
 		return name{}, errors.New("an event is not what it was")
 	}
-	native, err := events.ParseToken(words[4])
+	id, err := events.PaymentOf(m.Subject)
 	if err != nil {
 		return name{}, err
 	}
-	return name{payment.ID{Provider: words[3], Native: native}, e.Op, e.Data.IdempotencyKey}, nil
+	return name{id, e.Op, e.Data.IdempotencyKey}, nil
 }
 
 // errSpent ends a search whose pace is used up: what it read it keeps.

@@ -136,16 +136,15 @@ func (f *follower) read(ctx context.Context, s jetstream.Stream, c cut) error {
 // take passes one message on. One that cannot be read is left to those who must.
 func (f *follower) take(m *jetstream.RawStreamMsg) {
 	message := events.Message{Subject: m.Subject, Header: m.Header, Data: m.Data}
-	words := strings.Split(m.Subject, ".")
-	if len(words) != 6 {
-		if r, err := rejectionOf(message, words[len(words)-1]); err == nil {
+	if token, rejected := strings.CutPrefix(m.Subject, events.RejectedSubject("")); rejected {
+		if r, err := rejectionOf(message, token); err == nil {
 			f.feed.TakeRejection(r)
 		}
 		return
 	}
 	e, err := events.DecodeEvent(message)
-	native, errToken := events.ParseToken(words[4])
-	if err != nil || errToken != nil {
+	id, unnamed := events.PaymentOf(m.Subject)
+	if err != nil || unnamed != nil {
 		return
 	}
 	d := e.Data
@@ -153,7 +152,7 @@ func (f *follower) take(m *jetstream.RawStreamMsg) {
 	if amount == nil {
 		amount = d.Amount
 	}
-	id, review := payment.ID{Provider: words[3], Native: native}, d.Status == events.StatusReviewRequired
+	review := d.Status == events.StatusReviewRequired
 	if review || e.Type.Terminal() {
 		f.changed(id, review)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -87,13 +86,9 @@ func (j *Journal) take(m jetstream.Msg, _ uint64) error {
 
 // stepOf reads what an event says, without the payment's other operations.
 func stepOf(m jetstream.Msg) (reconcile.Step, string, error) {
-	tokens := strings.Split(m.Subject(), ".")
-	if len(tokens) != 6 {
-		return reconcile.Step{}, "", errors.New("the subject is none of a payment's event")
-	}
-	native, err := events.ParseToken(tokens[4])
+	id, err := events.PaymentOf(m.Subject())
 	if err != nil {
-		return reconcile.Step{}, "", fmt.Errorf("read payment: %w", err)
+		return reconcile.Step{}, "", err
 	}
 	e, err := events.DecodeEvent(events.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
 	if err != nil {
@@ -101,7 +96,7 @@ func stepOf(m jetstream.Msg) (reconcile.Step, string, error) {
 	}
 	d := e.Data
 	s := reconcile.Step{Type: e.Type, At: d.OccurredAt.Time, Operation: reconcile.Operation{
-		Payment: payment.ID{Provider: tokens[3], Native: native}, Op: e.Op, Key: d.IdempotencyKey, Details: d.Payment,
+		Payment: id, Op: e.Op, Key: d.IdempotencyKey, Details: d.Payment,
 		Amount: d.Amount, Full: d.Full, Review: d.Review != nil, Effect: d.Effect, Code: d.Code, Moved: d.Moved,
 		Reference: d.ClientReference, ProviderReference: d.ProviderReference, Attempt: d.Attempt,
 		RequestedAt: d.RequestedAt.Time, Version: e.State.Version,
@@ -113,7 +108,7 @@ func stepOf(m jetstream.Msg) (reconcile.Step, string, error) {
 			s.Snapshot = op.Open.Snapshot
 		}
 	}
-	return s, tokens[4], nil
+	return s, events.Token(id.Native), nil
 }
 
 // Payments yields each payment's operations, in the order of its token.

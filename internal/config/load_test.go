@@ -252,4 +252,17 @@ func TestASecretsFileIsSeenToChangeWhateverItsAgeAndSize(t *testing.T) {
 	reveals("key-ten")
 	put("key-new", time.Hour)
 	reveals("key-new")
+	// Written over where it lies, with a time that is kept, as cp -p does among
+	// files that all bear the time of one build: only the size tells.
+	if info, err = os.Stat(file); err != nil {
+		t.Fatal(err)
+	}
+	put("key-longer", 0)
+	if err := os.Chtimes(file, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := os.Stat(file); err != nil || !os.SameFile(now, info) || !now.ModTime().Equal(info.ModTime()) {
+		t.Fatalf("the file or its time is another one (%v): its size alone has to tell", err)
+	}
+	reveals("key-longer")
 }

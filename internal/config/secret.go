@@ -95,7 +95,7 @@ func (r *rotating) read() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now, err := os.Stat(r.file)
-	if err != nil || r.seen != nil && os.SameFile(now, r.seen) && now.ModTime().Equal(r.seen.ModTime()) && now.Size() == r.seen.Size() {
+	if err != nil || r.seen != nil && unchanged(now, r.seen) {
 		return r.last
 	}
 	r.seen = nil
@@ -108,4 +108,9 @@ func (r *rotating) read() string {
 		r.seen = now
 	}
 	return r.last
+}
+
+// unchanged compares the size too: a file can be written over with its time kept.
+func unchanged(now, seen os.FileInfo) bool {
+	return os.SameFile(now, seen) && now.ModTime().Equal(seen.ModTime()) && now.Size() == seen.Size()
 }

@@ -4,7 +4,7 @@ import "slices"
 
 // mutants lists the deliberate bugs, each one that somebody could write.
 func mutants() []mutant {
-	return slices.Concat(deciding(), concluding(), handling(), storing())
+	return slices.Concat(deciding(), concluding(), handling(), storing(), delaying())
 }
 
 // deciding: bugs of the rules about what is to be done.
@@ -186,6 +186,21 @@ func storing() []mutant {
 		{
 			"a message is acknowledged before its timer is stored", "broker/carryout.go",
 			"		if !c.schedule(ctx, m, d.Timer) {", "		_ = m.settle(sayAck)\n		if !c.schedule(ctx, m, d.Timer) {",
+		},
+	}
+}
+
+// delaying: bugs that cost time alone. Nothing moves twice and nothing is lost,
+// so that simulation and matrix have nothing to notice.
+func delaying() []mutant {
+	return []mutant{
+		{
+			"a look asks before its timer is brought forward", "handlers/look.go",
+			"	if err := w.soon(ctx, s); err != nil {\n		return out, err\n	}\n", "",
+		},
+		{
+			"the state's own time is taken for the timer's", "handlers/look.go",
+			"	if due.After(now) && !due.After(at) {", "	if !due.After(at) {",
 		},
 	}
 }

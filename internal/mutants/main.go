@@ -1,6 +1,7 @@
 // Command mutants shows that the proofs have teeth. It breaks the program on
 // purpose, one deliberate bug at a time, and runs the simulation, and where that
-// passes the crash matrix: each bug has to be caught by one of them.
+// passes the crash matrix: each bug has to be caught by one of them. One that
+// costs time alone is for the test of handlers that is named for it.
 //
 //	go run ./internal/mutants                 all of them
 //	go run ./internal/mutants -only 'query'   those whose name matches
@@ -94,6 +95,9 @@ func (m mutant) real() bool {
 	return strings.HasPrefix(m.file, "journal/stream/") || strings.HasPrefix(m.file, "broker/")
 }
 
+// slow reports whether the bug costs time alone.
+func (m mutant) slow() bool { return slices.Contains(delaying(), m) }
+
 type hunt struct {
 	schedules int
 	out       io.Writer
@@ -113,14 +117,7 @@ func (h *hunt) catch(ctx context.Context, m mutant) bool {
 		fmt.Fprintf(h.out, "ERROR     %s: %v\n", m.name, err)
 		return false
 	}
-	proofs := [][]string{
-		{"./internal/simulation", "-timeout", "4m", "-run", "TestNoSchedule|TestWhatBroke", "-schedules", strconv.Itoa(h.schedules)},
-		{"./internal/crash", "-timeout", "4m", "-run", "TestNoStep/matrix/opay"},
-	}
-	if m.real() {
-		slices.Reverse(proofs)
-	}
-	for _, proof := range proofs {
+	for _, proof := range h.proofs(m) {
 		how, err := test(ctx, overlay, proof)
 		if err != nil {
 			fmt.Fprintf(h.out, "ERROR     %s: %v\n", m.name, err)
@@ -133,6 +130,21 @@ func (h *hunt) catch(ctx context.Context, m mutant) bool {
 	}
 	fmt.Fprintf(h.out, "SURVIVED  %s\n", m.name)
 	return false
+}
+
+// proofs are the tests that have to notice the bug, the likeliest first.
+func (h *hunt) proofs(m mutant) [][]string {
+	if m.slow() {
+		return [][]string{{"./handlers", "-timeout", "4m", "-run", "TestAnOperationWhoseLookDied"}}
+	}
+	proofs := [][]string{
+		{"./internal/simulation", "-timeout", "4m", "-run", "TestNoSchedule|TestWhatBroke", "-schedules", strconv.Itoa(h.schedules)},
+		{"./internal/crash", "-timeout", "4m", "-run", "TestNoStep/matrix/opay"},
+	}
+	if m.real() {
+		slices.Reverse(proofs)
+	}
+	return proofs
 }
 
 // overlay writes the broken file and the compiler's map to it.

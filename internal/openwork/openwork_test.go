@@ -253,6 +253,20 @@ func TestAnEventOfANewerVersionIsSaidToBeAndOnlyWhileItIsTheNewest(t *testing.T)
 	}
 }
 
+func TestAnEventWhoseSubjectNamesNoPaymentIsDamaged(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	subject := "payment.refund.started.opay-eg.=41.1" // no token of ours: A needs no escape
+	ack, err := b.js.Publish(t.Context(), subject, []byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := b.scan()
+	if len(x.Damaged) != 1 || x.Damaged[0].Subject != subject || x.Damaged[0].Sequence != ack.Sequence || x.Damaged[0].Reason == "" {
+		t.Errorf("found %+v", x)
+	}
+}
+
 func TestProgressGoesFromNothingToTheEnd(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -52,16 +51,8 @@ type paymentSet struct {
 // add takes the payment a timer's subject names. A timer of a command whose
 // payment could not be derived names none; it has no operation either.
 func (p *paymentSet) add(subject string) {
-	tokens := strings.Split(subject, ".")
-	if len(tokens) != 6 {
-		return
-	}
-	native, err := events.ParseToken(tokens[4])
-	if err != nil || native == "" {
-		return
-	}
-	id := payment.ID{Provider: tokens[3], Native: native}
-	if !p.seen[id] {
+	id, err := events.PaymentOf(subject)
+	if err == nil && !p.seen[id] {
 		p.seen[id] = true
 		p.ids = append(p.ids, id)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -55,7 +54,7 @@ const (
 //
 // While it reads, payments move on: an operation it returns may have ended.
 func Scan(ctx context.Context, js jetstream.JetStream, stream string, progress func(done, total uint64)) (*Index, error) {
-	s := &scan{newest: map[string]found{}}
+	s := &scan{newest: map[payment.ID]found{}}
 	read, err := passage.Passage{
 		Stream: stream, Subjects: []string{"payment.cancel.*.*.*.*", "payment.refund.*.*.*.*"},
 		Pull: pull, PullBytes: pullBytes, Progress: progress,
@@ -72,7 +71,9 @@ func Scan(ctx context.Context, js jetstream.JetStream, stream string, progress f
 // scan is a pass under way.
 type scan struct {
 	// newest holds, by payment, what is open or wrong in its newest event.
-	newest map[string]found
+	newest map[payment.ID]found
+	// unnamed are the events whose subject names no payment. We write none.
+	unnamed []Damage
 }
 
 // found is what is known of one payment.
@@ -84,14 +85,14 @@ type found struct {
 // take notes what one event says. It is its payment's newest so far, so it
 // takes the place of everything known of the payment.
 func (s *scan) take(m jetstream.Msg, sequence uint64) {
-	key, id, err := paymentOf(m.Subject())
+	id, err := events.PaymentOf(m.Subject())
 	if err != nil {
-		s.newest[key] = found{damage: []Damage{{Subject: m.Subject(), Sequence: sequence, Reason: err.Error()}}}
+		s.unnamed = append(s.unnamed, Damage{Subject: m.Subject(), Sequence: sequence, Reason: err.Error()})
 		return
 	}
 	entry, err := events.DecodeEvent(events.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
 	if err != nil {
-		s.newest[key] = found{damage: []Damage{unreadable(m.Subject(), sequence, err)}}
+		s.newest[id] = found{damage: []Damage{unreadable(m.Subject(), sequence, err)}}
 		return
 	}
 	var f found
@@ -110,10 +111,10 @@ func (s *scan) take(m jetstream.Msg, sequence uint64) {
 		f.operations = append(f.operations, o)
 	}
 	if len(f.operations) == 0 && len(f.damage) == 0 {
-		delete(s.newest, key)
+		delete(s.newest, id)
 		return
 	}
-	s.newest[key] = f
+	s.newest[id] = f
 }
 
 // unreadable says that an event cannot be read, without quoting any of it.
@@ -125,23 +126,8 @@ func unreadable(subject string, sequence uint64, err error) Damage {
 	return d
 }
 
-// paymentOf reads the payment from an event's subject. The key names it also
-// where the identity cannot be read.
-func paymentOf(subject string) (key string, id payment.ID, err error) {
-	tokens := strings.Split(subject, ".")
-	if len(tokens) != 6 {
-		return subject, payment.ID{}, errors.New("the subject is none of a payment's event")
-	}
-	key = tokens[3] + "." + tokens[4]
-	native, err := events.ParseToken(tokens[4])
-	if err != nil {
-		return key, payment.ID{}, fmt.Errorf("the subject names no payment: %w", err)
-	}
-	return key, payment.ID{Provider: tokens[3], Native: native}, nil
-}
-
 func (s *scan) index(read uint64) *Index {
-	x := &Index{Events: read}
+	x := &Index{Events: read, Damaged: s.unnamed}
 	for _, f := range s.newest {
 		x.Operations = append(x.Operations, f.operations...)
 		x.Damaged = append(x.Damaged, f.damage...)

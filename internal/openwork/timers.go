@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/events"
 )
 
 const (
@@ -43,8 +45,8 @@ func (s *TimerSet) HasDelivered(subject string) bool { return s.subjects[subject
 func (s *TimerSet) Providers() map[string]int {
 	count := map[string]int{}
 	for subject := range s.subjects {
-		if tokens := strings.Split(subject, "."); len(tokens) == 6 {
-			count[tokens[3]]++
+		if provider := events.ProviderOf(subject); provider != "" {
+			count[provider]++
 		}
 	}
 	return count

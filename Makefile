@@ -11,7 +11,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 build: ## build the production binary into dist/ (no simulators, no embedded server)
-	CGO_ENABLED=0 go build -tags production -trimpath -pgo=deploy/consumer.pgo -buildvcs=false -ldflags '-s -w -buildid=' -o dist/consumer ./cmd/consumer
+	CGO_ENABLED=0 go build -tags production -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o dist/consumer ./cmd/consumer
 
 test: ## run all tests
 	go test ./...

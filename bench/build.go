@@ -34,22 +34,21 @@ func build(ctx context.Context, opts options) (binaries, func(), error) {
 		from string
 		in   string
 		tags string
-		pgo  string
 	}{
-		{&b.server, "nats-server", "github.com/nats-io/nats-server/v2", ".", "", "off"},
-		{&b.consumer, "consumer", "./cmd/consumer", "..", "production", profileOfConsumer},
-		{&b.provider, "provider", "./provider", ".", "", "off"},
-		{&b.floor, "floor", "./floor", ".", "", "off"},
-		{&b.watermill, "watermill", "./watermill", ".", "", "off"},
-		{&b.river, "river", "./river", ".", "", "off"},
-		{&b.restate, "restate", "./restate", ".", "", "off"},
-		{&b.temporal, "temporal", "./temporal", ".", "", "off"},
+		{&b.server, "nats-server", "github.com/nats-io/nats-server/v2", ".", ""},
+		{&b.consumer, "consumer", "./cmd/consumer", "..", "production"},
+		{&b.provider, "provider", "./provider", ".", ""},
+		{&b.floor, "floor", "./floor", ".", ""},
+		{&b.watermill, "watermill", "./watermill", ".", ""},
+		{&b.river, "river", "./river", ".", ""},
+		{&b.restate, "restate", "./restate", ".", ""},
+		{&b.temporal, "temporal", "./temporal", ".", ""},
 	} {
 		if strings.HasPrefix(p.from, "./") && p.in == "." && !needed(p.name, opts) {
 			continue
 		}
 		*p.to = filepath.Join(dir, p.name)
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-pgo="+p.pgo, "-tags", p.tags, "-o", *p.to, p.from)
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", p.tags, "-o", *p.to, p.from)
 		cmd.Dir, cmd.Env = p.in, append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			clean()

@@ -8,7 +8,7 @@
 //	go run . kill             provider calls repeated after a SIGKILL in mid-flow
 //	go run . growth           what becomes of it as journal and load grow
 //	go run . record           record anew the events that the floor appends
-//	go run . profile          record anew the profile that the production binary is built with
+//	go run . profile          where the consumer's processor time goes, for pprof
 //
 // It starts every server it needs on free ports and removes everything it has
 // written. Nothing but Go is needed for floor, countermand and watermill; river
@@ -50,6 +50,7 @@ type options struct {
 	keep     bool
 	growth   []string
 	soak     time.Duration
+	profile  string
 }
 
 func main() {
@@ -91,7 +92,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	case "record":
 		return recordAnew(ctx, bin, opts)
 	case "profile":
-		return profileAnew(ctx, bin, opts)
+		return profile(ctx, bin, opts)
 	default:
 		return fmt.Errorf("there is no %q: contest, kill, growth, record or profile", what)
 	}
@@ -115,6 +116,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "where stores are written; its disk is what is measured")
 	flags.BoolVar(&o.keep, "keep", false, "keep stores and logs")
 	parts := flags.String("parts", "stored,partial,pending,malformed,replicas", "growth: which parts")
+	flags.StringVar(&o.profile, "to", "consumer.pprof", "profile: the file it is written to")
 	flags.DurationVar(&o.soak, "soak", 0, "growth: watch the memory for so long")
 	if err := flags.Parse(args); err != nil {
 		return o, err

@@ -5,24 +5,23 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"syscall"
 	"time"
 )
 
-// profileOfConsumer is what production's binary is built with, from the
-// repository's root: it tells the compiler which calls are hot.
-const profileOfConsumer = "deploy/consumer.pgo"
-
-// profileAnew has the consumer do the benchmark's job and keeps its profile.
-func profileAnew(ctx context.Context, bin binaries, opts options) error {
+// profile has the consumer do the benchmark's job, once for each number of
+// commands in flight, and keeps where its processor time went.
+func profile(ctx context.Context, bin binaries, opts options) error {
+	file, err := filepath.Abs(opts.profile)
+	if err != nil {
+		return fmt.Errorf("name profile: %w", err)
+	}
 	w, err := newWorld(ctx, bin, opts, opts.delay)
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	file := filepath.Join(w.dir, "consumer.pgo")
 	c := contestants()[1]
 	prepare := c.prepare
 	c.prepare = func(ctx context.Context, f *field) (*process, error) {
@@ -44,12 +43,5 @@ func profileAnew(ctx context.Context, bin binaries, opts options) error {
 		}
 	}
 	f.program.end(syscall.SIGTERM, time.Minute) // writes the profile
-	profile, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("read profile: %w", err)
-	}
-	if err := os.WriteFile(filepath.Join("..", profileOfConsumer), profile, 0o644); err != nil {
-		return fmt.Errorf("keep profile: %w", err)
-	}
 	return nil
 }

@@ -116,10 +116,11 @@ func (j *observedJournal) AppendRejection(ctx context.Context, r payment.Rejecti
 }
 
 func appendResult(err error) AppendResult {
+	if err == nil {
+		return AppendAccepted
+	}
 	var conflict *journal.ConflictError
 	switch {
-	case err == nil:
-		return AppendAccepted
 	case errors.As(err, &conflict):
 		return AppendConflict
 	case errors.Is(err, journal.ErrStoreRefuses):

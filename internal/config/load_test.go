@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -151,8 +152,15 @@ func TestOnlyTheLastLineBreakOfASecretsFileIsTrimmed(t *testing.T) {
 	}
 }
 
+// betweenLooks is longer than a changed secret's file may go unseen.
+const betweenLooks = 25 * time.Millisecond
+
 func TestARotatedSecretIsReadWithoutARestart(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, rotatesWithoutARestart) // a look comes when its time has
+}
+
+func rotatesWithoutARestart(t *testing.T) {
 	file := write(t, "secret", "first\n")
 	got, err := config.Load(write(t, "c.yaml", openpayWith("{file: "+file+"}")), environment)
 	if err != nil {
@@ -165,6 +173,7 @@ func TestARotatedSecretIsReadWithoutARestart(t *testing.T) {
 		if err := os.WriteFile(file, []byte(step.content), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(betweenLooks)
 		if got := key.Reveal(); got != step.want {
 			t.Errorf("with %q in the file the secret is %q, want %q", step.content, got, step.want)
 		}
@@ -172,6 +181,7 @@ func TestARotatedSecretIsReadWithoutARestart(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
+	time.Sleep(betweenLooks)
 	if got := key.Reveal(); got != "third" {
 		t.Errorf("without its file the secret is %q, want the last one", got)
 	}
@@ -198,6 +208,10 @@ func openpayWith(secret string) string {
 
 func TestASecretsFileIsSeenToChangeWhateverItsAgeAndSize(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, changesAreSeen)
+}
+
+func changesAreSeen(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "key")
 	put := func(value string, age time.Duration) {
@@ -225,6 +239,7 @@ func TestASecretsFileIsSeenToChangeWhateverItsAgeAndSize(t *testing.T) {
 	reveals := func(want string) {
 		t.Helper()
 		for range 2 {
+			time.Sleep(betweenLooks)
 			if got := key.Reveal(); got != want {
 				t.Errorf("reveals %q, want %q", got, want)
 			}

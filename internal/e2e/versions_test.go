@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -19,6 +17,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 )
@@ -31,32 +30,11 @@ type nextVersion struct{ url string }
 
 func startNextVersion(t *testing.T, server string) *nextVersion {
 	t.Helper()
-	target, err := url.Parse(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			upstream, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", target.Host)
-			if err != nil {
-				client.Close()
-				continue
-			}
-			all.Go(func() { translate(upstream, client, toNext); upstream.Close() })
-			all.Go(func() { translate(client, upstream, toThis); client.Close() })
-		}
-	})
-	t.Cleanup(func() { l.Close(); all.Wait() })
-	return &nextVersion{url: "nats://" + l.Addr().String()}
+	return &nextVersion{url: natstest.Relay(
+		t, server,
+		func(to io.Writer, from io.Reader) { translate(to, from, toNext) },
+		func(to io.Writer, from io.Reader) { translate(to, from, toThis) },
+	)}
 }
 
 func formatIs(n int) []byte { return fmt.Appendf(nil, `"format":%d`, n) }

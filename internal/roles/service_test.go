@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http/httptest"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -28,6 +26,7 @@ import (
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/check"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 	"github.com/countermand/countermand/providers/simulator"
 )
@@ -43,32 +42,8 @@ type tap struct {
 
 func newTap(t *testing.T, server string) *tap {
 	t.Helper()
-	target, err := url.Parse(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tapped := &tap{url: "nats://" + l.Addr().String(), subjects: map[string]bool{}}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			upstream, err := net.Dial("tcp", target.Host)
-			if err != nil {
-				client.Close()
-				continue
-			}
-			all.Go(func() { _, _ = io.Copy(client, upstream); client.Close() })
-			all.Go(func() { tapped.copy(upstream, client); upstream.Close() })
-		}
-	})
-	t.Cleanup(func() { l.Close(); all.Wait() })
+	tapped := &tap{subjects: map[string]bool{}}
+	tapped.url = natstest.Relay(t, server, tapped.copy, func(to io.Writer, from io.Reader) { _, _ = io.Copy(to, from) })
 	return tapped
 }
 

@@ -69,7 +69,8 @@ func contest(ctx context.Context, bin binaries, opts options, out io.Writer) err
 	}
 	r.Entries = entries
 	for round := range opts.rounds {
-		for i, c := range chosen {
+		for _, i := range turn(len(chosen), round) {
+			c := chosen[i]
 			if entries[i].Skipped != "" {
 				continue
 			}
@@ -92,6 +93,19 @@ func contest(ctx context.Context, bin binaries, opts options, out io.Writer) err
 		return err
 	}
 	return r.write(out)
+}
+
+// turn is the order of a round: every other one goes backwards, so that nobody is
+// always the first on a machine that warms up or tires.
+func turn(n, round int) []int {
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+		if round%2 == 1 {
+			order[i] = n - 1 - i
+		}
+	}
+	return order
 }
 
 // killOnly is the mid-flow test alone.

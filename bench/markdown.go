@@ -25,7 +25,7 @@ func (r *report) markdown(path string) error {
 			}
 			s, l, tail := e.over(k, perSecond), e.over(k, p50), e.over(k, p99)
 			fmt.Fprintf(&b, "| %s | %d | %.0f (%.0f to %.0f) | %s | %.2f (%.2f to %.2f) | %.1f (%.1f to %.1f) |\n", e.Name, k, s.Median, s.Min, s.Max,
-				r.ratio(s, "floor", k), l.Median, l.Min, l.Max, tail.Median, tail.Min, tail.Max)
+				r.ratio(e, "floor", k), l.Median, l.Min, l.Max, tail.Median, tail.Min, tail.Max)
 		}
 	}
 	most := slices.Max(r.Settings.InFlight)

@@ -131,6 +131,20 @@ func (e *entry) over(inFlight int, figure func(measured) float64) judge.Spread {
 	return judge.Over(values)
 }
 
+// by is the spread of a figure's ratio to another contestant's in the same round:
+// what the machine does meanwhile changes from round to round, and for both alike.
+func (e *entry) by(other *entry, inFlight int, figure func(measured) float64) judge.Spread {
+	var ratios []float64
+	for _, m := range e.Runs {
+		for _, o := range other.Runs {
+			if m.InFlight == inFlight && o.InFlight == inFlight && m.Round == o.Round {
+				ratios = append(ratios, judge.Ratio(figure(m), figure(o)))
+			}
+		}
+	}
+	return judge.Over(ratios)
+}
+
 func perSecond(m measured) float64 { return m.perSecond() }
 func p50(m measured) float64       { return float64(m.P50) / 1e6 }
 func p99(m measured) float64       { return float64(m.P99) / 1e6 }
@@ -208,7 +222,7 @@ func (r *report) throughput(out io.Writer) {
 		for _, k := range r.Settings.InFlight {
 			s, l, tail := e.over(k, perSecond), e.over(k, p50), e.over(k, p99)
 			fmt.Fprintf(t, "%s\t%d\t%.0f\t(%.0f to %.0f)\t%s\t%s\t%.2f\t(%.2f to %.2f)\t%.2f\t(%.2f to %.2f)\n", e.Name, k, s.Median, s.Min, s.Max,
-				r.ratio(s, "floor", k), r.ratio(s, "countermand", k), l.Median, l.Min, l.Max, tail.Median, tail.Min, tail.Max)
+				r.ratio(e, "floor", k), r.ratio(e, "countermand", k), l.Median, l.Min, l.Max, tail.Median, tail.Min, tail.Max)
 		}
 	}
 	_ = t.Flush() // out has said so already
@@ -216,11 +230,9 @@ func (r *report) throughput(out io.Writer) {
 }
 
 // ratio is a throughput by another contestant's, or a dash.
-func (r *report) ratio(s judge.Spread, to string, inFlight int) string {
-	for _, e := range r.Entries {
-		if e.Name == to && e.Skipped == "" {
-			return fmt.Sprintf("%.2f", judge.Ratio(s.Median, e.over(inFlight, perSecond).Median))
-		}
+func (r *report) ratio(e *entry, to string, inFlight int) string {
+	if other := r.entry(to); other != nil {
+		return fmt.Sprintf("%.2f", e.by(other, inFlight, perSecond).Median)
 	}
 	return "–"
 }

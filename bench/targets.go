@@ -7,8 +7,6 @@ import (
 	"io"
 	"slices"
 	"text/tabwriter"
-
-	"github.com/countermand/countermand/bench/judge"
 )
 
 // target is a figure that was set as a goal, beside what came out.
@@ -40,7 +38,7 @@ func (r *report) targets() []target {
 		if e := r.entry(than); e != nil {
 			out = append(out, target{
 				Name: fmt.Sprintf("countermand / %s, commands/s at %d in flight", than, most),
-				Is:   judge.Ratio(ours.over(most, perSecond).Median, e.over(most, perSecond).Median), Want: want,
+				Is:   ours.by(e, most, perSecond).Median, Want: want,
 			})
 		}
 	}
@@ -57,7 +55,7 @@ func (r *report) targets() []target {
 	if floor := r.entry("floor"); floor != nil && slices.Contains(r.Settings.InFlight, 1) {
 		out = append(out, target{
 			Name: "countermand / floor, p50 at 1 in flight", Want: 1.25, Most: true,
-			Is: judge.Ratio(ours.over(1, p50).Median, floor.over(1, p50).Median),
+			Is: ours.by(floor, 1, p50).Median,
 		})
 	}
 	out = append(out, target{Name: "peak memory of countermand, MB", Is: megabytes(ours.Peak), Want: 80, Most: true})

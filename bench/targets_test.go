@@ -3,6 +3,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -50,5 +51,32 @@ func TestGoalsAreMetOrMissedByTheRightFigures(t *testing.T) {
 	r.Settings.Sync = "always"
 	if first := r.targets()[0]; first.met() || first.Want != 0.9 {
 		t.Errorf("with sync always the first goal is %+v", first)
+	}
+}
+
+func TestContestantsAreComparedWithinARound(t *testing.T) {
+	t.Parallel()
+	// A machine that is twice as slow in the second round, and slower still in the
+	// third: by medians of all rounds ours would be 0.9 of the floor.
+	run := func(round int, perSecond float64) measured {
+		return measured{Round: round, run: run{InFlight: 256, Commands: 1000, Wall: time.Duration(1000 * float64(time.Second) / perSecond)}}
+	}
+	floor := &entry{Runs: []measured{run(0, 8000), run(1, 4000), run(2, 2000)}}
+	ours := &entry{Runs: []measured{run(2, 1600), run(0, 6400), run(1, 3600)}}
+	got := ours.by(floor, 256, perSecond)
+	if got.Median < 0.799 || got.Median > 0.801 || got.Max < 0.899 || got.Max > 0.901 {
+		t.Errorf("ours by the floor is %+v, want a median of 0.8 and at most 0.9", got)
+	}
+	if none := ours.by(floor, 1, perSecond); none.Median != 0 {
+		t.Errorf("without a run there is a ratio: %+v", none)
+	}
+}
+
+func TestEveryOtherRoundGoesBackwards(t *testing.T) {
+	t.Parallel()
+	for round, want := range [][]int{{0, 1, 2}, {2, 1, 0}, {0, 1, 2}} {
+		if got := turn(3, round); !slices.Equal(got, want) {
+			t.Errorf("round %d goes %v, want %v", round, got, want)
+		}
 	}
 }

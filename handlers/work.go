@@ -149,12 +149,11 @@ func (w *work) commit(ctx context.Context, dec payment.Decision) (again bool, ou
 		return false, Disposition{}, false
 	}
 	seq, err := w.append(ctx, *dec.Event)
-	var conflict *journal.ConflictError
-	switch {
-	case errors.As(err, &conflict):
-		w.moved(conflict.Last)
-		return true, Disposition{}, false
-	case err != nil:
+	if err != nil {
+		if conflict, ok := errors.AsType[*journal.ConflictError](err); ok {
+			w.moved(conflict.Last)
+			return true, Disposition{}, false
+		}
 		return false, w.notAppended(err), true
 	}
 	w.alert(dec)

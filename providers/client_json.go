@@ -49,13 +49,25 @@ type Text string
 
 // UnmarshalJSON reads a string, a number or null; anything else is ErrUnreadable.
 func (t *Text) UnmarshalJSON(b []byte) error {
-	var s string
-	var n json.Number
 	switch {
 	case string(b) == "null":
 		return nil
 	case plainString(b):
 		*t = Text(b[1 : len(b)-1])
+		return nil
+	case plainNumber(b):
+		*t = Text(b)
+		return nil
+	default:
+		return t.unusual(b)
+	}
+}
+
+// unusual reads what is neither a string that reads as it is written nor digits.
+func (t *Text) unusual(b []byte) error {
+	var s string
+	var n json.Number
+	switch {
 	case json.Unmarshal(b, &s) == nil:
 		*t = Text(s)
 	case json.Unmarshal(b, &n) == nil:
@@ -74,6 +86,19 @@ func (t *Text) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return err //nolint:wrapcheck // the decoder's own, whose caller says no more than ErrUnreadable
 	}
 	return t.UnmarshalJSON(b)
+}
+
+// plainNumber reports whether b is a JSON number of digits alone.
+func plainNumber(b []byte) bool {
+	if len(b) == 0 || b[0] == '0' && len(b) > 1 {
+		return false
+	}
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // plainString reports whether b is a JSON string that reads as it is written.

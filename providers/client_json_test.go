@@ -29,7 +29,7 @@ func TestTextReadsStringsAndNumbersAndOnlyWholeNumbersAreIntegers(t *testing.T) 
 	}{
 		`"00"`: {"00", 0, false}, `32`: {"32", 32, true}, `"400"`: {"400", 400, true}, `null`: {"", 0, false},
 		`"0400"`: {"0400", 0, false}, `"+400"`: {"+400", 0, false}, `-4`: {"-4", -4, true},
-		`4.00`: {"4.00", 0, false}, `"4,00"`: {"4,00", 0, false}, `1e3`: {"1e3", 0, false}, `9223372036854775808`: {"9223372036854775808", 0, false},
+		`0`: {"0", 0, true}, `4.00`: {"4.00", 0, false}, `"4,00"`: {"4,00", 0, false}, `1e3`: {"1e3", 0, false}, `9223372036854775808`: {"9223372036854775808", 0, false},
 	} {
 		var text providers.Text
 		if err := json.Unmarshal([]byte(in), &text); err != nil || text != want.text {

@@ -9,6 +9,7 @@
 //	go run . growth           what becomes of it as journal and load grow
 //	go run . record           record anew the events that the floor appends
 //	go run . profile          where the consumer's processor time goes, for pprof
+//	go run . redraw -json F   chart and tables anew, of what a run has written
 //
 // It starts every server it needs on free ports and removes everything it has
 // written. Nothing but Go is needed for floor, countermand and watermill; river
@@ -77,6 +78,9 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if what == "redraw" {
+		return redraw(opts)
+	}
 	bin, clean, err := build(ctx, opts)
 	if err != nil {
 		return err
@@ -94,7 +98,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	case "profile":
 		return profile(ctx, bin, opts)
 	default:
-		return fmt.Errorf("there is no %q: contest, kill, growth, record or profile", what)
+		return fmt.Errorf("there is no %q: contest, kill, growth, record, profile or redraw", what)
 	}
 }
 

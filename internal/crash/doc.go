@@ -58,7 +58,7 @@
 //
 //	go test ./internal/crash      every single fault: about 2 minutes of processor time
 //	go test ./internal/crash -v   the same, and a line for every cell
-//	go test -race ./internal/crash   one fault for each step, in turn
+//	go test -race ./internal/crash   one fault for every third step, in turn
 //	go test ./internal/crash -run 'NoStep/matrix/opay.*/succeeds' -timeout 1h -args -pairs
 //
 // The last also breaks a second step after the first, in paths of nine steps at

@@ -3,5 +3,5 @@
 package crash_test
 
 // underRace: the race detector makes a cell many times slower and looks for
-// something else, so under it each step breaks in one of its ways, in turn.
+// something else, so under it every third step breaks in one of its ways, in turn.
 const underRace = true

@@ -118,13 +118,13 @@ func handling() []mutant {
 		},
 		{
 			"an append of unknown fate is taken for accepted", "handlers/work.go",
-			"	case err != nil:\n		return false, w.notAppended(err), true",
-			"	case err != nil && !errors.Is(err, journal.ErrUnknown):\n		return false, w.notAppended(err), true",
+			"	if err != nil {\n		if conflict, ok := errors.AsType",
+			"	if err != nil && !errors.Is(err, journal.ErrUnknown) {\n		if conflict, ok := errors.AsType",
 		},
 		{
 			"a conflict is taken for accepted", "handlers/work.go",
-			"		w.moved(conflict.Last)\n		return true, Disposition{}, false",
-			"		w.moved(conflict.Last)\n		return false, Disposition{}, false",
+			"			w.moved(conflict.Last)\n			return true, Disposition{}, false",
+			"			w.moved(conflict.Last)\n			return false, Disposition{}, false",
 		},
 		{
 			"a known outcome is dropped on conflict", "handlers/work.go",

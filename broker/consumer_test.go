@@ -370,6 +370,28 @@ func TestAnEarlyTimerIsGivenBackUntilItIsDue(t *testing.T) {
 	}
 }
 
+func TestAMessageThatIsRefusedGivesItsSlotBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.topology.Concurrency = 1 // kept by an early timer, it would be missing for ever
+	b.provision()
+	observer := &counter{}
+	seen := make(chan bool, 2)
+	b.run(&broker.Options{Observer: observer}, func(_ context.Context, d handlers.Delivery) handlers.Disposition {
+		seen <- d.Timer
+		return ack()
+	})
+	header := nats.Header{"Countermand-Due": {time.Now().Add(time.Hour).UTC().Format(time.RFC3339Nano)}}
+	if _, err := b.js.PublishMsg(b.ctx(), &nats.Msg{Subject: "payment.due.refund", Header: header}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the early timer is given back", func() bool { return observer.handedBack.Load() > 0 })
+	b.command("after it", nil)
+	if receive(t, seen, "the command behind it") {
+		t.Error("the timer was handled an hour early")
+	}
+}
+
 func TestTwoConsumersShareTheWork(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

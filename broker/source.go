@@ -183,11 +183,7 @@ func (s *source) beginNow(ctx, work context.Context, m *inHand) bool {
 	default:
 		return false
 	}
-	if s.refuse(ctx, m) {
-		<-s.c.slots
-		return true
-	}
-	s.c.employ(work, m)
+	s.occupy(ctx, work, m)
 	return true
 }
 
@@ -219,7 +215,12 @@ func (s *source) begin(ctx, work context.Context, m *inHand) {
 		return
 	case s.c.slots <- struct{}{}:
 	}
-	// The wait may have been long.
+	s.occupy(ctx, work, m) // the wait may have been long: it is refused again
+}
+
+// occupy gives a message that has a slot its goroutine, or refuses it and gives the
+// slot back.
+func (s *source) occupy(ctx, work context.Context, m *inHand) {
 	if s.refuse(ctx, m) {
 		<-s.c.slots
 		return

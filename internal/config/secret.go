@@ -75,23 +75,17 @@ func readSecret(file string) (string, error) {
 	return string(data), nil
 }
 
-// rotating reads a secret's file anew once it has changed; a use looks if none has
-// within lookEvery. While the file is missing or empty, as it may be in the middle of a rotation, the
+// rotating reads a secret's file anew once it has changed; each use looks. While
+// the file is missing or empty, as it may be in the middle of a rotation, the
 // last value stands.
 type rotating struct {
-	file   string
-	mu     sync.Mutex
-	last   string
-	looked time.Time
+	file string
+	mu   sync.Mutex
+	last string
 	// seen is the file the last value was read from; nil where it may still change
 	// without its times telling, and is read again.
 	seen os.FileInfo
 }
-
-// lookEvery is how seldom the file is looked at: at full load each use would ask
-// the system some thousand times a second, which was a twentieth of a command's
-// price. A changed secret is used that much later at most.
-const lookEvery = 20 * time.Millisecond
 
 // settle is by how much a file's time must lie behind before it is trusted: its
 // clock may be coarse, and a second change within one tick would go unseen.
@@ -100,10 +94,6 @@ const settle = 2 * time.Second
 func (r *rotating) read() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if time.Since(r.looked) < lookEvery {
-		return r.last
-	}
-	r.looked = time.Now()
 	now, err := os.Stat(r.file)
 	if err != nil || r.seen != nil && unchanged(now, r.seen) {
 		return r.last

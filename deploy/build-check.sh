@@ -14,7 +14,7 @@ build() {
 	[ -n "$flags" ] || { echo 'deploy/Dockerfile has no "RUN CGO_ENABLED=0 go build"'; exit 1; }
 	flags=${flags//'"$TAGS"'/$2}
 	[ -n "$2" ] || flags=${flags/-tags /}
-	(cd "$1" && eval "CGO_ENABLED=0 GOFLAGS= go build $flags -o '$3' ./cmd/consumer")
+	(cd "$1" && eval "CGO_ENABLED=0 GOWORK=off GOFLAGS= go build $flags -o '$3' ./cmd/consumer")
 }
 
 mkdir -p "$work/one" "$work/a/longer/path"

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/events"
-	"github.com/countermand/countermand/internal/books"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/reconcile"
+	"github.com/countermand/countermand/reconcile/books"
 )
 
 // paymentAt names no payment in particular at a provider.

@@ -41,7 +41,7 @@ func blocks(t *testing.T, language string) []string {
 func TestTheReadmeStartsWithTwoCommandsThatNeedNothing(t *testing.T) {
 	t.Parallel()
 	sh := blocks(t, "sh")
-	want := []string{"go run ./cmd/consumer demo\n", "go test ./...\n"}
+	want := []string{"go run ./cmd/consumer demo\n", "go test ./... ./proof/...\n"}
 	if diff := cmp.Diff(want, sh[:min(2, len(sh))]); diff != "" {
 		t.Errorf("first commands (-want +README):\n%s", diff)
 	}

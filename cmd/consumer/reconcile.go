@@ -15,10 +15,10 @@ import (
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/app"
-	"github.com/countermand/countermand/internal/books"
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/reconcile"
+	"github.com/countermand/countermand/reconcile/books"
 )
 
 // reconcileCommand is "consumer reconcile".

@@ -30,7 +30,7 @@ func (killCommand) Help() string {
 cannot say what became of the first. Half way through it is killed and started again. A provider call
 is repeated where the provider is called a second time for one command. Exit 1 on any violation.
 
-Example: go run ./internal/chaos kill --commands 500`
+Example: go run ./proof/chaos kill --commands 500`
 }
 
 // killTiming leaves a call time enough, and a person is asked soon.

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/countermand/countermand/internal/chaos/compare"
+	"github.com/countermand/countermand/proof/chaos/compare"
 )
 
 // timing is the providers' settings in a chaos run: short, so that what
@@ -44,7 +44,7 @@ func (runCommand) Help() string {
 commands, kills and stops the one and cuts off the other all the while, then compares what was
 asked, what was said and what happened, command by command. Exit 1 on any violation.
 
-Example: go run ./internal/chaos run --commands 1500 --kills 8 --nats-restarts 2`
+Example: go run ./proof/chaos run --commands 1500 --kills 8 --nats-restarts 2`
 }
 
 // over is the time everything is spread over.

@@ -29,7 +29,8 @@ type source struct {
 	imports []string
 }
 
-// sources reads every Go file of this module; other modules below it are left out.
+// sources reads every Go file of the service and of its proofs; other modules
+// below the root are left out.
 func sources(t *testing.T) []source {
 	t.Helper()
 	var all []source
@@ -54,7 +55,7 @@ func sources(t *testing.T) []source {
 }
 
 func skipped(name string, dir fs.DirEntry) bool {
-	if name == root {
+	if name == root || name == filepath.Join(root, "proof") {
 		return false
 	}
 	_, err := os.Stat(filepath.Join(name, "go.mod"))

@@ -10,8 +10,8 @@ import (
 
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/events"
-	"github.com/countermand/countermand/internal/chaos/compare"
 	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/proof/chaos/compare"
 	"github.com/countermand/countermand/providers/simulator"
 )
 

@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/countermand/countermand/internal/chaos/compare"
+	"github.com/countermand/countermand/proof/chaos/compare"
 	"github.com/countermand/countermand/providers/simulator"
 )
 

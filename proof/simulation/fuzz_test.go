@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/countermand/countermand/internal/simulation"
+	"github.com/countermand/countermand/proof/simulation"
 )
 
 // FuzzSchedule lets Go's fuzzing look for schedules that break a rule. Those

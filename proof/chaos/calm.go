@@ -10,8 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/countermand/countermand/internal/chaos/compare"
 	"github.com/countermand/countermand/internal/openwork"
+	"github.com/countermand/countermand/proof/chaos/compare"
 )
 
 // readFor bounds the reading of all ledgers, when nothing is broken any more.

@@ -3,9 +3,9 @@
 // passes the crash matrix: each bug has to be caught by one of them. One that
 // costs time alone is for the test of handlers that is named for it.
 //
-//	go run ./internal/mutants                 all of them
-//	go run ./internal/mutants -only 'query'   those whose name matches
-//	go run ./internal/mutants -list           what they are
+//	go run ./proof/mutants                 all of them
+//	go run ./proof/mutants -only 'query'   those whose name matches
+//	go run ./proof/mutants -list           what they are
 //
 // The sources are not touched: the compiler is given the broken file in place
 // of the real one (-overlay). A bug whose place is no longer found exactly once
@@ -138,8 +138,8 @@ func (h *hunt) proofs(m mutant) [][]string {
 		return [][]string{{"./handlers", "-timeout", "4m", "-run", "TestAnOperationWhoseLookDied"}}
 	}
 	proofs := [][]string{
-		{"./internal/simulation", "-timeout", "4m", "-run", "TestNoSchedule|TestWhatBroke", "-schedules", strconv.Itoa(h.schedules)},
-		{"./internal/crash", "-timeout", "4m", "-run", "TestNoStep/matrix/opay"},
+		{"./proof/simulation", "-timeout", "4m", "-run", "TestNoSchedule|TestWhatBroke", "-schedules", strconv.Itoa(h.schedules)},
+		{"./proof/crash", "-timeout", "4m", "-run", "TestNoStep/matrix/opay"},
 	}
 	if m.real() {
 		slices.Reverse(proofs)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/remote"
-	"github.com/countermand/countermand/internal/chaos/compare"
+	"github.com/countermand/countermand/proof/chaos/compare"
 )
 
 const (

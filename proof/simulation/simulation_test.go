@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/countermand/countermand/internal/simulation"
+	"github.com/countermand/countermand/proof/simulation"
 )
 
 // Flags of the test binary.
@@ -73,7 +73,7 @@ func TestNoScheduleMovesMoneyTwiceOrLosesAResult(t *testing.T) {
 	}
 }
 
-// TestSeed plays one seed and prints what happens: go test ./internal/simulation -run TestSeed -v -seed N.
+// TestSeed plays one seed and prints what happens: go test ./proof/simulation -run TestSeed -v -seed N.
 func TestSeed(t *testing.T) {
 	t.Parallel()
 	if *seed == 0 {

@@ -6,10 +6,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/countermand/countermand/internal/books"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/reconcile"
+	"github.com/countermand/countermand/reconcile/books"
 )
 
 // scripted is a provider that answers as it is told and counts.

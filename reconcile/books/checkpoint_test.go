@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/countermand/countermand/internal/books"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/reconcile"
+	"github.com/countermand/countermand/reconcile/books"
 )
 
 func open(t *testing.T, name string) *books.Checkpoint {

@@ -56,10 +56,10 @@
 //
 // # Running it
 //
-//	go test ./internal/crash      every single fault: about 2 minutes of processor time
-//	go test ./internal/crash -v   the same, and a line for every cell
-//	go test -race ./internal/crash   one fault for every third step, in turn
-//	go test ./internal/crash -run 'NoStep/matrix/opay.*/succeeds' -timeout 1h -args -pairs
+//	go test ./proof/crash      every single fault: about 2 minutes of processor time
+//	go test ./proof/crash -v   the same, and a line for every cell
+//	go test -race ./proof/crash   one fault for every third step, in turn
+//	go test ./proof/crash -run 'NoStep/matrix/opay.*/succeeds' -timeout 1h -args -pairs
 //
 // The last also breaks a second step after the first, in paths of nine steps at
 // most: some thousand cells for each path.

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/countermand/countermand/internal/chaos/compare"
+	"github.com/countermand/countermand/proof/chaos/compare"
 )
 
 // shown is how many violations are printed; the file has all.

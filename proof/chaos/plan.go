@@ -9,7 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/countermand/countermand/internal/chaos/compare"
+	"github.com/countermand/countermand/proof/chaos/compare"
 	"github.com/countermand/countermand/schemas"
 )
 

@@ -14,7 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/countermand/countermand/internal/chaos/compare"
+	"github.com/countermand/countermand/proof/chaos/compare"
 )
 
 const (

@@ -1,0 +1,261 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/countermand/countermand/integrity"
+)
+
+// Source reads the streams. Implementations are safe for concurrent use.
+type Source interface {
+	// Read asks the leaders once. The message at the mark is asked for by the
+	// mark's sequence; open lists findings that no extent of a stream shows, which
+	// it looks at again and returns where they still hold. An error means that
+	// there is no reading, and says nothing about a loss.
+	Read(ctx context.Context, m integrity.Mark, open []integrity.Finding) (integrity.Reading, []integrity.Finding, error)
+}
+
+// Store keeps a record outside of the process. Implementations are safe for
+// concurrent use by many processes and never lower what is stored.
+type Store interface {
+	// Load returns what is stored, the zero Record where nothing is.
+	Load(ctx context.Context) (integrity.Record, error)
+	// Raise merges the record into what is stored and returns what is stored then.
+	Raise(ctx context.Context, r integrity.Record) (integrity.Record, error)
+}
+
+// Options are the optional parts of a Keeper; nil and zero mean the defaults.
+type Options struct {
+	// Witness survives the loss of this NATS; default: none.
+	Witness Store
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+	// Logger; default none.
+	Logger *slog.Logger
+	// Changed is told each new standing or epoch, from one goroutine at a time.
+	Changed func(Status)
+}
+
+// Status is what the keeper knows at one moment.
+type Status struct {
+	Watch  integrity.Watch
+	Record integrity.Record
+	// Bucket and Witness are why the store cannot be used at the moment; nil: it
+	// can, or there is none.
+	Bucket, Witness error
+	// Reading is why there is no reading at the moment; nil: there is one.
+	Reading error
+}
+
+// Ready reports whether commands may be carried out, and if not, why.
+func (s Status) Ready() (ok bool, reason string) {
+	switch {
+	case s.Watch.Standing == integrity.Unread && s.Reading != nil:
+		return false, "the journal was not read yet: " + s.Reading.Error()
+	case s.Watch.Standing == integrity.Unread:
+		return false, "the journal was not read yet"
+	case !s.Watch.MaySend():
+		return false, "journal " + s.Watch.Standing.String() + ": " + s.Watch.Findings[0].Text
+	case s.Record.Epoch.Phase == integrity.Held:
+		return false, "the loss of the journal was accepted and nothing is carried out yet: consumer journal go"
+	default:
+		return true, ""
+	}
+}
+
+const (
+	readEvery    = 5 * time.Second        // while nothing is found
+	readAgain    = time.Second            // while something is
+	raiseEvery   = 100 * time.Millisecond // the bucket, while appends are made
+	witnessEvery = time.Second
+	ioTimeout    = 2 * time.Second
+)
+
+// Keeper keeps the marks of one process. It is safe for concurrent use.
+type Keeper struct {
+	source  Source
+	bucket  Store
+	witness Store // nil: none
+	now     func() time.Time
+	log     *slog.Logger
+	changed func(Status)
+
+	readNow  chan struct{} // a reading is wanted at once
+	raiseNow chan struct{} // the bucket is to be raised at once
+
+	mu     sync.Mutex
+	status Status
+	// loaded: what the stores knew has been taken in.
+	loaded bool
+	// stored is what the bucket is known to hold.
+	stored integrity.Record
+	// begun numbers the readings; sure is the newest one that was whole and named
+	// the leader of the one before.
+	begun, sure uint64
+	leader      string
+	// news is closed and replaced whenever a waiter has reason to look again.
+	news chan struct{}
+}
+
+// New returns a keeper. It does no I/O until it runs; until its first reading
+// nothing may be sent.
+func New(source Source, bucket Store, o *Options) *Keeper {
+	if o == nil {
+		o = &Options{}
+	}
+	k := &Keeper{
+		source: source, bucket: bucket, witness: o.Witness, now: o.Now, log: o.Logger, changed: o.Changed,
+		readNow: make(chan struct{}, 1), raiseNow: make(chan struct{}, 1), news: make(chan struct{}),
+	}
+	if k.now == nil {
+		k.now = time.Now
+	}
+	if k.log == nil {
+		k.log = slog.New(slog.DiscardHandler)
+	}
+	if k.changed == nil {
+		k.changed = func(Status) {}
+	}
+	return k
+}
+
+// Status returns what is known now.
+func (k *Keeper) Status() Status {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.status
+}
+
+// Refresh asks for a reading at once: after a reconnect, or when a leader has
+// changed.
+func (k *Keeper) Refresh() { signal(k.readNow) }
+
+// Mark returns the sequence that the journal is known to reach. An append takes
+// it before its first try and hands it to Accepted.
+func (k *Keeper) Mark() uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.status.Record.Mark.Journal.Sequence
+}
+
+// Accepted takes in an append that was accepted at a position. before is what
+// Mark said before its first try: the stream gives each sequence once, so an
+// accepted append that does not lie above it was given one that was taken.
+func (k *Keeper) Accepted(before uint64, at integrity.Position) {
+	k.mu.Lock()
+	m := &k.status.Record.Mark
+	if at.Sequence > m.Journal.Sequence {
+		m.Journal, m.At = at, k.now()
+	}
+	behind := at.Sequence <= before
+	k.mu.Unlock()
+	if behind {
+		k.Report(integrity.Finding{
+			Kind: integrity.AppendBehind, Object: "journal", Known: before, Found: at.Sequence,
+			Text: "an event was accepted at a sequence that had been taken before",
+		})
+	}
+	signal(k.raiseNow)
+}
+
+// Report takes in a finding that was made outside of a reading.
+func (k *Keeper) Report(f integrity.Finding) {
+	k.mu.Lock()
+	k.set(k.status.Watch.Report(k.now(), f))
+	k.mu.Unlock()
+	k.Refresh()
+}
+
+// ErrShut: the journal is not known to be whole, so nothing that may move money
+// is sent and nothing is appended.
+var ErrShut = errors.New("journal is not known to be whole")
+
+// Open returns nil while anything may be appended or sent, else an error that
+// wraps ErrShut and says why.
+func (k *Keeper) Open() error {
+	if ok, reason := k.Status().Ready(); !ok {
+		return shut(reason)
+	}
+	return nil
+}
+
+// Sure waits until the append at a sequence is known to survive the loss of the
+// journal, and the journal is known to be whole after it: the bucket's mark
+// covers it, and one reading that began after this call is whole and names the
+// same leader as the one before. Calls that wait share readings. It returns nil
+// then, ctx's error when that ends first, or an error that wraps ErrShut.
+func (k *Keeper) Sure(ctx context.Context, sequence uint64) error {
+	k.mu.Lock()
+	after := k.begun
+	k.mu.Unlock()
+	for {
+		k.mu.Lock()
+		covered := k.stored.Mark.Epoch == k.status.Record.Mark.Epoch && k.stored.Mark.Journal.Sequence >= sequence
+		sure, news, status := k.sure > after, k.news, k.status
+		k.mu.Unlock()
+		if ok, reason := status.Ready(); !ok {
+			return shut(reason)
+		}
+		if covered && sure {
+			return nil
+		}
+		if !covered {
+			signal(k.raiseNow)
+		}
+		if !sure {
+			signal(k.readNow)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-news:
+		}
+	}
+}
+
+func shut(reason string) error { return &shutError{reason} }
+
+// shutError says why nothing may be sent.
+type shutError struct{ reason string }
+
+func (e *shutError) Error() string { return ErrShut.Error() + ": " + e.reason }
+func (e *shutError) Unwrap() error { return ErrShut }
+
+// set takes in a new watch. The lock is held.
+func (k *Keeper) set(w integrity.Watch) {
+	before := k.status.Watch.Standing
+	k.status.Watch = w
+	if w.Standing == before {
+		return
+	}
+	switch w.Standing {
+	case integrity.Suspect:
+		k.log.Warn("the journal may have lost something; nothing is sent until that is clear", "finding", w.Findings[0].Text)
+	case integrity.Broken:
+		k.log.Error("the journal has lost something; nothing is sent until a person has decided: consumer journal status", "finding", w.Findings[0].Text)
+	case integrity.Whole:
+		if before == integrity.Suspect {
+			k.log.Info("the journal is whole after all; work goes on")
+		}
+	case integrity.Unread:
+	}
+	k.tell()
+}
+
+// tell wakes whoever waits and reports the status. The lock is held.
+func (k *Keeper) tell() {
+	close(k.news)
+	k.news = make(chan struct{})
+	k.changed(k.status)
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,4 +1,4 @@
-package payment_test
+package properties_test
 
 import (
 	"fmt"
@@ -47,9 +47,12 @@ func newWorld(t *rapid.T, repeat payment.Repeat, parallel bool, captured int64) 
 // begin is the first input of a world. What waits behind a review is given up
 // after hours here, not days: it polls all the while.
 func begin(traits payment.Traits) payment.Input {
-	in := tell(nil, traits).in
-	in.Instance.Policy.GiveUpAfter = 6 * time.Hour
-	return in
+	policy := payment.DefaultPolicy()
+	policy.GiveUpAfter = 6 * time.Hour
+	return payment.Input{
+		ID: payment.ID{Provider: "shop", Native: "1001"}, Traits: traits, Now: morning(),
+		Instance: payment.Instance{Configured: true, Account: ourAccount, Policy: policy},
+	}
 }
 
 // arrive is a new command, or the repeat of one.

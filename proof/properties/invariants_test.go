@@ -1,4 +1,4 @@
-package payment_test
+package properties_test
 
 import (
 	"time"

@@ -1,4 +1,4 @@
-package schemas_test
+package contract_test
 
 import (
 	"encoding/json"
@@ -16,7 +16,7 @@ import (
 // contractSection returns the text under a heading of docs/contract.md.
 func contractSection(t *testing.T, heading string) string {
 	t.Helper()
-	raw, err := os.ReadFile("../docs/contract.md")
+	raw, err := os.ReadFile("../../docs/contract.md")
 	if err != nil {
 		t.Fatal(err)
 	}

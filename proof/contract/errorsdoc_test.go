@@ -1,4 +1,4 @@
-package schemas_test
+package contract_test
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ import (
 // section returns the text under a heading of docs/errors.md.
 func section(t *testing.T, heading string) string {
 	t.Helper()
-	raw, err := os.ReadFile("../docs/errors.md")
+	raw, err := os.ReadFile("../../docs/errors.md")
 	if err != nil {
 		t.Fatal(err)
 	}

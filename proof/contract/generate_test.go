@@ -1,4 +1,4 @@
-package schemas_test
+package contract_test
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 )
 
 // update rewrites the generated documents from the tables in this package's
-// tests: go test ./schemas -run Generated -update.
+// tests: go test ./proof/contract -run Generated -update.
 var update = flag.Bool("update", false, "rewrite the generated documents")
 
 // member is one name and value of an object whose order is kept.
@@ -141,27 +141,33 @@ func TestGeneratedDocumentsAreCurrent(t *testing.T) {
 	for _, d := range want {
 		content := pretty(t, d.value)
 		if *update {
-			if err := os.WriteFile(filepath.FromSlash(d.name), content, 0o644); err != nil {
+			if err := os.WriteFile(inSchemas(d.name), content, 0o644); err != nil {
 				t.Fatalf("write %s: %v", d.name, err)
 			}
 			continue
 		}
-		got, err := os.ReadFile(filepath.FromSlash(d.name))
+		got, err := os.ReadFile(inSchemas(d.name))
 		if err != nil {
 			t.Errorf("read %s: %v", d.name, err)
 			continue
 		}
 		if diff := cmp.Diff(string(content), string(got)); diff != "" {
-			t.Errorf("%s is not what the tables say; run go test ./schemas -run Generated -update (-want +got):\n%s", d.name, diff)
+			t.Errorf("%s is not what the tables say; run go test ./proof/contract -run Generated -update (-want +got):\n%s", d.name, diff)
 		}
 	}
-	checked, err := filepath.Glob("v1/*.json")
+	checked, err := filepath.Glob(inSchemas("v1/*.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range checked {
-		if !want.has(filepath.ToSlash(name)) {
+	if len(checked) == 0 {
+		t.Error("no schema is in the tree")
+	}
+	for _, file := range checked {
+		if name := "v1/" + filepath.Base(file); !want.has(name) {
 			t.Errorf("%s is in the tree but in no table", name)
 		}
 	}
 }
+
+// inSchemas is a document's place in the tree, seen from this package's folder.
+func inSchemas(name string) string { return filepath.Join("../../schemas", filepath.FromSlash(name)) }

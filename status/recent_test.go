@@ -70,7 +70,10 @@ func TestWhatWasSearchedHidesNothing(t *testing.T) {
 		seeds = append(seeds, known, rand.Uint64())
 	}
 	for _, seed := range seeds {
-		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { searchAnyOrder(t, rand.New(rand.NewPCG(seed, 0))) })
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			searchAnyOrder(t, rand.New(rand.NewPCG(seed, 0)))
+		})
 	}
 }
 

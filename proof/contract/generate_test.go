@@ -170,4 +170,6 @@ func TestGeneratedDocumentsAreCurrent(t *testing.T) {
 }
 
 // inSchemas is a document's place in the tree, seen from this package's folder.
-func inSchemas(name string) string { return filepath.Join("..", "..", "schemas", filepath.FromSlash(name)) }
+func inSchemas(name string) string {
+	return filepath.Join("..", "..", "schemas", filepath.FromSlash(name))
+}

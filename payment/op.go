@@ -1,6 +1,9 @@
 package payment
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Op is what a command asks for.
 type Op string
@@ -13,6 +16,15 @@ const (
 
 // Ops lists every operation, in the order in which they are shown.
 func Ops() []Op { return []Op{Cancel, Refund} }
+
+// JoinOps names every operation for people, for example "cancel or refund".
+func JoinOps(between string) string {
+	names := make([]string, 0, len(Ops()))
+	for _, op := range Ops() {
+		names = append(names, string(op))
+	}
+	return strings.Join(names, between)
+}
 
 // Known reports whether the operation is one of Ops.
 func (o Op) Known() bool { return slices.Contains(Ops(), o) }

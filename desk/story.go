@@ -161,7 +161,7 @@ func (d *Desk) proposals(ctx context.Context, since uint64) ([]payment.OperatorA
 
 func eventOf(e events.Entry) Event {
 	return Event{
-		ID: e.ID, Type: "payment." + string(e.Op) + "." + string(e.Type), Version: e.State.Version,
+		ID: e.ID, Type: events.TypeOf(e.Op, e.Type), Version: e.State.Version,
 		Data: e.Data, Resolved: e.Data.ResolvedBy,
 	}
 }

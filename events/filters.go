@@ -69,7 +69,7 @@ func LateFilters() []string {
 
 // TypeFilter returns the filter over all events of one type.
 func TypeFilter(op payment.Op, t payment.EventType) string {
-	return "payment." + string(op) + "." + string(t) + ".>"
+	return TypeOf(op, t) + ".>"
 }
 
 // OperatorFilter returns the subjects of all audit events of one action.

@@ -127,6 +127,11 @@ func ScheduleSubject(c payment.Command, id payment.ID) string {
 // DueSubject returns where timers of an operation are delivered.
 func DueSubject(op payment.Op) string { return duePrefix + string(op) }
 
+// TypeOf returns the type of a payment's event, which is also how its subject begins.
+func TypeOf(op payment.Op, t payment.EventType) string {
+	return "payment." + string(op) + "." + string(t)
+}
+
 // CommandSubject returns where order services publish commands of an operation.
 // With a provider it is the form that lets a platform grant a shop one provider.
 func CommandSubject(op payment.Op, provider string) string {
@@ -146,7 +151,7 @@ func QuarantineSubject(token string) string { return quarantinePrefix + token }
 // ProbeSubject returns a subject that a service that may publish a payment's
 // events may publish to, and that no event has: its version is 0.
 func ProbeSubject(op payment.Op, t payment.EventType, provider, native string) string {
-	return "payment." + string(op) + "." + string(t) + "." + provider + "." + Token(native) + ".0"
+	return TypeOf(op, t) + "." + provider + "." + Token(native) + ".0"
 }
 
 // RejectionToken names a rejected message: its sequence in the stream it came
@@ -206,7 +211,7 @@ func readCommandSubject(subject string) (op payment.Op, provider string, ok bool
 	return op, provider, true
 }
 
-// eventType is the type of a payment's event.
+// eventType is TypeOf for operations and events there are.
 func eventType(op payment.Op, t payment.EventType) (string, error) {
 	if !op.Known() {
 		return "", fmt.Errorf("unknown operation %q", op)
@@ -214,7 +219,7 @@ func eventType(op payment.Op, t payment.EventType) (string, error) {
 	if !knownEventType(t) {
 		return "", fmt.Errorf("unknown event type %q", t)
 	}
-	return "payment." + string(op) + "." + string(t), nil
+	return TypeOf(op, t), nil
 }
 
 func knownEventType(t payment.EventType) bool {

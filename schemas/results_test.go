@@ -39,7 +39,7 @@ const reviewRequired = "reviewRequired"
 // where basis is operator; a retry that a person ordered shows it in started.
 func resultTypes() []resultType {
 	var list []resultType
-	for _, op := range operations() {
+	for _, op := range payment.Ops() {
 		list = append(list, statusTypes(op)...)
 		list = append(list, row(op, payment.EventExecutedLate,
 			"A fact: something called failed went through after all. Never a second terminal result.", "basis"))

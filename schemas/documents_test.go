@@ -130,7 +130,7 @@ func commandSchema(op payment.Op) object {
 		"payment", def("payment"),
 	)
 	says := "Asks to cancel one payment. It has neither amount nor full. Unknown fields, duplicate names and null are refused; names are case-sensitive."
-	if op == payment.Refund {
+	if op.TakesAmount() {
 		says = "Asks to refund one payment, wholly or in part. Exactly one of amount and full: a forgotten amount must not refund everything. Unknown fields, duplicate names and null are refused; names are case-sensitive."
 		props = props.with(obj(
 			"amount", def("amount"),
@@ -146,7 +146,7 @@ func commandSchema(op payment.Op) object {
 		"required", []string{"idempotencyKey", "provider", "payment"},
 		"additionalProperties", false,
 	)
-	if op == payment.Refund {
+	if op.TakesAmount() {
 		body = body.with(obj("oneOf", []object{requires("amount"), requires("full")}))
 	}
 	return body

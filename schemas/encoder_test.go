@@ -25,7 +25,7 @@ func story(op payment.Op, e payment.EventType) payment.Event {
 		CommandID: "c-1", CommandSource: "/orders", RequestedAt: at, OccurredAt: at.Add(time.Second),
 		State: payment.State{Format: payment.StateFormat, Version: 2},
 	}
-	if op == payment.Refund {
+	if op.TakesAmount() {
 		ev.Amount = egp(400)
 	}
 	return ev

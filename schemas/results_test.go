@@ -1,6 +1,7 @@
 package schemas_test
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/countermand/countermand/payment"
@@ -44,9 +45,13 @@ func resultTypes() []resultType {
 		list = append(list, row(op, payment.EventExecutedLate,
 			"A fact: something called failed went through after all. Never a second terminal result.", "basis"))
 	}
+	for _, op := range payment.Ops() {
+		if op.GivesBack() {
+			list = append(list, row(op, payment.EventReturned,
+				fmt.Sprintf("A fact: a succeeded %s came back. Never a second terminal result.", op), "basis"))
+		}
+	}
 	return append(list,
-		row(payment.Refund, payment.EventReturned,
-			"A fact: a succeeded refund came back. Never a second terminal result.", "basis"),
 		resultType{name: "payment.command.rejected", body: commandRejected()},
 		resultType{name: "payment.operator", body: operatorEvent()},
 	)

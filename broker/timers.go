@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
 )
 
@@ -69,9 +70,9 @@ func (t *Timers) Schedule(ctx context.Context, timer handlers.Timer) error {
 
 func checkTimer(timer handlers.Timer) error {
 	switch {
-	case !strings.HasPrefix(timer.Subject, "payment.schedule."):
+	case !events.IsSchedule(timer.Subject):
 		return errors.New("schedule timer: subject is not under payment.schedule")
-	case !strings.HasPrefix(timer.Target, "payment.due."):
+	case !events.IsDue(timer.Target):
 		return errors.New("schedule timer: target is not under payment.due")
 	case timer.At.IsZero():
 		return errors.New("schedule timer: no time given")

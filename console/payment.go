@@ -126,10 +126,10 @@ func (f form) ruling(id payment.ID, op *desk.Operation) (desk.Ruling, error) {
 		Provider: id.Provider, Payment: id.Native, Operation: f.Operation, Key: f.Key, Version: f.Version, Seen: f.Seen,
 		As: f.As, Reason: f.Reason, Evidence: f.Evidence,
 	}
-	if f.As == desk.AsSucceeded && f.Operation == payment.Cancel {
+	if f.As == desk.AsSucceeded && len(f.Operation.Effects()) > 1 {
 		r.Effect = f.Effect
 	}
-	if f.As == desk.AsSucceeded && (f.Operation == payment.Refund || f.Effect == payment.EffectRefunded) {
+	if f.As == desk.AsSucceeded && (f.Operation.GivesBack() || f.Effect == payment.EffectRefunded) {
 		moved, err := parseAmount(f.Moved, payment.Currency(strings.ToUpper(f.MovedCurrency)))
 		if err != nil {
 			return r, err

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/countermand/countermand/events"
@@ -107,7 +106,7 @@ func (p *Replayer) Replay(ctx context.Context, who Operator, r Replay) (Replayed
 		return Replayed{}, err
 	}
 	out := Replayed{CausationID: events.RejectedSubject(r.Token)}
-	c, invalid := p.decoder.DecodeCommand(events.Message{Subject: replaySubject(r.Subject), Header: r.Header, Data: r.Data})
+	c, invalid := p.decoder.DecodeCommand(events.Message{Subject: events.Undelayed(r.Subject), Header: r.Header, Data: r.Data})
 	if invalid != nil {
 		out.Faults = invalid.Faults
 		return out, nil //nolint:nilerr // the faults are the answer
@@ -136,7 +135,7 @@ func (p *Replayer) rejected(ctx context.Context, r Replay) (payment.Rejection, e
 	}
 	sum := sha256.Sum256(r.Data)
 	// A timer's bytes were encoded anew by this service, so that their sum is another.
-	timer := strings.HasPrefix(rejected.OriginSubject, "payment.due.")
+	timer := events.IsDue(rejected.OriginSubject)
 	if !r.Corrected && !timer && hex.EncodeToString(sum[:]) != rejected.SHA256 {
 		return rejected, invalid("these are not the bytes that were rejected")
 	}
@@ -197,13 +196,4 @@ func evidence(id string, corrected bool) string {
 		return "published corrected as " + id
 	}
 	return "published unchanged as " + id
-}
-
-// replaySubject is where a message is judged as if it came: a timer's as the
-// command it was.
-func replaySubject(subject string) string {
-	if op, ok := strings.CutPrefix(subject, "payment.due."); ok {
-		return "payment." + op + ".requested"
-	}
-	return subject
 }

@@ -27,10 +27,7 @@ func (w *work) call(ctx context.Context, started *payment.Event) payment.Outcome
 	r := w.request(started.State)
 	r.SendBefore = started.CallUntil
 	out := w.ask(ctx, func(ctx context.Context) payment.Outcome {
-		if r.Op == payment.Cancel {
-			return w.instance.Provider.Cancel(ctx, r)
-		}
-		return w.instance.Provider.Refund(ctx, r)
+		return w.instance.Provider.Call(ctx, r)
 	})
 	w.report(true, out)
 	return out

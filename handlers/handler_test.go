@@ -317,9 +317,9 @@ type afterAnswer struct {
 	then func(providers.Request)
 }
 
-// Refund answers late to its caller.
-func (p *afterAnswer) Refund(ctx context.Context, r providers.Request) payment.Outcome {
-	out := p.Provider.Refund(ctx, r)
+// Call answers late to its caller.
+func (p *afterAnswer) Call(ctx context.Context, r providers.Request) payment.Outcome {
+	out := p.Provider.Call(ctx, r)
 	p.then(r)
 	return out
 }
@@ -330,10 +330,10 @@ type panicky struct {
 	calls int
 }
 
-// Refund executes and then panics, as an adapter that chokes on an answer.
-func (p *panicky) Refund(ctx context.Context, r providers.Request) payment.Outcome {
+// Call executes and then panics, as an adapter that chokes on an answer.
+func (p *panicky) Call(ctx context.Context, r providers.Request) payment.Outcome {
 	p.calls++
-	p.Provider.Refund(ctx, r)
+	p.Provider.Call(ctx, r)
 	panic("the answer could not be read")
 }
 
@@ -359,10 +359,10 @@ type counted struct {
 	refunds, reads int
 }
 
-// Refund counts and passes on.
-func (p *counted) Refund(ctx context.Context, r providers.Request) payment.Outcome {
+// Call counts and passes on.
+func (p *counted) Call(ctx context.Context, r providers.Request) payment.Outcome {
 	p.refunds++
-	return p.Provider.Refund(ctx, r)
+	return p.Provider.Call(ctx, r)
 }
 
 // Read counts and passes on.

@@ -47,15 +47,14 @@ const (
 	AppendUnknown  AppendResult = "unknown"  // not known whether it is there, or what is in its way
 )
 
-// CallKind is what an adapter was asked to do.
+// CallKind is what an adapter was asked to do: an operation, by its name, which
+// may move money, or one of the questions.
 type CallKind string
 
-// The kinds of calls; cancel and refund may move money.
+// The questions.
 const (
-	CallCancel CallKind = "cancel"
-	CallRefund CallKind = "refund"
-	CallQuery  CallKind = "query"
-	CallRead   CallKind = "read"
+	CallQuery CallKind = "query"
+	CallRead  CallKind = "read"
 )
 
 // Call is one call of an adapter.
@@ -149,14 +148,9 @@ func (h *Handler) observed(in providers.Instance) providers.Instance {
 	return in
 }
 
-// Cancel implements providers.Provider.
-func (p *observedProvider) Cancel(ctx context.Context, r providers.Request) payment.Outcome {
-	return p.ask(ctx, CallCancel, r, p.Provider.Cancel)
-}
-
-// Refund implements providers.Provider.
-func (p *observedProvider) Refund(ctx context.Context, r providers.Request) payment.Outcome {
-	return p.ask(ctx, CallRefund, r, p.Provider.Refund)
+// Call implements providers.Provider.
+func (p *observedProvider) Call(ctx context.Context, r providers.Request) payment.Outcome {
+	return p.ask(ctx, CallKind(r.Op), r, p.Provider.Call)
 }
 
 // QueryStatus implements providers.Provider.

@@ -205,8 +205,8 @@ func (r *Row) checkReferences() string {
 }
 
 func (r *Row) checkOp() string {
-	if r.Op != payment.Cancel && r.Op != payment.Refund {
-		return "must be cancel or refund"
+	if !r.Op.Known() {
+		return "must be " + payment.JoinOps(" or ")
 	}
 	return ""
 }
@@ -223,7 +223,7 @@ func (r *Row) checkStatus() string {
 // readAmount reads minor units; a cancel may move none.
 func (r *Row) readAmount(amount, currency string) string {
 	if amount == "" || amount == "0" {
-		if r.Op == payment.Refund {
+		if r.Op.GivesBack() {
 			return "a refund needs an amount"
 		}
 		return ""

@@ -40,7 +40,7 @@ func oneCommand(o handlers.Observer) {
 		_, appended := o.Appending(ctx, handlers.Append{Event: &payment.Event{Type: typ, Op: payment.Refund, ID: id, Attempt: 1}})
 		appended(handlers.AppendAccepted)
 	}
-	_, called := o.Calling(ctx, handlers.Call{Instance: "opay-eg", Kind: handlers.CallRefund, Op: payment.Refund, Attempt: 1})
+	_, called := o.Calling(ctx, handlers.Call{Instance: "opay-eg", Kind: "refund", Op: payment.Refund, Attempt: 1})
 	called(handlers.CallResult{Result: "succeeded"})
 	end(handlers.Disposition{Kind: handlers.Ack})
 }

@@ -112,7 +112,7 @@ func (m *Metrics) provider(name string) string {
 
 // operation is the label of an operation.
 func operation(op payment.Op) string {
-	if op == payment.Cancel || op == payment.Refund {
+	if op.Known() {
 		return string(op)
 	}
 	return unknown
@@ -149,7 +149,7 @@ func facts() []string {
 // appears with its first event shows nothing of that event.
 func (m *Metrics) begin() {
 	for _, name := range m.names() {
-		for _, op := range []payment.Op{payment.Cancel, payment.Refund} {
+		for _, op := range payment.Ops() {
 			for _, outcome := range outcomes() {
 				m.commands.WithLabelValues(string(op), name, outcome)
 			}

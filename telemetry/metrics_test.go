@@ -132,7 +132,7 @@ func (b *bundle) tellOf(provider string, op payment.Op) {
 		b.append(e, handlers.AppendAccepted)
 		b.append(e, handlers.AppendConflict)
 	}
-	b.call(provider, handlers.CallRefund, handlers.CallResult{Result: payment.Failed.String(), Unhealthy: true})
+	b.call(provider, "refund", handlers.CallResult{Result: payment.Failed.String(), Unhealthy: true})
 	j := journalOf{{Provider: provider, Native: "1"}: {Operations: []payment.Operation{{
 		Op: op, Status: payment.StatusIndeterminate, Open: &payment.Open{Review: &payment.Review{}},
 	}}}}
@@ -185,7 +185,7 @@ func TestTheJournalRefusesUntilItAcceptsAgain(t *testing.T) {
 func TestAnUnhealthyAnswerStandsUntilTheNextAnswer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.call("opay-eg", handlers.CallRefund, handlers.CallResult{Result: "not_executed", Unhealthy: true})
+	b.call("opay-eg", "refund", handlers.CallResult{Result: "not_executed", Unhealthy: true})
 	b.want("provider_unhealthy", "provider=opay-eg", 1)
 	b.want("provider_unhealthy", "provider=bento-uk", 0)
 	b.call("opay-eg", handlers.CallRead, handlers.CallResult{Result: "ok"})

@@ -152,7 +152,7 @@ func (b *bundle) everything() {
 	for _, result := range []handlers.AppendResult{handlers.AppendConflict, handlers.AppendRefused, handlers.AppendUnknown} {
 		b.append(b.event(payment.EventStarted), result)
 	}
-	for _, kind := range []handlers.CallKind{handlers.CallCancel, handlers.CallRefund, handlers.CallQuery, handlers.CallRead} {
+	for _, kind := range []handlers.CallKind{"cancel", "refund", handlers.CallQuery, handlers.CallRead} {
 		b.call("opay-eg", kind, handlers.CallResult{Result: payment.Succeeded.String()})
 	}
 	for _, timer := range []bool{false, true} {

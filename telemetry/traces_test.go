@@ -39,7 +39,7 @@ func traced(t *testing.T, sample float64, d handlers.Delivery, c payment.Command
 	ctx, forLog, end := traces.Handling(context.Background(), d, c)
 	_, appended := traces.Appending(ctx, handlers.Append{Event: &payment.Event{Type: payment.EventStarted, Op: c.Op}})
 	appended(handlers.AppendAccepted)
-	_, called := traces.Calling(ctx, handlers.Call{Instance: "opay-eg", Kind: handlers.CallRefund, Op: c.Op, Attempt: 1})
+	_, called := traces.Calling(ctx, handlers.Call{Instance: "opay-eg", Kind: "refund", Op: c.Op, Attempt: 1})
 	called(handlers.CallResult{Result: "indeterminate"})
 	end(handlers.Disposition{Kind: handlers.Ack})
 	if err := traces.Close(t.Context()); err != nil {
@@ -148,7 +148,7 @@ func TestMetricsAndTracesAreToldOfTheSame(t *testing.T) {
 	ctx, forLog, end := both.Handling(context.Background(), handlers.Delivery{Redelivered: true}, refund(sampled))
 	_, appended := both.Appending(ctx, handlers.Append{Event: b.event(payment.EventSucceeded)})
 	appended(handlers.AppendAccepted)
-	_, called := both.Calling(ctx, handlers.Call{Instance: "opay-eg", Kind: handlers.CallRefund})
+	_, called := both.Calling(ctx, handlers.Call{Instance: "opay-eg", Kind: "refund"})
 	called(handlers.CallResult{Result: "succeeded"})
 	both.Panicked()
 	end(handlers.Disposition{})

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/countermand/countermand/payment"
 )
 
 // Exit codes.
@@ -73,6 +75,7 @@ func run(ctx context.Context, args []string, p process) (code int) {
 	parser, err := kong.New(&cli,
 		kong.Name("consumer"),
 		kong.Description("Countermand carries out payment cancels and refunds for order services, and never refunds twice.\n\nExample: consumer demo"),
+		kong.Vars{"operations": payment.JoinOps(","), "orOperations": payment.JoinOps(" or ")},
 		kong.Writers(p.stdout, p.stderr), kong.UsageOnError(), kong.Exit(func(n int) { panic(exit(n)) }),
 	)
 	if err != nil {

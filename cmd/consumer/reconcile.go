@@ -71,7 +71,7 @@ func (c *reconcileCommand) Run(w *world) (err error) {
 	if err != nil {
 		return usageError{err}
 	}
-	if _, err := events.EventSubject("refund", "started", paymentAt(c.Provider), 1); err != nil {
+	if _, err := events.Filter(paymentAt(c.Provider)); err != nil {
 		return usageError{errors.New("--provider is no provider's name")}
 	}
 	if c.Apply != (c.Reason != "") {

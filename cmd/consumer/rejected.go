@@ -53,20 +53,9 @@ func tellRejection(m events.Message) (rejectedTells, error) {
 		return rejectedTells{}, err
 	}
 	return rejectedTells{
-		Token: r.Token, At: at, Code: r.Code, Provider: providerIn(r.OriginSubject), Faults: r.Faults, Size: r.Size, SHA256: r.SHA256,
+		Token: r.Token, At: at, Code: r.Code, Provider: events.CommandProvider(r.OriginSubject), Faults: r.Faults, Size: r.Size, SHA256: r.SHA256,
 		OriginSequence: r.OriginSequence, OriginSubject: r.OriginSubject, CommandID: r.CommandID,
 	}, nil
-}
-
-// providerIn is the provider a subject of commands ends with, if it does. The
-// message itself may have named another, or none.
-func providerIn(subject string) string {
-	for _, op := range []payment.Op{payment.Cancel, payment.Refund} {
-		if name, ok := strings.CutPrefix(subject, events.CommandSubject(op, "")+"."); ok {
-			return name
-		}
-	}
-	return ""
 }
 
 // rejectedListCommand is "consumer rejected list".

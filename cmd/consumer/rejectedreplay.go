@@ -11,7 +11,6 @@ import (
 
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/events"
-	"github.com/countermand/countermand/payment"
 )
 
 // rejectedReplayCommand is "consumer rejected replay".
@@ -88,10 +87,7 @@ func (c *rejectedReplayCommand) fill(ctx context.Context, s *openedRejection, r 
 		Type string `json:"type"`
 	}
 	_ = json.Unmarshal(data, &envelope) // what is no JSON the service says
-	r.Subject, r.Data, r.Corrected = events.CommandSubject(payment.Refund, ""), data, true
-	if envelope.Type == events.CommandSubject(payment.Cancel, "") {
-		r.Subject = envelope.Type
-	}
+	r.Subject, r.Data, r.Corrected = events.SubjectOfType(envelope.Type), data, true
 	r.Header = map[string][]string{"Content-Type": {"application/cloudevents+json"}}
 	return nil
 }

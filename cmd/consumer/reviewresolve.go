@@ -23,7 +23,7 @@ type reviewResolveCommand struct {
 
 	Provider          string `arg:"" optional:"" help:"The configured instance, as commands name it."`
 	Payment           string `arg:"" optional:"" help:"The identifier that names the payment there (orderId or transactionId)."`
-	Operation         string `help:"cancel or refund." enum:"cancel,refund" default:"refund"`
+	Operation         string `help:"${orOperations}." enum:"${operations}" default:"refund"`
 	Key               string `help:"The operation's idempotency key." placeholder:"KEY"`
 	As                string `help:"succeeded (it happened), failed (it did not) or retry (call again)." placeholder:"RULING"`
 	View              string `help:"What you have looked at, as review show prints it; needed with --apply." placeholder:"VIEW"`

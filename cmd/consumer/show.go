@@ -176,11 +176,15 @@ func history(ctx context.Context, js jetstream.JetStream, stream, filter string)
 
 // schedules finds when a payment's timers are due.
 func schedules(ctx context.Context, js jetstream.JetStream, due, provider, native string) ([]string, error) {
+	filter, err := events.TimersOf(payment.ID{Provider: provider, Native: native})
+	if err != nil {
+		return nil, err
+	}
 	s, err := js.Stream(ctx, due)
 	if err != nil {
 		return nil, fmt.Errorf("read timers: %w", err)
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter("payment.schedule.*."+provider+"."+events.Token(native)+".*"))
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
 	if err != nil {
 		return nil, fmt.Errorf("read timers: %w", err)
 	}

@@ -32,13 +32,6 @@ const (
 	followFor = 5 * time.Second
 )
 
-// The journal's subjects the console shows: the events of payments have six
-// words, whichever their operation.
-const (
-	paymentEvents  = "payment.*.*.*.*.*"
-	rejectedEvents = "payment.command.rejected.*"
-)
-
 // follower reads what is appended to the journal for the console. It asks for
 // the next message again and again, because the service may read the journal and
 // not create consumers on it: who may, could also change a ledger's.
@@ -81,14 +74,14 @@ func (f *follower) round(ctx context.Context) error {
 	}
 	last := s.CachedInfo().State.LastSeq
 	if f.next == nil {
-		f.next = map[string]uint64{paymentEvents: behind(last, followBehind), rejectedEvents: behind(last, rejectionsBehind)}
+		f.next = map[string]uint64{events.EveryPayment: behind(last, followBehind), events.RejectedFilter: behind(last, rejectionsBehind)}
 	}
 	for filter := range f.next {
 		if f.next[filter] > last {
 			continue
 		}
 		batch := followBatch
-		if filter == paymentEvents && last-f.next[filter] > followBehind {
+		if filter == events.EveryPayment && last-f.next[filter] > followBehind {
 			f.feed.Skip()
 			batch = followSample
 			f.next[filter] = last - followSample

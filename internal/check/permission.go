@@ -1,7 +1,6 @@
 package check
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -79,15 +78,15 @@ func (c *checker) appends() []string {
 		events.RejectedSubject("0-" + nobody), events.QuarantineSubject("0-" + nobody), events.OperatorSubject("check", nobody),
 	}
 	provider := c.cfg.Providers[0].Name
-	for _, op := range []payment.Op{payment.Cancel, payment.Refund} {
+	for _, op := range payment.Ops() {
 		for _, t := range []payment.EventType{
 			payment.EventStarted, payment.EventDeferred, payment.EventPending, payment.EventIndeterminate, payment.EventSucceeded,
 			payment.EventFailed, payment.EventRejected, payment.EventReturned, payment.EventExecutedLate,
 		} {
-			if op == payment.Cancel && t == payment.EventReturned {
+			if t == payment.EventReturned && !op.GivesBack() {
 				continue
 			}
-			subjects = append(subjects, fmt.Sprintf("payment.%s.%s.%s.%s.0", op, t, provider, nobody))
+			subjects = append(subjects, events.ProbeSubject(op, t, provider, nobody))
 		}
 		command := payment.Command{Op: op, Provider: provider}
 		subjects = append(subjects, events.ScheduleSubject(command, payment.ID{Provider: provider, Native: nobody}), events.CommandSubject(op, ""))

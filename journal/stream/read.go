@@ -109,8 +109,7 @@ func (m storedMessage) record() (journal.Record, error) {
 // there; what somebody put there by hand, or restored to the wrong place, would
 // be another payment's state or one of another time, and money would be decided on it.
 func (m storedMessage) carries(e events.Entry) bool {
-	typ := "payment." + string(e.Op) + "." + string(e.Type) + "."
-	return e.ID == m.Subject && strings.HasPrefix(m.Subject, typ) &&
+	return e.ID == m.Subject && strings.HasPrefix(m.Subject, events.TypeOf(e.Op, e.Type)+".") &&
 		strings.HasSuffix(m.Subject, "."+strconv.FormatUint(e.State.Version, 10))
 }
 

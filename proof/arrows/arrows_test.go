@@ -37,7 +37,7 @@ func rows() []row {
 		{"proof/arrows", nil},
 		{"internal/currencygen", nil},
 		{"internal/embedded", nil},
-		{"internal/natstest", nil},
+		{"internal/natstest", []string{"events"}},
 		{"internal/publish", []string{"payment", "events"}},
 		{"internal/simulators", []string{"providers/simulator", "providers/*/*sim"}},
 		{"internal/passage", nil},

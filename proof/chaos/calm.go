@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/openwork"
 	"github.com/countermand/countermand/proof/chaos/compare"
 )
@@ -106,7 +107,7 @@ func (w *world) quarantine(ctx context.Context) (map[string]bool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read quarantine: %w", err)
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter("payment.quarantine.>"))
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(events.QuarantineFilter))
 	if err != nil {
 		return nil, fmt.Errorf("read quarantine: %w", err)
 	}

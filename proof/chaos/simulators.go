@@ -10,10 +10,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/proof/chaos/compare"
 	"github.com/countermand/countermand/providers/simulator"
 )
@@ -148,7 +148,7 @@ func (s *simulators) read(ctx context.Context, p *plan) (*record, error) {
 			if c.Fault != "" {
 				r.struck[string(c.Fault)]++
 			}
-			if !slices.Contains([]string{"refund", "cancel"}, c.Operation) {
+			if !payment.Op(c.Operation).Known() {
 				r.questions++
 				continue
 			}
@@ -167,7 +167,7 @@ func refusal(c simulator.Call) bool {
 // claim names the operation that a call was for, by its amount.
 func (k kind) claim(c simulator.Call, captured map[string]int64) compare.Claim {
 	out := compare.Claim{Provider: k.provider, Payment: c.Payment, Operation: c.Operation}
-	if c.Operation == "cancel" {
+	if !payment.Op(c.Operation).TakesAmount() {
 		return out
 	}
 	amount, named := k.amount(c.Body)

@@ -12,6 +12,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/schemas"
 )
 
@@ -29,7 +30,7 @@ func asyncAPI() object {
 		messages = messages.with(obj(name, message(name)))
 		ops = ops.with(obj(action+"."+name, operation(action, name)))
 	}
-	for _, op := range operations() {
+	for _, op := range payment.Ops() {
 		name := commandType(op)
 		add(name, name, "receive", nil)
 		channels = channels.with(obj(name+".provider", channel(name, name+".{provider}", params("provider"))))

@@ -29,7 +29,7 @@ func documents() documentList {
 		{"v1/envelope.json", envelopeSchema()},
 		{"asyncapi.json", asyncAPI()},
 	}
-	for _, op := range operations() {
+	for _, op := range payment.Ops() {
 		list = append(list, schemaFile(commandType(op), commandSchema(op)))
 	}
 	for _, r := range resultTypes() {
@@ -37,8 +37,6 @@ func documents() documentList {
 	}
 	return append(list, schemaFile(statusRequest, statusRequestSchema()), schemaFile(statusResponse, statusResponseSchema()))
 }
-
-func operations() []payment.Op { return []payment.Op{payment.Cancel, payment.Refund} }
 
 func commandType(op payment.Op) string { return "payment." + string(op) + ".requested" }
 
@@ -84,7 +82,7 @@ func identifierDefs() object {
 		"identifier", text(1, 64).with(obj("pattern", "^[!-~]+$",
 			"description", "An order or transaction identifier: printable ASCII without space. A provider kind may take fewer characters (Openpay: 32).")),
 		"country", obj("type", "string", "enum", countries(), "description", "ISO 3166-1 alpha-2, and XK, which is user-assigned there and in general use."),
-		"operation", obj("type", "string", "enum", operations()),
+		"operation", obj("type", "string", "enum", payment.Ops()),
 	)
 }
 
@@ -132,7 +130,7 @@ func commandSchema(op payment.Op) object {
 		"payment", def("payment"),
 	)
 	says := "Asks to cancel one payment. It has neither amount nor full. Unknown fields, duplicate names and null are refused; names are case-sensitive."
-	if op == payment.Refund {
+	if op.TakesAmount() {
 		says = "Asks to refund one payment, wholly or in part. Exactly one of amount and full: a forgotten amount must not refund everything. Unknown fields, duplicate names and null are refused; names are case-sensitive."
 		props = props.with(obj(
 			"amount", def("amount"),
@@ -148,7 +146,7 @@ func commandSchema(op payment.Op) object {
 		"required", []string{"idempotencyKey", "provider", "payment"},
 		"additionalProperties", false,
 	)
-	if op == payment.Refund {
+	if op.TakesAmount() {
 		body = body.with(obj("oneOf", []object{requires("amount"), requires("full")}))
 	}
 	return body

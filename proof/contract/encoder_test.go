@@ -25,7 +25,7 @@ func story(op payment.Op, e payment.EventType) payment.Event {
 		CommandID: "c-1", CommandSource: "/orders", RequestedAt: at, OccurredAt: at.Add(time.Second),
 		State: payment.State{Format: payment.StateFormat, Version: 2},
 	}
-	if op == payment.Refund {
+	if op.TakesAmount() {
 		ev.Amount = egp(400)
 	}
 	return ev
@@ -44,7 +44,7 @@ func representative() map[string]payment.Event {
 		out[string(op)+" "+name] = ev
 	}
 	review := &payment.Review{Reason: "repeat_unsafe", Since: at, LastAsked: at, Question: "Was it executed?", SafeActions: []string{"resolve as failed"}}
-	for _, op := range operations() {
+	for _, op := range payment.Ops() {
 		add("started", op, payment.EventStarted, func(e *payment.Event) { e.Attempt, e.CallUntil, e.ClientReference = 1, at, "ab12" })
 		add("deferred", op, payment.EventDeferred, func(e *payment.Event) { e.Code, e.NextAttemptAt = payment.CodePaused, at })
 		add("pending", op, payment.EventPending, func(e *payment.Event) { e.Attempt, e.NextAttemptAt, e.ProviderReference = 1, at, "20001" })

@@ -109,7 +109,7 @@ func envelopeSchema() object {
 // to what design and ledgers rely on: idempotencykey on terminal results only.
 func envelopeConditions() []object {
 	var all []object
-	for _, op := range operations() {
+	for _, op := range payment.Ops() {
 		all = append(all, obj("if", fieldIs("type", commandType(op)), "then",
 			obj("properties", obj(
 				"id", line(128),

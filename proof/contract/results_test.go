@@ -1,6 +1,7 @@
 package contract_test
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/countermand/countermand/payment"
@@ -39,14 +40,18 @@ const reviewRequired = "reviewRequired"
 // where basis is operator; a retry that a person ordered shows it in started.
 func resultTypes() []resultType {
 	var list []resultType
-	for _, op := range operations() {
+	for _, op := range payment.Ops() {
 		list = append(list, statusTypes(op)...)
 		list = append(list, row(op, payment.EventExecutedLate,
 			"A fact: something called failed went through after all. Never a second terminal result.", "basis"))
 	}
+	for _, op := range payment.Ops() {
+		if op.GivesBack() {
+			list = append(list, row(op, payment.EventReturned,
+				fmt.Sprintf("A fact: a succeeded %s came back. Never a second terminal result.", op), "basis"))
+		}
+	}
 	return append(list,
-		row(payment.Refund, payment.EventReturned,
-			"A fact: a succeeded refund came back. Never a second terminal result.", "basis"),
 		resultType{name: "payment.command.rejected", body: commandRejected()},
 		resultType{name: "payment.operator", body: operatorEvent()},
 	)

@@ -168,8 +168,8 @@ func storing() []mutant {
 			"	h.Write([]byte(c.Fingerprint()))\n" +
 				"	// The provider goes through Token as well: it leaves every valid name as it\n" +
 				"	// is, and keeps an invalid one from adding levels to the subject.\n" +
-				"	return \"payment.schedule.\" + Token(string(c.Op))",
-			"	return \"payment.schedule.any\"",
+				"	return schedulePrefix + Token(string(c.Op))",
+			"	return schedulePrefix + \"any\"",
 		},
 		{
 			"a timer's subject leaves the content out", "events/subjects.go",

@@ -29,7 +29,7 @@ func (c *Consumer) carryOut(ctx context.Context, m *inHand) {
 		c.log.Error("timer with missing or broken headers", "headers", faults, "sequence", m.meta.Sequence.Stream)
 	}
 	c.observer.Taken(m.timer)
-	disposition := c.handle(withOriginal(ctx, m.msg.Headers()), d)
+	disposition := c.handle(ctx, d)
 	c.turnGate(disposition.StopPulling, ticket)
 	kind := c.dispose(ctx, m, disposition)
 	c.tracker.remove(m)

@@ -46,13 +46,9 @@ type kept struct {
 
 // Keep stores the original and returns nil once the server has confirmed it.
 // Keeping the same one twice is harmless: the second finds the first. It tries
-// once. The headers kept are those the message came with, if ctx is the one
-// the handler was given; otherwise those of the original passed in.
+// once.
 func (q *Quarantine) Keep(ctx context.Context, o handlers.Original) error {
-	header, ok := originalHeader(ctx)
-	if !ok {
-		header = o.Message.Header
-	}
+	header := o.Message.Header
 	body, err := json.Marshal(kept{
 		Subject:    o.Message.Subject,
 		Sequence:   o.Rejection.OriginSequence,
@@ -119,17 +115,4 @@ func nonNil(header map[string][]string) map[string][]string {
 		return map[string][]string{}
 	}
 	return header
-}
-
-type originalKey struct{}
-
-// withOriginal lends the handler's context the headers as they came, which the
-// handler itself never sees, so that Keep can keep them.
-func withOriginal(ctx context.Context, header map[string][]string) context.Context {
-	return context.WithValue(ctx, originalKey{}, header)
-}
-
-func originalHeader(ctx context.Context) (map[string][]string, bool) {
-	header, ok := ctx.Value(originalKey{}).(map[string][]string)
-	return header, ok
 }

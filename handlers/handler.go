@@ -90,8 +90,8 @@ func (h *Handler) Handle(ctx context.Context, d Delivery) (out Disposition) {
 		return h.undecodable(ctx, d, invalid)
 	}
 	w, s := h.prepare(ctx, d, c)
-	if s.done {
-		return s.disposition
+	if s.end != nil {
+		return *s.end
 	}
 	release, ok := h.locks.take(ctx, w.lockKey(), h.patience)
 	if !ok {
@@ -99,11 +99,11 @@ func (h *Handler) Handle(ctx context.Context, d Delivery) (out Disposition) {
 	}
 	defer release()
 	defer w.access.leave()
-	return w.run(ctx, s).disposition
+	return *w.run(ctx, s).end
 }
 
 // prepare completes the command with what its instance knows, and returns the
-// work and its first step. That step is done if the message is answered already.
+// work and its first step. That step has an end if the message is answered already.
 func (h *Handler) prepare(ctx context.Context, d Delivery, c payment.Command) (*work, step) {
 	c.RequestedAt = d.OriginTime
 	in, configured := h.providers.Get(c.Provider)
@@ -111,14 +111,14 @@ func (h *Handler) prepare(ctx context.Context, d Delivery, c payment.Command) (*
 	if !configured {
 		view, err := w.searchJournal(ctx)
 		if err != nil {
-			return w, step{}.end(w.unreadable(err))
+			return w, step{}.ends(w.unreadable(err))
 		}
 		return w, step{journal: view}
 	}
 	traits := w.base.Traits
 	c, faults := traits.Complete(c, payment.Defaults{Country: in.Country, Currency: in.Currency})
 	if len(faults) > 0 {
-		return w, step{}.end(h.undecodable(ctx, d, invalidCommand(c, payment.CodeInvalidCommand, faults...)))
+		return w, step{}.ends(h.undecodable(ctx, d, invalidCommand(c, payment.CodeInvalidCommand, faults...)))
 	}
 	w.base.Command = c
 	w.base.ID = traits.ID(c.Provider, c.Payment)

@@ -90,8 +90,8 @@ func (h *Handler) panicked(ctx context.Context, d Delivery, r any) (out Disposit
 		return h.undecodable(ctx, d, invalid)
 	}
 	w, s := h.prepare(ctx, d, c)
-	if s.done {
-		return s.disposition
+	if s.end != nil {
+		return *s.end
 	}
 	if panics < maxPanics {
 		return w.later(h.now().Add(time.Second<<panics), panics)
@@ -116,8 +116,8 @@ func (h *Handler) panickedAgain(ctx context.Context, d Delivery, r any) Disposit
 func (w *work) endPanics(ctx context.Context) Disposition {
 	s := step{journal: journalView{basis: wanted}}
 	for range maxSteps {
-		if s = w.endPanicsOnce(ctx, s); s.done {
-			return s.disposition
+		if s = w.endPanicsOnce(ctx, s); s.end != nil {
+			return *s.end
 		}
 	}
 	return Disposition{Kind: Redeliver, Delay: time.Minute}
@@ -128,7 +128,7 @@ func (w *work) endPanicsOnce(ctx context.Context, s step) step {
 	s, err := w.read(ctx, s)
 	if err != nil {
 		w.log().Error("a command that panics cannot be looked up", "error", err.Error())
-		return s.end(w.later(w.h.now().Add(time.Minute), maxPanics))
+		return s.ends(w.later(w.h.now().Add(time.Minute), maxPanics))
 	}
 	dec := payment.DecidePanicked(w.input(s))
 	s, err = w.commit(ctx, s, dec)
@@ -136,14 +136,14 @@ func (w *work) endPanicsOnce(ctx context.Context, s step) step {
 		return s
 	}
 	if err != nil {
-		return s.end(w.notAppended(err))
+		return s.ends(w.notAppended(err))
 	}
 	switch dec.Action {
 	case payment.RejectCommand:
-		return s.end(w.h.undecodable(ctx, w.d, w.refusal(dec.Code)))
+		return s.ends(w.h.undecodable(ctx, w.d, w.refusal(dec.Code)))
 	case payment.Finish:
-		return s.end(Disposition{Kind: Ack})
+		return s.ends(Disposition{Kind: Ack})
 	default:
-		return s.end(w.later(dec.At, 0))
+		return s.ends(w.later(dec.At, 0))
 	}
 }

@@ -100,17 +100,17 @@ func (h *Handler) Look(ctx context.Context, id payment.ID, op payment.Op, key pa
 	if s.asked != nil {
 		out.Answer = s.asked.Result
 	}
-	if s.disposition.Kind == Redeliver {
+	if s.end.Kind == Redeliver {
 		return out, errors.New("look at operation: the journal could not be written")
 	}
-	later := s.disposition.Kind == Later
+	later := s.end.Kind == Later
 	if w.ended(s.journal.state()) {
 		unanswered := out.Asked && (out.Answer == payment.Indeterminate || out.Answer == payment.NotExecuted)
 		out.Later = later || unanswered
 		return out, nil
 	}
 	if later && out.Asked {
-		w.postpone(ctx, s.disposition.Timer, timers)
+		w.postpone(ctx, s.end.Timer, timers)
 	}
 	return out, nil
 }

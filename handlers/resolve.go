@@ -82,7 +82,7 @@ func (h *Handler) Resolve(ctx context.Context, r Ruling, timers Scheduler) (jour
 	s.resolution = nil
 	s.outcome = &payment.Heard{Attempt: started.Attempt, Outcome: w.call(ctx, started)}
 	s = w.run(ctx, s)
-	w.afterRetry(ctx, s.disposition, timers)
+	w.afterRetry(ctx, *s.end, timers)
 	return s.journal.last, nil
 }
 

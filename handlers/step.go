@@ -23,14 +23,13 @@ type step struct {
 	// rival appended does not count.
 	added payment.EventType
 
-	// done ends the work with the disposition.
-	done        bool
-	disposition Disposition
+	// end is what becomes of the message; nil: the work goes on.
+	end *Disposition
 }
 
-// end is the last step.
-func (s step) end(d Disposition) step {
-	s.done, s.disposition = true, d
+// ends is the last step, with what becomes of the message.
+func (s step) ends(d Disposition) step {
+	s.end = &d
 	return s
 }
 

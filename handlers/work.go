@@ -75,11 +75,11 @@ func (w *work) lockKey() string {
 func (w *work) run(ctx context.Context, s step) step {
 	for range maxSteps {
 		s = w.next(ctx, s)
-		if s.done {
+		if s.end != nil {
 			return s
 		}
 	}
-	return s.end(Disposition{Kind: Redeliver, Delay: giveBackDelay})
+	return s.ends(Disposition{Kind: Redeliver, Delay: giveBackDelay})
 }
 
 // next is one round: read the journal, decide, get the provider's permission,
@@ -87,7 +87,7 @@ func (w *work) run(ctx context.Context, s step) step {
 func (w *work) next(ctx context.Context, s step) step {
 	s, err := w.read(ctx, s)
 	if err != nil {
-		return s.end(w.unreadable(err))
+		return s.ends(w.unreadable(err))
 	}
 	dec := w.decide(s)
 	if dec.Event == nil && s.journal.basis == assumed {
@@ -99,14 +99,14 @@ func (w *work) next(ctx context.Context, s step) step {
 	case Barred:
 		return s // The instance has changed since the decision.
 	default:
-		return s.end(w.crowded())
+		return s.ends(w.crowded())
 	}
 	s, err = w.commit(ctx, s, dec)
 	if _, rival := errors.AsType[*journal.ConflictError](err); rival {
 		return s // The payment has changed since the decision.
 	}
 	if err != nil {
-		return s.end(w.notAppended(err))
+		return s.ends(w.notAppended(err))
 	}
 	return w.act(ctx, s, dec)
 }
@@ -254,7 +254,7 @@ func (w *work) appendOutcome(ctx context.Context, expected uint64, e payment.Eve
 func (w *work) act(ctx context.Context, s step, dec payment.Decision) step {
 	switch dec.Action {
 	case payment.Finish:
-		return s.end(Disposition{Kind: Ack})
+		return s.ends(Disposition{Kind: Ack})
 	case payment.ReadPayment:
 		reading := w.readPayment(ctx, s)
 		s.reading = &reading
@@ -267,9 +267,9 @@ func (w *work) act(ctx context.Context, s step, dec payment.Decision) step {
 		s.asked = &s.outcome.Outcome
 		return s
 	case payment.RejectCommand:
-		return s.end(w.h.undecodable(ctx, w.d, w.refusal(dec.Code)))
+		return s.ends(w.h.undecodable(ctx, w.d, w.refusal(dec.Code)))
 	default:
-		return s.end(w.later(dec.At, w.d.Panics))
+		return s.ends(w.later(dec.At, w.d.Panics))
 	}
 }
 

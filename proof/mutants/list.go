@@ -135,7 +135,7 @@ func handling() []mutant {
 		},
 		{
 			"what waits is acknowledged without a timer", "handlers/work.go",
-			"		return s.end(w.later(dec.At, w.d.Panics))", "		return s.end(Disposition{Kind: Ack})",
+			"		return s.ends(w.later(dec.At, w.d.Panics))", "		return s.ends(Disposition{Kind: Ack})",
 		},
 		{
 			"a panic in an adapter is taken for not executed", "handlers/call.go",
@@ -149,7 +149,7 @@ func handling() []mutant {
 		},
 		{
 			"an operator's stale view is obeyed", "handlers/resolve.go",
-			"	if rec.State.Version != r.Version {", "	if rec.State.Version == 0 {",
+			"	if last.State.Version != r.Version {", "	if last.State.Version == 0 {",
 		},
 	}
 }

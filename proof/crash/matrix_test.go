@@ -42,12 +42,11 @@ func TestNoStepThatBreaksCostsAResultOrMovesMoneyTwice(t *testing.T) {
 }
 
 // provider runs the paths of a provider's rows one after the other, so that the
-// sample is the same in each run.
+// sample is the same in each run; the cells of a path run side by side.
 func (m *matrix) provider(t *testing.T, rows []row) {
 	s := &sample{seen: map[breakage]bool{}}
 	for _, r := range rows {
 		for _, p := range r.paths() {
-			//nolint:paralleltest // see above; the cells of a path run side by side
 			t.Run(slug(r.name)+"/"+slug(p.name), func(t *testing.T) { m.path(t, r, p, s) })
 		}
 	}

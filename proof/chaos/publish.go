@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/proof/chaos/compare"
@@ -68,7 +69,7 @@ func (w *world) publish(ctx context.Context, messages []message, over time.Durat
 }
 
 func (w *world) send(ctx context.Context, m message, p *published) {
-	header := nats.Header{"Nats-Msg-Id": {m.id}}
+	header := nats.Header{jetstream.MsgIDHeader: {m.id}}
 	maps.Copy(header, m.header)
 	for ctx.Err() == nil {
 		try, cancel := context.WithTimeout(ctx, 5*time.Second)

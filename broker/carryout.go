@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 const (
@@ -127,7 +128,7 @@ func (c *Consumer) schedule(ctx context.Context, m *inHand, timer handlers.Timer
 			c.health.timersFailing(err)
 			c.log.Error("timer not scheduled, trying on", "error", err)
 		}
-		if !wait(ctx, delay) {
+		if !sleep.For(ctx, delay) {
 			return false
 		}
 		delay = min(2*delay, maxScheduleDelay)

@@ -207,15 +207,3 @@ func (noObserver) Taken(bool)                                             {}
 func (noObserver) Disposed(bool, handlers.DispositionKind, time.Duration) {}
 func (noObserver) HandedBack(bool)                                        {}
 func (noObserver) Panicked()                                              {}
-
-// wait waits for d and reports whether ctx is still alive.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 // Looker asks a provider once more about the operation a result is about
@@ -106,7 +107,7 @@ func (l *LateLooks) Run(ctx context.Context) {
 			l.log.Warn("results cannot be looked at again, trying on", "stream", l.topology.Events, "error", err.Error())
 		}
 		l.bound = nil
-		wait(ctx, 5*time.Second)
+		sleep.For(ctx, 5*time.Second)
 	}
 }
 
@@ -208,7 +209,7 @@ func (l *LateLooks) alive(msg jetstream.Msg) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var signalling sync.WaitGroup
 	signalling.Go(func() {
-		for wait(ctx, l.topology.ackWait()/3) {
+		for sleep.For(ctx, l.topology.ackWait()/3) {
 			_ = msg.InProgress() // a signal that is not sent costs a redelivery at worst
 		}
 	})

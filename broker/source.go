@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 // source is one of the two durable consumers. One goroutine pulls its messages
@@ -44,7 +46,7 @@ func (s *source) pull(ctx context.Context) {
 			return
 		}
 		probe := s.c.gate.isShut()
-		if probe && !wait(ctx, pause) {
+		if probe && !sleep.For(ctx, pause) {
 			return
 		}
 		if err := s.pullBatch(ctx, probe); err != nil {
@@ -52,7 +54,7 @@ func (s *source) pull(ctx context.Context) {
 			if s.c.health.unbound(s.timer, err) {
 				s.c.log.Warn("cannot pull, trying on", "stream", s.stream, "consumer", s.c.topology.Consumer, "error", err)
 			}
-			wait(ctx, pause)
+			sleep.For(ctx, pause)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -68,20 +69,9 @@ func (i *instance) shut() bool {
 func (i *instance) pace(ctx context.Context, patience time.Duration) bool {
 	turn := i.limiter.Reserve()
 	wait := turn.Delay()
-	switch {
-	case wait == 0:
+	if wait == 0 || wait <= patience && sleep.For(ctx, wait) {
 		return true
-	case wait > patience:
-		turn.Cancel()
-		return false
 	}
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		turn.Cancel()
-		return false
-	}
+	turn.Cancel()
+	return false
 }

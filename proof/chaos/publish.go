@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/proof/chaos/compare"
 )
 
@@ -53,7 +54,7 @@ func (w *world) publish(ctx context.Context, messages []message, over time.Durat
 	began := time.Now()
 	for _, m := range messages {
 		if d := time.Until(began.Add(time.Duration(m.at * float64(over)))); d > 0 {
-			wait(ctx, d)
+			sleep.For(ctx, d)
 		}
 		if ctx.Err() != nil {
 			break
@@ -76,7 +77,7 @@ func (w *world) send(ctx context.Context, m message, p *published) {
 		ack, err := w.js.PublishMsg(try, &nats.Msg{Subject: m.subject, Header: header, Data: m.data})
 		cancel()
 		if err != nil {
-			wait(ctx, 200*time.Millisecond)
+			sleep.For(ctx, 200*time.Millisecond)
 			continue
 		}
 		p.stored(m, ack.Sequence)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/sony/gobreaker/v2"
 	"golang.org/x/time/rate"
 
@@ -23,7 +24,6 @@ var (
 // stand what it has not: longer and longer times of being open, a provider's
 // own Retry-After, and what does not count as proof of health.
 type instance struct {
-	limits  Limits
 	log     *slog.Logger
 	places  *places
 	limiter *rate.Limiter
@@ -36,6 +36,8 @@ type instance struct {
 	probing bool // the one call that an open breaker lets pass is under way
 	// away is until when nothing is sent at all.
 	away time.Time
+	// openFor doubles with each probe that fails.
+	openFor backoff.ExponentialBackOff
 	// openings counts how often the breaker opened since it was last closed.
 	openings int
 	// last is the report the breaker is being told of.
@@ -46,7 +48,8 @@ type instance struct {
 }
 
 func newInstance(l Limits, log *slog.Logger) *instance {
-	i := &instance{limits: l, log: log, places: newPlaces(l.Concurrent), limiter: rate.NewLimiter(rate.Inf, 1)}
+	i := &instance{log: log, places: newPlaces(l.Concurrent), limiter: rate.NewLimiter(rate.Inf, 1)}
+	i.openFor = backoff.ExponentialBackOff{InitialInterval: l.OpenFor, Multiplier: 2, MaxInterval: l.OpenMax}
 	if l.Rate > 0 {
 		i.limiter.SetLimit(rate.Limit(l.Rate))
 	}
@@ -68,23 +71,15 @@ func (i *instance) changed(to gobreaker.State) {
 	case gobreaker.StateOpen:
 		i.openings++
 		i.needsCall = i.last.Unhealthy && i.last.Call
-		i.stayAway(i.openFor())
+		i.stayAway(i.openFor.NextBackOff())
 		i.log.Warn("breaker of the provider instance is open", "openings", i.openings,
 			"unhealthy", i.last.Unhealthy, "next_attempt_at", i.away.UTC().Format(time.RFC3339Nano))
 	case gobreaker.StateClosed:
 		i.openings, i.needsCall = 0, false
+		i.openFor.Reset()
 		i.log.Info("breaker of the provider instance is closed")
 	case gobreaker.StateHalfOpen:
 	}
-}
-
-// openFor doubles with each probe that fails.
-func (i *instance) openFor() time.Duration {
-	d := i.limits.OpenFor
-	for n := 1; n < i.openings && d < i.limits.OpenMax; n++ {
-		d *= 2
-	}
-	return min(d, i.limits.OpenMax)
 }
 
 func (i *instance) stayAway(d time.Duration) {

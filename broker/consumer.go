@@ -78,7 +78,6 @@ type Consumer struct {
 	// withdrawn is closed once no pull is open any more. A message that was given
 	// back earlier would come straight back to this consumer.
 	withdrawn chan struct{}
-	working   sync.WaitGroup
 	tracker   tracker
 	gate      gate
 	health    health
@@ -140,9 +139,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 	upkeep.Go(func() { c.watchSkew(keep) })
 	commands, due := newSource(c, c.topology.Commands, false), newSource(c, c.topology.Due, true)
 	c.health.start()
-	for range c.topology.concurrency() {
-		c.working.Go(func() { c.work(ctx, handling, commands, due) })
-	}
+	w := &workers{commands: commands, due: due, most: int32(c.topology.concurrency())}
+	w.start(ctx, handling)
 	pulling.Go(func() { commands.pull(ctx) })
 	pulling.Go(func() { due.pull(ctx) })
 	pulling.Wait()
@@ -150,7 +148,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	close(c.withdrawn)
 	commands.handBackRest()
 	due.handBackRest()
-	err := c.drain(cancelHandling)
+	err := c.drain(w, cancelHandling)
 	stopKeeping()
 	upkeep.Wait()
 	c.flush()
@@ -158,9 +156,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 }
 
 // drain waits for the handlers, with their context cancelled if it takes too long.
-func (c *Consumer) drain(cancelHandling func()) error {
+func (c *Consumer) drain(w *workers, cancelHandling func()) error {
 	done := make(chan struct{})
-	go func() { c.working.Wait(); close(done) }()
+	go func() { w.ended.Wait(); close(done) }()
 	for _, wait := range []time.Duration{c.drainTimeout, cancelGrace} {
 		timer := time.NewTimer(wait)
 		select {

@@ -260,11 +260,9 @@ func goroutineOf() string {
 	return name
 }
 
-func TestTheSameGoroutinesCarryOutAllMessages(t *testing.T) {
+func TestWorkersAreKeptForTheMessagesToCome(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.topology.Concurrency = 4
-	b.provision()
 	handled := make(chan string, 100)
 	b.run(nil, func(context.Context, handlers.Delivery) handlers.Disposition {
 		handled <- goroutineOf()
@@ -275,8 +273,8 @@ func TestTheSameGoroutinesCarryOutAllMessages(t *testing.T) {
 		b.command("{}", nil)
 		seen[receive(t, handled, "a message")] = true
 	}
-	if len(seen) > 4 {
-		t.Errorf("50 messages, one after the other, took %d goroutines, want 4 at most", len(seen))
+	if len(seen) > 10 {
+		t.Errorf("50 messages, one after the other, took %d goroutines", len(seen))
 	}
 }
 

@@ -164,21 +164,6 @@ func (s *source) take(ctx context.Context, msg jetstream.Msg, probe bool) {
 // within a call's timeout; otherwise another replica shall have the message.
 func (s *source) queueHold() time.Duration { return 2 * s.c.topology.ackWait() }
 
-// work carries out messages of both sources until ctx ends. With both queues
-// full, select chooses at random, so that neither source starves.
-func (c *Consumer) work(ctx, handling context.Context, commands, due *source) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case m := <-commands.queue:
-			commands.begin(ctx, handling, m)
-		case m := <-due.queue:
-			due.begin(ctx, handling, m)
-		}
-	}
-}
-
 // begin carries out a message that a worker took from the queue, or refuses it.
 func (s *source) begin(ctx, handling context.Context, m *inHand) {
 	select {

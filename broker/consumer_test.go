@@ -260,7 +260,7 @@ func goroutineOf() string {
 	return name
 }
 
-func TestAGoroutineIsKeptForTheMessagesToCome(t *testing.T) {
+func TestWorkersAreKeptForTheMessagesToCome(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	handled := make(chan string, 100)
@@ -371,10 +371,10 @@ func TestAnEarlyTimerIsGivenBackUntilItIsDue(t *testing.T) {
 	}
 }
 
-func TestAMessageThatIsRefusedGivesItsSlotBack(t *testing.T) {
+func TestAWorkerThatRefusesAMessageTakesTheNextOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.topology.Concurrency = 1 // kept by an early timer, it would be missing for ever
+	b.topology.Concurrency = 1 // an early timer must not keep the only worker
 	b.provision()
 	observer := &counter{}
 	seen := make(chan bool, 2)

@@ -51,7 +51,7 @@ func (b *bundle) raw(subject string, data []byte) {
 func (b *bundle) late(after time.Duration, now func() time.Time, look lookerFunc) (done chan string) {
 	b.t.Helper()
 	done = make(chan string, 100)
-	l := broker.NewLateLooks(b.js, b.topology, look, broker.NewTimers(b.js, b.topology), after).With(broker.LateOptions{
+	l := broker.NewLateLooks(b.js, b.topology, look, after, &broker.LateOptions{
 		Now: now, Looked: func(provider, result string) { done <- provider + " " + result }, Retry: 20 * time.Millisecond,
 	})
 	ctx, cancel := context.WithCancel(context.Background())

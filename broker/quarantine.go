@@ -14,10 +14,6 @@ import (
 	"github.com/countermand/countermand/handlers"
 )
 
-// codeWrongLastSequence is the server's refusal of an append that expected
-// another last message.
-const codeWrongLastSequence jetstream.ErrorCode = 10071
-
 // Quarantine keeps the bytes of messages that are no valid commands, for the
 // operator. It is safe for concurrent use.
 type Quarantine struct {
@@ -92,7 +88,7 @@ func quarantineSubject(token string) (string, error) {
 
 func alreadyThere(err error) bool {
 	var answer *jetstream.APIError
-	return errors.As(err, &answer) && answer.ErrorCode == codeWrongLastSequence
+	return errors.As(err, &answer) && answer.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
 }
 
 func rawHeaders(header map[string][]string) [][2][]byte {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/journal"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
@@ -235,7 +236,7 @@ func (w *work) append(ctx context.Context, s step, e payment.Event) (uint64, err
 			return sequence, err
 		}
 		w.log().Error("journal refuses a known outcome; it is kept in hand", "error", err.Error())
-		pause(ctx, time.Second)
+		sleep.For(ctx, time.Second)
 	}
 }
 
@@ -270,16 +271,6 @@ func (w *work) act(ctx context.Context, s step, dec payment.Decision) step {
 		return s.ends(w.h.undecodable(ctx, w.d, w.refusal(dec.Code)))
 	default:
 		return s.ends(w.later(dec.At, w.d.Panics))
-	}
-}
-
-// pause waits for d or the context's end.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -112,7 +113,7 @@ func (s *Survey) Run(ctx context.Context) {
 // ctx is still alive.
 func (s *Survey) rest(ctx context.Context, d, least time.Duration) bool {
 	least = min(least, d)
-	if !pause(ctx, least) {
+	if !sleep.For(ctx, least) {
 		return false
 	}
 	timer := time.NewTimer(d - least)
@@ -154,7 +155,7 @@ func (s *Survey) Pass(ctx context.Context) error {
 	known := map[payment.ID]bool{}
 	misses, burst := 0, max(s.perSecond/bursts, 1)
 	for i, id := range s.payments(listed) {
-		if i%burst == burst-1 && !pause(ctx, time.Second*time.Duration(burst)/time.Duration(s.perSecond)) {
+		if i%burst == burst-1 && !sleep.For(ctx, time.Second*time.Duration(burst)/time.Duration(s.perSecond)) {
 			return ctx.Err()
 		}
 		state, err := s.read(ctx, id)
@@ -211,16 +212,4 @@ func (s *Survey) read(ctx context.Context, id payment.ID) (payment.State, error)
 	ctx, cancel := context.WithTimeoutCause(ctx, readFor, errors.New("no answer for "+readFor.String()))
 	defer cancel()
 	return s.journal.State(ctx, id)
-}
-
-// pause waits for d and reports whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

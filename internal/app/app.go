@@ -133,7 +133,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 	}
 	newNotifications(a, cfg.Notifications, set, looker{handler, journal, timers})
 	if after := cfg.LateLook.After; after > 0 {
-		a.late = broker.NewLateLooks(js, topology, handler, timers, after).With(broker.LateOptions{
+		a.late = broker.NewLateLooks(js, topology, handler, after, &broker.LateOptions{
 			Logger: log, Looked: a.seen.metrics.LateLooked,
 		})
 	}

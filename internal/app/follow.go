@@ -12,6 +12,7 @@ import (
 
 	"github.com/countermand/countermand/console"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -54,12 +55,8 @@ func (f *follower) run(ctx context.Context) {
 				f.log.Debug("the console could not read what is new", "error", err.Error())
 			}
 		}
-		timer := time.NewTimer(followEvery)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if !sleep.For(ctx, followEvery) {
 			return
-		case <-timer.C:
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/internal/openwork"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/journal"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
@@ -94,12 +95,8 @@ func (o *observation) watch(ctx context.Context) {
 		if o.js.Conn().IsConnected() {
 			o.look(ctx, look%looksApart == 0)
 		}
-		timer := time.NewTimer(o.every)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if !sleep.For(ctx, o.every) {
 			return
-		case <-timer.C:
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 const (
@@ -36,14 +37,7 @@ type streams struct {
 
 // run looks until ctx ends.
 func (s *streams) run(ctx context.Context) {
-	for {
-		timer := time.NewTimer(s.look(ctx))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C:
-		}
+	for sleep.For(ctx, s.look(ctx)) {
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/events"
@@ -30,8 +31,8 @@ type probe struct {
 // and a last sequence no stream has.
 func impossible() nats.Header {
 	return nats.Header{
-		"Nats-Expected-Stream":                {"COUNTERMAND_CHECK_NO_STREAM"},
-		"Nats-Expected-Last-Subject-Sequence": {"4611686018427387904"},
+		jetstream.ExpectedStreamHeader:      {"COUNTERMAND_CHECK_NO_STREAM"},
+		jetstream.ExpectedLastSubjSeqHeader: {"4611686018427387904"},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
@@ -63,7 +64,7 @@ func (j *Journal) look(ctx context.Context, question string) (Stored, error) {
 		return Stored{}, fmt.Errorf("look into journal: %w", err)
 	}
 	var got struct {
-		Error   *apiError `json:"error"`
+		Error   *jetstream.APIError `json:"error"`
 		Message struct {
 			Subject  string    `json:"subject"`
 			Sequence uint64    `json:"seq"`
@@ -77,7 +78,7 @@ func (j *Journal) look(ctx context.Context, question string) (Stored, error) {
 	}
 	m := got.Message
 	switch {
-	case got.Error != nil && got.Error.ErrCode == codeNoMessage:
+	case got.Error != nil && got.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
 		return Stored{}, nil
 	case got.Error != nil:
 		return Stored{}, fmt.Errorf("look into journal: %w", got.Error)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/journal"
@@ -65,14 +66,14 @@ func (j *Journal) readOnce(ctx context.Context, ask *nats.Msg) (storedMessage, e
 		return storedMessage{}, err
 	}
 	var got struct {
-		Error   *apiError     `json:"error"`
-		Message storedMessage `json:"message"`
+		Error   *jetstream.APIError `json:"error"`
+		Message storedMessage       `json:"message"`
 	}
 	if err := json.Unmarshal(reply.Data, &got); err != nil {
 		return storedMessage{}, fmt.Errorf("decode answer: %w", err)
 	}
 	switch {
-	case got.Error != nil && got.Error.ErrCode == codeNoMessage:
+	case got.Error != nil && got.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
 		return storedMessage{}, nil
 	case got.Error != nil:
 		return storedMessage{}, got.Error

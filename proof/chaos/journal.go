@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/proof/chaos/compare"
 )
 
@@ -191,7 +192,7 @@ func (w *world) follow(ctx context.Context, t *told) <-chan error {
 				ended <- err
 				return
 			}
-			wait(ctx, 200*time.Millisecond)
+			sleep.For(ctx, 200*time.Millisecond)
 		}
 		ended <- nil
 	}()

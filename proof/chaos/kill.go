@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/providers/openpay/openpaysim"
 	"github.com/countermand/countermand/providers/simulator"
 )
@@ -125,6 +126,6 @@ func (c *killCommand) strike(ctx context.Context, service *consumerProcess, duri
 	}
 	service.kill()
 	settled, _ = during.counts()
-	wait(ctx, c.Away)
+	sleep.For(ctx, c.Away)
 	return settled, service.start()
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
+
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 // reopenFor bounds how long a path may take to come back.
@@ -67,7 +69,7 @@ func (p *path) open(toxic string) error {
 // cut ends every connection, and refuses new ones for a while.
 func (p *path) cut(ctx context.Context, while time.Duration) error {
 	p.proxy.Stop()
-	wait(ctx, while)
+	sleep.For(ctx, while)
 	return p.open("")
 }
 
@@ -81,7 +83,7 @@ func (p *path) slow(ctx context.Context, delay, while time.Duration) error {
 	p.proxy.Stop()
 	err := p.open(toxic)
 	if err == nil {
-		wait(ctx, while)
+		sleep.For(ctx, while)
 		p.proxy.Stop()
 		err = p.open("")
 	}
@@ -90,13 +92,3 @@ func (p *path) slow(ctx context.Context, delay, while time.Duration) error {
 
 // close ends the path for good.
 func (p *path) close() { p.proxy.Stop() }
-
-// wait lets time pass, or returns early with the context.
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}

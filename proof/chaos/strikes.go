@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 // recoverFor bounds how long struck servers may take to be healthy again
@@ -48,7 +50,7 @@ func (s *striker) run(ctx context.Context, all []planned) {
 	})
 	began := time.Now()
 	for _, p := range all {
-		wait(ctx, time.Until(began.Add(p.at)))
+		sleep.For(ctx, time.Until(began.Add(p.at)))
 		if ctx.Err() != nil {
 			break
 		}
@@ -136,7 +138,7 @@ func (s *striker) killConsumer(ctx context.Context) error {
 	}
 	defer c.busy.Unlock()
 	c.kill()
-	wait(ctx, s.between(0, time.Second))
+	sleep.For(ctx, s.between(0, time.Second))
 	return c.start()
 }
 
@@ -148,12 +150,12 @@ func (s *striker) stopConsumer(ctx context.Context) error {
 		return err
 	}
 	defer c.busy.Unlock()
-	sleep := s.stopFor
+	asleep := s.stopFor
 	if s.below(2) == 0 {
-		sleep += s.world.shape.ackWait
+		asleep += s.world.shape.ackWait
 	}
 	c.signal(syscall.SIGSTOP)
-	wait(ctx, sleep+s.between(0, 2*time.Second))
+	sleep.For(ctx, asleep+s.between(0, 2*time.Second))
 	c.signal(syscall.SIGCONT)
 	return nil
 }
@@ -168,7 +170,7 @@ func (s *striker) restart(ctx context.Context, which []*server, kill bool) error
 			one.terminate(recoverFor)
 		}
 	}
-	wait(ctx, s.between(200*time.Millisecond, 2*time.Second))
+	sleep.For(ctx, s.between(200*time.Millisecond, 2*time.Second))
 	for _, one := range which {
 		if err := one.start(); err != nil {
 			return err

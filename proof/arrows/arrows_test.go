@@ -58,6 +58,11 @@ func rows() []row {
 		{"proof/roles", nil},
 		{"examples/**", []string{"examples/cloudevent"}}, // what any client could be written with
 		{"internal/config", append(kinds(), "payment", "providers")},
+		// The commands that have a folder of their own, and what all commands share.
+		{"cmd/consumer/cli", []string{"payment", "events", "desk", "desk/remote", "internal/app", "internal/config"}},
+		{"cmd/consumer/review", []string{"payment", "events", "desk", "desk/remote", "cmd/consumer/cli"}},
+		{"cmd/consumer/rejected", []string{"payment", "events", "desk", "internal/passage", "cmd/consumer/cli"}},
+		{"cmd/consumer/reconcile", []string{"payment", "events", "providers", "desk", "desk/remote", "reconcile", "reconcile/books", "internal/app", "internal/config", "cmd/consumer/cli"}},
 		// The last three put the program together.
 		{"internal/app", append(kinds(),
 			"payment", "events", "journal", "journal/stream", "providers", "isolation",
@@ -67,9 +72,9 @@ func rows() []row {
 			"payment", "events", "journal", "journal/*", "providers/**", "providers",
 			"handlers", "broker", "telemetry", "schemas", "internal/*",
 		}},
-		{"cmd/**", []string{
-			"payment", "events", "journal", "journal/*", "providers/**", "providers",
-			"handlers", "broker", "telemetry", "desk", "desk/*", "reconcile", "reconcile/*", "schemas", "internal/*",
+		{"cmd/consumer", []string{
+			"payment", "events", "journal/stream", "providers", "broker",
+			"internal/app", "internal/check", "internal/config", "internal/demo", "internal/openwork", "internal/publish", "internal/simulators", "cmd/consumer/*",
 		}},
 	}
 }
@@ -90,7 +95,7 @@ func gates() map[string][]string {
 	return map[string][]string{
 		"github.com/nats-io/nats.go":     {"journal/stream", "proof/chaos", "broker", "desk/remote", "status/service", "internal/requests", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/passage", "internal/openwork", "internal/check", "reconcile/books", "examples/**", "cmd/**"},
 		"github.com/nats-io/nats-server": {"internal/embedded", "internal/natstest"},
-		"net/http":                       {"console", "notifications", "providers", "proof/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/monitor", "telemetry", "cmd/**"},
+		"net/http":                       {"console", "notifications", "providers", "proof/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/monitor", "telemetry", "cmd/consumer"},
 		"os":                             {"internal/config", "proof/chaos", "proof/mutants", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "internal/spill", "reconcile/books", "examples/**", "cmd/**"},
 	}
 }

@@ -41,6 +41,7 @@ func rows() []row {
 		{"internal/publish", []string{"payment", "events"}},
 		{"internal/simulators", []string{"providers/simulator", "providers/*/*sim"}},
 		{"internal/passage", nil},
+		{"internal/program", nil},
 		{"internal/monitor", nil},
 		{"internal/openwork", []string{"payment", "events", "broker", "handlers", "internal/passage"}},
 		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "internal/config", "internal/app", "internal/openwork", "internal/monitor"}},
@@ -53,7 +54,7 @@ func rows() []row {
 		{"proof/properties", nil},
 		{"proof/simulation", append(kinds(), "payment", "events", "journal", "journal/memory", "providers", "handlers")},
 		{"proof/e2e", nil},
-		{"proof/chaos", []string{"payment", "events", "desk", "desk/remote", "broker", "schemas", "providers/simulator", "providers/*/*sim", "internal/openwork", "proof/chaos/*"}},
+		{"proof/chaos", []string{"payment", "events", "desk", "desk/remote", "broker", "schemas", "providers/simulator", "providers/*/*sim", "internal/openwork", "internal/program", "proof/chaos/*"}},
 		{"proof/chaos/*", nil}, // the judge knows none of what it judges
 		{"proof/roles", nil},
 		{"examples/**", []string{"examples/cloudevent"}}, // what any client could be written with
@@ -95,8 +96,8 @@ func gates() map[string][]string {
 	return map[string][]string{
 		"github.com/nats-io/nats.go":     {"journal/stream", "proof/chaos", "broker", "desk/remote", "status/service", "internal/requests", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/passage", "internal/openwork", "internal/check", "reconcile/books", "examples/**", "cmd/**"},
 		"github.com/nats-io/nats-server": {"internal/embedded", "internal/natstest"},
-		"net/http":                       {"console", "notifications", "providers", "proof/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/monitor", "telemetry", "cmd/consumer"},
-		"os":                             {"internal/config", "proof/chaos", "proof/mutants", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "internal/spill", "reconcile/books", "examples/**", "cmd/**"},
+		"net/http":                       {"console", "notifications", "providers", "proof/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/monitor", "internal/program", "telemetry", "cmd/consumer"},
+		"os":                             {"internal/config", "proof/chaos", "proof/mutants", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "internal/program", "internal/spill", "reconcile/books", "examples/**", "cmd/**"},
 	}
 }
 
@@ -104,7 +105,7 @@ func gates() map[string][]string {
 func notInProduction() []string {
 	return []string{
 		"providers/simulator", "providers/*/*sim", "providers/providertest", "journal/journaltest",
-		"internal/embedded", "internal/demo", "internal/simulators", "internal/natstest", "github.com/nats-io/nats-server/**",
+		"internal/embedded", "internal/demo", "internal/simulators", "internal/natstest", "internal/program", "github.com/nats-io/nats-server/**",
 	}
 }
 

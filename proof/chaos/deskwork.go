@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/internal/program"
 	"github.com/countermand/countermand/internal/sleep"
 )
 
@@ -35,7 +36,7 @@ func (o *operators) pause(ctx, faults context.Context) error {
 			sleep.For(faults, time.Duration(o.below(int(2*time.Second))))
 		}
 		// Also after a pause that failed: it may be stored.
-		if err := await(ctx, func() bool { return o.command(ctx, "resume", provider) == nil }); err != nil {
+		if err := program.Await(ctx, func() bool { return o.command(ctx, "resume", provider) == nil }); err != nil {
 			return fmt.Errorf("resume %s: %w", provider, err)
 		}
 		o.did("resumed a provider")

@@ -12,6 +12,7 @@ import (
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
 
+	"github.com/countermand/countermand/internal/program"
 	"github.com/countermand/countermand/internal/sleep"
 )
 
@@ -31,12 +32,12 @@ type path struct {
 }
 
 // newPath opens one to a port of this machine, on a port of its own.
-func newPath(proxies *toxiproxy.ApiServer, name string, port int) (*path, error) {
-	ports, err := freePorts(1)
+func newPath(proxies *toxiproxy.ApiServer, name string, port int, free *program.Ports) (*path, error) {
+	ports, err := free.Free(1)
 	if err != nil {
 		return nil, err
 	}
-	p := &path{name: name, from: local(ports[0]), to: local(port), proxies: proxies}
+	p := &path{name: name, from: program.Local(ports[0]), to: program.Local(port), proxies: proxies}
 	if err := p.open(""); err != nil {
 		return nil, err
 	}
@@ -60,7 +61,7 @@ func (p *path) open(toxic string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), reopenFor)
 	defer cancel()
-	if err := await(ctx, func() bool { return p.proxy.Start() == nil }); err != nil {
+	if err := program.Await(ctx, func() bool { return p.proxy.Start() == nil }); err != nil {
 		return fmt.Errorf("open path %s on %s: %w", p.name, p.from, err)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/countermand/countermand/internal/program"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/proof/chaos/compare"
 	"github.com/countermand/countermand/providers/simulator"
@@ -21,19 +22,19 @@ import (
 // simulators is the process that stands for all providers. It is never
 // restarted: what it remembers is the ledger everything is judged by.
 type simulators struct {
-	process
+	program.Program
 
 	port int
 	http *http.Client
 }
 
-func newSimulators(dir, binary string) (*simulators, error) {
-	ports, err := freePorts(1)
+func newSimulators(dir, binary string, free *program.Ports) (*simulators, error) {
+	ports, err := free.Free(1)
 	if err != nil {
 		return nil, err
 	}
 	s := &simulators{port: ports[0], http: &http.Client{}}
-	s.name, s.path, s.args, s.dir = "simulators", binary, []string{"simulate", "--listen", local(s.port)}, dir
+	s.Name, s.Path, s.Args, s.Dir = "simulators", binary, []string{"simulate", "--listen", program.Local(s.port)}, dir
 	return s, nil
 }
 
@@ -47,7 +48,7 @@ func (s *simulators) do(ctx context.Context, method, path string, body, into any
 		}
 		sent = bytes.NewReader(b)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+local(s.port)+path, sent)
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+program.Local(s.port)+path, sent)
 	if err != nil {
 		return fmt.Errorf("ask simulators: %w", err)
 	}
@@ -72,7 +73,7 @@ func (s *simulators) do(ctx context.Context, method, path string, body, into any
 }
 
 func (s *simulators) ready(ctx context.Context) error {
-	return await(ctx, func() bool { return answers(ctx, "http://"+local(s.port)+"/opay/ledger") })
+	return program.Await(ctx, func() bool { return program.Answers(ctx, "http://"+program.Local(s.port)+"/opay/ledger") })
 }
 
 // seed adds the payments of a plan.

@@ -1,4 +1,4 @@
-package main
+package reconcile
 
 import (
 	"encoding/csv"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/reconcile"
@@ -19,19 +20,19 @@ func paymentAt(provider string) payment.ID { return payment.ID{Provider: provide
 
 // differences prints what reconcile finds, as it finds it.
 type differences struct {
-	world *world
+	world *cli.World
 	json  *json.Encoder // nil: not asked for
 	csv   *csv.Writer   // nil: not asked for
 	rows  int
 }
 
-func newDifferences(w *world, asJSON, asCSV bool) *differences {
+func newDifferences(w *cli.World, asJSON, asCSV bool) *differences {
 	d := &differences{world: w}
 	if asJSON {
-		d.json = json.NewEncoder(w.stdout)
+		d.json = json.NewEncoder(w.Stdout)
 	}
 	if asCSV {
-		d.csv = csv.NewWriter(w.stdout)
+		d.csv = csv.NewWriter(w.Stdout)
 	}
 	return d
 }
@@ -51,7 +52,7 @@ func (d *differences) emit(x reconcile.Difference) error {
 	case d.csv != nil:
 		return d.row(x)
 	default:
-		_, err := fmt.Fprintln(d.world.stdout, differenceLine(x))
+		_, err := fmt.Fprintln(d.world.Stdout, differenceLine(x))
 		return err
 	}
 }
@@ -152,9 +153,9 @@ func (d *differences) summary(r *reconciling, j *books.Journal) error {
 			"recalled": r.recalled, "seconds": time.Since(r.began).Seconds(),
 		}})
 	}
-	out := d.world.stdout
+	out := d.world.Stdout
 	if d.csv != nil {
-		out = d.world.stderr
+		out = d.world.Stderr
 	}
 	fmt.Fprintf(out, "%d events read, %d operations, %d in the period, %d agree", j.Events, s.Operations, s.InPeriod, s.Agreed)
 	for _, part := range []struct {

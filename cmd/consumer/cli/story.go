@@ -1,22 +1,24 @@
-package main
+package cli
 
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
 )
 
-// tellStory prints a payment for people. What cannot be printed harms nothing.
-func tellStory(out io.Writer, s *desk.Story) {
-	fmt.Fprintf(out, "payment %s at %s, version %d, captured %s\n\n", s.Payment, s.Provider, s.Version, inMinor(s.Captured))
+// TellStory prints a payment for people. What cannot be printed harms nothing.
+func TellStory(out io.Writer, s *desk.Story) {
+	fmt.Fprintf(out, "payment %s at %s, version %d, captured %s\n\n", s.Payment, s.Provider, s.Version, Minor(s.Captured))
 	if !s.Complete {
 		fmt.Fprintln(out, "  (not all of its events are shown)")
 	}
 	for _, e := range s.Events {
-		fmt.Fprintf(out, "  v%-3d %s  %-6s %-15s %s\n", e.Version,
-			e.Data.OccurredAt.UTC().Format("2006-01-02 15:04:05.000Z"), e.Data.Operation, e.Data.Status, details(e.Data))
+		TellEvent(out, e.Version, e.Data)
 		if r := e.Resolved; r != nil {
 			fmt.Fprintf(out, "       ruled by %s: %q, evidence %q\n", r.Operator, r.Reason, r.Evidence)
 		}
@@ -33,7 +35,7 @@ func tellOperation(out io.Writer, o *desk.Operation) {
 		fmt.Fprintln(out, ", nothing more to do")
 		return
 	}
-	fmt.Fprintf(out, ", at risk %s\n", inMinor(o.AtRisk))
+	fmt.Fprintf(out, ", at risk %s\n", Minor(o.AtRisk))
 	if o.Review != nil {
 		fmt.Fprintf(out, "  a person is needed since %s: %s\n  %s\n", o.Review.Since.UTC().Format(time.RFC3339), o.Review.Reason, o.Review.Question)
 	}
@@ -58,7 +60,7 @@ func proposed(p desk.Proposal) string {
 		text += ", effect " + string(p.Effect)
 	}
 	if p.Moved != nil {
-		text += fmt.Sprintf(", %s moved, reference %s", inMinor(p.Moved), p.ProviderReference)
+		text += fmt.Sprintf(", %s moved, reference %s", Minor(p.Moved), p.ProviderReference)
 	}
 	return text
 }
@@ -67,7 +69,7 @@ func askedFor(a desk.Attempt) string {
 	if a.Full {
 		return "the whole amount"
 	}
-	return inMinor(a.Amount)
+	return Minor(a.Amount)
 }
 
 // choiceText says what a ruling needs, or why it cannot be made.
@@ -83,7 +85,7 @@ func choiceText(c desk.Choice) string {
 		text += fmt.Sprintf(", and --effect unless it is %s (one of %v)", c.Effects[0], c.Effects)
 	}
 	if c.Confirm != nil {
-		text += fmt.Sprintf(", --confirm-amount %q", fmt.Sprintf("%d %s", c.Confirm.Value, c.Confirm.Currency))
+		text += fmt.Sprintf(", --confirm-amount %q", Minor(c.Confirm))
 	}
 	if c.NeedsSecond {
 		text += ", and a second operator who rules the same"
@@ -92,4 +94,54 @@ func choiceText(c desk.Choice) string {
 		text += " (" + c.Why + ")"
 	}
 	return text
+}
+
+// TellEvent prints one event of a payment on one line.
+func TellEvent(out io.Writer, version uint64, d events.Result) {
+	fmt.Fprintf(out, "  v%-3d %s  %-6s %-15s %s\n", version,
+		d.OccurredAt.UTC().Format("2006-01-02 15:04:05.000Z"), d.Operation, d.Status, details(d))
+}
+
+// details is what matters of one event on one line.
+func details(d events.Result) string {
+	parts := []string{"key " + string(d.IdempotencyKey)}
+	add := func(name, value string) {
+		if value != "" {
+			parts = append(parts, name+" "+value)
+		}
+	}
+	amount := func(name string, m *payment.Money) {
+		if m != nil {
+			add(name, Minor(m))
+		}
+	}
+	if d.Attempt > 0 {
+		add("attempt", fmt.Sprint(d.Attempt))
+	}
+	if d.Full {
+		add("amount", "full")
+	}
+	amount("amount", d.Amount)
+	amount("moved", d.Moved)
+	add("effect", string(d.Effect))
+	add("code", string(d.Code))
+	add("basis", string(d.Basis))
+	add("our reference", d.ClientReference)
+	add("provider's reference", d.ProviderReference)
+	add("provider said", strings.TrimSpace(d.ProviderCode+" "+d.ProviderMessage))
+	if d.Message != "" {
+		add("note", fmt.Sprintf("%q", d.Message))
+	}
+	if d.Review != nil {
+		add("question", fmt.Sprintf("%q", d.Review.Question))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Minor is an amount in minor units, "?" where it is not known.
+func Minor(m *payment.Money) string {
+	if m == nil {
+		return "?"
+	}
+	return fmt.Sprintf("%d %s", m.Value, m.Currency)
 }

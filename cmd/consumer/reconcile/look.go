@@ -1,10 +1,11 @@
-package main
+package reconcile
 
 import (
 	"context"
 	"errors"
 	"fmt"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/reconcile"
@@ -13,7 +14,7 @@ import (
 // lookingAgain has the service ask about differences once they are printed.
 type lookingAgain struct {
 	desk   *remote.Client
-	world  *world
+	world  *cli.World
 	out    *differences
 	reason string
 	// told counts what went out as events, later what has to be tried again and
@@ -35,7 +36,7 @@ func (l *lookingAgain) emit(d reconcile.Difference) error {
 	if d.Key == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(l.world.ctx, deskFor)
+	ctx, cancel := context.WithTimeout(l.world.Context, cli.DeskFor)
 	defer cancel()
 	looked, err := l.desk.Look(ctx, desk.Look{
 		Provider: d.Provider, Payment: d.Payment, Operation: d.Operation, Key: d.Key, Reason: l.reason,
@@ -65,7 +66,7 @@ func (l *lookingAgain) took(d reconcile.Difference, looked *desk.Looked) error {
 // end says what is left to do.
 func (l *lookingAgain) end() (left []error) {
 	if l.out.json == nil {
-		fmt.Fprintf(l.world.stderr, "%d events went out\n", l.told)
+		fmt.Fprintf(l.world.Stderr, "%d events went out\n", l.told)
 	}
 	if l.later > 0 {
 		left = append(left, fmt.Errorf("%d operations had no answer just now: run it again later", l.later))
@@ -86,9 +87,9 @@ func (d *differences) looked(x reconcile.Difference, l *desk.Looked, refused str
 			Refused string       `json:"refused,omitempty"`
 		}{x.Payment, string(x.Key), l, refused}})
 	}
-	out := d.world.stdout
+	out := d.world.Stdout
 	if d.csv != nil {
-		out = d.world.stderr // the table stays a table
+		out = d.world.Stderr // the table stays a table
 	}
 	var what string
 	switch {

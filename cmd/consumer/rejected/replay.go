@@ -1,4 +1,4 @@
-package main
+package rejected
 
 import (
 	"cmp"
@@ -9,13 +9,14 @@ import (
 	"io"
 	"os"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/events"
 )
 
-// rejectedReplayCommand is "consumer rejected replay".
-type rejectedReplayCommand struct {
-	deskTarget
+// replayCommand is "consumer rejected replay".
+type replayCommand struct {
+	cli.Desk
 
 	Token  string `arg:"" help:"Names the rejection: the last part of its subject, such as 17-0123456789ab."`
 	Reason string `help:"Why it is published anew; recorded with your name." required:"" placeholder:"TEXT"`
@@ -25,7 +26,7 @@ type rejectedReplayCommand struct {
 }
 
 // Help is the long help text.
-func (rejectedReplayCommand) Help() string {
+func (replayCommand) Help() string {
 	return `Has the running service publish a new command made of the rejected message: the same data under a new event id, with
 the rejection's id as causationid. It is checked first, as it will be checked again; the service records who and why
 before it publishes. With --file the data is what you have made of it.
@@ -40,32 +41,32 @@ Example: consumer rejected replay 17-0123456789ab --reason "provider is configur
 const maxCorrected = 64 << 10
 
 // Run checks, and with --apply publishes.
-func (c *rejectedReplayCommand) Run(w *world) error {
-	ctx, cancel := context.WithTimeout(w.ctx, deskFor)
+func (c *replayCommand) Run(w *cli.World) error {
+	ctx, cancel := context.WithTimeout(w.Context, cli.DeskFor)
 	defer cancel()
-	s, err := c.openRejected(ctx, w, c.Token)
+	s, err := open(ctx, w, c.Server, c.Token)
 	if err != nil {
 		return err
 	}
-	defer func() { s.close() }()
+	defer s.Close()
 	r := desk.Replay{Token: s.rejection.Token, Reason: c.Reason, DryRun: !c.Apply}
 	if err := c.fill(ctx, s, &r); err != nil {
 		return err
 	}
-	client, err := s.desk(c.deskTarget, w)
+	client, err := c.Client(w, s.Connection)
 	if err != nil {
 		return err
 	}
 	done, err := client.Replay(ctx, r)
 	if err != nil {
-		return deskError(w, err)
+		return cli.DeskError(w, err)
 	}
 	return c.tell(w, done)
 }
 
 // fill takes the message from the file, or from the quarantine. Its bytes go to
 // the service and are shown to nobody.
-func (c *rejectedReplayCommand) fill(ctx context.Context, s *openedRejection, r *desk.Replay) error {
+func (c *replayCommand) fill(ctx context.Context, s *opened, r *desk.Replay) error {
 	if c.File == "" {
 		q, err := s.original(ctx)
 		if err != nil {
@@ -76,12 +77,12 @@ func (c *rejectedReplayCommand) fill(ctx context.Context, s *openedRejection, r 
 	}
 	f, err := os.Open(c.File)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxCorrected+1))
 	if err != nil || len(data) > maxCorrected {
-		return usageError{cmp.Or(err, errors.New("the corrected command is over 64 KiB"))}
+		return cli.Usage(cmp.Or(err, errors.New("the corrected command is over 64 KiB")))
 	}
 	var envelope struct {
 		Type string `json:"type"`
@@ -92,23 +93,23 @@ func (c *rejectedReplayCommand) fill(ctx context.Context, s *openedRejection, r 
 	return nil
 }
 
-func (c *rejectedReplayCommand) tell(w *world, done desk.Replayed) error {
+func (c *replayCommand) tell(w *cli.World, done desk.Replayed) error {
 	if c.JSON {
-		if err := json.NewEncoder(w.stdout).Encode(done); err != nil {
+		if err := w.JSON(done); err != nil {
 			return err
 		}
 	}
 	switch {
 	case len(done.Faults) > 0:
 		for _, f := range done.Faults {
-			fmt.Fprintln(w.stderr, faultLine(f))
+			fmt.Fprintln(w.Stderr, faultLine(f))
 		}
 		return fmt.Errorf("the message would be rejected again, with %d faults; nothing was published", len(done.Faults))
 	case c.JSON:
 	case done.Applied:
-		fmt.Fprintf(w.stdout, "published %s of key %s at %s as %s, recorded as %s\n", done.Operation, done.Key, done.Provider, done.EventID, done.Audit)
+		fmt.Fprintf(w.Stdout, "published %s of key %s at %s as %s, recorded as %s\n", done.Operation, done.Key, done.Provider, done.EventID, done.Audit)
 	default:
-		fmt.Fprintf(w.stdout, "would publish %s of key %s at %s; nothing was done: add --apply\n", done.Operation, done.Key, done.Provider)
+		fmt.Fprintf(w.Stdout, "would publish %s of key %s at %s; nothing was done: add --apply\n", done.Operation, done.Key, done.Provider)
 	}
 	return nil
 }

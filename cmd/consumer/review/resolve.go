@@ -1,4 +1,4 @@
-package main
+package review
 
 import (
 	"bufio"
@@ -11,15 +11,16 @@ import (
 	"os"
 	"strings"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
 )
 
-// reviewResolveCommand is "consumer review resolve".
-type reviewResolveCommand struct {
-	deskTarget
+// resolveCommand is "consumer review resolve".
+type resolveCommand struct {
+	cli.Desk
 
 	Provider          string `arg:"" optional:"" help:"The configured instance, as commands name it."`
 	Payment           string `arg:"" optional:"" help:"The identifier that names the payment there (orderId or transactionId)."`
@@ -39,7 +40,7 @@ type reviewResolveCommand struct {
 }
 
 // Help is the long help text.
-func (reviewResolveCommand) Help() string {
+func (resolveCommand) Help() string {
 	return `The running service records your ruling on the version you have looked at, or not at all. A ruling
 becomes an event like any other, with your name, reason and evidence, and cannot be taken back.
 With --file each line holds provider, payment, operation, idempotencyKey, view, as, reason, evidence and
@@ -67,12 +68,12 @@ type decision struct {
 }
 
 // Run rules.
-func (c *reviewResolveCommand) Run(w *world) error {
+func (c *resolveCommand) Run(w *cli.World) error {
 	rulings, err := c.rulings(w)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
-	client, done, err := c.openDesk(w)
+	client, done, err := c.OpenDesk(w)
 	if err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func (c *reviewResolveCommand) Run(w *world) error {
 }
 
 // rulings are those of the flags, or of the file.
-func (c *reviewResolveCommand) rulings(w *world) ([]desk.Ruling, error) {
+func (c *resolveCommand) rulings(w *cli.World) ([]desk.Ruling, error) {
 	if c.File != "" {
 		if c.Provider != "" || c.Key != "" || c.As != "" {
 			return nil, errors.New("with --file everything stands in the file")
@@ -129,8 +130,8 @@ func (d decision) ruling(needsView bool) (desk.Ruling, error) {
 const longestDecision = 64 << 10
 
 // read reads a file of rulings, and says all that is wrong with it.
-func (c *reviewResolveCommand) read(w *world) ([]desk.Ruling, error) {
-	in := w.stdin
+func (c *resolveCommand) read(w *cli.World) ([]desk.Ruling, error) {
+	in := w.Stdin
 	if c.File != "-" {
 		f, err := os.Open(c.File)
 		if err != nil {
@@ -178,7 +179,7 @@ func readDecision(line []byte) (desk.Ruling, error) {
 
 // bulk is one run over rulings.
 type bulk struct {
-	world  *world
+	world  *cli.World
 	client *remote.Client
 	json   bool
 	apply  bool
@@ -209,7 +210,7 @@ func (b *bulk) check(all []desk.Ruling) (todo []desk.Ruling, err error) {
 		}
 		switch {
 		case err != nil && len(all) == 1:
-			return nil, deskError(b.world, err)
+			return nil, cli.DeskError(b.world, err)
 		case err != nil:
 			faults = append(faults, fmt.Errorf("ruling %d (%s %s): %w", i+1, r.Provider, r.Payment, err))
 		}
@@ -223,7 +224,7 @@ func (b *bulk) check(all []desk.Ruling) (todo []desk.Ruling, err error) {
 // done reports whether this very ruling was carried out before: an event of the
 // operation tells so, with the same reason and evidence.
 func (b *bulk) done(r desk.Ruling) (bool, *desk.Story, error) {
-	ctx, cancel := context.WithTimeout(b.world.ctx, deskFor)
+	ctx, cancel := context.WithTimeout(b.world.Context, cli.DeskFor)
 	defer cancel()
 	story, err := b.client.Payment(ctx, r.ID())
 	if err != nil {
@@ -240,7 +241,7 @@ func (b *bulk) done(r desk.Ruling) (bool, *desk.Story, error) {
 }
 
 func (b *bulk) resolve(r desk.Ruling) (desk.Done, error) {
-	ctx, cancel := context.WithTimeout(b.world.ctx, deskFor)
+	ctx, cancel := context.WithTimeout(b.world.Context, cli.DeskFor)
 	defer cancel()
 	return b.client.Resolve(ctx, r)
 }
@@ -258,11 +259,11 @@ func (b *bulk) carryOut(todo []desk.Ruling) error {
 			continue
 		}
 		if len(todo) == 1 {
-			return deskError(b.world, err)
+			return cli.DeskError(b.world, err)
 		}
 		faults = append(faults, fmt.Errorf("%s %s: %w", r.Provider, r.Payment, err))
-		var no *desk.Error
-		if !errors.As(err, &no) || no.Fault == desk.FaultUnavailable || no.Fault == desk.FaultUnknown {
+		refusal, ok := errors.AsType[*desk.Error](err)
+		if !ok || refusal.Fault == desk.FaultUnavailable || refusal.Fault == desk.FaultUnknown {
 			return errors.Join(append(faults, errors.New("stopped: run it again to go on"))...)
 		}
 	}
@@ -275,14 +276,14 @@ func (b *bulk) say(r desk.Ruling, what string, done desk.Done) error {
 		what = strings.Replace(what, "ruled", "recorded, and waits for a second operator to rule the same", 1)
 	}
 	if b.json {
-		return json.NewEncoder(b.world.stdout).Encode(map[string]any{
+		return b.world.JSON(map[string]any{
 			"provider": r.Provider, "payment": r.Payment, "operation": r.Operation, "idempotencyKey": r.Key, "as": r.As,
 			"outcome": what, "result": done, "view": viewOf(r.Version, r.Seen),
 		})
 	}
-	_, err := fmt.Fprintf(b.world.stdout, "%s %s %s at %s as %s: %s\n", r.Operation, r.Key, r.Payment, r.Provider, r.As, what)
+	_, err := fmt.Fprintf(b.world.Stdout, "%s %s %s at %s as %s: %s\n", r.Operation, r.Key, r.Payment, r.Provider, r.As, what)
 	if err == nil && !b.apply {
-		_, err = fmt.Fprintf(b.world.stdout, "to do it: the same with --view %s --apply\n", viewOf(r.Version, r.Seen))
+		_, err = fmt.Fprintf(b.world.Stdout, "to do it: the same with --view %s --apply\n", viewOf(r.Version, r.Seen))
 	}
 	return err
 }

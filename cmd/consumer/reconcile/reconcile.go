@@ -1,9 +1,10 @@
-package main
+// Package reconcile is the command "consumer reconcile": it reads flags and files,
+// and prints what the packages reconcile and reconcile/books find.
+package reconcile
 
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,7 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/countermand/countermand/desk/remote"
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
@@ -21,9 +22,9 @@ import (
 	"github.com/countermand/countermand/reconcile/books"
 )
 
-// reconcileCommand is "consumer reconcile".
-type reconcileCommand struct {
-	deskTarget
+// Command is "consumer reconcile".
+type Command struct {
+	cli.Desk
 
 	Provider  string        `help:"The configured instance." required:"" placeholder:"NAME"`
 	From      string        `help:"Beginning of the period: a date (its midnight, UTC) or a time (RFC 3339)." required:"" placeholder:"TIME"`
@@ -41,7 +42,7 @@ type reconcileCommand struct {
 }
 
 // Help is the long help text.
-func (reconcileCommand) Help() string {
+func (Command) Help() string {
 	return `Reads the journal and holds every operation of the period against what the provider says: asked about
 each one, or read from its statement. Without --apply nothing is changed anywhere. The differences:
   moved_twice      the provider carried out one operation more than once
@@ -66,16 +67,16 @@ Example: consumer reconcile --config config.yaml --provider opay-eg --from 2026-
 }
 
 // Run compares and prints.
-func (c *reconcileCommand) Run(w *world) (err error) {
+func (c *Command) Run(w *cli.World) (err error) {
 	period, err := c.period(time.Now().UTC())
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	if _, err := events.Filter(paymentAt(c.Provider)); err != nil {
-		return usageError{errors.New("--provider is no provider's name")}
+		return cli.Usage(errors.New("--provider is no provider's name"))
 	}
 	if c.Apply != (c.Reason != "") {
-		return usageError{errors.New("--apply and --reason belong together")}
+		return cli.Usage(errors.New("--apply and --reason belong together"))
 	}
 	source := books.Source{Provider: c.Provider, Dir: c.TempDir}
 	statement, err := c.statement(w, source)
@@ -85,35 +86,36 @@ func (c *reconcileCommand) Run(w *world) (err error) {
 	if statement != nil {
 		defer func() { err = errors.Join(err, statement.Close()) }()
 	}
-	nc, js, cfg, err := c.open(w)
+	server, err := c.Open(w)
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
+	defer server.Close()
+	cfg := server.Config
 	source.Stream = cfg.Streams.Events
 	r := &reconciling{command: c, world: w, cfg: cfg, source: source, out: newDifferences(w, c.JSON, c.CSV), began: time.Now()}
 	emit := r.out.emit
 	if c.Apply {
-		name, err := c.operator(w, cfg)
+		client, err := c.Client(w, server)
 		if err != nil {
-			return usageError{err}
+			return err
 		}
-		r.again = &lookingAgain{desk: remote.NewClient(nc, name), world: w, out: r.out, reason: c.Reason}
+		r.again = &lookingAgain{desk: client, world: w, out: r.out, reason: c.Reason}
 		emit = r.again.emit
 	}
 	r.sink = &reconcile.Sink{Period: period, Provider: c.Provider, Report: &reconcile.Report{}, Emit: emit}
 	if statement == nil {
 		if r.instance, err = c.instance(cfg); err != nil {
-			return usageError{err}
+			return cli.Usage(err)
 		}
 	}
-	return r.run(js, statement)
+	return r.run(server.JetStream, statement)
 }
 
 // period reads the flags.
-func (c *reconcileCommand) period(now time.Time) (reconcile.Period, error) {
-	from, fromErr := moment("--from", c.From)
-	to, toErr := moment("--to", c.To)
+func (c *Command) period(now time.Time) (reconcile.Period, error) {
+	from, fromErr := cli.Moment("--from", c.From)
+	to, toErr := cli.Moment("--to", c.To)
 	err := errors.Join(fromErr, toErr)
 	if err == nil && !from.Before(to) {
 		err = errors.New("--from is not before --to")
@@ -127,23 +129,14 @@ func (c *reconcileCommand) period(now time.Time) (reconcile.Period, error) {
 	return reconcile.Period{From: from, To: to, Slack: c.Slack, Now: now, OldAfter: c.OlderThan}, err
 }
 
-func moment(flag, text string) (time.Time, error) {
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at.UTC(), nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%s must be a date such as 2026-11-01 or a time such as 2026-11-01T12:00:00Z", flag)
-}
-
 // statement reads the file, all of it, before anything else is done; nil: there is none.
-func (c *reconcileCommand) statement(w *world, source books.Source) (_ *books.Statement, err error) {
+func (c *Command) statement(w *cli.World, source books.Source) (_ *books.Statement, err error) {
 	if c.File == "" {
 		return nil, nil //nolint:nilnil // no statement is a good answer
 	}
 	f, err := os.Open(c.File)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cli.Usage(err)
 	}
 	defer f.Close()
 	s, err := books.NewStatement(source.Dir, source.Memory)
@@ -151,21 +144,21 @@ func (c *reconcileCommand) statement(w *world, source books.Source) (_ *books.St
 		return nil, err
 	}
 	faults := 0
-	err = reconcile.ReadStatement(contextReader{w.ctx, f}, s.Add, func(fault reconcile.CSVFault) error {
+	err = reconcile.ReadStatement(w.Reader(f), s.Add, func(fault reconcile.CSVFault) error {
 		faults++
 		if c.JSON {
-			return json.NewEncoder(w.stdout).Encode(map[string]reconcile.CSVFault{"fault": fault})
+			return w.JSON(map[string]reconcile.CSVFault{"fault": fault})
 		}
-		if faults <= maxFaults {
-			fmt.Fprintf(w.stderr, "%s:%s\n", c.File, fault)
+		if faults <= cli.MaxFaults {
+			fmt.Fprintf(w.Stderr, "%s:%s\n", c.File, fault)
 		}
 		return nil
 	})
-	if faults > maxFaults && !c.JSON {
-		fmt.Fprintf(w.stderr, "… and %d more faults\n", faults-maxFaults)
+	if faults > cli.MaxFaults && !c.JSON {
+		fmt.Fprintf(w.Stderr, "… and %d more faults\n", faults-cli.MaxFaults)
 	}
 	if err == nil && faults > 0 {
-		err = usageError{fmt.Errorf("%d faults in the statement; nothing was compared", faults)}
+		err = cli.Usage(fmt.Errorf("%d faults in the statement; nothing was compared", faults))
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -174,7 +167,7 @@ func (c *reconcileCommand) statement(w *world, source books.Source) (_ *books.St
 }
 
 // instance builds the one provider that is asked, as the service does.
-func (c *reconcileCommand) instance(cfg *config.Config) (*providers.Instance, error) {
+func (c *Command) instance(cfg *config.Config) (*providers.Instance, error) {
 	one := *cfg
 	one.Providers = nil
 	for _, p := range cfg.Providers {
@@ -194,8 +187,8 @@ func (c *reconcileCommand) instance(cfg *config.Config) (*providers.Instance, er
 
 // reconciling is one run.
 type reconciling struct {
-	command  *reconcileCommand
-	world    *world
+	command  *Command
+	world    *cli.World
 	cfg      *config.Config
 	source   books.Source
 	instance *providers.Instance // nil: there is a statement
@@ -212,9 +205,9 @@ const maxAsking = 16
 
 func (r *reconciling) run(js jetstream.JetStream, statement *books.Statement) (err error) {
 	quiet := r.command.JSON || r.command.CSV
-	bar := newGauge(r.world, quiet, "reading the journal")
-	journal, err := books.ReadJournal(r.world.ctx, js, r.source, bar.set)
-	bar.end()
+	bar := cli.NewGauge(r.world, quiet, "reading the journal")
+	journal, err := books.ReadJournal(r.world.Context, js, r.source, bar.Set)
+	bar.End()
 	if err != nil {
 		return err
 	}
@@ -222,7 +215,7 @@ func (r *reconciling) run(js jetstream.JetStream, statement *books.Statement) (e
 	if statement != nil {
 		err = statement.Compare(journal, r.sink, r.source)
 	} else {
-		err = r.ask(r.world.ctx, journal, newGauge(r.world, quiet, "asking the provider"))
+		err = r.ask(r.world.Context, journal, cli.NewGauge(r.world, quiet, "asking the provider"))
 	}
 	if err != nil {
 		return errors.Join(err, r.out.flush())
@@ -230,10 +223,10 @@ func (r *reconciling) run(js jetstream.JetStream, statement *books.Statement) (e
 	return r.end(journal)
 }
 
-func (r *reconciling) ask(ctx context.Context, journal *books.Journal, bar *gauge) (err error) {
+func (r *reconciling) ask(ctx context.Context, journal *books.Journal, bar *cli.Gauge) (err error) {
 	perSecond := cmp.Or(r.command.Rate, r.instance.RateLimit/2)
 	asking := &books.Asking{
-		Asker: books.NewAsker(*r.instance, perSecond), AtOnce: min(max(r.instance.MaxConcurrent/2, 1), maxAsking), Progress: bar.set,
+		Asker: books.NewAsker(*r.instance, perSecond), AtOnce: min(max(r.instance.MaxConcurrent/2, 1), maxAsking), Progress: bar.Set,
 	}
 	if r.command.Resume != "" {
 		p := r.sink.Period
@@ -243,14 +236,14 @@ func (r *reconciling) ask(ctx context.Context, journal *books.Journal, bar *gaug
 		}
 		asking.Checkpoint, err = books.OpenCheckpoint(r.command.Resume, run, r.source)
 		if errors.Is(err, books.ErrOtherRun) {
-			return usageError{err}
+			return cli.Usage(err)
 		}
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, asking.Checkpoint.Close()) }()
 	}
-	defer bar.end()
+	defer bar.End()
 	err = asking.Compare(ctx, journal, r.sink)
 	r.recalled = asking.Recalled
 	return err
@@ -260,7 +253,7 @@ func (r *reconciling) ask(ctx context.Context, journal *books.Journal, bar *gaug
 func (r *reconciling) end(journal *books.Journal) error {
 	report := r.sink.Report
 	for _, subject := range journal.Damaged {
-		fmt.Fprintf(r.world.stderr, "cannot be read: %s\n", subject)
+		fmt.Fprintf(r.world.Stderr, "cannot be read: %s\n", subject)
 	}
 	if err := errors.Join(r.out.flush(), r.out.summary(r, journal)); err != nil {
 		return err

@@ -159,7 +159,7 @@ func (b *batch) send() error {
 	defer nc.Close()
 	bar := b.progress("publishing", b.valid)
 	began := time.Now()
-	s := publish.NewSender(js, publish.SendOptions{
+	s := publish.NewSender(js, &publish.SendOptions{
 		Binary: b.command.Mode == "binary", ByProvider: b.command.ByProvider, Progress: bar,
 	})
 	failed := b.sendAll(s)

@@ -79,7 +79,7 @@ func (c *rearmCommand) Run(w *world) error {
 }
 
 func newEncoder(cfg *config.Config) *events.Encoder {
-	return events.NewEncoder(events.EncoderOptions{Source: cfg.Source, SchemaPrefix: cfg.Results.SchemaPrefix})
+	return events.NewEncoder(&events.EncoderOptions{Source: cfg.Source, SchemaPrefix: cfg.Results.SchemaPrefix})
 }
 
 // rearming is one run over the operations without a timer.

@@ -18,8 +18,8 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// AppendHeader carries the random token that tells whose append an event is.
-const AppendHeader = "Countermand-Append"
+// appendHeader carries the random token that tells whose append an event is.
+const appendHeader = "Countermand-Append"
 
 const (
 	defaultStream     = "PAYMENT_EVENTS"
@@ -184,7 +184,7 @@ func (j *Journal) newAppend(m events.Message, expected uint64) (*pending, error)
 	if header == nil {
 		header = make(nats.Header, 3)
 	}
-	header[AppendHeader] = []string{a.token}
+	header[appendHeader] = []string{a.token}
 	header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(expected, 10)}
 	a.msg = &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}
 	return a, nil

@@ -180,7 +180,7 @@ func storing() []mutant {
 		},
 		{
 			"whose append it is, is judged by its id and not by its token (in the stream)", "journal/stream/append.go",
-			"(a.rejection || m.token() == a.token)", "(a.rejection || m.Subject == a.msg.Subject)",
+			"(a.rejection || m.token() == a.token)", "(a.rejection || m.Message.Subject == a.msg.Subject)",
 		},
 		{
 			"a message is acknowledged before its timer is stored", "broker/carryout.go",

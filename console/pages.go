@@ -32,7 +32,7 @@ type numbersData struct {
 }
 
 func (c *Console) numbersNow(r *http.Request) numbersData {
-	n := numbersData{Charts: c.feed.charts(), Standing: c.standing(), Rejected: len(c.feed.rejected()), Partial: c.feed.partial(), At: c.now()}
+	n := numbersData{Charts: c.feed.charts(), Standing: c.service.Standing(), Rejected: len(c.feed.rejected()), Partial: c.feed.partial(), At: c.now()}
 	for _, t := range []payment.EventType{payment.EventSucceeded, payment.EventFailed, payment.EventRejected} {
 		each, _ := c.feed.series(t)
 		for _, count := range each[minutes-5:] {
@@ -74,7 +74,7 @@ type queueData struct {
 
 func (c *Console) queueNow(r *http.Request) queueData {
 	d := queueData{Provider: r.FormValue("provider")}
-	for _, s := range c.standing() {
+	for _, s := range c.service.Standing() {
 		d.Names = append(d.Names, s.Provider)
 	}
 	var err error

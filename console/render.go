@@ -46,7 +46,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, p page) {
 	v := visiting(r)
 	p.Visitor.Name, p.Visitor.Operator, p.Visitor.SignedIn = v.name, v.operator, v.session
 	p.Visitor.Local = !c.access.configured()
-	p.Ready, p.Reason = c.ready()
+	p.Ready, p.Reason = c.service.Ready()
 	c.write(w, p.Name, p.Status, p)
 }
 

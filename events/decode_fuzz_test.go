@@ -141,7 +141,7 @@ func once(t *testing.T, h map[string][]string) {
 // travels: as a timer it comes back the same, and is the same operation.
 func travels(t *testing.T, d *events.Decoder, c payment.Command) {
 	t.Helper()
-	again, err := events.NewEncoder(events.EncoderOptions{}).EncodeCommand(c)
+	again, err := events.NewEncoder(nil).EncodeCommand(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func travels(t *testing.T, d *events.Decoder, c payment.Command) {
 func FuzzAJournalEntryIsReadAsItStandsOrNotAtAll(f *testing.F) {
 	for _, ev := range sampleEvents() {
 		for _, binary := range []bool{false, true} {
-			m, err := events.NewEncoder(events.EncoderOptions{Binary: binary}).EncodeEvent(ev)
+			m, err := events.NewEncoder(&events.EncoderOptions{Binary: binary}).EncodeEvent(ev)
 			if err != nil {
 				f.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,7 +21,8 @@ const (
 	defaultSource       = "/payments/consumer"
 )
 
-// EncoderOptions are the settings of what goes out.
+// EncoderOptions are the settings of what goes out; nil and zero values mean the
+// defaults.
 type EncoderOptions struct {
 	// Source is the CloudEvents source of results; "" means /payments/consumer.
 	Source string
@@ -40,15 +42,13 @@ type Encoder struct {
 }
 
 // NewEncoder returns an encoder.
-func NewEncoder(o EncoderOptions) *Encoder {
-	e := &Encoder{source: o.Source, schema: o.SchemaPrefix, binary: o.Binary}
-	if e.source == "" {
-		e.source = defaultSource
+func NewEncoder(o *EncoderOptions) *Encoder {
+	if o == nil {
+		o = &EncoderOptions{}
 	}
-	if e.schema == "" {
-		e.schema = defaultSchemaPrefix
+	return &Encoder{
+		source: cmp.Or(o.Source, defaultSource), schema: cmp.Or(o.SchemaPrefix, defaultSchemaPrefix), binary: o.Binary,
 	}
-	return e
 }
 
 // attributes is the envelope of what goes out; "" is left out.

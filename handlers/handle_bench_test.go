@@ -62,7 +62,7 @@ func BenchmarkHandle(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h, err := handlers.New(accepting{}, set, &quarantine{}, events.NewEncoder(events.EncoderOptions{}), &handlers.Options{Isolation: open{}})
+	h, err := handlers.New(accepting{}, set, &quarantine{}, events.NewEncoder(nil), &handlers.Options{Isolation: open{}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -55,11 +55,17 @@ type Isolation struct {
 
 var _ handlers.Isolation = (*Isolation)(nil)
 
-// New returns an isolation of the named instances, none of them paused. log
-// may be nil.
-func New(limits map[string]Limits, log *slog.Logger) *Isolation {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+// Options are the optional parts of an Isolation; nil and zero values mean the
+// defaults.
+type Options struct {
+	Logger *slog.Logger // default: discards
+}
+
+// New returns an isolation of the named instances, none of them paused.
+func New(limits map[string]Limits, o *Options) *Isolation {
+	log := slog.New(slog.DiscardHandler)
+	if o != nil && o.Logger != nil {
+		log = o.Logger
 	}
 	i := &Isolation{instances: make(map[string]*instance, len(limits))}
 	for name, l := range limits {

@@ -94,16 +94,6 @@ func (m *Metrics) serverMetrics() []prometheus.Collector {
 	}
 }
 
-// readiness is asked on each scrape.
-func readiness(ready func() bool) prometheus.Collector {
-	return prometheus.NewGaugeFunc(
-		prometheus.GaugeOpts{Namespace: namespace, Name: "ready", Help: "1 if commands are being carried out (/readyz)."},
-		func() float64 {
-			return yes(ready != nil && ready())
-		},
-	)
-}
-
 // buildInfo is always 1; its labels say what runs.
 func buildInfo(version string) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -246,10 +246,10 @@ func TestMessagesInHandAreThoseTakenAndNotDisposed(t *testing.T) {
 func TestTwoServicesDoNotShareARegistryByAccident(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	if _, err := telemetry.New(registry, telemetry.Options{}); err != nil {
+	if _, err := telemetry.New(registry, telemetry.Names{}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := telemetry.New(registry, telemetry.Options{}); err == nil {
+	if _, err := telemetry.New(registry, telemetry.Names{}, nil); err == nil {
 		t.Error("registered twice")
 	}
 }

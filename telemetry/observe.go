@@ -5,14 +5,18 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/notifications"
 	"github.com/countermand/countermand/payment"
 )
 
-var _ handlers.Observer = (*Metrics)(nil)
+var (
+	_ handlers.Observer      = (*Metrics)(nil)
+	_ notifications.Observer = (*Metrics)(nil)
+)
 
 // Handling implements handlers.Observer: it counts redeliveries and how late
-// timers are. A timer's lag is that of its first delivery; later ones say
-// something of the message and nothing of the schedule.
+// timers are. Only the first delivery of a timer counts: a redelivery says nothing
+// about the schedule.
 func (m *Metrics) Handling(
 	ctx context.Context, d handlers.Delivery, _ payment.Command,
 ) (inner context.Context, trace string, end func(handlers.Disposition)) {
@@ -109,6 +113,17 @@ func (m *Metrics) Disposed(timer bool, kind handlers.DispositionKind, _ time.Dur
 // HandedBack implements broker.Observer.
 func (m *Metrics) HandedBack(timer bool) {
 	m.dispositions.WithLabelValues(m.stream(timer), "handed_back").Inc()
+}
+
+// Notified implements notifications.Observer.
+func (m *Metrics) Notified(provider string, r notifications.Result) {
+	m.notified.WithLabelValues(m.provider(provider), string(r)).Inc()
+}
+
+// LateLooked counts a result that the provider was asked about again. The result
+// is one of handlers.LateResults.
+func (m *Metrics) LateLooked(provider, result string) {
+	m.late.WithLabelValues(m.provider(provider), result).Inc()
 }
 
 // Consumer names one of the two durable consumers, for the label: both have

@@ -51,11 +51,15 @@ func setup(t *testing.T) *bundle {
 		standing: map[string]handlers.Standing{},
 	}
 	var err error
-	b.metrics, err = telemetry.New(b.registry, telemetry.Options{
-		Instances: []string{"opay-eg", "bento-uk"}, Commands: "PAYMENT_COMMANDS", Due: "PAYMENT_DUE", Version: "v1.2.3",
-		Now: b.clock.Now, Ready: func() bool { return b.ready },
+	b.metrics, err = telemetry.New(b.registry, telemetry.Names{
+		Providers: []string{"opay-eg", "bento-uk"}, Commands: "PAYMENT_COMMANDS", Due: "PAYMENT_DUE",
+	}, &telemetry.Options{
+		Version: "v1.2.3", Now: b.clock.Now,
 		Standing: func(name string) handlers.Standing { return b.standing[name] },
 	})
+	if err == nil {
+		err = telemetry.RegisterReady(b.registry, func() bool { return b.ready })
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,10 +21,12 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// TraceOptions say which traces are made.
+// TraceOptions are the optional parts of a Traces; nil and zero values mean the
+// defaults.
 type TraceOptions struct {
 	// Sample is the share of commands without a trace of their own that get
-	// one, 0 to 1. A command that brings a trace decides by its sampled flag.
+	// one, from 0 (the default) to 1. A command that brings a trace decides by its
+	// sampled flag.
 	Sample float64
 	// Version of the program, for the resource.
 	Version string
@@ -53,7 +55,7 @@ const (
 // connection is made before there is something to send. Headers that the
 // collector wants can be set in OTEL_EXPORTER_OTLP_HEADERS, which the exporter
 // reads itself.
-func OpenTraces(ctx context.Context, endpoint string, o TraceOptions) (*Traces, error) {
+func OpenTraces(ctx context.Context, endpoint string, o *TraceOptions) (*Traces, error) {
 	address, err := url.Parse(endpoint)
 	if err != nil || address.Host == "" {
 		return nil, errors.New("open traces: the endpoint is not a URL with scheme and host")
@@ -69,7 +71,10 @@ func OpenTraces(ctx context.Context, endpoint string, o TraceOptions) (*Traces, 
 }
 
 // NewTraces sends traces to an exporter, which is shut down with the traces.
-func NewTraces(exporter trace.SpanExporter, o TraceOptions) *Traces {
+func NewTraces(exporter trace.SpanExporter, o *TraceOptions) *Traces {
+	if o == nil {
+		o = &TraceOptions{}
+	}
 	log := o.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)

@@ -117,7 +117,7 @@ func (b *batch) send() error {
 	defer c.Close()
 	bar := cli.NewGauge(b.world, b.command.JSON, "publishing")
 	began := time.Now()
-	s := publish.NewSender(c.JetStream, publish.SendOptions{
+	s := publish.NewSender(c.JetStream, &publish.SendOptions{
 		Binary: b.command.Mode == "binary", ByProvider: b.command.ByProvider, Progress: func(n int) { bar.Add(n, int64(b.valid)) },
 	})
 	failed := b.sendAll(s)

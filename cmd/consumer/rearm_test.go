@@ -95,7 +95,7 @@ func (b *rearmBundle) waiting(order string) payment.Event {
 		ID: payment.ID{Provider: "opay-eg", Native: order}, Traits: instances[0].Provider.Traits(), Now: time.Now().Add(-time.Hour).UTC(),
 		Instance: payment.Instance{Configured: true, Account: instances[0].Account, Policy: instances[0].Policy},
 	}
-	journal, err := stream.New(b.js.Conn(), events.NewEncoder(events.EncoderOptions{}), nil)
+	journal, err := stream.New(b.js.Conn(), events.NewEncoder(nil), nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestRearmSaysWhatItCannotRebuildAndFails(t *testing.T) {
 	e := b.waiting("1001")
 	e.State.Version++
 	e.State.Operations[0].Fingerprint = strings.Repeat("0", 64)
-	m, err := events.NewEncoder(events.EncoderOptions{}).EncodeEvent(e)
+	m, err := events.NewEncoder(nil).EncodeEvent(e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestARearmedOperationEndsAndATimerTooManyIsHarmless(t *testing.T) {
 		Op: e.Op, Key: e.Key, Provider: e.ID.Provider, Payment: e.Payment, Amount: e.Amount,
 		EventID: e.CommandID, Source: e.CommandSource, RequestedAt: e.RequestedAt,
 	}
-	m, err := events.NewEncoder(events.EncoderOptions{}).EncodeCommand(superfluous)
+	m, err := events.NewEncoder(nil).EncodeCommand(superfluous)
 	if err != nil {
 		t.Fatal(err)
 	}

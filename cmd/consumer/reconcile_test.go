@@ -66,7 +66,7 @@ func setupBooks(t *testing.T) *bookkeeping {
 	server := natstest.Start(t, nil)
 	b := &bookkeeping{
 		t: t, dir: t.TempDir(), js: server.JetStream(t), sim: opaysim.New(opaysim.Options{}),
-		encoder: events.NewEncoder(events.EncoderOptions{Source: "/payments/consumer"}),
+		encoder: events.NewEncoder(&events.EncoderOptions{Source: "/payments/consumer"}),
 		quiet:   map[string]bool{},
 		base:    time.Date(2026, 11, 10, 0, 0, 0, 0, time.UTC),
 	}

@@ -73,7 +73,7 @@ func TestAnEventThatLiesUnderAnothersVersionIsNotTold(t *testing.T) {
 	js := s.JetStream(t)
 	natstest.CreateStream(t, js, natstest.EventsConfig(1))
 	j := open(t, s.Connect(t), nil)
-	m, err := events.NewEncoder(events.EncoderOptions{}).EncodeEvent(journaltest.Event(id, 1, "w"))
+	m, err := events.NewEncoder(nil).EncodeEvent(journaltest.Event(id, 1, "w"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,5 +55,5 @@ func (s Server) Open(w *World) (*Connection, error) {
 
 // Encoder returns an encoder of events as the service with this configuration has it.
 func (c *Connection) Encoder() *events.Encoder {
-	return events.NewEncoder(events.EncoderOptions{Source: c.Config.Source, SchemaPrefix: c.Config.Results.SchemaPrefix})
+	return events.NewEncoder(&events.EncoderOptions{Source: c.Config.Source, SchemaPrefix: c.Config.Results.SchemaPrefix})
 }

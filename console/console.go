@@ -17,7 +17,7 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// root is where the console lies on its address.
+// root is the path of the console.
 const root = "/console/"
 
 // The limits of what a browser may send, and of a session.
@@ -30,8 +30,8 @@ const (
 //go:embed templates static
 var assets embed.FS
 
-// Desk is what can be seen and done about payments (*desk.Desk). Its errors
-// that are meant for the operator are *desk.Error. Safe for concurrent use.
+// Desk shows payments and carries out what operators decide (*desk.Desk). Errors
+// for the operator to read are *desk.Error. Safe for concurrent use.
 type Desk interface {
 	Queue(ctx context.Context, f desk.Filter) (*desk.Queue, error)
 	Payment(ctx context.Context, id payment.ID) (*desk.Story, error)
@@ -82,7 +82,8 @@ type Console struct {
 	handler  http.Handler
 }
 
-// New returns a console; no I/O but reading the tokens once, to refuse short ones.
+// New returns a console. Its only I/O is to read the tokens once: it refuses those
+// that are too short.
 func New(d Desk, f *Feed, s Service, o *Options) (*Console, error) {
 	if d == nil || f == nil || s.Standing == nil || s.Ready == nil {
 		return nil, errors.New("open console: desk, feed, standing and readiness are needed")
@@ -114,7 +115,7 @@ func New(d Desk, f *Feed, s Service, o *Options) (*Console, error) {
 // ServeHTTP implements http.Handler.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
 
-// routes is every address there is.
+// routes lists every address.
 func (c *Console) routes() (http.Handler, error) {
 	static, err := fs.Sub(assets, "static")
 	if err != nil {
@@ -143,8 +144,8 @@ func (c *Console) routes() (http.Handler, error) {
 	mux.HandleFunc(root, c.reading(func(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, http.StatusNotFound, "There is no such page.")
 	}))
-	// Where a browser does not say which site a request comes from, its origin
-	// must be ours; what is not safe and comes from elsewhere is refused.
+	// This refuses requests that could change something and come from another site.
+	// If the browser does not name the site, the origin must be ours.
 	guarded := http.NewCrossOriginProtection().Handler(mux)
 	return headers(http.MaxBytesHandler(guarded, maxForm)), nil
 }

@@ -38,8 +38,8 @@ type Options struct {
 	Standing func(instance string) handlers.Standing
 }
 
-// Metrics counts and shows. It is a handlers.Observer and a broker.Observer,
-// and is safe for concurrent use.
+// Metrics is all metrics of the service. It implements handlers.Observer and
+// broker.Observer and is safe for concurrent use.
 type Metrics struct {
 	now       func() time.Time
 	instances map[string]bool

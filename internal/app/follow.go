@@ -48,14 +48,13 @@ type follower struct {
 
 // run follows until ctx ends. While the server is away it waits.
 func (f *follower) run(ctx context.Context) {
-	repeat(ctx, func(ctx context.Context) time.Duration {
+	for alive := true; alive; alive = sleep.For(ctx, followEvery) {
 		if f.js.Conn().IsConnected() {
 			if err := f.round(ctx); err != nil && ctx.Err() == nil {
 				f.log.Debug("the console could not read what is new", "error", err.Error())
 			}
 		}
-		return followEvery
-	})
+	}
 }
 
 // round reads the messages that are new.

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"time"
-
-	"github.com/countermand/countermand/internal/sleep"
 )
 
 // service is a part of the program that works from the start to the stop.
@@ -79,11 +76,4 @@ func after(ready <-chan struct{}, s service) service {
 			return nil
 		}
 	}})
-}
-
-// repeat calls once until ctx ends, each time after the pause that the call
-// before it has returned.
-func repeat(ctx context.Context, once func(ctx context.Context) (pause time.Duration)) {
-	for sleep.For(ctx, once(ctx)) {
-	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/internal/monitor"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/telemetry"
 )
 
@@ -35,7 +36,7 @@ type serverWatch struct {
 // last value; other metrics show that the server is away.
 func (w serverWatch) run(ctx context.Context) {
 	round, unsynced := 0, false
-	repeat(ctx, func(ctx context.Context) time.Duration {
+	for alive := true; alive; alive = sleep.For(ctx, w.every) {
 		if w.js.Conn().IsConnected() {
 			w.measure(ctx)
 			if round%looksApart == 0 {
@@ -43,8 +44,7 @@ func (w serverWatch) run(ctx context.Context) {
 			}
 		}
 		round++
-		return w.every
-	})
+	}
 }
 
 // measure reads sizes, backlogs and the clock. Each question has the client's own

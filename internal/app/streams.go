@@ -35,7 +35,10 @@ type streams struct {
 }
 
 // run verifies until ctx ends.
-func (s *streams) run(ctx context.Context) { repeat(ctx, s.verify) }
+func (s *streams) run(ctx context.Context) {
+	for sleep.For(ctx, s.verify(ctx)) {
+	}
+}
 
 // verify verifies once and returns when to do it again. If it gets no answer it
 // changes nothing: another part reports a lost connection, and an account that may

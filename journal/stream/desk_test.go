@@ -69,7 +69,7 @@ func TestAnEventThatCannotBeReadIsAMessageAndEndsTheHistory(t *testing.T) {
 	t.Parallel()
 	js := natstest.Start(t, nil).JetStream(t)
 	natstest.CreateStream(t, js, natstest.EventsConfig(1))
-	j, err := stream.New(js.Conn(), events.NewEncoder(&events.EncoderOptions{}), &stream.Options{Stream: natstest.EventsStream})
+	j, err := stream.New(js.Conn(), events.NewEncoder(nil), &stream.Options{Stream: natstest.EventsStream})
 	if err != nil {
 		t.Fatal(err)
 	}

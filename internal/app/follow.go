@@ -12,6 +12,7 @@ import (
 
 	"github.com/countermand/countermand/console"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/payment"
 )
 

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 const (

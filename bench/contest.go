@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"syscall"
 	"time"
 
 	"github.com/countermand/countermand/bench/job"
@@ -173,7 +172,7 @@ func (s stage) measure(ctx context.Context, c contestant, e *entry, round int) e
 	defer f.close()
 	defer cl.close()
 	if _, err := cl.drive(ctx, warmup(opts.n), 64, nil, nil); err != nil {
-		return fmt.Errorf("warm up: %w%s", err, f.program.tail())
+		return fmt.Errorf("warm up: %w%s", err, f.program.Tail())
 	}
 	before, err := c.records(ctx, f)
 	if err != nil {
@@ -183,7 +182,7 @@ func (s stage) measure(ctx context.Context, c contestant, e *entry, round int) e
 	for _, inFlight := range opts.inFlight {
 		m, err := f.once(ctx, cl, runSize(opts.n, inFlight), inFlight)
 		if err != nil {
-			return fmt.Errorf("%d in flight: %w%s", inFlight, err, f.program.tail())
+			return fmt.Errorf("%d in flight: %w%s", inFlight, err, f.program.Tail())
 		}
 		m.Round = round
 		commands += m.Commands
@@ -306,12 +305,12 @@ func interrupt(ctx context.Context, bin binaries, opts options, c contestant) (*
 	began := time.Now()
 	r, err := cl.drive(ctx, opts.kill, killInFlight, func(answered int) {
 		if k.Answered == 0 && answered >= opts.kill/2 {
-			f.program.end(syscall.SIGKILL, 0)
+			f.program.Kill()
 			k.Answered, again = answered, time.After(killPause)
 		}
 		select {
 		case <-again:
-			again, restarted = nil, f.program.start()
+			again, restarted = nil, f.program.Start()
 		default:
 		}
 	}, func() error { return errors.Join(f.settled(ctx), cl.quiet(ctx)) })

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/bench/job"
+	"github.com/countermand/countermand/internal/program"
 )
 
 // concurrency is how many commands each contestant may have in hand; each keeps as
@@ -33,7 +34,7 @@ type contestant struct {
 	records func(ctx context.Context, f *field) (float64, error)
 	// prepare starts what it needs besides the broker and returns its program, not
 	// started. An error of type notBuiltError leaves it out of the run.
-	prepare func(ctx context.Context, f *field) (*process, error)
+	prepare func(ctx context.Context, f *field) (*program.Program, error)
 	// killed: it is interrupted in the mid-flow test.
 	killed bool
 }
@@ -63,22 +64,26 @@ func contestants() []contestant {
 			tuning: "the production binary; concurrency 256 (default), provider maxConcurrent 256 (default 32), all else default",
 		}),
 		peer(contestant{
-			name: "watermill", prepare: func(_ context.Context, f *field) (*process, error) { return f.own(f.bin.watermill), nil },
+			name: "watermill", prepare: func(_ context.Context, f *field) (*program.Program, error) { return f.own(f.bin.watermill), nil },
 			module: "github.com/ThreeDotsLabs/watermill-nats/v2", killed: true, records: resultRecords,
 			tuning: "pkg/nats (which its documentation recommends for production) with a durable queue group, SubscribersCount 256, acknowledgements waited for as in its example; Deduplicator over SHA-256, which remembers in the process",
 		}),
 		peer(contestant{
-			name: "watermill-async", prepare: func(_ context.Context, f *field) (*process, error) { return f.own(f.bin.watermill, "--async"), nil },
+			name: "watermill-async", prepare: func(_ context.Context, f *field) (*program.Program, error) {
+				return f.own(f.bin.watermill, "--async"), nil
+			},
 			module: "github.com/ThreeDotsLabs/watermill-nats/v2", killed: true, records: resultRecords,
 			tuning: "as watermill, but AckAsync",
 		}),
 		peer(contestant{
-			name: "river", prepare: func(ctx context.Context, f *field) (*process, error) { return prepareRiver(ctx, f) },
+			name: "river", prepare: func(ctx context.Context, f *field) (*program.Program, error) { return prepareRiver(ctx, f) },
 			module: "github.com/riverqueue/river", killed: true, records: riverRecords,
 			tuning: "one Insert a command, 256 at a time, acknowledged once committed, unique by arguments; " + riverTuning,
 		}),
 		peer(contestant{
-			name: "river-batched", prepare: func(ctx context.Context, f *field) (*process, error) { return prepareRiver(ctx, f, "--batched") },
+			name: "river-batched", prepare: func(ctx context.Context, f *field) (*program.Program, error) {
+				return prepareRiver(ctx, f, "--batched")
+			},
 			module: "github.com/riverqueue/river", killed: true, records: riverRecords,
 			tuning: "as river, but all commands that wait in one InsertMany",
 		}),
@@ -106,9 +111,9 @@ const riverTuning = "PostgreSQL of the distribution with shared_buffers 256 MB, 
 type field struct {
 	contestant
 	*world
-	program *process
+	program *program.Program
 	// helpers are servers that only this contestant needs.
-	helpers []*process
+	helpers []*program.Program
 	// ask is how records are counted beside the streams, if they are.
 	ask func(ctx context.Context) (float64, error)
 }
@@ -116,10 +121,10 @@ type field struct {
 // close ends the contestant and its servers, the world stays.
 func (f *field) close() {
 	if f.program != nil {
-		f.program.kill()
+		f.program.Kill()
 	}
 	for i := len(f.helpers) - 1; i >= 0; i-- {
-		f.helpers[i].kill()
+		f.helpers[i].Kill()
 	}
 }
 
@@ -142,20 +147,22 @@ func (f *field) messages(ctx context.Context, stream string) (float64, error) {
 }
 
 // program is a contestant of this module: all take the same flags.
-func (f *field) own(binary string, more ...string) *process {
+func (f *field) own(binary string, more ...string) *program.Program {
 	args := append([]string{"--nats", f.url, "--provider", f.address, "--concurrency", fmt.Sprint(concurrency)}, more...)
-	return &process{name: f.name, path: binary, args: args, dir: f.dir}
+	return &program.Program{Name: f.name, Path: binary, Args: args, Dir: f.dir}
 }
 
-func prepareFloor(_ context.Context, f *field) (*process, error) { return f.own(f.bin.floor), nil }
+func prepareFloor(_ context.Context, f *field) (*program.Program, error) {
+	return f.own(f.bin.floor), nil
+}
 
-func prepareCountermand(_ context.Context, f *field) (*process, error) {
+func prepareCountermand(_ context.Context, f *field) (*program.Program, error) {
 	return f.consumer("")
 }
 
 // consumer is a "consumer run" with a configuration of its own.
-func (f *field) consumer(suffix string) (*process, error) {
-	port, err := f.ports.free()
+func (f *field) consumer(suffix string) (*program.Program, error) {
+	free, err := f.ports.Free(1)
 	if err != nil {
 		return nil, err
 	}
@@ -175,16 +182,16 @@ providers:
     callbackURL: https://shop.example/opay
     country: EG
     maxConcurrent: %d
-`, f.url, f.opts.replicas, local(port), concurrency, job.Instance, f.address, secret, concurrency)
+`, f.url, f.opts.replicas, program.Local(free[0]), concurrency, job.Instance, f.address, secret, concurrency)
 	file := filepath.Join(f.dir, "consumer"+suffix+".yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write configuration: %w", err)
 	}
-	setup := &process{name: "provision" + suffix, path: f.bin.consumer, args: []string{"provision", "--config", file}, dir: f.dir}
-	if err := setup.run(); err != nil {
+	setup := &program.Program{Name: "provision" + suffix, Path: f.bin.consumer, Args: []string{"provision", "--config", file}, Dir: f.dir}
+	if err := setup.Run(); err != nil {
 		return nil, err
 	}
-	return &process{name: "countermand" + suffix, path: f.bin.consumer, args: []string{"run", "--config", file}, dir: f.dir}, nil
+	return &program.Program{Name: "countermand" + suffix, Path: f.bin.consumer, Args: []string{"run", "--config", file}, Dir: f.dir}, nil
 }
 
 // enter starts a contestant in a world and waits until it has done the job once.
@@ -201,7 +208,7 @@ func enter(ctx context.Context, c contestant, w *world) (*field, *client, error)
 		f.close()
 		return nil, nil, err
 	}
-	if err := f.program.start(); err != nil {
+	if err := f.program.Start(); err != nil {
 		f.close()
 		cl.close()
 		return nil, nil, err
@@ -209,7 +216,7 @@ func enter(ctx context.Context, c contestant, w *world) (*field, *client, error)
 	first, cancel := context.WithTimeout(ctx, readyFor)
 	defer cancel()
 	if _, err := cl.drive(first, 1, 1, nil, nil); err != nil {
-		err = fmt.Errorf("wait for the first result of %s: %w%s", c.name, err, f.program.tail())
+		err = fmt.Errorf("wait for the first result of %s: %w%s", c.name, err, f.program.Tail())
 		f.close()
 		cl.close()
 		return nil, nil, err

@@ -11,7 +11,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/countermand/countermand/bench/job"
@@ -119,7 +118,7 @@ func (g *grower) in(ctx context.Context, name string, delay time.Duration, payme
 	defer f.close()
 	defer cl.close()
 	if err := do(f, cl); err != nil {
-		return fmt.Errorf("%s: %w%s", name, err, f.program.tail())
+		return fmt.Errorf("%s: %w%s", name, err, f.program.Tail())
 	}
 	return nil
 }
@@ -191,10 +190,10 @@ func (g *grower) stored(ctx context.Context) error {
 // restart stops the broker and the program, and times how long each takes to be
 // there again: the broker to be healthy, the program to its first result.
 func (f *field) restart(ctx context.Context, cl *client) (broker, program time.Duration, err error) {
-	f.program.end(syscall.SIGTERM, readyFor)
-	f.brokers[0].end(syscall.SIGTERM, readyFor)
+	f.program.Terminate(readyFor)
+	f.brokers[0].Terminate(readyFor)
 	began := time.Now()
-	if err := f.brokers[0].start(); err != nil {
+	if err := f.brokers[0].Start(); err != nil {
 		return 0, 0, err
 	}
 	if err := answers(ctx, f.brokers[0], f.healthy); err != nil {
@@ -205,7 +204,7 @@ func (f *field) restart(ctx context.Context, cl *client) (broker, program time.D
 		return 0, 0, err
 	}
 	began = time.Now()
-	if err := f.program.start(); err != nil {
+	if err := f.program.Start(); err != nil {
 		return 0, 0, err
 	}
 	if _, err := cl.drive(ctx, 1, 1, nil, nil); err != nil {
@@ -306,7 +305,7 @@ func (g *grower) replicas(ctx context.Context) error {
 					return err
 				}
 				f.helpers = append(f.helpers, p)
-				if err := p.start(); err != nil {
+				if err := p.Start(); err != nil {
 					return err
 				}
 			}

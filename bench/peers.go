@@ -18,13 +18,15 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/countermand/countermand/internal/program"
 )
 
 // postgresFolders are where distributions keep initdb and postgres.
 const postgresFolders = "/usr/lib/postgresql/*/bin"
 
 // prepareRiver starts a PostgreSQL of its own; more are flags of the program.
-func prepareRiver(ctx context.Context, f *field, more ...string) (*process, error) {
+func prepareRiver(ctx context.Context, f *field, more ...string) (*program.Program, error) {
 	address, err := f.startPostgres(ctx)
 	if err != nil {
 		return nil, err
@@ -39,11 +41,11 @@ func (f *field) startPostgres(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	port, err := f.ports.free()
+	free, err := f.ports.Free(1)
 	if err != nil {
 		return "", err
 	}
-	home := filepath.Join(f.dir, "postgres")
+	port, home := free[0], filepath.Join(f.dir, "postgres")
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return "", fmt.Errorf("make directory: %w", err)
 	}
@@ -57,22 +59,22 @@ func (f *field) startPostgres(ctx context.Context) (string, error) {
 		}
 	}
 	data := filepath.Join(home, "data")
-	setup := &process{
-		name: "initdb", path: filepath.Join(bin, "initdb"), dir: f.dir, user: as,
-		args: []string{"--pgdata", data, "--username", "bench", "--auth", "trust", "--encoding", "UTF8", "--locale", "C"},
+	setup := &program.Program{
+		Name: "initdb", Path: filepath.Join(bin, "initdb"), Dir: f.dir, User: as,
+		Args: []string{"--pgdata", data, "--username", "bench", "--auth", "trust", "--encoding", "UTF8", "--locale", "C"},
 	}
-	if err := setup.run(); err != nil {
+	if err := setup.Run(); err != nil {
 		return "", err
 	}
 	commit := "on"
 	if f.opts.sync == "lazy" {
 		commit = "off"
 	}
-	database := &process{
-		name: "postgres", path: filepath.Join(bin, "postgres"), dir: f.dir, user: as,
-		args: []string{"-D", data, "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-k", home, "-c", "synchronous_commit=" + commit, "-c", "shared_buffers=256MB"},
+	database := &program.Program{
+		Name: "postgres", Path: filepath.Join(bin, "postgres"), Dir: f.dir, User: as,
+		Args: []string{"-D", data, "-p", strconv.Itoa(port), "-h", "127.0.0.1", "-k", home, "-c", "synchronous_commit=" + commit, "-c", "shared_buffers=256MB"},
 	}
-	if err := database.start(); err != nil {
+	if err := database.Start(); err != nil {
 		return "", err
 	}
 	f.helpers = append(f.helpers, database)
@@ -160,35 +162,31 @@ const (
 )
 
 // prepareRestate installs and starts a Restate server of its own.
-func prepareRestate(ctx context.Context, f *field) (*process, error) {
+func prepareRestate(ctx context.Context, f *field) (*program.Program, error) {
 	binary, err := restateServer(ctx, f.bin.dir)
 	if err != nil {
 		return nil, err
 	}
-	var given []int
-	for range 4 {
-		p, err := f.ports.free()
-		if err != nil {
-			return nil, err
-		}
-		given = append(given, p)
+	given, err := f.ports.Free(4)
+	if err != nil {
+		return nil, err
 	}
 	fsync := "false"
 	if f.opts.sync == "lazy" {
 		fsync = "true"
 	}
-	entrance, admin := "http://"+local(given[1]), "http://"+local(given[2])
-	s := &process{
-		name: "restate-server", path: binary, dir: f.dir,
-		args: []string{"--no-logo", "--base-dir", filepath.Join(f.dir, "restate")},
-		env: []string{
-			"DO_NOT_TRACK=1", "RESTATE_NODE_NAME=bench", "RESTATE_BIND_ADDRESS=" + local(given[0]), "RESTATE_ADVERTISED_ADDRESS=http://" + local(given[0]),
-			"RESTATE_INGRESS__BIND_ADDRESS=" + local(given[1]), "RESTATE_ADMIN__BIND_ADDRESS=" + local(given[2]),
+	entrance, admin := "http://"+program.Local(given[1]), "http://"+program.Local(given[2])
+	s := &program.Program{
+		Name: "restate-server", Path: binary, Dir: f.dir,
+		Args: []string{"--no-logo", "--base-dir", filepath.Join(f.dir, "restate")},
+		Env: []string{
+			"DO_NOT_TRACK=1", "RESTATE_NODE_NAME=bench", "RESTATE_BIND_ADDRESS=" + program.Local(given[0]), "RESTATE_ADVERTISED_ADDRESS=http://" + program.Local(given[0]),
+			"RESTATE_INGRESS__BIND_ADDRESS=" + program.Local(given[1]), "RESTATE_ADMIN__BIND_ADDRESS=" + program.Local(given[2]),
 			"RESTATE_LISTEN_MODE=tcp", "RESTATE_BIFROST__LOCAL__ROCKSDB_DISABLE_WAL_FSYNC=" + fsync, "RESTATE_LOG_SERVER__ROCKSDB_DISABLE_WAL_FSYNC=" + fsync,
 			"RESTATE_LOG_FILTER=warn",
 		},
 	}
-	if err := s.start(); err != nil {
+	if err := s.Start(); err != nil {
 		return nil, err
 	}
 	f.helpers = append(f.helpers, s)
@@ -198,7 +196,7 @@ func prepareRestate(ctx context.Context, f *field) (*process, error) {
 		}
 	}
 	f.ask = func(ctx context.Context) (float64, error) { return journalEntries(ctx, admin) }
-	return f.own(f.bin.restate, "--listen", local(given[3]), "--ingress", entrance, "--admin", admin), nil
+	return f.own(f.bin.restate, "--listen", program.Local(given[3]), "--ingress", entrance, "--admin", admin), nil
 }
 
 // restateServer returns the server's binary, from the npm package in dir.

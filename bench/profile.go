@@ -6,8 +6,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"syscall"
 	"time"
+
+	"github.com/countermand/countermand/internal/program"
 )
 
 // profile has the consumer do the benchmark's job, once for each number of
@@ -24,10 +25,10 @@ func profile(ctx context.Context, bin binaries, opts options) error {
 	defer w.close()
 	c := contestants()[1]
 	prepare := c.prepare
-	c.prepare = func(ctx context.Context, f *field) (*process, error) {
+	c.prepare = func(ctx context.Context, f *field) (*program.Program, error) {
 		p, err := prepare(ctx, f)
 		if err == nil {
-			p.args = append(p.args, "--cpu-profile", file)
+			p.Args = append(p.Args, "--cpu-profile", file)
 		}
 		return p, err
 	}
@@ -42,6 +43,6 @@ func profile(ctx context.Context, bin binaries, opts options) error {
 			return err
 		}
 	}
-	f.program.end(syscall.SIGTERM, time.Minute) // writes the profile
+	f.program.Terminate(time.Minute) // writes the profile
 	return nil
 }

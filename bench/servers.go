@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,6 +15,7 @@ import (
 
 	"github.com/countermand/countermand/bench/job"
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/internal/program"
 )
 
 // world is what every contestant meets: the broker with the streams as production
@@ -25,11 +24,11 @@ type world struct {
 	dir      string
 	bin      binaries
 	opts     options
-	ports    *ports
-	brokers  []*process
+	ports    program.Ports
+	brokers  []*program.Program
 	url      string // of the brokers, for clients
 	healthy  string // the first broker's address that tells its health
-	provider *process
+	provider *program.Program
 	address  string // of the provider
 	delay    time.Duration
 }
@@ -40,7 +39,7 @@ func newWorld(ctx context.Context, bin binaries, opts options, delay time.Durati
 	if err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
-	w := &world{dir: dir, bin: bin, opts: opts, ports: &ports{given: map[int]bool{}}, delay: delay}
+	w := &world{dir: dir, bin: bin, opts: opts, delay: delay}
 	err = os.Chmod(dir, 0o711) // PostgreSQL runs as another user
 	for _, step := range []func(context.Context) error{w.startBrokers, w.startProvider, w.provision} {
 		if err == nil {
@@ -57,7 +56,7 @@ func newWorld(ctx context.Context, bin binaries, opts options, delay time.Durati
 func (w *world) close() {
 	for _, p := range append(w.brokers, w.provider) {
 		if p != nil {
-			p.kill()
+			p.Kill()
 		}
 	}
 	if !w.opts.keep {
@@ -67,44 +66,19 @@ func (w *world) close() {
 
 // startBrokers starts one nats-server, or three that replicate to each other.
 func (w *world) startBrokers(ctx context.Context) error {
-	n := w.opts.replicas
-	var given []int
-	for range 3 * n {
-		p, err := w.ports.free()
-		if err != nil {
-			return err
-		}
-		given = append(given, p)
+	servers, err := program.NATSServers(w.dir, w.bin.server, w.opts.replicas, w.opts.sync == "always", &w.ports)
+	if err != nil {
+		return err
 	}
-	var routes, urls []string
-	for i := range n {
-		routes = append(routes, "nats-route://"+local(given[3*i+2]))
-		urls = append(urls, "nats://"+local(given[3*i]))
-	}
-	w.url, w.healthy = strings.Join(urls, ","), "http://"+local(given[1])+"/healthz"
-	for i := range n {
-		name := fmt.Sprintf("nats-%d", i+1)
-		interval := "" // the server's default: every two minutes
-		if w.opts.sync == "always" {
-			interval = ", sync_interval: always"
-		}
-		text := fmt.Sprintf("server_name: %s\nlisten: %q\nhttp: %q\njetstream { store_dir: %q%s }\n",
-			name, local(given[3*i]), local(given[3*i+1]), filepath.Join(w.dir, name), interval)
-		if n > 1 {
-			text += fmt.Sprintf("cluster { name: bench, listen: %q, routes: [%s] }\n", local(given[3*i+2]), strings.Join(routes, ", "))
-		}
-		file := filepath.Join(w.dir, name+".conf")
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			return fmt.Errorf("write configuration of %s: %w", name, err)
-		}
-		p := &process{name: name, path: w.bin.server, args: []string{"--config", file}, dir: w.dir}
-		w.brokers = append(w.brokers, p)
-		if err := p.start(); err != nil {
+	w.url, w.healthy = program.NATSURL(servers), servers[0].Health()
+	for _, s := range servers {
+		w.brokers = append(w.brokers, &s.Program)
+		if err := s.Start(); err != nil {
 			return err
 		}
 	}
-	for i, p := range w.brokers {
-		if err := answers(ctx, p, "http://"+local(given[3*i+1])+"/healthz"); err != nil {
+	for _, s := range servers {
+		if err := answers(ctx, &s.Program, s.Health()); err != nil {
 			return err
 		}
 	}
@@ -112,16 +86,16 @@ func (w *world) startBrokers(ctx context.Context) error {
 }
 
 func (w *world) startProvider(ctx context.Context) error {
-	port, err := w.ports.free()
+	free, err := w.ports.Free(1)
 	if err != nil {
 		return err
 	}
-	w.address = "http://" + local(port)
-	w.provider = &process{
-		name: "provider", path: w.bin.provider, dir: w.dir,
-		args: []string{"--listen", local(port), "--delay", w.delay.String()},
+	w.address = "http://" + program.Local(free[0])
+	w.provider = &program.Program{
+		Name: "provider", Path: w.bin.provider, Dir: w.dir,
+		Args: []string{"--listen", program.Local(free[0]), "--delay", w.delay.String()},
 	}
-	if err := w.provider.start(); err != nil {
+	if err := w.provider.Start(); err != nil {
 		return err
 	}
 	return answers(ctx, w.provider, w.address+job.CallsPath)

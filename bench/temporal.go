@@ -13,13 +13,15 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/countermand/countermand/internal/program"
 )
 
 // temporalVersion is the server's; later ones want a newer Go.
 const temporalVersion = "v1.31.0"
 
 // prepareTemporal starts a Temporal server of its own on a PostgreSQL of its own.
-func prepareTemporal(ctx context.Context, f *field) (*process, error) {
+func prepareTemporal(ctx context.Context, f *field) (*program.Program, error) {
 	folder, err := temporalFolder(ctx)
 	if err != nil {
 		return nil, err
@@ -36,8 +38,8 @@ func prepareTemporal(ctx context.Context, f *field) (*process, error) {
 	for name, schema := range map[string]string{"temporal": "temporal", "temporal_visibility": "visibility"} {
 		common := []string{"--plugin", "postgres12", "--ep", "127.0.0.1", "-p", port, "-u", "bench", "--db", name}
 		for _, step := range [][]string{{"create"}, {"setup-schema", "-v", "0.0"}, {"update-schema", "--schema-name", "postgresql/v12/" + schema}} {
-			p := &process{name: "schema", path: filepath.Join(folder, "sql"), args: append(append([]string{}, common...), step...), dir: f.dir}
-			if err := p.run(); err != nil {
+			p := &program.Program{Name: "schema", Path: filepath.Join(folder, "sql"), Args: append(append([]string{}, common...), step...), Dir: f.dir}
+			if err := p.Run(); err != nil {
 				return nil, err
 			}
 		}
@@ -46,8 +48,8 @@ func prepareTemporal(ctx context.Context, f *field) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &process{name: "temporal-server", path: filepath.Join(folder, "server"), args: []string{"--config-file", file, "--allow-no-auth", "start"}, dir: f.dir}
-	if err := s.start(); err != nil {
+	s := &program.Program{Name: "temporal-server", Path: filepath.Join(folder, "server"), Args: []string{"--config-file", file, "--allow-no-auth", "start"}, Dir: f.dir}
+	if err := s.Start(); err != nil {
 		return nil, err
 	}
 	f.helpers = append(f.helpers, s)
@@ -57,8 +59,8 @@ func prepareTemporal(ctx context.Context, f *field) (*process, error) {
 	p := f.own(f.bin.temporal, "--server", frontend)
 	// The worker is started when the server answers; until then it ends at once.
 	ready := func() bool {
-		probe := &process{name: "probe", path: f.bin.temporal, args: append(p.args, "--probe"), dir: f.dir}
-		return probe.run() == nil
+		probe := &program.Program{Name: "probe", Path: f.bin.temporal, Args: append(p.Args, "--probe"), Dir: f.dir}
+		return probe.Run() == nil
 	}
 	if err := await(ctx, s, ready); err != nil {
 		return nil, err
@@ -90,14 +92,12 @@ func temporalFolder(ctx context.Context) (string, error) {
 func (f *field) configureTemporal(database string) (address, file string, err error) {
 	var services strings.Builder
 	for _, name := range []string{"frontend", "matching", "history", "worker"} {
-		var given [2]int
-		for i := range given {
-			if given[i], err = f.ports.free(); err != nil {
-				return "", "", err
-			}
+		given, err := f.ports.Free(2)
+		if err != nil {
+			return "", "", err
 		}
 		if name == "frontend" {
-			address = local(given[0])
+			address = program.Local(given[0])
 		}
 		fmt.Fprintf(&services, "  %s: {rpc: {grpcPort: %d, membershipPort: %d, bindOnLocalHost: true}}\n", name, given[0], given[1])
 	}

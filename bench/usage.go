@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/countermand/countermand/internal/program"
 )
 
 // tick is the unit of a process's times in /proc: USER_HZ, 100 on every Linux
@@ -26,14 +28,14 @@ type usage struct {
 
 // used sums the processes and all their descendants. A process that has ended
 // counts with its parent's, where the kernel keeps the time of children waited for.
-func used(all ...*process) usage {
+func used(all ...*program.Program) usage {
 	var sum usage
 	parents := children()
 	for _, p := range all {
-		if !p.alive() {
+		if !p.Alive() {
 			continue
 		}
-		queue := []int{p.cmd.Process.Pid}
+		queue := []int{p.PID()}
 		for len(queue) > 0 {
 			sum.add(queue[0])
 			queue = append(queue[1:], parents[queue[0]]...)

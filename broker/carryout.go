@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/handlers"
@@ -29,7 +30,7 @@ func (c *Consumer) carryOut(ctx context.Context, m *inHand) {
 		c.log.Error("timer with missing or broken headers", "headers", faults, "sequence", m.meta.Sequence.Stream)
 	}
 	c.observer.Taken(m.timer)
-	disposition := c.handle(withOriginal(ctx, m.msg.Headers()), d)
+	disposition := c.handle(ctx, d)
 	c.turnGate(disposition.StopPulling, ticket)
 	kind := c.dispose(ctx, m, disposition)
 	c.tracker.remove(m)
@@ -109,27 +110,27 @@ func (c *Consumer) dispose(ctx context.Context, m *inHand, d handlers.Dispositio
 // schedule stores the timer, for as long as that takes, and reports whether it
 // is stored. The message stays in hand meanwhile.
 func (c *Consumer) schedule(ctx context.Context, m *inHand, timer handlers.Timer) bool {
-	delay := minScheduleDelay
 	failing := false
 	defer func() {
 		if failing {
 			c.health.timersRecovered()
 		}
 	}()
-	for {
+	try := func() (struct{}, error) {
 		m.hold(c.now().Add(c.topology.ackWait()))
-		err := c.timers.Schedule(ctx, timer)
-		if err == nil {
-			return true
-		}
+		return struct{}{}, c.timers.Schedule(ctx, timer)
+	}
+	tell := func(err error, _ time.Duration) {
 		if !failing {
 			failing = true
 			c.health.timersFailing(err)
 			c.log.Error("timer not scheduled, trying on", "error", err)
 		}
-		if !wait(ctx, delay) {
-			return false
-		}
-		delay = min(2*delay, maxScheduleDelay)
 	}
+	_, err := backoff.Retry(ctx, try, backoff.WithNotify(tell),
+		backoff.WithMaxElapsedTime(0), // no limit; the default is a quarter of an hour
+		backoff.WithBackOff(&backoff.ExponentialBackOff{
+			InitialInterval: minScheduleDelay, Multiplier: 2, MaxInterval: maxScheduleDelay,
+		}))
+	return err == nil
 }

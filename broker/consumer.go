@@ -75,13 +75,13 @@ type Consumer struct {
 	observer     Observer
 	drainTimeout time.Duration
 
-	slots    chan struct{}
-	crew     crew
-	handling sync.WaitGroup
-	tracker  tracker
-	gate     gate
-	health   health
-	started  atomic.Bool
+	// withdrawn is closed once no pull is open any more. A message that was given
+	// back earlier would come straight back to this consumer.
+	withdrawn chan struct{}
+	tracker   tracker
+	gate      gate
+	health    health
+	started   atomic.Bool
 }
 
 // New returns a consumer on the topology's two durable consumers. It does no I/O:
@@ -97,7 +97,7 @@ func New(js jetstream.JetStream, t Topology, handler Handler, timers *Timers, o 
 		js: js, topology: t, handler: handler, timers: timers,
 		now: time.Now, log: slog.New(slog.DiscardHandler), observer: noObserver{},
 		drainTimeout: defaultDrainTimeout,
-		slots:        make(chan struct{}, t.concurrency()),
+		withdrawn:    make(chan struct{}),
 	}
 	if o != nil {
 		c.apply(*o)
@@ -129,30 +129,26 @@ func (c *Consumer) Run(ctx context.Context) error {
 	if c.started.Swap(true) {
 		return errors.New("run consumer: it runs once only")
 	}
-	work, cancelWork := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancelWork()
+	handling, cancelHandling := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelHandling()
 	keep, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopKeeping()
 
 	var upkeep, pulling sync.WaitGroup
 	upkeep.Go(func() { c.signalLife(keep) })
 	upkeep.Go(func() { c.watchSkew(keep) })
-	sources := []*source{
-		newSource(c, c.topology.Commands, false),
-		newSource(c, c.topology.Due, true),
-	}
+	commands, due := newSource(c, c.topology.Commands, false), newSource(c, c.topology.Due, true)
 	c.health.start()
-	for _, s := range sources {
-		pulling.Go(func() { s.pull(ctx, work) })
-		pulling.Go(func() { s.dispatch(ctx, work) })
-	}
+	w := &workers{commands: commands, due: due, most: int32(c.topology.concurrency())}
+	w.start(ctx, handling)
+	pulling.Go(func() { commands.pull(ctx) })
+	pulling.Go(func() { due.pull(ctx) })
 	pulling.Wait()
 	c.health.stop()
-	for _, s := range sources {
-		s.handBackRest()
-	}
-	c.crew.dismiss()
-	err := c.drain(cancelWork)
+	close(c.withdrawn)
+	commands.handBackRest()
+	due.handBackRest()
+	err := c.drain(w, cancelHandling)
 	stopKeeping()
 	upkeep.Wait()
 	c.flush()
@@ -160,9 +156,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 }
 
 // drain waits for the handlers, with their context cancelled if it takes too long.
-func (c *Consumer) drain(cancelWork func()) error {
+func (c *Consumer) drain(w *workers, cancelHandling func()) error {
 	done := make(chan struct{})
-	go func() { c.handling.Wait(); close(done) }()
+	go func() { w.ended.Wait(); close(done) }()
 	for _, wait := range []time.Duration{c.drainTimeout, cancelGrace} {
 		timer := time.NewTimer(wait)
 		select {
@@ -171,7 +167,7 @@ func (c *Consumer) drain(cancelWork func()) error {
 			return nil
 		case <-timer.C:
 			c.log.Warn("handlers take longer than the drain", "in_hand", c.tracker.len())
-			cancelWork()
+			cancelHandling()
 		}
 	}
 	return fmt.Errorf("drain consumer: %d messages are still in hand", c.tracker.len())
@@ -209,15 +205,3 @@ func (noObserver) Taken(bool)                                             {}
 func (noObserver) Disposed(bool, handlers.DispositionKind, time.Duration) {}
 func (noObserver) HandedBack(bool)                                        {}
 func (noObserver) Panicked()                                              {}
-
-// wait waits for d and reports whether ctx is still alive.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 // lookEvery is how often a view looks whether the bucket has changed. Asking is
@@ -69,7 +71,7 @@ func (v *ControlView) Run(ctx context.Context) {
 		if err := v.look(ctx); err != nil && ctx.Err() == nil {
 			v.failed(err)
 		}
-		if !wait(ctx, lookEvery) {
+		if !sleep.For(ctx, lookEvery) {
 			return
 		}
 	}

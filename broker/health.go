@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 const (
@@ -135,7 +137,7 @@ func (c *Consumer) watchSkew(ctx context.Context) {
 		default:
 			c.health.setSkew(skew)
 		}
-		if !wait(ctx, next) {
+		if !sleep.For(ctx, next) {
 			return
 		}
 	}

@@ -92,6 +92,7 @@ func (m *inHand) delivery(margin time.Duration) (d handlers.Delivery, faults []s
 	d.Message.Subject = m.msg.Subject()
 	d.Message.Header = withoutReserved(header)
 	d.Message.Data = m.msg.Data()
+	d.Header = header
 	d.Timer = m.timer
 	d.OriginSequence = m.meta.Sequence.Stream
 	d.OriginTime = m.meta.Timestamp.UTC()

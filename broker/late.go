@@ -12,6 +12,7 @@ import (
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 // Looker asks a provider once more about the operation a result is about
@@ -20,35 +21,36 @@ type Looker interface {
 	LookLate(ctx context.Context, result events.Message, s handlers.Scheduler) (handlers.Looked, error)
 }
 
-// LateOptions are the parts of LateLooks that may be left out.
+// LateOptions are the optional parts of LateLooks; nil and zero mean the defaults.
 type LateOptions struct {
 	Now    func() time.Time // default time.Now
-	Logger *slog.Logger     // default: discards
-	// Looked is told of every look that is done with: the provider's name and
-	// what came of it, one of handlers.LateResults. Default: nobody is told.
+	Logger *slog.Logger     // default: none
+	// Looked is called at the end of every look with the provider's name and the
+	// result, one of handlers.LateResults. Default: none.
 	Looked func(provider, result string)
-	// Retry spaces the first questions that had no answer; default one minute.
+	// Retry is how long the first look without an answer is put off; default one
+	// minute.
 	Retry time.Duration
 }
 
 const (
-	// lateBatch is how many results are taken in hand at a time, lateAtOnce how
-	// many of them are asked about side by side: a background job.
+	// lateBatch is how many results are in hand at a time, lateAtOnce how many of
+	// them are asked about at once. Both are small: this is a background job.
 	lateBatch, lateAtOnce = 16, 4
-	// latePark bounds how long a result that is too young is away. Few are at a
-	// time (maxLate), and those behind them are younger still.
+	// latePark bounds how long a result that is too young is put off. The server
+	// keeps few of them unacknowledged (maxLate), and those behind are younger.
 	latePark = time.Hour
-	// lateRetry to lateMaxRetry space the questions that had no answer, for
-	// lateGiveUp.
+	// A look without an answer is put off by lateRetry at first and by
+	// lateMaxRetry at most, until lateGiveUp has passed.
 	lateRetry, lateMaxRetry, lateGiveUp = time.Minute, time.Hour, 24 * time.Hour
-	// lateFor bounds one look.
+	// lateFor bounds the time of one look.
 	lateFor = 5 * time.Minute
 )
 
-// LateLooks looks again, after a while, at what was called succeeded or failed:
-// refunds come back, and what failed may go through. It reads the journal
-// through a durable consumer of its own, which all replicas share, so that each
-// result is looked at once whoever restarts.
+// LateLooks asks the provider once more, some time after a result: a refund that
+// succeeded may come back, and one that failed may still be executed. It reads
+// the journal through a durable consumer of its own. All replicas share it, so
+// that each result is looked at once, even across restarts.
 type LateLooks struct {
 	js       jetstream.JetStream
 	topology Topology
@@ -63,15 +65,18 @@ type LateLooks struct {
 }
 
 // NewLateLooks returns late looks at results of that age. It does no I/O.
-func NewLateLooks(js jetstream.JetStream, t Topology, looker Looker, timers handlers.Scheduler, after time.Duration) *LateLooks {
-	return &LateLooks{
-		js: js, topology: t, looker: looker, timers: timers, after: after, retry: lateRetry,
+func NewLateLooks(js jetstream.JetStream, t Topology, looker Looker, after time.Duration, o *LateOptions) *LateLooks {
+	l := &LateLooks{
+		js: js, topology: t, looker: looker, timers: NewTimers(js, t), after: after, retry: lateRetry,
 		now: time.Now, log: slog.New(slog.DiscardHandler), looked: func(string, string) {},
 	}
+	if o != nil {
+		l.apply(*o)
+	}
+	return l
 }
 
-// With sets the optional parts, before Run.
-func (l *LateLooks) With(o LateOptions) *LateLooks {
+func (l *LateLooks) apply(o LateOptions) {
 	if o.Now != nil {
 		l.now = o.Now
 	}
@@ -84,11 +89,11 @@ func (l *LateLooks) With(o LateOptions) *LateLooks {
 	if o.Retry > 0 {
 		l.retry = o.Retry
 	}
-	return l
 }
 
-// Run looks until ctx ends, and returns once nothing is in hand. What it was in
-// the middle of is delivered again. It outlives outages of the server.
+// Run looks until ctx ends, and returns once no message is in hand. A result
+// whose look was interrupted is delivered again. Run goes on after outages of
+// the server.
 func (l *LateLooks) Run(ctx context.Context) {
 	failing := false
 	for ctx.Err() == nil {
@@ -102,11 +107,11 @@ func (l *LateLooks) Run(ctx context.Context) {
 			l.log.Warn("results cannot be looked at again, trying on", "stream", l.topology.Events, "error", err.Error())
 		}
 		l.bound = nil
-		wait(ctx, 5*time.Second)
+		sleep.For(ctx, 5*time.Second)
 	}
 }
 
-// batch takes some results in hand and is done with them when it returns.
+// batch pulls some results and returns once none of them is in hand.
 func (l *LateLooks) batch(ctx context.Context) error {
 	if err := l.bind(ctx); err != nil {
 		return err
@@ -160,7 +165,7 @@ func (l *LateLooks) bind(ctx context.Context) error {
 	return nil
 }
 
-// carryOut looks at one result and says what becomes of its message.
+// carryOut looks at one result and acknowledges its message or gives it back.
 func (l *LateLooks) carryOut(ctx context.Context, msg jetstream.Msg, at time.Time) {
 	log := l.log.With("event_id", msg.Subject())
 	defer l.alive(msg)()
@@ -199,13 +204,13 @@ func (l *LateLooks) say(msg jetstream.Msg, word func(jetstream.Msg) error) {
 	}
 }
 
-// alive tells the server that a message is still in hand, until it is stopped.
+// alive tells the server that a message is in hand, until stop is called.
 func (l *LateLooks) alive(msg jetstream.Msg) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var signalling sync.WaitGroup
 	signalling.Go(func() {
-		for wait(ctx, l.topology.ackWait()/3) {
-			_ = msg.InProgress() // one that cannot be sent costs a redelivery at worst
+		for sleep.For(ctx, l.topology.ackWait()/3) {
+			_ = msg.InProgress() // a signal that is not sent costs a redelivery at worst
 		}
 	})
 	return func() {

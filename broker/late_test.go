@@ -28,7 +28,7 @@ func (f lookerFunc) LookLate(_ context.Context, result events.Message, _ handler
 // result appends an event of a payment of its own.
 func (b *bundle) result(op payment.Op, typ payment.EventType, native string) {
 	b.t.Helper()
-	m, err := events.NewEncoder(events.EncoderOptions{}).EncodeEvent(payment.Event{
+	m, err := events.NewEncoder(nil).EncodeEvent(payment.Event{
 		Type: typ, Op: op, ID: payment.ID{Provider: "opay-eg", Native: native}, Key: "key-" + payment.Key(native),
 		Payment: payment.Details{OrderID: native, Country: "EG", Currency: "EGP"}, Amount: &payment.Money{Value: 400, Currency: "EGP"},
 		Attempt: 1, CommandID: "c", CommandSource: "/shop", OccurredAt: time.Now(),
@@ -51,7 +51,7 @@ func (b *bundle) raw(subject string, data []byte) {
 func (b *bundle) late(after time.Duration, now func() time.Time, look lookerFunc) (done chan string) {
 	b.t.Helper()
 	done = make(chan string, 100)
-	l := broker.NewLateLooks(b.js, b.topology, look, broker.NewTimers(b.js, b.topology), after).With(broker.LateOptions{
+	l := broker.NewLateLooks(b.js, b.topology, look, after, &broker.LateOptions{
 		Now: now, Looked: func(provider, result string) { done <- provider + " " + result }, Retry: 20 * time.Millisecond,
 	})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -14,10 +14,6 @@ import (
 	"github.com/countermand/countermand/handlers"
 )
 
-// codeWrongLastSequence is the server's refusal of an append that expected
-// another last message.
-const codeWrongLastSequence jetstream.ErrorCode = 10071
-
 // Quarantine keeps the bytes of messages that are no valid commands, for the
 // operator. It is safe for concurrent use.
 type Quarantine struct {
@@ -46,13 +42,9 @@ type kept struct {
 
 // Keep stores the original and returns nil once the server has confirmed it.
 // Keeping the same one twice is harmless: the second finds the first. It tries
-// once. The headers kept are those the message came with, if ctx is the one
-// the handler was given; otherwise those of the original passed in.
+// once.
 func (q *Quarantine) Keep(ctx context.Context, o handlers.Original) error {
-	header, ok := originalHeader(ctx)
-	if !ok {
-		header = o.Message.Header
-	}
+	header := o.Message.Header
 	body, err := json.Marshal(kept{
 		Subject:    o.Message.Subject,
 		Sequence:   o.Rejection.OriginSequence,
@@ -96,7 +88,7 @@ func quarantineSubject(token string) (string, error) {
 
 func alreadyThere(err error) bool {
 	var answer *jetstream.APIError
-	return errors.As(err, &answer) && answer.ErrorCode == codeWrongLastSequence
+	return errors.As(err, &answer) && answer.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
 }
 
 func rawHeaders(header map[string][]string) [][2][]byte {
@@ -119,17 +111,4 @@ func nonNil(header map[string][]string) map[string][]string {
 		return map[string][]string{}
 	}
 	return header
-}
-
-type originalKey struct{}
-
-// withOriginal lends the handler's context the headers as they came, which the
-// handler itself never sees, so that Keep can keep them.
-func withOriginal(ctx context.Context, header map[string][]string) context.Context {
-	return context.WithValue(ctx, originalKey{}, header)
-}
-
-func originalHeader(ctx context.Context) (map[string][]string, bool) {
-	header, ok := ctx.Value(originalKey{}).(map[string][]string)
-	return header, ok
 }

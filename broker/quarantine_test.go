@@ -129,7 +129,7 @@ func TestAHandlerNeverSeesReservedHeadersButTheQuarantineKeepsThem(t *testing.T)
 	q := broker.NewQuarantine(b.js, b.topology)
 	seen := make(chan handlers.Delivery, 1)
 	b.run(nil, func(ctx context.Context, d handlers.Delivery) handlers.Disposition {
-		if err := q.Keep(ctx, original("1-d", d.Message.Header, d.Message.Data)); err != nil {
+		if err := q.Keep(ctx, original("1-d", d.Header, d.Message.Data)); err != nil {
 			return handlers.Disposition{}
 		}
 		seen <- d

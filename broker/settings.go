@@ -225,7 +225,7 @@ func consumerRules() []setting[jetstream.ConsumerConfig] {
 		},
 		{
 			name: "backoff", why: "with it a nak with delay comes back later than asked",
-			show: func(c cfg) string { return backoff(c.BackOff) },
+			show: func(c cfg) string { return spacing(c.BackOff) },
 			put:  func(c *cfg, w cfg) { c.BackOff = w.BackOff },
 		},
 		{

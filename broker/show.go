@@ -54,7 +54,7 @@ func age(d time.Duration) string {
 	return d.String()
 }
 
-func backoff(steps []time.Duration) string {
+func spacing(steps []time.Duration) string {
 	if len(steps) == 0 {
 		return "none"
 	}

@@ -4,34 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/internal/sleep"
 )
 
-// source is one of the two durable consumers: a goroutine that pulls, and one
-// that gives each message that had to wait in the short queue between them a slot
-// and a goroutine. While there are free slots the puller does that itself, which
-// saves a message a change of goroutines.
-// Both sources wait for the same slots, in turn, so that neither starves.
+// source is one of the two durable consumers. One goroutine pulls its messages
+// into a short queue, from which the consumer's workers take them.
 type source struct {
 	c      *Consumer
 	stream string
 	timer  bool
 	batch  int
 
-	// queue never blocks the puller: a pull begins only when the queue is empty
-	// and asks for no more than fits. So nothing lies in the client library's
-	// buffer, where nobody would keep it in hand, and one replica cannot hoard
-	// what MaxAckPending allows to all.
+	// queue never blocks the puller: a pull begins only when the queue is empty,
+	// and asks for no more than fits. So no message lies in the client library's
+	// buffer, where nobody would keep it in hand. And one replica cannot hoard
+	// what MaxAckPending allows to all replicas.
 	queue chan *inHand
+	// room has a token once a worker has taken a message from the queue.
 	room  chan struct{}
 	bound jetstream.Consumer
-
-	mu sync.Mutex
-	// unbegun is what was in hand, not begun, when the consumer was told to stop.
-	unbegun []*inHand
 }
 
 func newSource(c *Consumer, stream string, timer bool) *source {
@@ -45,21 +40,21 @@ func newSource(c *Consumer, stream string, timer bool) *source {
 
 // pull fetches until ctx ends. While the gate is shut it fetches one message a
 // second, as a probe.
-func (s *source) pull(ctx, work context.Context) {
+func (s *source) pull(ctx context.Context) {
 	for ctx.Err() == nil {
 		if !s.awaitRoom(ctx) {
 			return
 		}
 		probe := s.c.gate.isShut()
-		if probe && !wait(ctx, pause) {
+		if probe && !sleep.For(ctx, pause) {
 			return
 		}
-		if err := s.pullBatch(ctx, work, probe); err != nil {
+		if err := s.pullBatch(ctx, probe); err != nil {
 			s.bound = nil
 			if s.c.health.unbound(s.timer, err) {
 				s.c.log.Warn("cannot pull, trying on", "stream", s.stream, "consumer", s.c.topology.Consumer, "error", err)
 			}
-			wait(ctx, pause)
+			sleep.For(ctx, pause)
 		}
 	}
 }
@@ -97,7 +92,7 @@ func (s *source) bind(ctx context.Context) error {
 
 // pullBatch takes one batch, however long that needs, or until ctx ends or the
 // gate shuts: the pull is then withdrawn, and what was on its way is given back.
-func (s *source) pullBatch(ctx, work context.Context, probe bool) error {
+func (s *source) pullBatch(ctx context.Context, probe bool) error {
 	if err := s.bind(ctx); err != nil {
 		return err
 	}
@@ -119,7 +114,7 @@ func (s *source) pullBatch(ctx, work context.Context, probe bool) error {
 		msg, err := messages.Next()
 		switch {
 		case err == nil:
-			s.take(ctx, work, msg, probe)
+			s.take(ctx, msg, probe)
 		case errors.Is(err, jetstream.ErrMsgIteratorClosed) && !errors.Is(err, jetstream.ErrConnectionClosed):
 			return nil
 		default:
@@ -141,9 +136,10 @@ func (s *source) withdraw(messages jetstream.MessagesContext) {
 	messages.Stop()
 }
 
-// take begins one fetched message, puts it into the queue if it has to wait, or
-// gives it back at once.
-func (s *source) take(ctx, work context.Context, msg jetstream.Msg, probe bool) {
+// take queues one fetched message, or gives it back while the gate is shut. A
+// message that arrives after ctx has ended stays in the queue until the pull is
+// withdrawn.
+func (s *source) take(ctx context.Context, msg jetstream.Msg, probe bool) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		s.c.log.Error("message without a position in its stream", "stream", s.stream, "error", err)
@@ -153,15 +149,8 @@ func (s *source) take(ctx, work context.Context, msg jetstream.Msg, probe bool) 
 	m := &inHand{msg: msg, meta: meta, timer: s.timer, probe: probe, taken: now}
 	m.hold(now.Add(s.queueHold()))
 	s.c.tracker.add(m)
-	if ctx.Err() != nil {
-		s.setAside(m)
-		return
-	}
-	if !probe && s.c.gate.isShut() {
+	if ctx.Err() == nil && !probe && s.c.gate.isShut() {
 		s.handBack(m, pause)
-		return
-	}
-	if s.beginNow(ctx, work, m) {
 		return
 	}
 	select {
@@ -171,69 +160,28 @@ func (s *source) take(ctx, work context.Context, msg jetstream.Msg, probe bool) 
 	}
 }
 
-// beginNow begins a message, or refuses it, if nothing waits before it and a slot
-// is free; false: it has to wait. A free slot is never one that the other source
-// waits for.
-func (s *source) beginNow(ctx, work context.Context, m *inHand) bool {
-	if len(s.queue) > 0 {
-		return false
-	}
-	select {
-	case s.c.slots <- struct{}{}:
-	default:
-		return false
-	}
-	s.occupy(ctx, work, m)
-	return true
-}
-
-// queueHold is how long a message may wait for a slot. Slots free themselves
-// within a call's timeout; if not, another replica shall have it.
+// queueHold is how long a message may wait for a worker. A worker is free again
+// within a call's timeout; otherwise another replica shall have the message.
 func (s *source) queueHold() time.Duration { return 2 * s.c.topology.ackWait() }
 
-// dispatch begins queued messages, as slots allow, until ctx ends.
-func (s *source) dispatch(ctx, work context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case m := <-s.queue:
-			s.signalRoom()
-			s.begin(ctx, work, m)
-		}
-	}
-}
-
-// begin waits for a slot and gives the message a goroutine.
-func (s *source) begin(ctx, work context.Context, m *inHand) {
-	if s.refuse(ctx, m) {
-		return
-	}
+// begin carries out a message that a worker took from the queue, or refuses it.
+func (s *source) begin(ctx, handling context.Context, m *inHand) {
 	select {
-	case <-ctx.Done():
-		s.setAside(m)
-		return
-	case s.c.slots <- struct{}{}:
+	case s.room <- struct{}{}:
+	default:
 	}
-	s.occupy(ctx, work, m) // the wait may have been long: it is refused again
+	if !s.refuse(ctx, m) {
+		s.c.carryOut(handling, m)
+	}
 }
 
-// occupy gives a message that has a slot its goroutine, or refuses it and gives the
-// slot back.
-func (s *source) occupy(ctx, work context.Context, m *inHand) {
-	if s.refuse(ctx, m) {
-		<-s.c.slots
-		return
-	}
-	s.c.employ(work, m)
-}
-
-// refuse gives back or sets aside what must not begin now, and reports whether it did.
+// refuse gives back a message that must not begin now, and reports whether it did.
 func (s *source) refuse(ctx context.Context, m *inHand) bool {
 	now := s.c.now()
 	switch {
 	case ctx.Err() != nil:
-		s.setAside(m)
+		<-s.c.withdrawn
+		s.handBack(m, 0)
 	case now.Sub(m.taken) > s.queueHold():
 		// The signals have stopped: the server may have delivered it elsewhere.
 		s.handBack(m, 0)
@@ -249,8 +197,8 @@ func (s *source) refuse(ctx context.Context, m *inHand) bool {
 	return true
 }
 
-// maxEarlyDelay bounds how long an early timer is away before it is looked at
-// again: delayed naks count against MaxAckPending.
+// maxEarlyDelay bounds how long an early timer is away before the server delivers
+// it again: delayed naks count against MaxAckPending.
 const maxEarlyDelay = 30 * time.Second
 
 // early is how long before its time a timer came.
@@ -273,29 +221,15 @@ func (s *source) handBack(m *inHand, delay time.Duration) {
 	s.c.observer.HandedBack(s.timer)
 }
 
-// setAside keeps a message for handBackRest: given back while the pull is still
-// being withdrawn, it would come straight back to us.
-func (s *source) setAside(m *inHand) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unbegun = append(s.unbegun, m)
-}
-
-// handBackRest gives back what was not begun. The puller
-// and the dispatcher have ended.
+// handBackRest gives back the messages that no worker has taken, once ctx has
+// ended and the pull is withdrawn.
 func (s *source) handBackRest() {
-	for len(s.queue) > 0 {
-		s.setAside(<-s.queue)
-	}
-	for _, m := range s.unbegun {
-		s.handBack(m, 0)
-	}
-	s.unbegun = nil
-}
-
-func (s *source) signalRoom() {
-	select {
-	case s.room <- struct{}{}:
-	default:
+	for {
+		select {
+		case m := <-s.queue:
+			s.handBack(m, 0)
+		default:
+			return
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
 )
 
@@ -57,7 +58,8 @@ func (t *Timers) Schedule(ctx context.Context, timer handlers.Timer) error {
 	defer cancel()
 	// No message id: on three replicas a second publish with the same id is
 	// answered as a success although nothing was stored.
-	ack, err := t.js.PublishMsg(ctx, scheduleMsg(timer), jetstream.WithExpectStream(t.stream))
+	ack, err := t.js.PublishMsg(ctx, scheduleMsg(timer), jetstream.WithExpectStream(t.stream),
+		jetstream.WithScheduleAt(roundUp(timer.At)), jetstream.WithScheduleTarget(timer.Target))
 	if err != nil {
 		return fmt.Errorf("schedule timer: %w", err)
 	}
@@ -69,9 +71,9 @@ func (t *Timers) Schedule(ctx context.Context, timer handlers.Timer) error {
 
 func checkTimer(timer handlers.Timer) error {
 	switch {
-	case !strings.HasPrefix(timer.Subject, "payment.schedule."):
+	case !events.IsSchedule(timer.Subject):
 		return errors.New("schedule timer: subject is not under payment.schedule")
-	case !strings.HasPrefix(timer.Target, "payment.due."):
+	case !events.IsDue(timer.Target):
 		return errors.New("schedule timer: target is not under payment.due")
 	case timer.At.IsZero():
 		return errors.New("schedule timer: no time given")
@@ -80,13 +82,12 @@ func checkTimer(timer handlers.Timer) error {
 	}
 }
 
+// scheduleMsg is the timer's message without the headers of its schedule.
 func scheduleMsg(timer handlers.Timer) *nats.Msg {
 	header := nats.Header{}
 	for name, values := range withoutReserved(timer.Message.Header) {
 		header[name] = values
 	}
-	header.Set(jetstream.ScheduleHeader, "@at "+roundUp(timer.At).Format(time.RFC3339))
-	header.Set(jetstream.ScheduleTargetHeader, timer.Target)
 	header.Set(headerOriginSequence, strconv.FormatUint(timer.OriginSequence, 10))
 	header.Set(headerOriginTime, timer.OriginTime.UTC().Format(time.RFC3339Nano))
 	if timer.Original.SHA256 != "" {

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/events"
 )
 
 // The settings every deployment shares.
@@ -71,10 +73,7 @@ func (t Topology) Streams() []jetstream.StreamConfig {
 // one header (the server answers 10188 and 10111 instead).
 func (t Topology) CommandsConfig() jetstream.StreamConfig {
 	cfg := t.stream(t.Commands, "Commands: cancel and refund requests of the order services.")
-	cfg.Subjects = []string{
-		"payment.cancel.requested", "payment.cancel.requested.*",
-		"payment.refund.requested", "payment.refund.requested.*",
-	}
+	cfg.Subjects = events.CommandSubjects()
 	cfg.Discard = jetstream.DiscardNew
 	cfg.MaxAge = commandRetention
 	cfg.MaxMsgSize = maxCommandSize
@@ -88,10 +87,7 @@ func (t Topology) CommandsConfig() jetstream.StreamConfig {
 // Nothing ages out, because an expired payment would look like a new one.
 func (t Topology) EventsConfig() jetstream.StreamConfig {
 	cfg := t.stream(t.Events, "The payment journal: results and everything between. Written by the consumer only.")
-	cfg.Subjects = []string{
-		"payment.cancel.*.*.*.*", "payment.refund.*.*.*.*",
-		"payment.command.rejected.*", "payment.operator.*.*",
-	}
+	cfg.Subjects = events.JournalSubjects()
 	cfg.Discard = jetstream.DiscardNew
 	cfg.MaxMsgsPerSubject = 1
 	cfg.DiscardNewPerSubject = true
@@ -105,7 +101,7 @@ func (t Topology) EventsConfig() jetstream.StreamConfig {
 // timers whose publish was acknowledged.
 func (t Topology) DueConfig() jetstream.StreamConfig {
 	cfg := t.stream(t.Due, "Timers: commands that come back later. Written by the consumer only.")
-	cfg.Subjects = []string{"payment.schedule.>", "payment.due.>"}
+	cfg.Subjects = []string{events.ScheduleFilter, events.DueFilter}
 	cfg.Retention = jetstream.WorkQueuePolicy
 	cfg.Discard = jetstream.DiscardOld
 	cfg.AllowMsgSchedules = true
@@ -117,7 +113,7 @@ func (t Topology) DueConfig() jetstream.StreamConfig {
 // for operators. It may be deleted from, since the bytes may have to go.
 func (t Topology) RejectedConfig() jetstream.StreamConfig {
 	cfg := t.stream(t.Rejected, "Quarantine: the bytes of messages that are not valid commands.")
-	cfg.Subjects = []string{"payment.quarantine.*"}
+	cfg.Subjects = []string{events.QuarantineFilter}
 	cfg.Discard = jetstream.DiscardOld
 	cfg.MaxAge = rejectedKept
 	return cfg
@@ -184,7 +180,7 @@ func (t Topology) CommandsConsumerConfig() jetstream.ConsumerConfig {
 // schedules themselves lie on the same stream and are not consumed.
 func (t Topology) DueConsumerConfig() jetstream.ConsumerConfig {
 	cfg := t.consumer("Takes timers in hand when they are due.")
-	cfg.FilterSubject = "payment.due.>"
+	cfg.FilterSubject = events.DueFilter
 	return cfg
 }
 
@@ -198,7 +194,7 @@ const maxLate = 64
 func (t Topology) LateConsumerConfig() jetstream.ConsumerConfig {
 	cfg := t.consumer("Looks again later at refunds that succeeded and at what failed.")
 	cfg.DeliverPolicy = jetstream.DeliverNewPolicy
-	cfg.FilterSubjects = []string{"payment.refund.succeeded.>", "payment.refund.failed.>", "payment.cancel.failed.>"}
+	cfg.FilterSubjects = events.LateFilters()
 	cfg.MaxAckPending = maxLate
 	return cfg
 }

@@ -318,9 +318,9 @@ func TestTheCommandStreamRefusesWhatCouldEraseItOrIsTooLarge(t *testing.T) {
 	}{
 		{"rollup of the stream", nats.Header{"Nats-Rollup": {"all"}}, 1, 10111},
 		{"rollup of the subject", nats.Header{"Nats-Rollup": {"sub"}}, 1, 10111},
-		{"schedule", nats.Header{"Nats-Schedule": {"@at 2030-01-01T00:00:00Z"}, "Nats-Schedule-Target": {"payment.cancel.requested"}}, 1, 10188},
+		{"schedule", nats.Header{"Nats-Schedule": {"@at 2030-01-01T00:00:00Z"}, "Nats-Schedule-Target": {"payment.cancel.requested"}}, 1, jetstream.JSErrCodeMessageSchedulesDisabled},
 		{"time to live", nats.Header{"Nats-TTL": {"1s"}}, 1, 10166},
-		{"65 KiB", nil, 65 << 10, 10054},
+		{"65 KiB", nil, 65 << 10, jetstream.JSErrCodeStreamMessageExceedsMaximum},
 	}
 	for _, tc := range cases {
 		_, err := b.js.PublishMsg(b.ctx(), &nats.Msg{Subject: "payment.refund.requested", Header: tc.header, Data: bytes.Repeat([]byte("x"), tc.size)})

@@ -15,7 +15,7 @@ import (
 	"github.com/countermand/countermand/providers"
 )
 
-// minToken is the length of a token at least, in bytes.
+// minToken is the minimum length of a token in bytes.
 const minToken = 16
 
 // Person may sign in with a token.
@@ -24,28 +24,28 @@ type Person struct {
 	Token providers.Secret
 }
 
-// Access says who may read and who may decide. With nothing set, whoever comes
-// over loopback may read, and nobody else gets in.
+// Access says who may read and who may decide. The zero Access lets visitors over
+// loopback read, and nobody else in.
 type Access struct {
-	// Viewers may read, Operators read and decide. A name stands in one of them.
+	// Viewers may read, Operators may read and decide. No name is in both lists.
 	Viewers, Operators []Person
-	// ProxyHeader names the header in which a proxy in front says who it has
-	// authenticated; believed from ProxyFrom only. ProxyOperators are those who
-	// may decide; everybody else the proxy names may read.
+	// ProxyHeader is the header in which a proxy in front names the person it has
+	// authenticated. It counts only if it comes from ProxyFrom. ProxyOperators may
+	// decide; everybody else whom the proxy names may read.
 	ProxyHeader    string
 	ProxyFrom      []netip.Prefix
 	ProxyOperators []string
-	// Local is who a visitor over loopback is where nobody can sign in: an
-	// operator by that name. Only for a service with simulated providers.
+	// Local is the name of the operator that a visitor over loopback counts as if
+	// nobody can sign in. Only for a service with simulated providers.
 	Local string
 }
 
-// configured reports whether anybody can prove who they are.
+// configured reports whether there is a way to sign in.
 func (a Access) configured() bool {
 	return len(a.Viewers)+len(a.Operators) > 0 || a.ProxyHeader != ""
 }
 
-// verify returns what is wrong with it.
+// verify returns the first fault of the settings.
 func (a Access) verify() error {
 	seen := map[string]bool{}
 	for _, p := range slices.Concat(a.Viewers, a.Operators) {
@@ -63,21 +63,21 @@ func (a Access) verify() error {
 	return nil
 }
 
-// visitor is who a request comes from.
+// visitor is the person a request comes from.
 type visitor struct {
-	name     string // empty: a reader without a name, over loopback
+	name     string // empty: a reader over loopback who has no name
 	operator bool
-	session  bool // signed in here, so may sign out
+	session  bool // signed in with a token, so may sign out
 	identity desk.Identity
 }
 
-// local is the visitor of a service where nobody can sign in.
+// local is the visitor over loopback if nobody can sign in.
 func (a Access) local() visitor {
 	return visitor{name: a.Local, operator: a.Local != "", identity: desk.IdentityAsserted}
 }
 
-// byToken finds whose token it is. All are compared, each in constant time, so
-// that the answer's time tells nothing.
+// byToken finds the person with this token. It compares with every token, each in
+// constant time, so that the time of the answer reveals nothing.
 func (a Access) byToken(token string) (name string, sum [sha256.Size]byte, ok bool) {
 	sum = sha256.Sum256([]byte(token))
 	for _, p := range slices.Concat(a.Viewers, a.Operators) {
@@ -88,8 +88,8 @@ func (a Access) byToken(token string) (name string, sum [sha256.Size]byte, ok bo
 	return name, sum, ok
 }
 
-// still returns who a session's person is now; false if they are no longer
-// there or their token is another.
+// still returns the visitor of a session as configured now. It returns false if
+// the person is not configured any more or has another token.
 func (a Access) still(s session) (visitor, bool) {
 	for i, p := range slices.Concat(a.Operators, a.Viewers) {
 		if p.Name == s.name {
@@ -100,14 +100,14 @@ func (a Access) still(s session) (visitor, bool) {
 	return visitor{}, false
 }
 
-// hashOf is the hash of a person's token as it is now; too short a one, as a
-// file may hold in the middle of a rotation, is nobody's.
+// hashOf is the hash of a person's current token. It is false for a token that is
+// too short, which a file may hold in the middle of a rotation.
 func hashOf(p Person) ([sha256.Size]byte, bool) {
 	token := p.Token.Reveal()
 	return sha256.Sum256([]byte(token)), len(token) >= minToken
 }
 
-// byProxy is who the proxy in front says it is.
+// byProxy is the visitor whom the proxy in front names.
 func (a Access) byProxy(r *http.Request) (visitor, bool) {
 	if a.ProxyHeader == "" {
 		return visitor{}, false
@@ -121,20 +121,15 @@ func (a Access) byProxy(r *http.Request) (visitor, bool) {
 	return visitor{name: names[0], operator: slices.Contains(a.ProxyOperators, names[0]), identity: desk.IdentityProxy}, true
 }
 
-// presentable accepts a name that can stand in an audit: 1 to 64 printable ASCII
-// characters without space.
+// presentable reports whether an audit event can hold the name: 1 to 64 printable
+// ASCII characters without space.
 func presentable(name string) bool {
-	for _, c := range []byte(name) {
-		if c <= ' ' || c > '~' {
-			return false
-		}
-	}
-	return name != "" && len(name) <= 64
+	return name != "" && len(name) <= 64 && !strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c > '~' })
 }
 
-// atHome reports a request that came over loopback and was addressed to it. The
-// address alone would not do: a page elsewhere can have its own name resolve to
-// 127.0.0.1 and read from there as if it were us.
+// atHome reports whether a request came over loopback and names a loopback host.
+// The address alone is not enough: a foreign page can let its own host name resolve
+// to 127.0.0.1 and read the console through the visitor's browser.
 func atHome(r *http.Request) bool {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	return err == nil && from.Addr().Unmap().IsLoopback() && loopbackHost(r.Host)

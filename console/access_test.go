@@ -201,10 +201,9 @@ func TestATokenThatCouldBeGuessedAndANameThatStandsTwiceAreRefused(t *testing.T)
 		"anybody's":     {ProxyHeader: "X-User"},
 		"without token": {Operators: []console.Person{{Name: "olaf"}}},
 	} {
-		_, err := console.New(console.Options{
-			Access: a, Desk: &fakeDesk{}, Feed: console.NewFeed(time.Now),
+		_, err := console.New(&fakeDesk{}, console.NewFeed(time.Now), console.Service{
 			Standing: func() []console.Standing { return nil }, Ready: func() (bool, string) { return true, "" },
-		})
+		}, &console.Options{Access: a})
 		if err == nil || strings.Contains(err.Error(), "short-secret") {
 			t.Errorf("%s: %v", name, err)
 		}

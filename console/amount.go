@@ -8,15 +8,14 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// amountError is an amount that was not typed as it must be.
+// amountError says how an amount must be typed.
 type amountError struct{ message string }
 
 // Error implements error.
 func (e *amountError) Error() string { return e.message }
 
-// parseAmount reads an amount as people type it, in major units, with exactly
-// the decimals its currency has: "4.00" and never "4" for EGP, where the minor
-// units would be a guess by the factor of a hundred.
+// parseAmount reads an amount in major units with exactly the decimals of its
+// currency. For EGP it takes "4.00" and refuses "4", which could mean 4 or 0.04.
 func parseAmount(typed string, currency payment.Currency) (payment.Money, error) {
 	digits, ok := currency.Exponent()
 	if !ok {

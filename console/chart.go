@@ -2,8 +2,8 @@ package console
 
 import "github.com/countermand/countermand/payment"
 
-// A chart is bars, one a minute, the last hour, as numbers an SVG is drawn
-// with: its view box is one unit a minute wide and chartHeight high.
+// A chart shows one bar for each minute of the last hour. Its numbers are those of
+// an SVG whose view box has one unit per minute and is chartHeight high.
 type chart struct {
 	Title, Class string
 	Total, Peak  int
@@ -31,7 +31,7 @@ func newChart(title, class string, each [minutes]int, total int) chart {
 	return ch
 }
 
-// charts are those of the overview.
+// charts are the charts of the overview.
 func (f *Feed) charts() []chart {
 	list := []chart{}
 	for _, one := range []struct {

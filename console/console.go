@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -16,7 +17,7 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// root is where the console lies on its address.
+// root is the path of the console.
 const root = "/console/"
 
 // The limits of what a browser may send, and of a session.
@@ -29,8 +30,8 @@ const (
 //go:embed templates static
 var assets embed.FS
 
-// Desk is what can be seen and done about payments (*desk.Desk). Its errors
-// that are meant for the operator are *desk.Error. Safe for concurrent use.
+// Desk shows payments and carries out what operators decide (*desk.Desk). Errors
+// for the operator to read are *desk.Error. Safe for concurrent use.
 type Desk interface {
 	Queue(ctx context.Context, f desk.Filter) (*desk.Queue, error)
 	Payment(ctx context.Context, id payment.ID) (*desk.Story, error)
@@ -47,15 +48,20 @@ type Standing struct {
 	UnderWay       int
 }
 
-// Options are the parts of a Console; Desk, Feed, Standing and Ready are needed.
-type Options struct {
-	Access Access
-	Desk   Desk
-	Feed   *Feed
+// Service is what the console shows of the service it is a part of. Both
+// functions are needed and are called from many goroutines at once.
+type Service struct {
 	// Standing lists the provider instances by name.
 	Standing func() []Standing
 	// Ready reports whether commands are being carried out, and if not, why.
-	Ready func() (bool, string)
+	Ready func() (ok bool, reason string)
+}
+
+// Options are the optional parts of a Console; nil and zero values mean the
+// defaults.
+type Options struct {
+	// Access says who gets in. Default: visitors over loopback, who only read.
+	Access Access
 	// Lifetime and Idle end a session; defaults 8 h and 30 min.
 	Lifetime, Idle time.Duration
 	Now            func() time.Time // default: time.Now
@@ -67,8 +73,7 @@ type Console struct {
 	access   Access
 	desk     Desk
 	feed     *Feed
-	standing func() []Standing
-	ready    func() (bool, string)
+	service  Service
 	sessions *sessions
 	tries    *rate.Limiter
 	now      func() time.Time
@@ -77,32 +82,30 @@ type Console struct {
 	handler  http.Handler
 }
 
-// New returns a console; no I/O but reading the tokens once, to refuse short ones.
-func New(o Options) (*Console, error) {
-	if o.Desk == nil || o.Feed == nil || o.Standing == nil || o.Ready == nil {
+// New returns a console. Its only I/O is to read the tokens once: it refuses those
+// that are too short.
+func New(d Desk, f *Feed, s Service, o *Options) (*Console, error) {
+	if d == nil || f == nil || s.Standing == nil || s.Ready == nil {
 		return nil, errors.New("open console: desk, feed, standing and readiness are needed")
+	}
+	if o == nil {
+		o = &Options{}
 	}
 	if err := o.Access.verify(); err != nil {
 		return nil, err
 	}
-	if o.Lifetime == 0 {
-		o.Lifetime = defaultLifetime
-	}
-	if o.Idle == 0 {
-		o.Idle = defaultIdle
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
 	c := &Console{
-		access: o.Access, desk: o.Desk, feed: o.Feed, standing: o.Standing, ready: o.Ready,
-		sessions: newSessions(o.Lifetime, o.Idle, o.Now), tries: rate.NewLimiter(1, 10), now: o.Now, log: o.Logger,
+		access: o.Access, desk: d, feed: f, service: s, tries: rate.NewLimiter(1, 10), now: o.Now, log: o.Logger,
 	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	c.sessions = newSessions(cmp.Or(o.Lifetime, defaultLifetime), cmp.Or(o.Idle, defaultIdle), c.now)
 	var err error
-	if c.pages, err = parse(o.Now); err != nil {
+	if c.pages, err = parse(c.now); err != nil {
 		return nil, err
 	}
 	c.handler, err = c.routes()
@@ -112,7 +115,7 @@ func New(o Options) (*Console, error) {
 // ServeHTTP implements http.Handler.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
 
-// routes is every address there is.
+// routes lists every address.
 func (c *Console) routes() (http.Handler, error) {
 	static, err := fs.Sub(assets, "static")
 	if err != nil {
@@ -141,8 +144,8 @@ func (c *Console) routes() (http.Handler, error) {
 	mux.HandleFunc(root, c.reading(func(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, http.StatusNotFound, "There is no such page.")
 	}))
-	// Where a browser does not say which site a request comes from, its origin
-	// must be ours; what is not safe and comes from elsewhere is refused.
+	// This refuses requests that could change something and come from another site.
+	// If the browser does not name the site, the origin must be ours.
 	guarded := http.NewCrossOriginProtection().Handler(mux)
 	return headers(http.MaxBytesHandler(guarded, maxForm)), nil
 }

@@ -9,17 +9,17 @@ import (
 // cookieName is the session's cookie.
 const cookieName = "countermand_session"
 
-// visitorKey is where a request's context keeps its visitor.
+// visitorKey is the key of the visitor in the context of a request.
 type visitorKey struct{}
 
-// visiting is who a request that came through the door is from.
+// visiting is the visitor of a request that reading or deciding has let through.
 func visiting(r *http.Request) visitor {
 	v, _ := r.Context().Value(visitorKey{}).(visitor)
 	return v
 }
 
-// headers are on every answer. Scripts and styles come from this address as
-// files; nothing inline runs, nothing is loaded from elsewhere, nothing frames us.
+// headers sets the headers of every answer. The browser may load scripts and styles
+// from this address only, runs nothing inline, and shows the pages in no frame.
 func headers(next http.Handler) http.Handler {
 	const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -35,7 +35,7 @@ func headers(next http.Handler) http.Handler {
 	})
 }
 
-// reading lets through who may read.
+// reading lets a request through if its visitor may read.
 func (c *Console) reading(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v, ok := c.recognise(r)
@@ -45,7 +45,7 @@ func (c *Console) reading(next http.HandlerFunc) http.HandlerFunc {
 		case !c.access.configured():
 			c.fail(w, r, http.StatusForbidden, "Nobody can sign in here: the configuration names no viewers, so the console is open to this machine's own address only.")
 		case byItself(r):
-			// A page that refreshes itself, whose session has ended: leave it.
+			// The session of a page that refreshes itself has ended: show the login.
 			w.Header().Set("HX-Redirect", root+"login")
 			w.WriteHeader(http.StatusUnauthorized)
 		case len(c.access.Viewers)+len(c.access.Operators) == 0:
@@ -56,7 +56,7 @@ func (c *Console) reading(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// deciding lets through who may decide.
+// deciding lets a request through if its visitor may decide.
 func (c *Console) deciding(next http.HandlerFunc) http.HandlerFunc {
 	return c.reading(func(w http.ResponseWriter, r *http.Request) {
 		if !visiting(r).operator {
@@ -67,7 +67,7 @@ func (c *Console) deciding(next http.HandlerFunc) http.HandlerFunc {
 	})
 }
 
-// recognise finds out who a request is from.
+// recognise finds the visitor of a request.
 func (c *Console) recognise(r *http.Request) (visitor, bool) {
 	if !c.access.configured() {
 		return c.access.local(), atHome(r)
@@ -86,8 +86,8 @@ func (c *Console) recognise(r *http.Request) (visitor, bool) {
 	return c.access.still(s)
 }
 
-// byItself reports a request that a page makes without its reader: those must
-// not keep a session alive.
+// byItself reports whether a page sent the request without its reader. Such
+// requests must not keep a session alive.
 func byItself(r *http.Request) bool {
 	return r.Header.Get("HX-Request") == "true" || r.Header.Get("Accept") == "text/event-stream"
 }
@@ -101,8 +101,8 @@ func (c *Console) loginPage(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, page{Name: "login", Title: "Sign in"})
 }
 
-// login exchanges a token for a session. Tries are few, for everybody together:
-// a token is long and random, and nobody signs in ten times a second.
+// login exchanges a token for a session. One limit of tries applies to everybody
+// together, because nobody signs in ten times a second.
 func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	if !c.tries.AllowN(c.now(), 1) {
 		c.show(w, r, page{Name: "login", Title: "Sign in", Status: http.StatusTooManyRequests, Data: "Too many tries. Wait a moment and try again."})
@@ -128,7 +128,7 @@ func (c *Console) logout(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, root+"login", http.StatusSeeOther)
 }
 
-// cookie is the session's. Over a network it travels encrypted or not at all.
+// cookie is the cookie of a session. Over a network it is sent encrypted only.
 func (c *Console) cookie(r *http.Request, value string, maxAge int) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // plain HTTP is for this machine alone
 		Name: cookieName, Value: value, Path: root, MaxAge: maxAge,

@@ -7,7 +7,7 @@ import (
 	"github.com/countermand/countermand/desk"
 )
 
-// fact is one thing an event says.
+// fact is a line about an event.
 type fact struct{ Name, Value string }
 
 // factsOf lists what an event says beyond its status and key.

@@ -11,25 +11,25 @@ import (
 const (
 	// minutes is how far back the charts look.
 	minutes = 60
-	// kept is how many results and rejections are kept to be shown at once.
+	// kept is how many results and how many rejections the feed keeps.
 	kept = 200
-	// backlog is how much one page may be behind before it misses results.
+	// backlog is how many results a page may be behind before it misses some.
 	backlog = 64
 )
 
-// Result is one event of a payment, as it goes by.
+// Result is one event of a payment.
 type Result struct {
 	ID     payment.ID
 	Op     payment.Op
 	Type   payment.EventType
 	Key    payment.Key
-	Amount *payment.Money // what moved, else what was asked for; nil: the whole amount
+	Amount *payment.Money // what moved, or what was asked for; nil: the whole amount
 	Code   payment.Code
 	Review bool // a person has to decide
 	At     time.Time
 }
 
-// Rejection is a message that was no command.
+// Rejection is a message that is not a valid command.
 type Rejection struct {
 	Token     string
 	Code      payment.Code
@@ -40,8 +40,8 @@ type Rejection struct {
 	At        time.Time
 }
 
-// Feed keeps what went by lately and tells pages of what goes by now. Safe for
-// concurrent use; its memory is bounded.
+// Feed keeps the latest results and sends new ones to the pages that are open. It
+// is safe for concurrent use, and its memory is bounded.
 type Feed struct {
 	now func() time.Time
 
@@ -51,10 +51,10 @@ type Feed struct {
 	rejections []Rejection // newest last
 	listeners  map[chan Result]bool
 	closed     bool
-	skipped    time.Time // when results were last passed over; zero: never
+	skipped    time.Time // when results were last skipped; zero: never
 }
 
-// count is one minute's.
+// count has the results of one minute.
 type count struct {
 	minute int64 // since the epoch
 	by     map[payment.EventType]int
@@ -65,8 +65,8 @@ func NewFeed(now func() time.Time) *Feed {
 	return &Feed{now: now, listeners: map[chan Result]bool{}}
 }
 
-// Take adds a result and tells every page that is open. A page that does not
-// keep up misses it rather than holding up others.
+// Take adds a result and sends it to every open page. A page that is too slow
+// misses it, so that it does not delay the others.
 func (f *Feed) Take(r Result) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -87,22 +87,22 @@ func (f *Feed) TakeRejection(r Rejection) {
 	f.rejections = appendKept(f.rejections, r)
 }
 
-// Skip says that results went by too fast to be taken: the counts of the hour
-// are too small.
+// Skip notes that results were skipped because they came too fast. The counts of
+// the hour are too small then.
 func (f *Feed) Skip() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.skipped = f.now()
 }
 
-// partial reports whether results of the last hour were passed over.
+// partial reports whether results were skipped in the last hour.
 func (f *Feed) partial() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return !f.skipped.IsZero() && f.now().Sub(f.skipped) < minutes*time.Minute
 }
 
-// Close ends every page's stream; nothing is told from then on.
+// Close ends the stream of every page. Nothing is sent after it.
 func (f *Feed) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -113,7 +113,7 @@ func (f *Feed) Close() {
 	}
 }
 
-// appendKept appends and forgets the oldest.
+// appendKept appends, and drops the oldest where there are too many.
 func appendKept[T any](list []T, one T) []T {
 	if len(list) >= 2*kept {
 		list = slices.Clone(list[kept:])
@@ -121,7 +121,7 @@ func appendKept[T any](list []T, one T) []T {
 	return append(list, one)
 }
 
-// count adds to the minute in which it happened, under mu.
+// count adds the result to its minute. Callers hold mu.
 func (f *Feed) count(r Result) {
 	minute := r.At.Unix() / 60
 	now := f.now().Unix() / 60
@@ -155,7 +155,7 @@ func backwards[T any](list []T, n int) []T {
 	return list
 }
 
-// series counts the last hour by minute, the oldest first, for one kind of result.
+// series counts the results of one type in the last hour, by minute, oldest first.
 func (f *Feed) series(t payment.EventType) (each [minutes]int, total int) {
 	now := f.now().Unix() / 60
 	f.mu.Lock()
@@ -170,8 +170,8 @@ func (f *Feed) series(t payment.EventType) (each [minutes]int, total int) {
 	return each, total
 }
 
-// listen returns what goes by from now on. The channel is closed when the feed
-// is; stop ends it before.
+// listen returns a channel of the results from now on, until stop is called. The
+// feed closes the channel when it is closed.
 func (f *Feed) listen() (news <-chan Result, stop func()) {
 	l := make(chan Result, backlog)
 	f.mu.Lock()

@@ -11,16 +11,17 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// shown is how many results a page has at first.
+// shown is how many results a page shows when it opens.
 const shown = 30
 
-// numbersData is the overview's part that is refreshed.
+// numbersData is the part of the overview that is refreshed.
 type numbersData struct {
 	Charts   []chart
 	Standing []Standing
 	Waiting  int
 	Complete bool
-	// Oldest is since when the longest waiting operation needs a person; nil: none does.
+	// Oldest is the time since which the oldest operation in the queue needs a
+	// person; nil: the queue is empty.
 	Oldest *desk.Item
 	// Fault says why the queue could not be read.
 	Fault    string
@@ -32,7 +33,7 @@ type numbersData struct {
 }
 
 func (c *Console) numbersNow(r *http.Request) numbersData {
-	n := numbersData{Charts: c.feed.charts(), Standing: c.standing(), Rejected: len(c.feed.rejected()), Partial: c.feed.partial(), At: c.now()}
+	n := numbersData{Charts: c.feed.charts(), Standing: c.service.Standing(), Rejected: len(c.feed.rejected()), Partial: c.feed.partial(), At: c.now()}
 	for _, t := range []payment.EventType{payment.EventSucceeded, payment.EventFailed, payment.EventRejected} {
 		each, _ := c.feed.series(t)
 		for _, count := range each[minutes-5:] {
@@ -64,7 +65,7 @@ func (c *Console) numbers(w http.ResponseWriter, r *http.Request) {
 	c.fragment(w, "numbers", c.numbersNow(r))
 }
 
-// queueData is the queue with what it is narrowed by.
+// queueData is the queue with its filter.
 type queueData struct {
 	Queue    *desk.Queue
 	Provider string
@@ -74,7 +75,7 @@ type queueData struct {
 
 func (c *Console) queueNow(r *http.Request) queueData {
 	d := queueData{Provider: r.FormValue("provider")}
-	for _, s := range c.standing() {
+	for _, s := range c.service.Standing() {
 		d.Names = append(d.Names, s.Provider)
 	}
 	var err error
@@ -84,7 +85,7 @@ func (c *Console) queueNow(r *http.Request) queueData {
 	return d
 }
 
-// queue is what needs a person.
+// queue shows the operations that need a person.
 func (c *Console) queue(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, page{Name: "queue", Title: "Review queue", Data: c.queueNow(r)})
 }
@@ -93,7 +94,7 @@ func (c *Console) queueRows(w http.ResponseWriter, r *http.Request) {
 	c.fragment(w, "rows", c.queueNow(r))
 }
 
-// find leads from the form to a payment's page.
+// find redirects from the form to the page of a payment.
 func (c *Console) find(w http.ResponseWriter, r *http.Request) {
 	id := payment.ID{Provider: strings.TrimSpace(r.FormValue("provider")), Native: strings.TrimSpace(r.FormValue("payment"))}
 	if _, err := events.Filter(id); err != nil {
@@ -111,8 +112,8 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, page{Name: "live", Title: "Live results", Data: c.feed.newest(shown)})
 }
 
-// said is what an operator is told of an error. What is not meant for them goes
-// to the log.
+// said is the text of an error for the operator. It logs errors that are not meant
+// for operators.
 func (c *Console) said(doing string, err error) string {
 	if no, ok := errors.AsType[*desk.Error](err); ok {
 		return no.Message

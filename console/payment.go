@@ -12,20 +12,19 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// storyData is a payment's page.
+// storyData is the page of a payment.
 type storyData struct {
 	Story *desk.Story
-	// Fault says why what was just asked for was not done; Notice what was.
+	// Fault says why the request was not carried out; Notice says what was done.
 	Fault, Notice string
-	// Form is what was typed, to be put right instead of typed again; Of names
-	// the operation it was about.
+	// Form is what the operator typed, to be corrected; Of names its operation.
 	Form form
-	// Reply is what the provider has just said about the operation Form is about.
+	// Reply is the provider's answer about the operation that Of names.
 	Reply    *desk.Reply
 	Operator bool
 }
 
-// For lays one operation out beside what was typed and heard about it.
+// For joins an operation with the form and the reply that are about it.
 func (d storyData) For(op desk.Operation) operationData {
 	o := operationData{Operation: op, Page: d, Currency: currencyOf(op)}
 	if op.Operation == d.Form.Operation && op.Key == d.Form.Key {
@@ -34,7 +33,7 @@ func (d storyData) For(op desk.Operation) operationData {
 	return o
 }
 
-// operationData is one operation on a payment's page.
+// operationData is an operation on the page of a payment.
 type operationData struct {
 	desk.Operation
 
@@ -44,13 +43,13 @@ type operationData struct {
 	Currency payment.Currency
 }
 
-// ID names the operation within its page.
+// ID is the HTML id of the operation.
 func (o operationData) ID() string { return string(o.Operation.Operation) + "-" + o.Key.Hash()[:12] }
 
-// Open reports whether it can still be ruled on.
+// Open reports whether an operator can still decide about the operation.
 func (o operationData) Open() bool { return len(o.Choices) > 0 }
 
-// MovedGuess is what most likely moved: what was asked for.
+// MovedGuess is the most likely amount that moved: the amount that was asked for.
 func (o operationData) MovedGuess() string {
 	if o.Form.Moved != "" || o.AtRisk == nil {
 		return o.Form.Moved
@@ -58,7 +57,7 @@ func (o operationData) MovedGuess() string {
 	return plainAmount(*o.AtRisk)
 }
 
-// Confirm is the amount that has to be typed out for a retry; empty: none.
+// Confirm is the amount that a retry requires the operator to type; empty: none.
 func (o operationData) Confirm() string {
 	for _, c := range o.Choices {
 		if c.Confirm != nil {
@@ -68,7 +67,7 @@ func (o operationData) Confirm() string {
 	return ""
 }
 
-// NeedsMoved reports whether success needs what moved.
+// NeedsMoved reports whether a success requires the amount that moved.
 func (o operationData) NeedsMoved() bool {
 	for _, c := range o.Choices {
 		if c.NeedsMoved {
@@ -78,7 +77,8 @@ func (o operationData) NeedsMoved() bool {
 	return false
 }
 
-// Effects are what a success may have done, where that is to be said.
+// Effects are the effects that the operator can choose for a success; none if
+// there is no choice.
 func (o operationData) Effects() []payment.Effect {
 	for _, c := range o.Choices {
 		if len(c.Effects) > 0 {
@@ -95,7 +95,7 @@ func currencyOf(op desk.Operation) payment.Currency {
 	return ""
 }
 
-// form is what an operator typed.
+// form is what the operator typed.
 type form struct {
 	Operation                                     payment.Op
 	Key                                           payment.Key
@@ -107,7 +107,7 @@ type form struct {
 	Seen                                          time.Time
 }
 
-// readForm reads what came with a request.
+// readForm reads the form of a request.
 func readForm(r *http.Request) form {
 	text := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
 	f := form{
@@ -115,21 +115,21 @@ func readForm(r *http.Request) form {
 		Reason: text("reason"), Evidence: text("evidence"), Effect: payment.Effect(text("effect")), Moved: text("moved"), MovedCurrency: text("currency"),
 		Reference: text("reference"), ConfirmTyped: text("confirm"),
 	}
-	f.Version, _ = strconv.ParseUint(text("version"), 10, 64) // 0 is refused by the desk
-	f.Seen, _ = time.Parse(time.RFC3339Nano, text("seen"))    // so is no time
+	f.Version, _ = strconv.ParseUint(text("version"), 10, 64) // the desk refuses 0
+	f.Seen, _ = time.Parse(time.RFC3339Nano, text("seen"))    // the desk refuses the zero time
 	return f
 }
 
-// ruling is what was typed as the desk wants it. op is the operation as it is now.
+// ruling makes the form a ruling. op is the operation as it is now.
 func (f form) ruling(id payment.ID, op *desk.Operation) (desk.Ruling, error) {
 	r := desk.Ruling{
 		Provider: id.Provider, Payment: id.Native, Operation: f.Operation, Key: f.Key, Version: f.Version, Seen: f.Seen,
 		As: f.As, Reason: f.Reason, Evidence: f.Evidence,
 	}
-	if f.As == desk.AsSucceeded && f.Operation == payment.Cancel {
+	if f.As == desk.AsSucceeded && len(f.Operation.Effects()) > 1 {
 		r.Effect = f.Effect
 	}
-	if f.As == desk.AsSucceeded && (f.Operation == payment.Refund || f.Effect == payment.EffectRefunded) {
+	if f.As == desk.AsSucceeded && (f.Operation.GivesBack() || f.Effect == payment.EffectRefunded) {
 		moved, err := parseAmount(f.Moved, payment.Currency(strings.ToUpper(f.MovedCurrency)))
 		if err != nil {
 			return r, err
@@ -146,7 +146,7 @@ func (f form) ruling(id payment.ID, op *desk.Operation) (desk.Ruling, error) {
 	return r, nil
 }
 
-// pathID is the payment a page is about.
+// pathID is the payment that the path names.
 func pathID(r *http.Request) (payment.ID, bool) {
 	native, err := events.ParseToken(r.PathValue("payment"))
 	id := payment.ID{Provider: r.PathValue("provider"), Native: native}
@@ -156,7 +156,7 @@ func pathID(r *http.Request) (payment.ID, bool) {
 	return id, err == nil
 }
 
-// payment is one payment's story.
+// payment shows the story of a payment.
 func (c *Console) payment(w http.ResponseWriter, r *http.Request) {
 	d := storyData{}
 	switch r.FormValue("done") {
@@ -170,7 +170,7 @@ func (c *Console) payment(w http.ResponseWriter, r *http.Request) {
 	c.tell(w, r, http.StatusOK, d)
 }
 
-// tell shows the page; the story is read where d has none.
+// tell shows the page. It reads the story if d has none.
 func (c *Console) tell(w http.ResponseWriter, r *http.Request, status int, d storyData) {
 	if d.Story == nil {
 		var ok bool
@@ -182,7 +182,7 @@ func (c *Console) tell(w http.ResponseWriter, r *http.Request, status int, d sto
 	c.show(w, r, page{Name: "payment", Title: "Payment " + d.Story.Payment, Status: status, Data: d})
 }
 
-// story reads the payment of a page; where it cannot, the answer is given.
+// story reads the payment of a page. If it cannot, it answers the request itself.
 func (c *Console) story(w http.ResponseWriter, r *http.Request) (*desk.Story, bool) {
 	id, ok := pathID(r)
 	if !ok {
@@ -198,8 +198,8 @@ func (c *Console) story(w http.ResponseWriter, r *http.Request) (*desk.Story, bo
 	return s, true
 }
 
-// ask has the provider asked now. The story is read first: what is shown of the
-// journal must not be younger than what the provider says.
+// ask asks the provider now. It reads the story first, because the page must not
+// show a state of the journal that is younger than the provider's answer.
 func (c *Console) ask(w http.ResponseWriter, r *http.Request) {
 	s, ok := c.story(w, r)
 	if !ok {
@@ -216,9 +216,9 @@ func (c *Console) ask(w http.ResponseWriter, r *http.Request) {
 	c.tell(w, r, status, d)
 }
 
-// resolve passes a ruling to the desk. Refused, the page comes again with the
-// payment as it is now and what was typed, so that it can be put right; but what
-// was decided on a view that is no longer true must be chosen anew.
+// resolve passes a ruling to the desk. If the desk refuses it, the page shows the
+// payment as it is now, with the form to correct. If the payment has changed since
+// the operator saw it, the operator must choose again.
 func (c *Console) resolve(w http.ResponseWriter, r *http.Request) {
 	s, ok := c.story(w, r)
 	if !ok {
@@ -261,14 +261,14 @@ func outcome(r desk.Ruling, d desk.Done) string {
 	}
 }
 
-// operator is who decides, and how we know.
+// operator is the visitor as the desk knows operators.
 func operator(r *http.Request) desk.Operator {
 	v := visiting(r)
 	return desk.Operator{Name: v.name, Identity: v.identity}
 }
 
-// refusal is the answer's status for a no, and the payment as it is now if the
-// desk said.
+// refusal is the HTTP status for an error of the desk, and the payment as it is
+// now if the error says it.
 func refusal(err error) (status int, now *desk.Story) {
 	if _, ok := errors.AsType[*amountError](err); ok {
 		return http.StatusUnprocessableEntity, nil

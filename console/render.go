@@ -13,7 +13,7 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// page is what the frame around every page needs, and the page's own data.
+// page is the data of the frame around every page, and of the page itself.
 type page struct {
 	Name   string // of the template
 	Title  string
@@ -28,7 +28,7 @@ type page struct {
 	Reason string
 }
 
-// parse reads the templates. now is the clock that ages are told by.
+// parse reads the templates. Ages are computed with the clock now.
 func parse(now func() time.Time) (*template.Template, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
 		"amount": amount, "time": clockTime, "ago": func(t time.Time) string { return ago(now().Sub(t)) },
@@ -46,19 +46,19 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, p page) {
 	v := visiting(r)
 	p.Visitor.Name, p.Visitor.Operator, p.Visitor.SignedIn = v.name, v.operator, v.session
 	p.Visitor.Local = !c.access.configured()
-	p.Ready, p.Reason = c.ready()
+	p.Ready, p.Reason = c.service.Ready()
 	c.write(w, p.Name, p.Status, p)
 }
 
 // fragment writes a part of a page.
 func (c *Console) fragment(w http.ResponseWriter, name string, data any) { c.write(w, name, 0, data) }
 
-// fail writes a page that says why there is none.
+// fail writes a page that explains an error.
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, status int, why string) {
 	c.show(w, r, page{Name: "failed", Title: http.StatusText(status), Status: status, Data: why})
 }
 
-// write renders into memory first: half a page is never sent as a whole one.
+// write renders into memory first, so that a page is never sent in part.
 func (c *Console) write(w http.ResponseWriter, name string, status int, data any) {
 	var b bytes.Buffer
 	if err := c.pages.ExecuteTemplate(&b, name, data); err != nil {
@@ -70,10 +70,10 @@ func (c *Console) write(w http.ResponseWriter, name string, status int, data any
 	if status != 0 {
 		w.WriteHeader(status)
 	}
-	_, _ = b.WriteTo(w) // the reader has gone: nobody is left to tell
+	_, _ = b.WriteTo(w) // the reader has gone
 }
 
-// amount writes money in major units, as people read it; "not known" without.
+// amount writes money in major units for people; "not known" for nil.
 func amount(m *payment.Money) string {
 	if m == nil {
 		return "not known"
@@ -104,10 +104,10 @@ func amount(m *payment.Money) string {
 // clockTime writes a moment to the second, in UTC.
 func clockTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
-// iso writes a moment for machines.
+// iso writes a moment in RFC 3339.
 func iso(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// ago writes an age in the unit that says it best.
+// ago writes an age in the largest unit that fits.
 func ago(d time.Duration) string {
 	switch {
 	case d < time.Second:
@@ -132,8 +132,8 @@ func words(v any) string {
 	return strings.ReplaceAll(s, "_", " ")
 }
 
-// paymentLink is a payment's page. The identifier goes as the journal's token,
-// which has no slash and no dot.
+// paymentLink is the path of a payment's page. The identifier is written as the
+// journal's token, which has no slash and no dot.
 func paymentLink(provider, native string) string {
 	return root + "payments/" + provider + "/" + events.Token(native)
 }
@@ -149,7 +149,7 @@ func breakerWord(b payment.Breaker) string {
 	}
 }
 
-// line is a result as a row of the feed shows it.
+// line is a row of the feed.
 type line struct {
 	Link, Provider, Payment, Operation, Word, Class, Amount, Code string
 	At                                                            time.Time

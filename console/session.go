@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// maxSessions bounds the sessions kept; beyond it the one unused for longest ends.
+// maxSessions bounds the sessions. Beyond it, the one unused for longest ends.
 const maxSessions = 1000
 
-// session is a browser that has shown a token. It lives in this process only:
-// a restart ends it, and so does another replica behind the same address.
+// session is a browser that has signed in with a token. It is in the memory of this
+// process only: a restart ends it, and other replicas do not know it.
 type session struct {
 	name    string
-	token   [sha256.Size]byte // of the token it was opened with: rotation ends it
+	token   [sha256.Size]byte // hash of the token that opened it: a rotation ends it
 	opened  time.Time
 	touched time.Time
 }
 
-// sessions are those that are open; safe for concurrent use.
+// sessions are the open sessions; safe for concurrent use.
 type sessions struct {
 	lifetime, idle time.Duration
 	now            func() time.Time
@@ -32,8 +32,8 @@ func newSessions(lifetime, idle time.Duration, now func() time.Time) *sessions {
 	return &sessions{lifetime: lifetime, idle: idle, now: now, open: map[[sha256.Size]byte]*session{}}
 }
 
-// start opens a session and returns its cookie's value: 128 random bits and
-// more, never written down here but as a hash.
+// start opens a session and returns the value of its cookie: at least 128 random
+// bits. Only their hash is kept.
 func (s *sessions) start(name string, token [sha256.Size]byte) string {
 	value := rand.Text()
 	now := s.now()
@@ -44,8 +44,8 @@ func (s *sessions) start(name string, token [sha256.Size]byte) string {
 	return value
 }
 
-// find returns a session that has not expired. touch counts as a sign of the
-// person; what a page asks for by itself is none.
+// find returns a session that has not expired. With touch it counts as used now;
+// requests that a page sends by itself must not touch it.
 func (s *sessions) find(value string, touch bool) (session, bool) {
 	key, now := sha256.Sum256([]byte(value)), s.now()
 	s.mu.Lock()
@@ -64,7 +64,7 @@ func (s *sessions) find(value string, touch bool) (session, bool) {
 	return *found, true
 }
 
-// end forgets a session.
+// end ends a session.
 func (s *sessions) end(value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +75,7 @@ func (s *sessions) expired(one *session, now time.Time) bool {
 	return !now.Before(one.opened.Add(s.lifetime)) || !now.Before(one.touched.Add(s.idle))
 }
 
-// prune makes room for one more, under mu.
+// prune makes room for one more session. Callers hold mu.
 func (s *sessions) prune(now time.Time) {
 	var oldest [sha256.Size]byte
 	var since time.Time

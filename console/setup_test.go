@@ -96,12 +96,12 @@ func setup(t *testing.T, access console.Access) *bundle {
 	}}
 	b.feed = console.NewFeed(b.clock)
 	var err error
-	b.Console, err = console.New(console.Options{
-		Access: access, Desk: b.desk, Feed: b.feed, Now: b.clock, Ready: func() (bool, string) { return true, "" },
+	b.Console, err = console.New(b.desk, b.feed, console.Service{
+		Ready: func() (bool, string) { return true, "" },
 		Standing: func() []console.Standing {
 			return []console.Standing{{Provider: "opay-eg", Kind: "opay", Breaker: payment.BreakerOpen, Until: b.clock()}}
 		},
-	})
+	}, &console.Options{Access: access, Now: b.clock})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,19 +11,20 @@ import (
 )
 
 const (
-	// beat is how often an open stream proves that both sides are there, and is
-	// asked again whether its reader may still read.
+	// beat is how often an open stream sends a sign of life, and checks whether its
+	// reader may still read.
 	beat = 15 * time.Second
-	// nudges are how long after a result the queue is looked at again. The event
-	// comes before the timer the queue is listed from, so once is not enough.
+	// nudges are the times after a result at which the page reads the queue again.
+	// Once is not enough: the queue is listed from timers, and the timer of an
+	// operation is written after its event.
 	firstNudge, secondNudge = 100 * time.Millisecond, 1100 * time.Millisecond
 	// writeFor bounds one write to a reader who has stopped reading.
 	writeFor = 10 * time.Second
 )
 
-// events is the stream of what goes by: "result" with a row of the feed,
-// "queue" when what needs a person may have changed, and "moved" when it was the
-// payment the page shows (the parameters provider and payment).
+// events is the stream of server-sent events. "result" carries a row of the feed.
+// "queue" says that the queue may have changed. "moved" says that the payment of the
+// page (parameters provider and payment) has a new event.
 func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	page := payment.ID{Provider: r.FormValue("provider"), Native: r.FormValue("payment")}
 	news, stop := c.feed.listen()
@@ -31,7 +32,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
 	send := func(event, data string) bool {
-		_ = out.SetWriteDeadline(time.Now().Add(writeFor)) // a recorder in a test has none
+		_ = out.SetWriteDeadline(time.Now().Add(writeFor)) // the recorder of a test has no deadline
 		if event != "" {
 			fmt.Fprintf(w, "event: %s\n", event)
 		}
@@ -72,7 +73,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stopped returns a timer that does not run yet.
+// stopped returns a timer that does not run.
 func stopped() *time.Timer {
 	t := time.NewTimer(time.Hour)
 	t.Stop()

@@ -2,9 +2,12 @@ package desk
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/oklog/ulid/v2"
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
@@ -43,13 +46,10 @@ type Service interface {
 	Look(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Looked, error)
 }
 
-// Options are the parts of a Desk. Journal, Index, Service, Providers and IDs are needed.
+// Options are the optional parts of a Desk; nil and zero values mean the defaults.
 type Options struct {
-	Journal   Journal
-	Index     Index
-	Service   Service
-	Providers *providers.Set
-	// IDs returns a new ULID at each call; safe for concurrent use.
+	// IDs returns a new ULID at each call; safe for concurrent use. Default: the
+	// time for the eye, 80 random bits for uniqueness.
 	IDs func() string
 	// SecondPersonAbove: a ruling on more than one of these amounts, of its own
 	// currency, waits until a second operator says the same; an amount that is
@@ -62,26 +62,45 @@ type Options struct {
 // Desk is safe for concurrent use, by many replicas too: all it knows lies in
 // the journal.
 type Desk struct {
-	o Options
+	o parts
 
 	turn   chan struct{} // holds one for whoever reads or makes the queue
 	queue  Queue         // the last one made
 	queued time.Time     // when; zero: none
 }
 
-// New returns a desk; no I/O.
-func New(o Options) (*Desk, error) {
-	if o.Journal == nil || o.Index == nil || o.Service == nil || o.Providers == nil || o.IDs == nil {
-		return nil, errors.New("open desk: journal, index, service, providers and ids are needed")
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	return &Desk{o: o, turn: make(chan struct{}, 1)}, nil
+// parts are what a desk is built on, options included.
+type parts struct {
+	Options
+
+	Journal   Journal
+	Index     Index
+	Service   Service
+	Providers *providers.Set
 }
+
+// New returns a desk; no I/O.
+func New(j Journal, x Index, s Service, set *providers.Set, o *Options) (*Desk, error) {
+	if j == nil || x == nil || s == nil || set == nil {
+		return nil, errors.New("open desk: journal, index, service and providers are needed")
+	}
+	p := parts{Journal: j, Index: x, Service: s, Providers: set}
+	if o != nil {
+		p.Options = *o
+	}
+	if p.IDs == nil {
+		p.IDs = newULID
+	}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	if p.Logger == nil {
+		p.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Desk{o: p, turn: make(chan struct{}, 1)}, nil
+}
+
+func newULID() string { return ulid.MustNew(ulid.Timestamp(time.Now()), rand.Reader).String() }
 
 // Identity is how an operator's name is known.
 type Identity string

@@ -105,8 +105,8 @@ func setup(t *testing.T, repeat payment.Repeat, above []payment.Money, fault fun
 	}
 	b := &bundle{t: t, journal: root.Writer(&memory.Options{Fault: fault}), service: &service{journal: root}}
 	var n atomic.Int64
-	b.desk, err = desk.New(desk.Options{
-		Journal: b.journal, Index: ids, Service: b.service, Providers: set, SecondPersonAbove: above, Now: func() time.Time { return now },
+	b.desk, err = desk.New(b.journal, ids, b.service, set, &desk.Options{
+		SecondPersonAbove: above, Now: func() time.Time { return now },
 		IDs: func() string { return fmt.Sprintf("01J8Z3N9Q8K6M2V4T7R5W1%04d", n.Add(1)) },
 	})
 	if err != nil {

@@ -36,34 +36,38 @@ func (r Ruling) check(now time.Time) error {
 
 // checkName looks at what names the operation.
 func (r Ruling) checkName() error {
-	if r.Operation != payment.Cancel && r.Operation != payment.Refund {
-		return invalid("operation is cancel or refund")
+	if !r.Operation.Known() {
+		return invalid("operation is %s", payment.JoinOps(" or "))
 	}
 	return line("idempotency key", string(r.Key), 255)
 }
 
-// cancelEffects are what a cancel that succeeded may have done, first what is
-// taken where nothing is said.
-func cancelEffects() []payment.Effect {
-	return []payment.Effect{payment.EffectClosed, payment.EffectVoided, payment.EffectNone, payment.EffectRefunded}
+// effects are what a success of the operation may have done, first what is taken
+// where nothing is said. They are nil where it can only be one thing, which
+// nobody has to say.
+func effects(op payment.Op) []payment.Effect {
+	if all := op.Effects(); len(all) > 1 {
+		return all
+	}
+	return nil
 }
 
-// said returns the ruling with the effect that a cancel has where none is said.
+// said returns the ruling with the effect that a success has where none is said.
 func (r Ruling) said() Ruling {
-	if r.Operation == payment.Cancel && r.As == AsSucceeded {
-		r.Effect = cmp.Or(r.Effect, cancelEffects()[0])
+	if all := effects(r.Operation); r.As == AsSucceeded && all != nil {
+		r.Effect = cmp.Or(r.Effect, all[0])
 	}
 	return r
 }
 
-// checkEffect looks at what a cancel is said to have done.
+// checkEffect looks at what a success is said to have done.
 func (r Ruling) checkEffect() error {
 	switch {
 	case r.Effect == "":
 		return nil
-	case r.Operation != payment.Cancel || r.As != AsSucceeded:
+	case effects(r.Operation) == nil || r.As != AsSucceeded:
 		return invalid("an effect belongs to a cancel that succeeded: a refund's is refunded, and otherwise there is none")
-	case !slices.Contains(cancelEffects(), r.Effect):
+	case !slices.Contains(effects(r.Operation), r.Effect):
 		return invalid("the effect of a cancel is closed, voided, none or refunded")
 	default:
 		return nil
@@ -73,7 +77,7 @@ func (r Ruling) checkEffect() error {
 // checkMoved looks at what moved: an amount and a reference where a refund was
 // made, neither where nothing was.
 func (r Ruling) checkMoved() error {
-	if r.As != AsSucceeded || r.Operation == payment.Cancel && r.Effect != payment.EffectRefunded {
+	if r.As != AsSucceeded || !r.Operation.GivesBack() && r.Effect != payment.EffectRefunded {
 		if r.Moved != nil || r.ProviderReference != "" {
 			return invalid("what moved belongs to a refund that succeeded, or to a cancel with the effect refunded")
 		}

@@ -7,12 +7,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
-	"github.com/countermand/countermand/providers"
 )
 
 // Actions of audit events about rejected messages.
@@ -32,37 +30,38 @@ type Commands interface {
 	Publish(ctx context.Context, m events.Message, id string) error
 }
 
-// ReplayOptions are the parts of a Replayer; all but Now are needed.
+// ReplayOptions are the optional parts of a Replayer; nil and zero values mean
+// the defaults.
 type ReplayOptions struct {
-	Desk       *Desk
-	Rejections Rejections
-	Commands   Commands
-	Encoder    *events.Encoder
-	// Providers are the configured ones: a command for another is not published.
-	Providers *providers.Set
-	Now       func() time.Time // default: time.Now
+	Now func() time.Time // default: the desk's clock
 }
 
 // Replayer publishes rejected messages anew, after an operator has looked at
 // them. It is safe for concurrent use.
 type Replayer struct {
-	o       ReplayOptions
-	decoder *events.Decoder
+	desk       *Desk
+	rejections Rejections
+	commands   Commands
+	encoder    *events.Encoder
+	decoder    *events.Decoder
+	now        func() time.Time
 }
 
-// NewReplayer returns a replayer; no I/O.
-func NewReplayer(o ReplayOptions) (*Replayer, error) {
-	if o.Desk == nil || o.Rejections == nil || o.Commands == nil || o.Encoder == nil || o.Providers == nil {
-		return nil, errors.New("open replayer: desk, rejections, commands, encoder and providers are needed")
+// NewReplayer returns a replayer; no I/O. It records at the desk, and publishes
+// commands for the desk's providers only.
+func NewReplayer(d *Desk, r Rejections, c Commands, e *events.Encoder, o *ReplayOptions) (*Replayer, error) {
+	if d == nil || r == nil || c == nil || e == nil {
+		return nil, errors.New("open replayer: desk, rejections, commands and encoder are needed")
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	d, err := events.NewDecoder()
+	decoder, err := events.NewDecoder()
 	if err != nil {
 		return nil, fmt.Errorf("open replayer: %w", err)
 	}
-	return &Replayer{o: o, decoder: d}, nil
+	p := &Replayer{desk: d, rejections: r, commands: c, encoder: e, decoder: decoder, now: d.o.Now}
+	if o != nil && o.Now != nil {
+		p.now = o.Now
+	}
+	return p, nil
 }
 
 // Replay is an operator's wish to publish a rejected message anew.
@@ -107,7 +106,7 @@ func (p *Replayer) Replay(ctx context.Context, who Operator, r Replay) (Replayed
 		return Replayed{}, err
 	}
 	out := Replayed{CausationID: events.RejectedSubject(r.Token)}
-	c, invalid := p.decoder.DecodeCommand(events.Message{Subject: replaySubject(r.Subject), Header: r.Header, Data: r.Data})
+	c, invalid := p.decoder.DecodeCommand(events.Message{Subject: events.Undelayed(r.Subject), Header: r.Header, Data: r.Data})
 	if invalid != nil {
 		out.Faults = invalid.Faults
 		return out, nil //nolint:nilerr // the faults are the answer
@@ -127,7 +126,7 @@ func (p *Replayer) rejected(ctx context.Context, r Replay) (payment.Rejection, e
 	if !events.ValidRejectionToken(r.Token) {
 		return payment.Rejection{}, invalid("only a payment.command.rejected can be replayed, by its token such as 17-0123456789ab; what a guard has rejected has ended, and a new try is a new command of its order service")
 	}
-	rejected, err := p.o.Rejections.Rejection(ctx, r.Token)
+	rejected, err := p.rejections.Rejection(ctx, r.Token)
 	switch {
 	case err != nil:
 		return rejected, unavailable("read the rejection", err)
@@ -136,7 +135,7 @@ func (p *Replayer) rejected(ctx context.Context, r Replay) (payment.Rejection, e
 	}
 	sum := sha256.Sum256(r.Data)
 	// A timer's bytes were encoded anew by this service, so that their sum is another.
-	timer := strings.HasPrefix(rejected.OriginSubject, "payment.due.")
+	timer := events.IsDue(rejected.OriginSubject)
 	if !r.Corrected && !timer && hex.EncodeToString(sum[:]) != rejected.SHA256 {
 		return rejected, invalid("these are not the bytes that were rejected")
 	}
@@ -145,7 +144,7 @@ func (p *Replayer) rejected(ctx context.Context, r Replay) (payment.Rejection, e
 
 // guard refuses what would be rejected again, or should not run any more.
 func (p *Replayer) guard(rejected payment.Rejection, c payment.Command, r Replay) error {
-	_, configured := p.o.Providers.Get(c.Provider)
+	_, configured := p.desk.o.Providers.Get(c.Provider)
 	switch {
 	case !configured:
 		return p.refuse(r, "the provider is not configured here: it would be rejected again")
@@ -153,7 +152,7 @@ func (p *Replayer) guard(rejected payment.Rejection, c payment.Command, r Replay
 		return p.refuse(r, "its key belongs to another operation of this payment: it would be rejected again")
 	case rejected.Code == payment.CodeTooManyOperations && !r.Corrected:
 		return p.refuse(r, "the payment has as many operations as it can have: it would be rejected again")
-	case !c.Expiry.IsZero() && !p.o.Now().Before(c.Expiry):
+	case !c.Expiry.IsZero() && !p.now().Before(c.Expiry):
 		return p.refuse(r, "it has expired: ask its order service for a new command")
 	default:
 		return nil
@@ -170,14 +169,14 @@ func (*Replayer) refuse(r Replay, why string) error {
 // publish records the action first: no audit, no command.
 func (p *Replayer) publish(ctx context.Context, who Operator, c payment.Command, out Replayed, r Replay) (Replayed, error) {
 	old := c.EventID
-	c.EventID, c.Time = "replay-"+p.o.Desk.o.IDs(), p.o.Now().UTC()
+	c.EventID, c.Time = "replay-"+p.desk.o.IDs(), p.now().UTC()
 	c.CorrelationID = cmp.Or(c.CorrelationID, old)
-	m, err := p.o.Encoder.EncodeReplay(c, out.CausationID)
+	m, err := p.encoder.EncodeReplay(c, out.CausationID)
 	if err != nil {
 		return out, unavailable("write the command", err)
 	}
-	id, _ := p.o.Providers.Get(c.Provider)
-	out.Audit, err = p.o.Desk.Audit(ctx, who, payment.OperatorAction{
+	id, _ := p.desk.o.Providers.Get(c.Provider)
+	out.Audit, err = p.desk.Audit(ctx, who, payment.OperatorAction{
 		Action: ActionReplay, Token: r.Token, Reason: r.Reason, Evidence: evidence(c.EventID, r.Corrected),
 		ID: id.Provider.Traits().ID(c.Provider, c.Payment), Op: c.Op, Key: c.Key,
 	})
@@ -185,7 +184,7 @@ func (p *Replayer) publish(ctx context.Context, who Operator, c payment.Command,
 		return out, err
 	}
 	out.EventID = c.EventID
-	if err := p.o.Commands.Publish(ctx, m, c.Source+"/"+c.EventID); err != nil {
+	if err := p.commands.Publish(ctx, m, c.Source+"/"+c.EventID); err != nil {
 		return out, &Error{Fault: FaultUnknown, Message: "whether the command was published is not known; again is harmless, it is one operation: " + err.Error(), err: err}
 	}
 	out.Applied = true
@@ -197,13 +196,4 @@ func evidence(id string, corrected bool) string {
 		return "published corrected as " + id
 	}
 	return "published unchanged as " + id
-}
-
-// replaySubject is where a message is judged as if it came: a timer's as the
-// command it was.
-func replaySubject(subject string) string {
-	if op, ok := strings.CutPrefix(subject, "payment.due."); ok {
-		return "payment." + op + ".requested"
-	}
-	return subject
 }

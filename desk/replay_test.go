@@ -90,15 +90,14 @@ func replaying(t *testing.T, data string, code payment.Code) (*desk.Replayer, *c
 		t.Fatal(err)
 	}
 	n := 0
-	d, err := desk.New(desk.Options{Journal: c, Index: c, Service: c, Providers: set, IDs: func() string {
+	d, err := desk.New(c, c, c, set, &desk.Options{IDs: func() string {
 		n++
 		return fmt.Sprintf("01J0000000000000000000000%d", n)
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := desk.NewReplayer(desk.ReplayOptions{
-		Desk: d, Rejections: c, Commands: c, Encoder: events.NewEncoder(events.EncoderOptions{Source: "/s"}), Providers: set,
+	r, err := desk.NewReplayer(d, c, c, events.NewEncoder(&events.EncoderOptions{Source: "/s"}), &desk.ReplayOptions{
 		Now: func() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) },
 	})
 	if err != nil {

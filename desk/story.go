@@ -161,7 +161,7 @@ func (d *Desk) proposals(ctx context.Context, since uint64) ([]payment.OperatorA
 
 func eventOf(e events.Entry) Event {
 	return Event{
-		ID: e.ID, Type: "payment." + string(e.Op) + "." + string(e.Type), Version: e.State.Version,
+		ID: e.ID, Type: events.TypeOf(e.Op, e.Type), Version: e.State.Version,
 		Data: e.Data, Resolved: e.Data.ResolvedBy,
 	}
 }
@@ -261,12 +261,10 @@ func (d *Desk) choices(t telling, op payment.Operation) []Choice {
 		under = "the provider is not configured here"
 	}
 	list := []Choice{
-		{As: AsSucceeded, Allowed: under == "", Why: under, NeedsMoved: op.Op == payment.Refund, NeedsSecond: second},
+		{As: AsSucceeded, Allowed: under == "", Why: under, NeedsMoved: op.Op.GivesBack(), NeedsSecond: second},
 		{As: AsFailed, Allowed: under == "", Why: under, NeedsSecond: second},
 	}
-	if op.Op == payment.Cancel {
-		list[0].Effects = cancelEffects()
-	}
+	list[0].Effects = effects(op.Op)
 	retry := Choice{As: AsRetry, Allowed: under == "", Why: under, NeedsSecond: second}
 	if retry.Allowed {
 		retry = retryChoice(retry, in, t.state, op)

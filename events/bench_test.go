@@ -45,7 +45,7 @@ func BenchmarkDecodeRefused(b *testing.B) {
 func BenchmarkEncode(b *testing.B) {
 	for name, binary := range map[string]bool{"structured": false, "binary": true} {
 		b.Run(name, func(b *testing.B) {
-			e, ev := events.NewEncoder(events.EncoderOptions{Binary: binary}), sampleEvents()["succeeded"]
+			e, ev := events.NewEncoder(&events.EncoderOptions{Binary: binary}), sampleEvents()["succeeded"]
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := e.EncodeEvent(ev); err != nil {
@@ -58,7 +58,7 @@ func BenchmarkEncode(b *testing.B) {
 
 // BenchmarkEncodeFullState is an event of a payment at the limit of 200 operations.
 func BenchmarkEncodeFullState(b *testing.B) {
-	e, ev := events.NewEncoder(events.EncoderOptions{}), sampleEvents()["succeeded"]
+	e, ev := events.NewEncoder(nil), sampleEvents()["succeeded"]
 	op := ev.State.Operations[0]
 	ev.State.Operations = nil
 	for range 200 {
@@ -73,7 +73,7 @@ func BenchmarkEncodeFullState(b *testing.B) {
 }
 
 func BenchmarkEncodeCommand(b *testing.B) {
-	e, c := events.NewEncoder(events.EncoderOptions{}), wantRefund()
+	e, c := events.NewEncoder(nil), wantRefund()
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := e.EncodeCommand(c); err != nil {
@@ -83,7 +83,7 @@ func BenchmarkEncodeCommand(b *testing.B) {
 }
 
 func BenchmarkDecodeEvent(b *testing.B) {
-	m, err := events.NewEncoder(events.EncoderOptions{}).EncodeEvent(sampleEvents()["succeeded"])
+	m, err := events.NewEncoder(nil).EncodeEvent(sampleEvents()["succeeded"])
 	if err != nil {
 		b.Fatal(err)
 	}

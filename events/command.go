@@ -4,18 +4,13 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// CancelRequested is the data of payment.cancel.requested. The validate tags are
-// the rules of the wire; each is explained where it is registered (rules.go).
-type CancelRequested struct {
-	IdempotencyKey string          `json:"idempotencyKey" validate:"required,max=255,graphic"`
-	Provider       string          `json:"provider" validate:"required,provider"`
-	Payment        *paymentDetails `json:"payment" validate:"required"`
-	Reason         string          `json:"reason,omitzero" validate:"omitempty,max=200,nocontrol"`
-}
+// commandData is the data of a command. The validate tags are the rules of the
+// wire; each is explained where it is registered (rules.go). Where the operation
+// takes an amount, exactly one of Amount and Full is given: a forgotten amount
+// must not refund everything. Elsewhere both are unknown names.
+type commandData struct {
+	Op payment.Op `json:"-"` // as the envelope says
 
-// RefundRequested is the data of payment.refund.requested. Exactly one of Amount
-// and Full is given: a forgotten amount must not refund everything.
-type RefundRequested struct {
 	IdempotencyKey string          `json:"idempotencyKey" validate:"required,max=255,graphic"`
 	Provider       string          `json:"provider" validate:"required,provider"`
 	Payment        *paymentDetails `json:"payment" validate:"required"`
@@ -41,9 +36,9 @@ type money struct {
 }
 
 // command turns valid data into the noun. Only valid data may be given.
-func (r *RefundRequested) command(op payment.Op) payment.Command {
+func (r *commandData) command() payment.Command {
 	return payment.Command{
-		Op: op, Key: payment.Key(r.IdempotencyKey), Provider: r.Provider,
+		Op: r.Op, Key: payment.Key(r.IdempotencyKey), Provider: r.Provider,
 		Payment: payment.Details{
 			OrderID: r.Payment.OrderID, TransactionID: r.Payment.TransactionID,
 			Country: r.Payment.Country, Currency: payment.Currency(r.Payment.Currency),
@@ -77,17 +72,16 @@ func detailsOf(d payment.Details) *paymentDetails {
 	}
 }
 
-func cancelData(c payment.Command) CancelRequested {
-	return CancelRequested{
-		IdempotencyKey: string(c.Key), Provider: c.Provider, Payment: detailsOf(c.Payment), Reason: c.Reason,
+// dataOf is the inverse of command. An amount the operation does not take is
+// left out.
+func dataOf(c payment.Command) commandData {
+	r := commandData{
+		Op: c.Op, IdempotencyKey: string(c.Key), Provider: c.Provider, Payment: detailsOf(c.Payment), Reason: c.Reason,
 	}
-}
-
-func refundData(c payment.Command) RefundRequested {
-	r := RefundRequested{
-		IdempotencyKey: string(c.Key), Provider: c.Provider, Payment: detailsOf(c.Payment),
-		Amount: moneyOf(c.Amount), Reason: c.Reason,
+	if !c.Op.TakesAmount() {
+		return r
 	}
+	r.Amount = moneyOf(c.Amount)
 	if c.Full {
 		full := true
 		r.Full = &full

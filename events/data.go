@@ -3,6 +3,8 @@ package events
 import (
 	"strconv"
 	"strings"
+
+	"github.com/countermand/countermand/payment"
 )
 
 // placeholder stands in for a text that was given but is no text: it keeps the
@@ -10,13 +12,13 @@ import (
 const placeholder = "?"
 
 // readData reads a command's data. It looks at the text only (types, names,
-// integers); what the values must be is left to the rules. Cancels have neither
-// amount nor full: those names are unknown there.
-func readData(r *reader, text []byte, refund bool, f *faults) *RefundRequested {
-	d := new(RefundRequested)
+// integers); what the values must be is left to the rules. amount and full are
+// unknown names where the operation takes no amount.
+func readData(r *reader, text []byte, op payment.Op, f *faults) *commandData {
+	d := &commandData{Op: op}
 	r.begin(text, rootPointer, f)
 	known := []string{"idempotencyKey", "provider", "payment", "reason", "amount", "full"}
-	if !refund {
+	if !op.TakesAmount() {
 		known = known[:4]
 	}
 	r.members(rootPointer, known, func(name, at string) {

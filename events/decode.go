@@ -74,14 +74,8 @@ func (d *Decoder) decodeData(r *reader, e *envelope, s commandSubject, f *faults
 		return payment.Command{}
 	}
 	inData := new(faults)
-	data := readData(r, e.data, op == payment.Refund, inData)
-	var rules any = data
-	if op == payment.Cancel {
-		rules = &CancelRequested{
-			IdempotencyKey: data.IdempotencyKey, Provider: data.Provider, Payment: data.Payment, Reason: data.Reason,
-		}
-	}
-	if err := validate(d.validator, rules, inData); err != nil {
+	data := readData(r, e.data, op, inData)
+	if err := validate(d.validator, data, inData); err != nil {
 		// No message can bring this about; refusing is the careful answer.
 		inData.add(rootPointer, ruleEnvelope, "rules not applicable")
 	}
@@ -95,7 +89,7 @@ func (d *Decoder) decodeData(r *reader, e *envelope, s commandSubject, f *faults
 	if len(f.list) > 0 {
 		return payment.Command{}
 	}
-	return data.command(op)
+	return data.command()
 }
 
 // commandSubject is what the subject of a message says of the command in it.
@@ -107,40 +101,40 @@ type commandSubject struct {
 // parseSubject knows payment.<op>.requested, the same with a provider behind
 // it, and payment.due.<op>, where timers arrive.
 func parseSubject(subject string) commandSubject {
-	for _, op := range [...]payment.Op{payment.Cancel, payment.Refund} {
-		rest, ok := strings.CutPrefix(subject, commandType(op))
-		if ok && rest == "" || subject == DueSubject(op) {
+	if due, ok := strings.CutPrefix(subject, duePrefix); ok {
+		if op := payment.Op(due); op.Known() {
 			return commandSubject{op: op}
 		}
-		provider, dotted := strings.CutPrefix(rest, ".")
-		if ok && dotted && provider != "" && !strings.Contains(provider, ".") {
-			return commandSubject{op: op, provider: provider}
-		}
+		return commandSubject{}
 	}
-	return commandSubject{}
+	op, provider, _ := readCommandSubject(subject)
+	return commandSubject{op: op, provider: provider}
 }
 
 // checkType returns the operation the type names, or the subject's where the
 // type names none, so that the data can be checked as well.
 func checkType(e *envelope, s commandSubject, f *faults) payment.Op {
-	var op payment.Op
-	switch v := e.values[attrType]; v {
-	case commandType(payment.Cancel):
-		op = payment.Cancel
-	case commandType(payment.Refund):
-		op = payment.Refund
-	case "":
+	op, known := opOfCommandType(e.values[attrType])
+	switch {
+	case e.values[attrType] == "":
 		e.fault(attrType, ruleRequired, "", f)
 		return s.op
-	default:
-		e.fault(attrType, ruleOneOf, commandType(payment.Cancel)+" or "+commandType(payment.Refund), f)
+	case !known:
+		e.fault(attrType, ruleOneOf, commandTypes(), f)
 		return s.op
-	}
-	switch {
 	case s.op == "":
 		e.fault(attrType, ruleSubject, "the subject is none of commands", f)
 	case s.op != op:
 		e.fault(attrType, ruleSubject, "the subject says "+commandType(s.op), f)
 	}
 	return op
+}
+
+// commandTypes lists the types of commands as a fault names them.
+func commandTypes() string {
+	types := make([]string, 0, len(payment.Ops()))
+	for _, op := range payment.Ops() {
+		types = append(types, commandType(op))
+	}
+	return strings.Join(types, " or ")
 }

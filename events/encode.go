@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,7 +21,8 @@ const (
 	defaultSource       = "/payments/consumer"
 )
 
-// EncoderOptions are the settings of what goes out.
+// EncoderOptions are the settings of what goes out; nil and zero values mean the
+// defaults.
 type EncoderOptions struct {
 	// Source is the CloudEvents source of results; "" means /payments/consumer.
 	Source string
@@ -40,15 +42,13 @@ type Encoder struct {
 }
 
 // NewEncoder returns an encoder.
-func NewEncoder(o EncoderOptions) *Encoder {
-	e := &Encoder{source: o.Source, schema: o.SchemaPrefix, binary: o.Binary}
-	if e.source == "" {
-		e.source = defaultSource
+func NewEncoder(o *EncoderOptions) *Encoder {
+	if o == nil {
+		o = &EncoderOptions{}
 	}
-	if e.schema == "" {
-		e.schema = defaultSchemaPrefix
+	return &Encoder{
+		source: cmp.Or(o.Source, defaultSource), schema: cmp.Or(o.SchemaPrefix, defaultSchemaPrefix), binary: o.Binary,
 	}
-	return e
 }
 
 // attributes is the envelope of what goes out; "" is left out.
@@ -133,7 +133,7 @@ func (e *Encoder) EncodeRejection(r payment.Rejection, at time.Time) (Message, e
 // to the equal command, RequestedAt aside: that travels beside a timer, in a
 // header of the broker's. Country and currency go out as they were resolved.
 func (e *Encoder) EncodeCommand(c payment.Command) (Message, error) {
-	if c.Op != payment.Cancel && c.Op != payment.Refund {
+	if !c.Op.Known() {
 		return Message{}, fmt.Errorf("encode command: unknown operation %q", c.Op)
 	}
 	a := attributes{
@@ -142,15 +142,8 @@ func (e *Encoder) EncodeCommand(c payment.Command) (Message, error) {
 		TraceParent: c.TraceParent, TraceState: c.TraceState, ExpiryTime: exact(c.Expiry),
 	}
 	plain := &Encoder{source: e.source, schema: e.schema}
-	var m Message
-	var err error
-	if c.Op == payment.Cancel {
-		data := cancelData(c)
-		m, err = encode(plain, a, &data)
-	} else {
-		data := refundData(c)
-		m, err = encode(plain, a, &data)
-	}
+	data := dataOf(c)
+	m, err := encode(plain, a, &data)
 	m.Subject = CommandSubject(c.Op, "")
 	return m, err
 }

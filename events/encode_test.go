@@ -67,14 +67,14 @@ func TestEncodedEventsAreFrozen(t *testing.T) {
 	}
 	for name, ev := range sampleEvents() {
 		for mode, binary := range map[string]bool{"structured": false, "binary": true} {
-			m, err := events.NewEncoder(events.EncoderOptions{Binary: binary}).EncodeEvent(ev)
+			m, err := events.NewEncoder(&events.EncoderOptions{Binary: binary}).EncodeEvent(ev)
 			if err != nil {
 				t.Fatal(err)
 			}
 			golden(t, "event-"+name+"-"+mode+".json", message{m.Subject, m.Header, m.Data})
 		}
 	}
-	m, err := events.NewEncoder(events.EncoderOptions{}).EncodeRejection(sampleRejection(), at(5))
+	m, err := events.NewEncoder(nil).EncodeRejection(sampleRejection(), at(5))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestAnEventReadsBackFromEitherMode(t *testing.T) {
 	t.Parallel()
 	for name, ev := range sampleEvents() {
 		for _, binary := range []bool{false, true} {
-			m, err := events.NewEncoder(events.EncoderOptions{Binary: binary}).EncodeEvent(ev)
+			m, err := events.NewEncoder(&events.EncoderOptions{Binary: binary}).EncodeEvent(ev)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +118,7 @@ func TestAnEventReadsBackFromEitherMode(t *testing.T) {
 
 func TestResultsSayWhatTheContractAsks(t *testing.T) {
 	t.Parallel()
-	samples, e := sampleEvents(), events.NewEncoder(events.EncoderOptions{Source: "/x", SchemaPrefix: "https://s/"})
+	samples, e := sampleEvents(), events.NewEncoder(&events.EncoderOptions{Source: "/x", SchemaPrefix: "https://s/"})
 	read := func(name string) map[string]any {
 		m, err := e.EncodeEvent(samples[name])
 		if err != nil {
@@ -166,7 +166,7 @@ func TestNothingIsNullAndNoCardNumberLeaves(t *testing.T) {
 	dirty.Message, dirty.ProviderReference = "card 4111111111111111", "bad \xff"
 	all["dirty"] = dirty
 	for name, ev := range all {
-		m, err := events.NewEncoder(events.EncoderOptions{}).EncodeEvent(ev)
+		m, err := events.NewEncoder(nil).EncodeEvent(ev)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -186,13 +186,13 @@ func TestAnEventThatNamesNoPaymentIsNotEncoded(t *testing.T) {
 	t.Parallel()
 	ev := sampleEvents()["succeeded"]
 	ev.ID.Native = ""
-	if _, err := events.NewEncoder(events.EncoderOptions{}).EncodeEvent(ev); !errors.Is(err, events.ErrInvalidID) {
+	if _, err := events.NewEncoder(nil).EncodeEvent(ev); !errors.Is(err, events.ErrInvalidID) {
 		t.Error(err)
 	}
-	if _, err := events.NewEncoder(events.EncoderOptions{}).EncodeRejection(payment.Rejection{Token: "a.b"}, at(0)); err == nil {
+	if _, err := events.NewEncoder(nil).EncodeRejection(payment.Rejection{Token: "a.b"}, at(0)); err == nil {
 		t.Error("a rejection token with a dot was taken")
 	}
-	if _, err := events.NewEncoder(events.EncoderOptions{}).EncodeCommand(payment.Command{Op: "capture"}); err == nil {
+	if _, err := events.NewEncoder(nil).EncodeCommand(payment.Command{Op: "capture"}); err == nil {
 		t.Error("a command of no known operation was encoded")
 	}
 }
@@ -200,7 +200,7 @@ func TestAnEventThatNamesNoPaymentIsNotEncoded(t *testing.T) {
 func TestANewerStateIsNeverGuessedAt(t *testing.T) {
 	t.Parallel()
 	for _, binary := range []bool{false, true} {
-		m, err := events.NewEncoder(events.EncoderOptions{Binary: binary}).EncodeEvent(sampleEvents()["succeeded"])
+		m, err := events.NewEncoder(&events.EncoderOptions{Binary: binary}).EncodeEvent(sampleEvents()["succeeded"])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +225,7 @@ func TestANewerStateIsNeverGuessedAt(t *testing.T) {
 			t.Errorf("with an unknown member: %v", err)
 		}
 	}
-	rejection, err := events.NewEncoder(events.EncoderOptions{}).EncodeRejection(sampleRejection(), at(0))
+	rejection, err := events.NewEncoder(nil).EncodeRejection(sampleRejection(), at(0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestANewerStateIsNeverGuessedAt(t *testing.T) {
 
 func TestACommandTravelsUnchanged(t *testing.T) {
 	t.Parallel()
-	d, e := newDecoder(t), events.NewEncoder(events.EncoderOptions{Binary: true})
+	d, e := newDecoder(t), events.NewEncoder(&events.EncoderOptions{Binary: true})
 	refund := wantRefund()
 	refund.Time, refund.Expiry = at(0), at(1)
 	refund.CorrelationID, refund.TraceParent, refund.TraceState = `Zoë 100% "q"`, traceParent, "a=b"

@@ -86,7 +86,7 @@ func parseEventType(typ string) (payment.Op, payment.EventType, error) {
 	rest, ok := strings.CutPrefix(typ, "payment.")
 	opWord, eventWord, found := strings.Cut(rest, ".")
 	op, event := payment.Op(opWord), payment.EventType(eventWord)
-	if !ok || !found || (op != payment.Cancel && op != payment.Refund) || !knownEventType(event) {
+	if !ok || !found || !op.Known() || !knownEventType(event) {
 		return "", "", errors.New("type is no type of a payment's event")
 	}
 	return op, event, nil

@@ -14,7 +14,7 @@ import (
 // it came, and what is accepted travels as a timer without changing.
 func FuzzDecodeCommand(f *testing.F) {
 	d := newDecoder(f)
-	e := events.NewEncoder(events.EncoderOptions{})
+	e := events.NewEncoder(nil)
 	f.Add("payment.refund.requested", "", "", envelopeJSON("payment.refund.requested", `"time":"2026-09-01T12:00:00.25+02:00",`, refundJSON))
 	f.Add("payment.cancel.requested", "1.0", "ev%201", []byte(cancelJSON))
 	f.Add("payment.due.refund", "1.0", `"q"`, []byte(refundJSON))
@@ -56,7 +56,7 @@ func FuzzDecodeCommand(f *testing.F) {
 // FuzzDecodeEvent: reading the journal never panics.
 func FuzzDecodeEvent(f *testing.F) {
 	for _, ev := range sampleEvents() {
-		m, err := events.NewEncoder(events.EncoderOptions{}).EncodeEvent(ev)
+		m, err := events.NewEncoder(nil).EncodeEvent(ev)
 		if err != nil {
 			f.Fatal(err)
 		}

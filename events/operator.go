@@ -11,10 +11,6 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// operatorType stands before the action in an audit event's type; alone it names
-// the one schema all of them have.
-const operatorType = "payment.operator"
-
 // operatorData is the data of an audit event.
 type operatorData struct {
 	Action            string         `json:"action"`
@@ -36,9 +32,6 @@ type operatorData struct {
 	Follows           string         `json:"follows,omitzero"`
 	OccurredAt        Stamp          `json:"occurredAt"`
 }
-
-// OperatorFilter returns the subjects of all audit events of one action.
-func OperatorFilter(action string) string { return operatorType + "." + Token(action) + ".*" }
 
 // EncodeOperator encodes the audit event of an operator's action, its texts
 // masked. An action that is no word and a missing ULID, operator or reason are

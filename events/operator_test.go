@@ -27,7 +27,7 @@ func TestAnOperatorsActionComesBackAsItWentOutInEitherMode(t *testing.T) {
 			"full":  operatorAction(),
 			"small": {ULID: "01J8Z3N9Q8K6M2V4T7R5W1X0YA", Action: "reveal", Operator: "dana", Reason: "why", At: operatorAction().At},
 		} {
-			m, err := events.NewEncoder(events.EncoderOptions{Binary: binary}).EncodeOperator(a)
+			m, err := events.NewEncoder(&events.EncoderOptions{Binary: binary}).EncodeOperator(a)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +47,7 @@ func TestAnOperatorsActionHoldsNoCardNumber(t *testing.T) {
 	a := operatorAction()
 	const card = "4111 1111 1111 1111"
 	a.Operator, a.Reason, a.Evidence, a.ProviderReference = card, card, card, card
-	m, err := events.NewEncoder(events.EncoderOptions{}).EncodeOperator(a)
+	m, err := events.NewEncoder(nil).EncodeOperator(a)
 	if err != nil || strings.Contains(string(m.Data), "4111") {
 		t.Errorf("written: %s, %v", m.Data, err)
 	}
@@ -66,7 +66,7 @@ func TestAnActionThatSaysNothingOrNamesNoSubjectIsNotWritten(t *testing.T) {
 	} {
 		a := operatorAction()
 		spoil(&a)
-		if m, err := events.NewEncoder(events.EncoderOptions{}).EncodeOperator(a); err == nil {
+		if m, err := events.NewEncoder(nil).EncodeOperator(a); err == nil {
 			t.Errorf("%s: written on %s", name, m.Subject)
 		}
 	}

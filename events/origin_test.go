@@ -12,7 +12,7 @@ import (
 func TestTheOriginIsReadInBothModesAndWithoutTheState(t *testing.T) {
 	t.Parallel()
 	for _, binary := range []bool{false, true} {
-		m, err := events.NewEncoder(events.EncoderOptions{Binary: binary}).EncodeEvent(journaltest.Event(payment.ID{Provider: "opay-eg", Native: "1"}, 1, "w"))
+		m, err := events.NewEncoder(&events.EncoderOptions{Binary: binary}).EncodeEvent(journaltest.Event(payment.ID{Provider: "opay-eg", Native: "1"}, 1, "w"))
 		if err != nil {
 			t.Fatal(err)
 		}

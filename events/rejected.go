@@ -12,9 +12,6 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// RejectedFilter covers every payment.command.rejected in the journal.
-const RejectedFilter = rejectedType + ".*"
-
 // DecodeRejection reads a payment.command.rejected back, in either mode, with the time it
 // was written. Members it does not know are passed over.
 func DecodeRejection(m Message) (payment.Rejection, time.Time, error) {
@@ -31,7 +28,7 @@ func DecodeRejection(m Message) (payment.Rejection, time.Time, error) {
 	if err != nil {
 		return payment.Rejection{}, time.Time{}, fmt.Errorf("decode rejection: %w", err)
 	}
-	token, ok := strings.CutPrefix(a.ID, rejectedType+".")
+	token, ok := RejectedToken(a.ID)
 	if !ok || !ValidRejectionToken(token) {
 		return payment.Rejection{}, time.Time{}, errors.New("decode rejection: its id is none of a rejection's")
 	}

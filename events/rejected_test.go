@@ -19,7 +19,7 @@ func TestARejectionIsReadBackInBothModes(t *testing.T) {
 		Size: 12, SHA256: "0123456789ab", OriginSequence: 17, OriginSubject: "payment.refund.requested", CommandID: "e", CorrelationID: "c",
 	}
 	for _, binary := range []bool{false, true} {
-		m, err := events.NewEncoder(events.EncoderOptions{Source: "/s", Binary: binary}).EncodeRejection(want, at)
+		m, err := events.NewEncoder(&events.EncoderOptions{Source: "/s", Binary: binary}).EncodeRejection(want, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +54,7 @@ func TestAReplayDecodesBackToTheCommandAndNamesItsCause(t *testing.T) {
 		Op: payment.Refund, Key: "k", Provider: "opay-eg", Payment: payment.Details{OrderID: "1"}, Full: true,
 		EventID: "new", Source: "/shop", CorrelationID: "c",
 	}
-	m, err := events.NewEncoder(events.EncoderOptions{Source: "/s", Binary: true}).EncodeReplay(want, `odd"cause`)
+	m, err := events.NewEncoder(&events.EncoderOptions{Source: "/s", Binary: true}).EncodeReplay(want, `odd"cause`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func newValidator() (*validator.Validate, error) {
 		}
 	}
 	v.RegisterStructValidation(oneIdentifier, paymentDetails{})
-	v.RegisterStructValidation(oneAmount, RefundRequested{})
+	v.RegisterStructValidation(oneAmount, commandData{})
 	return v, nil
 }
 
@@ -61,10 +61,11 @@ func oneIdentifier(sl validator.StructLevel) {
 	}
 }
 
-// oneAmount: exactly one of amount and full.
+// oneAmount: exactly one of amount and full, where the operation takes an amount.
 func oneAmount(sl validator.StructLevel) {
-	r := sl.Current().Addr().Interface().(*RefundRequested)
+	r := sl.Current().Addr().Interface().(*commandData)
 	switch {
+	case !r.Op.TakesAmount():
 	case r.Amount == nil && r.Full == nil:
 		sl.ReportError(r.Amount, "amount", "Amount", tagOneAmount, "")
 	case r.Amount != nil && r.Full != nil:
@@ -93,7 +94,7 @@ func validate(v *validator.Validate, data any, f *faults) error {
 	return nil
 }
 
-// pointerOf turns "RefundRequested.payment.orderId" into "/payment/orderId".
+// pointerOf turns "commandData.payment.orderId" into "/payment/orderId".
 func pointerOf(namespace string) string {
 	_, path, _ := strings.Cut(namespace, ".")
 	path = strings.TrimSuffix(path, ".")

@@ -75,7 +75,7 @@ func sdkEvent(t *testing.T, m events.Message) *event.Event {
 func TestWhatIsWrittenIsAnEventToTheCloudEventsSDK(t *testing.T) {
 	t.Parallel()
 	for _, binary := range []bool{false, true} {
-		e := events.NewEncoder(events.EncoderOptions{Binary: binary})
+		e := events.NewEncoder(&events.EncoderOptions{Binary: binary})
 		for name, ev := range sampleEvents() {
 			m, err := e.EncodeEvent(ev)
 			if err != nil {
@@ -103,7 +103,7 @@ func TestWhatIsWrittenIsAnEventToTheCloudEventsSDK(t *testing.T) {
 			t.Errorf("rejection: %s", got)
 		}
 	}
-	m, err := events.NewEncoder(events.EncoderOptions{}).EncodeCommand(wantRefund())
+	m, err := events.NewEncoder(nil).EncodeCommand(wantRefund())
 	if err != nil {
 		t.Fatal(err)
 	}

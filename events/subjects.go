@@ -120,12 +120,17 @@ func ScheduleSubject(c payment.Command, id payment.ID) string {
 	h.Write([]byte(c.Fingerprint()))
 	// The provider goes through Token as well: it leaves every valid name as it
 	// is, and keeps an invalid one from adding levels to the subject.
-	return "payment.schedule." + Token(string(c.Op)) + "." + Token(provider) + "." + Token(id.Native) +
+	return schedulePrefix + Token(string(c.Op)) + "." + Token(provider) + "." + Token(id.Native) +
 		"." + hex.EncodeToString(h.Sum(nil))[:32]
 }
 
 // DueSubject returns where timers of an operation are delivered.
 func DueSubject(op payment.Op) string { return duePrefix + string(op) }
+
+// TypeOf returns the type of a payment's event, which is also how its subject begins.
+func TypeOf(op payment.Op, t payment.EventType) string {
+	return "payment." + string(op) + "." + string(t)
+}
 
 // CommandSubject returns where order services publish commands of an operation.
 // With a provider it is the form that lets a platform grant a shop one provider.
@@ -141,7 +146,13 @@ func CommandSubject(op payment.Op, provider string) string {
 func RejectedSubject(token string) string { return rejectedType + "." + token }
 
 // QuarantineSubject returns where the bytes of a rejected message are kept.
-func QuarantineSubject(token string) string { return "payment.quarantine." + token }
+func QuarantineSubject(token string) string { return quarantinePrefix + token }
+
+// ProbeSubject returns a subject that a service that may publish a payment's
+// events may publish to, and that no event has: its version is 0.
+func ProbeSubject(op payment.Op, t payment.EventType, provider, native string) string {
+	return TypeOf(op, t) + "." + provider + "." + Token(native) + ".0"
+}
 
 // RejectionToken names a rejected message: its sequence in the stream it came
 // from and the first 12 hex digits of the SHA-256 of its data, so that a repeat
@@ -160,35 +171,55 @@ func RejectionTokenOf(originSeq uint64, sum string) string {
 // OperatorSubject returns the subject of the audit event of one operator's
 // action, for example payment.operator.resolved.<ulid>.
 func OperatorSubject(action, ulid string) string {
-	return "payment.operator." + Token(action) + "." + Token(ulid)
+	return operatorType + "." + Token(action) + "." + Token(ulid)
 }
 
 const (
 	rejectedType = "payment.command.rejected"
-	duePrefix    = "payment.due."
+	// operatorType stands before the action in an audit event's type; alone it
+	// names the one schema all of them have.
+	operatorType = "payment.operator"
+
+	duePrefix        = "payment.due."
+	schedulePrefix   = "payment.schedule."
+	quarantinePrefix = "payment.quarantine."
+
+	requested = ".requested"
 )
 
 // commandType is the type of a command's event.
-func commandType(op payment.Op) string {
-	switch op {
-	case payment.Cancel:
-		return "payment.cancel.requested"
-	case payment.Refund:
-		return "payment.refund.requested"
-	default:
-		return "payment." + Token(string(op)) + ".requested"
-	}
+func commandType(op payment.Op) string { return "payment." + Token(string(op)) + requested }
+
+// opOfCommandType is the inverse of commandType; false for other types.
+func opOfCommandType(typ string) (payment.Op, bool) {
+	op, provider, ok := readCommandSubject(typ)
+	return op, ok && provider == ""
 }
 
-// eventType is the type of a payment's event.
+// readCommandSubject is the inverse of CommandSubject.
+func readCommandSubject(subject string) (op payment.Op, provider string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, "payment.")
+	word, rest, dotted := strings.Cut(rest, ".")
+	op = payment.Op(word)
+	if !ok || !dotted || !op.Known() {
+		return "", "", false
+	}
+	kind, provider, dotted := strings.Cut(rest, ".")
+	if kind != requested[1:] || dotted && (provider == "" || strings.Contains(provider, ".")) {
+		return "", "", false
+	}
+	return op, provider, true
+}
+
+// eventType is TypeOf for operations and events there are.
 func eventType(op payment.Op, t payment.EventType) (string, error) {
-	if op != payment.Cancel && op != payment.Refund {
+	if !op.Known() {
 		return "", fmt.Errorf("unknown operation %q", op)
 	}
 	if !knownEventType(t) {
 		return "", fmt.Errorf("unknown event type %q", t)
 	}
-	return "payment." + string(op) + "." + string(t), nil
+	return TypeOf(op, t), nil
 }
 
 func knownEventType(t payment.EventType) bool {

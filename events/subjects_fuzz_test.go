@@ -97,7 +97,7 @@ func FuzzTokensOfRejections(f *testing.F) {
 		if token == events.RejectionToken(seq+1, data) || token == events.RejectionToken(seq, append(data, 0)) {
 			t.Fatalf("%q is the token of another message", token)
 		}
-		m, err := events.NewEncoder(events.EncoderOptions{}).EncodeRejection(payment.Rejection{Token: token, OriginSubject: origin}, time.Time{})
+		m, err := events.NewEncoder(nil).EncodeRejection(payment.Rejection{Token: token, OriginSubject: origin}, time.Time{})
 		if err != nil || m.Subject != events.RejectedSubject(token) {
 			t.Fatalf("%q: %v", m.Subject, err)
 		}

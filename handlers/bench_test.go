@@ -143,7 +143,7 @@ func (s *setup) logging(w io.Writer, j journal.Journal) *handlers.Handler {
 		s.t.Fatal(err)
 	}
 	log := slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	h, err := handlers.New(j, set, s.quarantine, events.NewEncoder(events.EncoderOptions{}), &handlers.Options{Now: s.clock.Now, Logger: log})
+	h, err := handlers.New(j, set, s.quarantine, events.NewEncoder(nil), &handlers.Options{Now: s.clock.Now, Logger: log})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func (s *setup) newHandler(j journal.Journal, instances []providers.Instance) *h
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	h, err := handlers.New(j, set, s.quarantine, events.NewEncoder(events.EncoderOptions{}), &handlers.Options{
+	h, err := handlers.New(j, set, s.quarantine, events.NewEncoder(nil), &handlers.Options{
 		Now: s.clock.Now, Patience: 50 * time.Millisecond, Stories: s.journal,
 	})
 	if err != nil {

@@ -8,9 +8,8 @@ import (
 	"github.com/countermand/countermand/providers"
 )
 
-// call sends one attempt, after its started event was accepted. Whatever
-// happens to it that is not understood — a panic in an adapter included — is
-// an indeterminate outcome.
+// call sends one attempt, after its started event was accepted. If the answer
+// cannot be understood, or the adapter panics, the outcome is indeterminate.
 func (w *work) call(ctx context.Context, started *payment.Event) payment.Outcome {
 	w.d.Hold(started.CallUntil)
 	if !w.h.now().Before(started.CallUntil) {
@@ -19,7 +18,7 @@ func (w *work) call(ctx context.Context, started *payment.Event) payment.Outcome
 			Message: "the time for this call had passed before it was sent",
 		}
 	}
-	if w.h.isolation != nil && w.standing().Paused {
+	if w.access.paused() {
 		return payment.Outcome{
 			Result: payment.NotExecuted, Code: payment.CodePaused, Message: "the provider was paused before the call was sent",
 		}
@@ -27,42 +26,40 @@ func (w *work) call(ctx context.Context, started *payment.Event) payment.Outcome
 	r := w.request(started.State)
 	r.SendBefore = started.CallUntil
 	out := w.ask(ctx, func(ctx context.Context) payment.Outcome {
-		if r.Op == payment.Cancel {
-			return w.instance.Provider.Cancel(ctx, r)
-		}
-		return w.instance.Provider.Refund(ctx, r)
+		return w.instance.Provider.Call(ctx, r)
 	})
-	w.report(true, out)
+	w.access.report(true, out)
 	return out
 }
 
-// query asks what became of the operation.
-func (w *work) query(ctx context.Context) payment.Outcome {
+// query asks the provider what became of the operation.
+func (w *work) query(ctx context.Context, s step) payment.Outcome {
 	w.d.Hold(w.h.now().Add(w.instance.Policy.CallTimeout))
-	r := w.request(w.input.State)
+	r := w.request(s.journal.state())
 	out := w.ask(ctx, func(ctx context.Context) payment.Outcome {
 		return w.instance.Provider.QueryStatus(ctx, r)
 	})
-	w.report(false, out)
+	w.access.report(false, out)
 	return out
 }
 
 // readPayment makes the preparing read.
-func (w *work) readPayment(ctx context.Context) (reading payment.Reading) {
+func (w *work) readPayment(ctx context.Context, s step) (reading payment.Reading) {
 	w.d.Hold(w.h.now().Add(w.instance.Policy.CallTimeout))
-	r := w.request(w.input.State)
+	r := w.request(s.journal.state())
 	out := w.ask(ctx, func(ctx context.Context) payment.Outcome {
 		reading = w.instance.Provider.Read(ctx, r)
 		return payment.Outcome{
 			Code: reading.Code, Unhealthy: reading.Unhealthy, Message: reading.Message, RetryAfter: reading.RetryAfter,
 		}
 	})
-	w.report(false, out)
+	w.access.report(false, out)
 	reading.At = w.h.now()
 	return reading
 }
 
-// ask calls the adapter under the instance's deadline and contains its panics.
+// ask uses the adapter within the instance's call timeout. It contains the
+// adapter's panics.
 func (w *work) ask(ctx context.Context, do func(context.Context) payment.Outcome) (out payment.Outcome) {
 	ctx, cancel := context.WithTimeout(ctx, w.instance.Policy.CallTimeout)
 	defer cancel()
@@ -78,23 +75,22 @@ func (w *work) ask(ctx context.Context, do func(context.Context) payment.Outcome
 	return do(ctx)
 }
 
-// request is the operation as the adapter sees it: what the state has frozen
-// where there is a state, else what the command says.
+// request is the operation as the adapter sees it. For an open operation it is
+// what the state has frozen, for an ended one its last call, and for a new one
+// what the command says.
 func (w *work) request(s payment.State) providers.Request {
-	c := w.input.Command
-	r := providers.Request{
-		Op: c.Op, Payment: c.Payment, Amount: c.Amount, Full: c.Full, Key: c.Key, Reason: c.Reason,
-	}
+	c := w.base.Command
 	i := s.Find(c.Op, c.Key)
 	switch {
-	case i < 0:
-		return r
-	case s.Operations[i].Open == nil && w.again != nil:
-		return *w.again
-	case s.Operations[i].Open == nil:
-		return r
+	case i >= 0 && s.Operations[i].Open != nil:
+		return requestOf(c, s.Operations[i])
+	case i >= 0 && w.lastCall != nil:
+		return *w.lastCall
+	default:
+		return providers.Request{
+			Op: c.Op, Payment: c.Payment, Amount: c.Amount, Full: c.Full, Key: c.Key, Reason: c.Reason,
+		}
 	}
-	return requestOf(c, s.Operations[i])
 }
 
 // requestOf is what an open operation's state has frozen of its request.
@@ -105,8 +101,8 @@ func requestOf(c payment.Command, op payment.Operation) providers.Request {
 	}
 }
 
-// panicText says what kind of panic it was without its value, which may hold
-// bytes of a message.
+// panicText names the kind of a panic. It leaves out the value, which may hold
+// bytes of a message, unless that is the runtime's own.
 func panicText(r any) string {
 	if err, ok := r.(interface{ RuntimeError() }); ok {
 		return fmt.Sprint(err)

@@ -10,33 +10,35 @@ import (
 )
 
 // Delivery is one message in hand: a command from the order services, or a
-// timer, which is the same command come back later.
+// timer, which brings the same command back later.
 type Delivery struct {
+	// Message is the command. Its headers lack those that are the server's own.
 	Message events.Message
+	// Header holds the headers as they came. Only the quarantine keeps them.
+	Header map[string][]string
 	// Timer is true when the message is a timer of ours.
 	Timer bool
 	// OriginSequence and OriginTime are the original command's position and
 	// time in the stream of commands; a timer carries them along.
 	OriginSequence uint64
 	OriginTime     time.Time
-	// Original names the bytes of the original command, so that a refusal says
-	// the same whether it comes at once or from a timer. Zero: the message's own.
+	// Original is the digest of the original command's bytes. With it a rejection
+	// says the same whether it follows a command or a timer. Zero: the digest of
+	// the message itself.
 	Original Digest
-	// Deliveries counts how often the command has been delivered, this one
-	// included, over all its timers; Redelivered is true when this very message
-	// was delivered before.
+	// Deliveries counts all deliveries of the command and its timers, this one
+	// included. Redelivered is true if this message was delivered before.
 	Deliveries  int
 	Redelivered bool
 	// Panics counts the deliveries of the command that ended in a panic.
 	Panics int
-	// Due is when a timer was due; zero for commands.
+	// Due is the time a timer was due; zero for commands.
 	Due time.Time
 	// Hold asks the broker to keep the message in hand (in-progress signals)
 	// until the given time. Never nil.
 	Hold func(until time.Time)
 
-	// Trace identifies, for the log, the trace it is handled under; the Handler
-	// sets it.
+	// Trace is the identifier of the message's trace, for the log. The Handler sets it.
 	Trace string
 }
 
@@ -49,7 +51,7 @@ const (
 	Redeliver DispositionKind = iota // give it back; delivered again after Disposition.Delay
 	Ack                              // done
 	Later                            // schedule Disposition.Timer, then ack
-	Terminate                        // never deliver again: it was answered by a rejection
+	Terminate                        // never deliver again: a rejection has answered it
 )
 
 // String returns the disposition's name for logs and metrics.
@@ -72,15 +74,16 @@ type Disposition struct {
 	Timer  Timer         // Later
 	Delay  time.Duration // Redeliver; zero: at once
 	Reason string        // Terminate, for the server's advisory
-	// StopPulling is true when the journal's store refuses appends: nothing new
-	// must be taken in hand until it accepts again.
+	// StopPulling is true if the journal's store refuses appends. Until it accepts
+	// again, no new message must be taken in hand.
 	StopPulling bool
 }
 
-// Timer is a command to come back later. It carries nothing of its progress.
+// Timer is a command that is to come back later. It carries none of the
+// operation's progress.
 type Timer struct {
-	// Subject is where the schedule lies (events.ScheduleSubject); a newer timer
-	// on the same subject replaces an older one. Target is where it is delivered.
+	// Subject is the subject of the schedule (events.ScheduleSubject). A newer timer
+	// on it replaces an older one. Target is the subject the timer is delivered on.
 	Subject string
 	Target  string
 	// Message is the command, encoded (events.Encoder.EncodeCommand); its
@@ -94,14 +97,14 @@ type Timer struct {
 	Panics         int
 }
 
-// Digest names a message's data.
+// Digest identifies a message's data.
 type Digest struct {
 	SHA256 string // hex
 	Size   int    // bytes
 }
 
-// original is the digest of the command's bytes as its publisher sent them.
-func (d Delivery) original() Digest {
+// digest is the digest of the command's bytes as its publisher sent them.
+func (d Delivery) digest() Digest {
 	if d.Original.SHA256 != "" {
 		return d.Original
 	}
@@ -109,8 +112,15 @@ func (d Delivery) original() Digest {
 	return Digest{SHA256: hex.EncodeToString(sum[:]), Size: len(d.Message.Data)}
 }
 
-// Original is a message as it came, for the quarantine.
+// Original is a message as it came, with all its headers, for the quarantine.
 type Original struct {
 	Rejection payment.Rejection
 	Message   events.Message
+}
+
+// asItCame is the original of a rejected message.
+func (d Delivery) asItCame(r payment.Rejection) Original {
+	m := d.Message
+	m.Header = d.Header
+	return Original{Rejection: r, Message: m}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/countermand/countermand/providers"
 )
 
-// Quarantine keeps the bytes of a message that is no valid command. Keeping
-// one twice is harmless. Implementations are safe for concurrent use.
+// Quarantine keeps the bytes of a message that is not a valid command. Keeping
+// the same message twice is harmless. Implementations are safe for concurrent use.
 type Quarantine interface {
 	Keep(ctx context.Context, o Original) error
 }
@@ -24,17 +24,17 @@ type Options struct {
 	Logger *slog.Logger     // default: discards
 	Now    func() time.Time // default: time.Now
 	Limits payment.Limits   // of one payment's state
-	// Patience is how long a message waits in hand for its payment's turn, or for
+	// Patience is how long a message waits in hand for its payment's lock, or for
 	// a place at its provider, before it comes back later; default one second.
 	Patience  time.Duration
 	Isolation Isolation // of the provider instances; default: none
-	Observer  Observer  // default: nobody is told
-	// Stories let Look ask about operations that have ended; default: it cannot.
+	Observer  Observer  // default: none
+	// Stories let Look ask about operations that have ended. By default it cannot.
 	Stories Stories
 }
 
-// Handler carries commands out. It is safe for concurrent use; commands of one
-// payment are taken one at a time, others side by side.
+// Handler carries commands out. It is safe for concurrent use. It works on one
+// command of a payment at a time, and on different payments side by side.
 type Handler struct {
 	journal    journal.Journal
 	providers  *providers.Set
@@ -45,14 +45,14 @@ type Handler struct {
 	now        func() time.Time
 	limits     payment.Limits
 	patience   time.Duration
-	turns      *turns
-	isolation  Isolation // nil: none
-	observer   Observer  // nil: nobody is told
-	stories    Stories   // nil: what has ended is not looked at
+	locks      *keyedLock // of payments
+	isolation  Isolation  // nil: none
+	observer   Observer   // nil: none
+	stories    Stories    // nil: nothing is asked about ended operations
 }
 
-// New builds a Handler. The encoder's source is what timers' events are
-// written with; they keep the source of their command.
+// New builds a Handler. The encoder writes the commands of timers, which keep
+// the source of the command they came from.
 func New(j journal.Journal, set *providers.Set, q Quarantine, e *events.Encoder, o *Options) (*Handler, error) {
 	if o == nil {
 		o = &Options{}
@@ -64,7 +64,7 @@ func New(j journal.Journal, set *providers.Set, q Quarantine, e *events.Encoder,
 	h := &Handler{
 		journal: j, providers: set, quarantine: q, decoder: d, encoder: e,
 		log: o.logger(), now: o.clock(), limits: o.Limits, patience: o.patience(),
-		turns: newTurns(), isolation: o.Isolation, observer: o.Observer, stories: o.Stories,
+		locks: newKeyedLock(), isolation: o.Isolation, observer: o.Observer, stories: o.Stories,
 	}
 	if o.Observer != nil {
 		h.journal = &observedJournal{Journal: j, observer: o.Observer}
@@ -73,9 +73,9 @@ func New(j journal.Journal, set *providers.Set, q Quarantine, e *events.Encoder,
 }
 
 // Handle takes one message in hand and returns what becomes of it. It returns
-// only when every step it has begun is finished or recorded as begun; the
-// context's end makes it give the message back as soon as that holds. A panic
-// inside is contained.
+// once each step it has begun is finished, or is recorded as begun. When ctx
+// ends it gives the message back as soon as no step is half done. It contains
+// panics.
 func (h *Handler) Handle(ctx context.Context, d Delivery) (out Disposition) {
 	end := func(Disposition) {}
 	defer func() { end(out) }()
@@ -89,74 +89,65 @@ func (h *Handler) Handle(ctx context.Context, d Delivery) (out Disposition) {
 	if invalid != nil {
 		return h.undecodable(ctx, d, invalid)
 	}
-	w, answered, done := h.prepare(ctx, d, c)
-	if done {
-		return answered
+	w, s := h.prepare(ctx, d, c)
+	if s.end != nil {
+		return *s.end
 	}
-	release, ok := h.turns.take(ctx, w.turn(), h.patience)
+	release, ok := h.locks.take(ctx, w.lockKey(), h.patience)
 	if !ok {
-		return w.busy("the payment's turn")
+		return w.busy()
 	}
 	defer release()
-	defer w.leave()
-	return w.run(ctx)
+	defer w.access.leave()
+	return *w.run(ctx, s).end
 }
 
-// prepare completes the command with what its instance knows. done is true
-// where the message was answered already.
-func (h *Handler) prepare(ctx context.Context, d Delivery, c payment.Command) (w *work, out Disposition, done bool) {
+// prepare completes the command with what its instance knows, and returns the
+// work and its first step. That step has an end if the message is answered already.
+func (h *Handler) prepare(ctx context.Context, d Delivery, c payment.Command) (*work, step) {
 	c.RequestedAt = d.OriginTime
 	in, configured := h.providers.Get(c.Provider)
-	w = &work{h: h, d: d, instance: h.observed(in)}
-	if d.Timer || d.Redelivered {
-		w.sight = wanted
-	}
-	w.input = payment.Input{Command: c, Timer: d.Timer, Limits: h.limits}
+	w := h.newWork(d, h.observed(in), c)
 	if !configured {
-		if err := w.searchJournal(ctx); err != nil {
-			out = w.unreadable(err)
-			return w, out, true
+		view, err := w.searchJournal(ctx)
+		if err != nil {
+			return w, step{}.ends(w.unreadable(err))
 		}
-		return w, Disposition{}, false
+		return w, step{journal: view}
 	}
-	traits := in.Provider.Traits()
+	traits := w.base.Traits
 	c, faults := traits.Complete(c, payment.Defaults{Country: in.Country, Currency: in.Currency})
 	if len(faults) > 0 {
-		return w, h.undecodable(ctx, d, &events.InvalidError{
-			Code: payment.CodeInvalidCommand, Faults: faults, CommandID: c.EventID,
-			CorrelationID: c.CorrelationID, TraceParent: c.TraceParent, TraceState: c.TraceState,
-		}), true
+		return w, step{}.ends(h.undecodable(ctx, d, invalidCommand(c, payment.CodeInvalidCommand, faults...)))
 	}
-	w.input.Command = c
-	w.input.ID = traits.ID(c.Provider, c.Payment)
-	w.input.Traits = traits
-	w.input.Instance = payment.Instance{
-		Configured: true, Account: in.Account, Currencies: in.Currencies, Policy: in.Policy,
+	w.base.Command = c
+	w.base.ID = traits.ID(c.Provider, c.Payment)
+	if d.Timer || d.Redelivered {
+		return w, step{journal: journalView{basis: wanted}}
 	}
-	return w, Disposition{}, false
+	return w, step{journal: journalView{basis: assumed}}
 }
 
-// searchJournal looks for the payment of a provider that is not configured
-// here, under either identifier: which of them names it, only its kind knows.
-func (w *work) searchJournal(ctx context.Context) error {
-	c := w.input.Command
-	w.sight = seen
+// searchJournal reads the payment of a provider that is not configured here. It
+// tries both identifiers, because only the provider's kind knows which of them
+// names the payment.
+func (w *work) searchJournal(ctx context.Context) (journalView, error) {
+	c := w.base.Command
 	for _, native := range []string{c.Payment.OrderID, c.Payment.TransactionID} {
 		if native == "" {
 			continue
 		}
 		id := payment.ID{Provider: c.Provider, Native: native}
-		rec, err := w.h.journal.Last(ctx, id)
+		last, err := w.h.journal.Last(ctx, id)
 		if err != nil {
-			return fmt.Errorf("read payment: %w", err)
+			return journalView{}, fmt.Errorf("read payment: %w", err)
 		}
-		if rec.Sequence > 0 {
-			w.input.ID = id
-			w.set(rec)
-			return nil
+		if last.Sequence > 0 {
+			w.base.ID = id
+			return seenAs(last), nil
 		}
 	}
-	return nil
+	return journalView{basis: seen}, nil
 }
 
 func (o *Options) logger() *slog.Logger {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/journal"
@@ -95,6 +97,7 @@ func TestAMessageThatIsNoCommandIsKeptThenRejectedThenTerminated(t *testing.T) {
 	t.Parallel()
 	b := newSetup(t)
 	d := b.command(payment.Refund, `{"idempotencyKey":"k","provider":"opay-eg","payment":{"orderId":"1","country":"EG"},"AMOUNT":{"value":1,"currency":"EGP"}}`)
+	d.Header = map[string][]string{"Nats-Msg-Id": {"m"}} // the decoder does not see it
 	b.quarantine.err = errors.New("away")
 	if out := b.deliver(d); out.Kind != handlers.Redeliver {
 		t.Fatalf("disposition %v while the quarantine is away, want redeliver", out.Kind)
@@ -115,6 +118,9 @@ func TestAMessageThatIsNoCommandIsKeptThenRejectedThenTerminated(t *testing.T) {
 	r := all[0]
 	if r.Code != payment.CodeInvalidCommand || r.CommandID == "" || len(r.Faults) < 2 || string(b.quarantine.kept[0].Message.Data) != string(d.Message.Data) {
 		t.Fatalf("rejection %+v", r)
+	}
+	if diff := cmp.Diff(d.Header, b.quarantine.kept[0].Message.Header); diff != "" {
+		t.Errorf("kept headers (-want +got):\n%s", diff)
 	}
 }
 
@@ -317,9 +323,9 @@ type afterAnswer struct {
 	then func(providers.Request)
 }
 
-// Refund answers late to its caller.
-func (p *afterAnswer) Refund(ctx context.Context, r providers.Request) payment.Outcome {
-	out := p.Provider.Refund(ctx, r)
+// Call answers late to its caller.
+func (p *afterAnswer) Call(ctx context.Context, r providers.Request) payment.Outcome {
+	out := p.Provider.Call(ctx, r)
 	p.then(r)
 	return out
 }
@@ -330,10 +336,10 @@ type panicky struct {
 	calls int
 }
 
-// Refund executes and then panics, as an adapter that chokes on an answer.
-func (p *panicky) Refund(ctx context.Context, r providers.Request) payment.Outcome {
+// Call executes and then panics, as an adapter that chokes on an answer.
+func (p *panicky) Call(ctx context.Context, r providers.Request) payment.Outcome {
 	p.calls++
-	p.Provider.Refund(ctx, r)
+	p.Provider.Call(ctx, r)
 	panic("the answer could not be read")
 }
 
@@ -359,10 +365,10 @@ type counted struct {
 	refunds, reads int
 }
 
-// Refund counts and passes on.
-func (p *counted) Refund(ctx context.Context, r providers.Request) payment.Outcome {
+// Call counts and passes on.
+func (p *counted) Call(ctx context.Context, r providers.Request) payment.Outcome {
 	p.refunds++
-	return p.Provider.Refund(ctx, r)
+	return p.Provider.Call(ctx, r)
 }
 
 // Read counts and passes on.

@@ -63,7 +63,7 @@ func (b *setup) behind(g handlers.Isolation) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.handler, err = handlers.New(b.journal, set, b.quarantine, events.NewEncoder(events.EncoderOptions{}), &handlers.Options{
+	b.handler, err = handlers.New(b.journal, set, b.quarantine, events.NewEncoder(nil), &handlers.Options{
 		Now: b.clock.Now, Patience: 50 * time.Millisecond, Isolation: g,
 	})
 	if err != nil {

@@ -283,7 +283,7 @@ func TestAnOperationWithoutAStoryIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, stories := range []handlers.Stories{nil, silent{}} {
-		h, err := handlers.New(b.journal, set, b.quarantine, events.NewEncoder(events.EncoderOptions{}), &handlers.Options{Now: time.Now, Stories: stories})
+		h, err := handlers.New(b.journal, set, b.quarantine, events.NewEncoder(nil), &handlers.Options{Now: time.Now, Stories: stories})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -333,7 +333,7 @@ func TestALateLookReadsTheOperationOutOfItsResult(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, err := events.NewEncoder(events.EncoderOptions{}).EncodeEvent(all[len(all)-1])
+	result, err := events.NewEncoder(nil).EncodeEvent(all[len(all)-1])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -232,16 +232,10 @@ func (p *sleeper) sleep(r providers.Request) {
 	}
 }
 
-// Refund sleeps, then sends.
-func (p *sleeper) Refund(ctx context.Context, r providers.Request) payment.Outcome {
+// Call sleeps, then sends.
+func (p *sleeper) Call(ctx context.Context, r providers.Request) payment.Outcome {
 	p.sleep(r)
-	return p.Provider.Refund(ctx, r)
-}
-
-// Cancel sleeps, then sends.
-func (p *sleeper) Cancel(ctx context.Context, r providers.Request) payment.Outcome {
-	p.sleep(r)
-	return p.Provider.Cancel(ctx, r)
+	return p.Provider.Call(ctx, r)
 }
 
 var _ handlers.Quarantine = (*quarantine)(nil)

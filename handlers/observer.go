@@ -11,15 +11,15 @@ import (
 	"github.com/countermand/countermand/providers"
 )
 
-// Observer is told what a Handler does, for metrics and traces. The three that
-// begin something return the context it goes on with and a function that is
-// called exactly once when it has ended. Implementations are safe for
-// concurrent use, do not block and do not panic; nothing of what they return
-// changes what becomes of a command.
+// Observer is told what a Handler does, for metrics and traces. Handling,
+// Appending and Calling begin something. They return the context it continues
+// with, and a function that the Handler calls exactly once at its end.
+// Implementations are safe for concurrent use, do not block and do not panic.
+// Nothing they return changes what becomes of a command.
 type Observer interface {
-	// Handling: a message is in hand. c is its command; of a message that is
-	// none it holds what could be read, and no Op. trace is the identifier (32
-	// hexadecimal digits) for the log, empty where the observer traces nothing.
+	// Handling: a message is in hand. c is its command. If the message is not a
+	// command, c has no Op and holds what could be read. trace is the identifier
+	// (32 hexadecimal digits) for the log; empty if the observer traces nothing.
 	Handling(ctx context.Context, d Delivery, c payment.Command) (inner context.Context, trace string, end func(Disposition))
 	// Appending: one append to the journal, with all its tries.
 	Appending(ctx context.Context, a Append) (inner context.Context, end func(AppendResult))
@@ -29,33 +29,32 @@ type Observer interface {
 	Panicked()
 }
 
-// Append is what is added to the journal: an event of a payment or, with Event
-// nil, the rejection of a message.
+// Append is what is added to the journal: an event of a payment, or the
+// rejection of a message. The other field is nil.
 type Append struct {
 	Event     *payment.Event
 	Rejection *payment.Rejection
 }
 
-// AppendResult is how an append ended.
+// AppendResult is the result of an append.
 type AppendResult string
 
 // The results of an append.
 const (
 	AppendAccepted AppendResult = "accepted"
 	AppendConflict AppendResult = "conflict" // a rival moved the payment
-	AppendRefused  AppendResult = "refused"  // the store takes nothing more
-	AppendUnknown  AppendResult = "unknown"  // not known whether it is there, or what is in its way
+	AppendRefused  AppendResult = "refused"  // the store is full
+	AppendUnknown  AppendResult = "unknown"  // not known whether the event is there, or why not
 )
 
-// CallKind is what an adapter was asked to do.
+// CallKind is what an adapter was asked to do: an operation, by its name, which
+// may move money, or one of the questions.
 type CallKind string
 
-// The kinds of calls; cancel and refund may move money.
+// The questions.
 const (
-	CallCancel CallKind = "cancel"
-	CallRefund CallKind = "refund"
-	CallQuery  CallKind = "query"
-	CallRead   CallKind = "read"
+	CallQuery CallKind = "query"
+	CallRead  CallKind = "read"
 )
 
 // Call is one call of an adapter.
@@ -66,13 +65,13 @@ type Call struct {
 	Attempt  int // of the operation; 0 before the first
 }
 
-// CallResult is how a call of an adapter ended.
+// CallResult is the result of a call of an adapter.
 type CallResult struct {
-	// Result is a payment.Result's name; of a read it is ok or failed.
+	// Result is the name of a payment.Result. For a read it is ok or failed.
 	Result string
-	// Code is the cause, where the adapter named one.
+	// Code is the cause, if the adapter named one.
 	Code payment.Code
-	// Unhealthy: the answer speaks of the instance, not of the payment.
+	// Unhealthy: the answer is about the instance, not about the payment.
 	Unhealthy bool
 }
 
@@ -85,8 +84,8 @@ func traceOf(traceparent string) string {
 	return traceparent[begin:end]
 }
 
-// observedJournal tells an observer of each append. One that panics ends as
-// unknown, which it is.
+// observedJournal tells an observer of each append. If an append panics, its
+// result is unknown.
 type observedJournal struct {
 	journal.Journal
 
@@ -130,8 +129,8 @@ func appendResult(err error) AppendResult {
 	}
 }
 
-// observedProvider tells an observer of each call. A call that panics ends as
-// the zero outcome, which is what the handler makes of it.
+// observedProvider tells an observer of each call. If a call panics, its result
+// is the zero outcome, as it is for the handler.
 type observedProvider struct {
 	providers.Provider
 
@@ -141,7 +140,7 @@ type observedProvider struct {
 
 var _ providers.Provider = (*observedProvider)(nil)
 
-// observed is the instance with its adapter watched.
+// observed is the instance with its adapter observed.
 func (h *Handler) observed(in providers.Instance) providers.Instance {
 	if in.Provider != nil && h.observer != nil {
 		in.Provider = &observedProvider{Provider: in.Provider, name: in.Name, observer: h.observer}
@@ -149,14 +148,9 @@ func (h *Handler) observed(in providers.Instance) providers.Instance {
 	return in
 }
 
-// Cancel implements providers.Provider.
-func (p *observedProvider) Cancel(ctx context.Context, r providers.Request) payment.Outcome {
-	return p.ask(ctx, CallCancel, r, p.Provider.Cancel)
-}
-
-// Refund implements providers.Provider.
-func (p *observedProvider) Refund(ctx context.Context, r providers.Request) payment.Outcome {
-	return p.ask(ctx, CallRefund, r, p.Provider.Refund)
+// Call implements providers.Provider.
+func (p *observedProvider) Call(ctx context.Context, r providers.Request) payment.Outcome {
+	return p.ask(ctx, CallKind(r.Op), r, p.Provider.Call)
 }
 
 // QueryStatus implements providers.Provider.
@@ -185,8 +179,8 @@ func (p *observedProvider) Read(ctx context.Context, r providers.Request) (readi
 	return p.Provider.Read(ctx, r)
 }
 
-// begin tells the observer that a message is in hand. Without an observer, or
-// one that traces nothing, the log names the command's own trace.
+// begin tells the observer that a message is in hand. If nothing is traced, the
+// log names the command's own trace.
 func (h *Handler) begin(
 	ctx context.Context, d Delivery, c payment.Command, invalid *events.InvalidError,
 ) (inner context.Context, trace string, end func(Disposition)) {

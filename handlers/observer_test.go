@@ -71,7 +71,7 @@ func (s *setup) observed(o handlers.Observer, j journal.Journal, instances []pro
 		s.t.Fatal(err)
 	}
 	var log bytes.Buffer
-	s.handler, err = handlers.New(j, set, s.quarantine, events.NewEncoder(events.EncoderOptions{}), &handlers.Options{
+	s.handler, err = handlers.New(j, set, s.quarantine, events.NewEncoder(nil), &handlers.Options{
 		Now: s.clock.Now, Logger: slog.New(slog.NewJSONHandler(&log, nil)), Observer: o,
 	})
 	if err != nil {

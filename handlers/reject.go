@@ -2,23 +2,26 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"runtime/debug"
 	"time"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/journal"
 	"github.com/countermand/countermand/payment"
 )
 
-// maxPanics is how many deliveries of one command may panic before it is
-// ended, deferred or put before a person.
+// maxPanics is how many deliveries of one command may panic. After that the
+// command is ended, deferred or given to a person.
 const maxPanics = 5
 
-// undecodable answers a message that is no command: its bytes go to the
+// undecodable answers a message that is not a command. Its bytes go to the
 // quarantine first, then the rejection to the journal, then the message is
-// terminated. Dying in between repeats both, harmlessly.
+// terminated. A process that dies in between repeats both; that is harmless.
 //
-// A timer is our own writing. If it cannot be read, a newer version may; it is
-// given back loudly, for an open operation may hang on it.
+// Timers are written by this service. If one cannot be read, a newer version may
+// be able to. It is given back and logged as an error, because an open operation
+// may depend on it.
 func (h *Handler) undecodable(ctx context.Context, d Delivery, invalid *events.InvalidError) Disposition {
 	ctx, cancel := context.WithTimeout(ctx, appendFor)
 	defer cancel()
@@ -27,7 +30,7 @@ func (h *Handler) undecodable(ctx context.Context, d Delivery, invalid *events.I
 		log.Error("a timer cannot be understood; it stays", "error", invalid.Error())
 		return Disposition{Kind: Redeliver, Delay: 5 * time.Minute}
 	}
-	original := d.original()
+	original := d.digest()
 	r := payment.Rejection{
 		Token: events.RejectionTokenOf(d.OriginSequence, original.SHA256), Code: invalid.Code, Faults: invalid.Faults,
 		Size: original.Size, SHA256: original.SHA256,
@@ -35,7 +38,7 @@ func (h *Handler) undecodable(ctx context.Context, d Delivery, invalid *events.I
 		CommandID: invalid.CommandID, CorrelationID: invalid.CorrelationID,
 		TraceParent: invalid.TraceParent, TraceState: invalid.TraceState,
 	}
-	if err := h.quarantine.Keep(ctx, Original{Rejection: r, Message: d.Message}); err != nil {
+	if err := h.quarantine.Keep(ctx, d.asItCame(r)); err != nil {
 		log.Warn("message could not be kept in quarantine", "error", err.Error())
 		return Disposition{Kind: Redeliver, Delay: giveBackDelay}
 	}
@@ -47,8 +50,8 @@ func (h *Handler) undecodable(ctx context.Context, d Delivery, invalid *events.I
 	return Disposition{Kind: Terminate, Reason: string(invalid.Code)}
 }
 
-// refusal is the rejection of a well-formed command that reveals nothing of
-// what is known about its payment.
+// refusal is the rejection of a well-formed command. It reveals nothing of what
+// is known about the payment.
 func (w *work) refusal(code payment.Code) *events.InvalidError {
 	pointer := ""
 	if code == payment.CodeIdempotencyKeyReused {
@@ -57,15 +60,19 @@ func (w *work) refusal(code payment.Code) *events.InvalidError {
 	if code == payment.CodeUnknownProvider {
 		pointer = "/provider"
 	}
-	c := w.input.Command
+	return invalidCommand(w.base.Command, code, payment.Fault{Pointer: pointer, Rule: string(code)})
+}
+
+// invalidCommand says what is wrong with a command that could be decoded.
+func invalidCommand(c payment.Command, code payment.Code, faults ...payment.Fault) *events.InvalidError {
 	return &events.InvalidError{
-		Code: code, Faults: []payment.Fault{{Pointer: pointer, Rule: string(code)}},
-		CommandID: c.EventID, CorrelationID: c.CorrelationID, TraceParent: c.TraceParent, TraceState: c.TraceState,
+		Code: code, Faults: faults, CommandID: c.EventID,
+		CorrelationID: c.CorrelationID, TraceParent: c.TraceParent, TraceState: c.TraceState,
 	}
 }
 
-// panicked contains a panic: the command comes back later, and after five of
-// them what the journal says decides. The process and the queue go on.
+// panicked contains a panic: the command comes back later. After five panics
+// the journal's state decides. The process and the queue go on.
 func (h *Handler) panicked(ctx context.Context, d Delivery, r any) (out Disposition) {
 	defer func() {
 		if again := recover(); again != nil {
@@ -82,9 +89,9 @@ func (h *Handler) panicked(ctx context.Context, d Delivery, r any) (out Disposit
 	if invalid != nil {
 		return h.undecodable(ctx, d, invalid)
 	}
-	w, answered, done := h.prepare(ctx, d, c)
-	if done {
-		return answered
+	w, s := h.prepare(ctx, d, c)
+	if s.end != nil {
+		return *s.end
 	}
 	if panics < maxPanics {
 		return w.later(h.now().Add(time.Second<<panics), panics)
@@ -92,9 +99,9 @@ func (h *Handler) panicked(ctx context.Context, d Delivery, r any) (out Disposit
 	return w.endPanics(ctx)
 }
 
-// panickedAgain is reached when the message cannot even be decoded, or its
-// journal not be read, without a panic. After five deliveries a command is
-// answered as undecodable; a timer never is.
+// panickedAgain is reached if even decoding the message, or reading its
+// journal, panics. After five deliveries a command is answered as undecodable.
+// A timer never is.
 func (h *Handler) panickedAgain(ctx context.Context, d Delivery, r any) Disposition {
 	h.log.Error("handling a panic panicked", "error", panicText(r), "origin_sequence", d.OriginSequence)
 	if d.Timer || d.Deliveries < maxPanics {
@@ -105,29 +112,38 @@ func (h *Handler) panickedAgain(ctx context.Context, d Delivery, r any) Disposit
 	})
 }
 
-// endPanics decides by what a leader read says.
+// endPanics decides by what the journal's leader says.
 func (w *work) endPanics(ctx context.Context) Disposition {
-	w.sight = wanted
+	s := step{journal: journalView{basis: wanted}}
 	for range maxSteps {
-		if err := w.look(ctx); err != nil {
-			w.log().Error("a command that panics cannot be looked up", "error", err.Error())
-			return w.later(w.h.now().Add(time.Minute), maxPanics)
-		}
-		w.input.Now = w.h.now()
-		dec := payment.DecidePanicked(w.input)
-		again, out, done := w.commit(ctx, dec)
-		switch {
-		case done:
-			return out
-		case again:
-			continue
-		case dec.Action == payment.RejectCommand:
-			return w.h.undecodable(ctx, w.d, w.refusal(dec.Code))
-		case dec.Action == payment.Finish:
-			return Disposition{Kind: Ack}
-		default:
-			return w.later(dec.At, 0)
+		if s = w.endPanicsOnce(ctx, s); s.end != nil {
+			return *s.end
 		}
 	}
 	return Disposition{Kind: Redeliver, Delay: time.Minute}
+}
+
+// endPanicsOnce is one round: read the journal, decide, append.
+func (w *work) endPanicsOnce(ctx context.Context, s step) step {
+	s, err := w.read(ctx, s)
+	if err != nil {
+		w.log().Error("a command that panics cannot be looked up", "error", err.Error())
+		return s.ends(w.later(w.h.now().Add(time.Minute), maxPanics))
+	}
+	dec := payment.DecidePanicked(w.input(s))
+	s, err = w.commit(ctx, s, dec)
+	if _, rival := errors.AsType[*journal.ConflictError](err); rival {
+		return s
+	}
+	if err != nil {
+		return s.ends(w.notAppended(err))
+	}
+	switch dec.Action {
+	case payment.RejectCommand:
+		return s.ends(w.h.undecodable(ctx, w.d, w.refusal(dec.Code)))
+	case payment.Finish:
+		return s.ends(Disposition{Kind: Ack})
+	default:
+		return s.ends(w.later(dec.At, 0))
+	}
 }

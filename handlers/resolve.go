@@ -11,13 +11,13 @@ import (
 )
 
 // Scheduler stores timers (broker.Timers). A timer is stored when Schedule
-// returns without an error. Implementations are safe for concurrent use.
+// returns no error. Implementations are safe for concurrent use.
 type Scheduler interface {
 	Schedule(ctx context.Context, t Timer) error
 }
 
-// Ruling is what an operator decides about one open operation, on the view of
-// its payment that was shown.
+// Ruling is an operator's decision about one open operation. It is made on the
+// view of the payment that the operator was shown.
 type Ruling struct {
 	ID  payment.ID
 	Op  payment.Op
@@ -28,13 +28,13 @@ type Ruling struct {
 	Resolution payment.Resolution
 }
 
-// RefusedError says that a ruling was not carried out, and what is there now.
+// RefusedError says why a ruling was not carried out, and what is there now.
 type RefusedError struct {
 	Code payment.Code
-	// Stale is true where the payment has moved since it was shown.
+	// Stale is true if the payment has moved since it was shown.
 	Stale bool
-	// Until is when it may be asked again, where that is known: a call may be
-	// under way. Zero otherwise.
+	// Until is when a call that may be under way is over. Only then can the ruling
+	// be repeated. Zero if it is not known.
 	Until time.Time
 	// Last is the payment's newest record.
 	Last journal.Record
@@ -49,122 +49,133 @@ func (e *RefusedError) Error() string {
 }
 
 // Resolve carries a ruling out and returns the payment's newest record. The
-// ruling's own event is appended under the version that was shown: a rival's
-// append in between refuses it (*RefusedError with Stale). Other errors leave
-// its fate open (journal.ErrUnknown) or say that nothing was appended; the
-// operator looks again.
+// ruling's event is appended on the version that was shown. If a rival appends
+// first, the ruling is refused (*RefusedError with Stale). After
+// journal.ErrUnknown it is not known whether the ruling was appended, and the
+// operator reads the payment again. After any other error nothing was appended.
 //
-// A retry is a call like any other, after its own started. Its timer, for the
-// time until which the call may be under way, is stored before that: whatever
-// dies or is lost from then on, the operation is looked at again. A timer that
-// finds no call goes back to the time of the state.
-func (h *Handler) Resolve(ctx context.Context, r Ruling, s Scheduler) (journal.Record, error) {
-	rec, err := h.journal.Last(ctx, r.ID)
+// A retry is a call like any other and follows its own started event. Before
+// that event, Resolve stores a timer for the end of the call. Whatever dies or is
+// lost from then on, the timer brings the operation back. A timer that finds no
+// call goes back to the state's own time.
+func (h *Handler) Resolve(ctx context.Context, r Ruling, timers Scheduler) (journal.Record, error) {
+	last, err := h.journal.Last(ctx, r.ID)
 	if err != nil {
-		return rec, fmt.Errorf("read payment: %w", err)
+		return last, fmt.Errorf("read payment: %w", err)
 	}
-	w, err := h.ruled(r, rec)
+	w, err := h.operatorWork(r, last)
 	if err != nil {
-		return rec, err
+		return last, err
 	}
-	release, ok := h.turns.take(ctx, w.turn(), h.patience)
+	release, ok := h.locks.take(ctx, w.lockKey(), h.patience)
 	if !ok {
-		return rec, &RefusedError{Code: payment.CodeWaitingForOperation, Last: rec}
+		return last, &RefusedError{Code: payment.CodeWaitingForOperation, Last: last}
 	}
 	defer release()
-	defer w.leave()
-	dec, err := w.rule(ctx, s)
-	if err != nil || dec.Action != payment.Call {
-		return w.rec, err
+	defer w.access.leave()
+	ruled, err := w.rule(ctx, step{journal: seenAs(last), resolution: &r.Resolution}, timers)
+	s := ruled.step
+	if err != nil || ruled.decision.Action != payment.Call {
+		return s.journal.last, err
 	}
-	w.input.Resolution = nil
-	w.heard = &payment.Heard{Attempt: dec.Event.Attempt, Outcome: w.call(ctx, dec.Event)}
-	w.afterRetry(ctx, s)
-	return w.rec, nil
+	started := ruled.decision.Event
+	s.resolution = nil
+	s.outcome = &payment.Heard{Attempt: started.Attempt, Outcome: w.call(ctx, started)}
+	s = w.run(ctx, s)
+	w.afterRetry(ctx, *s.end, timers)
+	return s.journal.last, nil
 }
 
-// ruled prepares the work of a ruling, or refuses it at sight.
-func (h *Handler) ruled(r Ruling, rec journal.Record) (*work, error) {
-	if rec.State.Version != r.Version {
-		return nil, &RefusedError{Code: payment.CodeOther, Stale: true, Last: rec}
+// operatorWork prepares the work on an open operation for an operator, or refuses it.
+func (h *Handler) operatorWork(r Ruling, last journal.Record) (*work, error) {
+	if last.State.Version != r.Version {
+		return nil, &RefusedError{Code: payment.CodeOther, Stale: true, Last: last}
 	}
-	i := rec.State.Find(r.Op, r.Key)
+	i := last.State.Find(r.Op, r.Key)
 	if i < 0 {
-		return nil, &RefusedError{Code: payment.CodePaymentNotFound, Last: rec}
+		return nil, &RefusedError{Code: payment.CodePaymentNotFound, Last: last}
 	}
-	op := rec.State.Operations[i]
+	op := last.State.Operations[i]
 	if op.Status.Terminal() {
-		return nil, &RefusedError{Code: payment.CodeOther, Last: rec}
+		return nil, &RefusedError{Code: payment.CodeOther, Last: last}
 	}
 	c, err := op.Command(r.ID)
 	if err != nil {
 		return nil, fmt.Errorf("rebuild command: %w", err)
 	}
-	d := Delivery{Timer: true, OriginSequence: rec.Sequence, OriginTime: c.RequestedAt, Deliveries: 1, Hold: func(time.Time) {}}
-	w := &work{h: h, d: d, input: payment.Input{Command: c, ID: r.ID, Timer: true, Limits: h.limits, Resolution: &r.Resolution}}
 	in, configured := h.providers.Get(r.ID.Provider)
 	if !configured {
-		return nil, &RefusedError{Code: payment.CodeUnknownProvider, Last: rec}
+		return nil, &RefusedError{Code: payment.CodeUnknownProvider, Last: last}
 	}
-	w.instance = in
-	w.input.Traits = in.Provider.Traits()
-	w.input.Instance = payment.Instance{Configured: true, Account: in.Account, Currencies: in.Currencies, Policy: in.Policy}
-	w.set(rec)
+	w := h.newWork(ownDelivery(last, c), in, c)
+	w.base.ID = r.ID
 	return w, nil
 }
 
-// rule decides and appends the ruling's event, behind the timer of its call.
-func (w *work) rule(ctx context.Context, s Scheduler) (payment.Decision, error) {
+// ownDelivery stands for the message of work that no message has asked for. It
+// is a timer of the operation, as its timers are made from the state.
+func ownDelivery(last journal.Record, c payment.Command) Delivery {
+	return Delivery{
+		Timer: true, OriginSequence: last.Sequence, OriginTime: c.RequestedAt, Deliveries: 1, Hold: func(time.Time) {},
+	}
+}
+
+// ruled is what was decided for a ruling, and the step after it.
+type ruled struct {
+	decision payment.Decision
+	step     step
+}
+
+// rule decides and appends the ruling's event. For a call it stores the timer first.
+func (w *work) rule(ctx context.Context, s step, timers Scheduler) (ruled, error) {
 	for range 2 { // at most one preparing read
-		dec := w.decide()
-		if w.needsProvider(dec) && w.permit(ctx) != Granted {
-			return dec, &RefusedError{Code: payment.CodeProviderUnavailable, Last: w.rec}
+		dec := w.decide(s)
+		if needsProvider(dec) && w.access.permit(ctx) != Granted {
+			return ruled{dec, s}, &RefusedError{Code: payment.CodeProviderUnavailable, Last: s.journal.last}
 		}
 		switch dec.Action {
 		case payment.RefuseOperator:
-			return dec, &RefusedError{Code: dec.Code, Until: dec.At, Last: w.rec}
+			return ruled{dec, s}, &RefusedError{Code: dec.Code, Until: dec.At, Last: s.journal.last}
 		case payment.ReadPayment:
-			reading := w.readPayment(ctx)
-			w.input.Reading = &reading
+			reading := w.readPayment(ctx, s)
+			s.reading = &reading
 			continue
 		case payment.ComeBack, payment.Finish, payment.RejectCommand, payment.Call, payment.Query:
 		}
 		if dec.Event == nil {
-			return dec, &RefusedError{Code: payment.CodeOther, Last: w.rec}
+			return ruled{dec, s}, &RefusedError{Code: payment.CodeOther, Last: s.journal.last}
 		}
 		if dec.Action == payment.Call {
-			if err := s.Schedule(ctx, w.later(dec.Event.CallUntil, 0).Timer); err != nil {
-				return dec, fmt.Errorf("store the call's timer: %w", err)
+			if err := timers.Schedule(ctx, w.later(dec.Event.CallUntil, 0).Timer); err != nil {
+				return ruled{dec, s}, fmt.Errorf("store the call's timer: %w", err)
 			}
 		}
-		return dec, w.appendRuling(ctx, dec)
+		s, err := w.appendRuling(ctx, s, dec.Event)
+		return ruled{dec, s}, err
 	}
-	return payment.Decision{}, &RefusedError{Code: payment.CodeProviderUnavailable, Last: w.rec}
+	return ruled{step: s}, &RefusedError{Code: payment.CodeProviderUnavailable, Last: s.journal.last}
 }
 
-func (w *work) appendRuling(ctx context.Context, dec payment.Decision) error {
-	seq, err := w.append(ctx, *dec.Event)
-	var conflict *journal.ConflictError
-	if errors.As(err, &conflict) {
-		w.set(conflict.Last)
-		return &RefusedError{Code: payment.CodeOther, Stale: true, Last: conflict.Last}
+// appendRuling appends the ruling's event on the version that was shown.
+func (w *work) appendRuling(ctx context.Context, s step, e *payment.Event) (step, error) {
+	sequence, err := w.append(ctx, s, *e)
+	if conflict, ok := errors.AsType[*journal.ConflictError](err); ok {
+		s.journal = seenAs(conflict.Last)
+		return s, &RefusedError{Code: payment.CodeOther, Stale: true, Last: conflict.Last}
 	}
 	if err != nil {
-		return fmt.Errorf("append ruling: %w", err)
+		return s, fmt.Errorf("append ruling: %w", err)
 	}
-	w.set(journal.Record{Sequence: seq, Type: dec.Event.Type, Op: dec.Event.Op, State: dec.Event.State})
-	w.logEvent(dec.Event)
-	return nil
+	return w.appended(s, sequence, e), nil
 }
 
-// afterRetry appends what became of the call, and leaves a timer where the
-// operation is still open. The ruling itself stands whatever happens here.
-func (w *work) afterRetry(ctx context.Context, s Scheduler) {
-	out := w.run(ctx)
-	if out.Kind != Later {
-		return // ended, or its timer of callUntil brings it back
+// afterRetry stores a timer if the operation is still open after the retry. The
+// ruling stands, whatever happens here.
+func (w *work) afterRetry(ctx context.Context, d Disposition, timers Scheduler) {
+	if d.Kind != Later {
+		return // It has ended, or its timer of callUntil brings it back.
 	}
-	if err := s.Schedule(ctx, out.Timer); err != nil {
+	if err := timers.Schedule(ctx, d.Timer); err != nil {
 		w.log().Warn("timer could not be stored; the one of the call brings the operation back", "error", err.Error())
 	}
 }

@@ -8,284 +8,270 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/journal"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 )
 
 const (
-	// appendFor bounds an append or a read while nothing is at stake: the message
-	// is simply delivered again.
+	// appendFor bounds an append or a read that may be given up: the message is
+	// delivered again.
 	appendFor = 10 * time.Second
-	// giveBackDelay is how soon a message is delivered again that could not be
-	// worked on for reasons of our own (journal away, store full).
+	// giveBackDelay is when a message is delivered again after a fault of our own
+	// (the journal is away, the store is full).
 	giveBackDelay = 2 * time.Second
-	// busyDelay is how soon a message comes back that found no turn, or no place
-	// at its provider; maxBusyDelay is the longest a place makes it wait.
+	// busyDelay is when a message comes back that did not get its payment's lock
+	// or a place at its provider. The second delay grows up to maxBusyDelay.
 	busyDelay    = 2 * time.Second
 	maxBusyDelay = 30 * time.Second
-	// outcomeFor bounds the last tries to append a known outcome once the
-	// context has ended (a drain's timeout).
+	// outcomeFor bounds the last attempts to append a known outcome after the
+	// context has ended (the timeout of a drain).
 	outcomeFor = 3 * time.Second
-	// maxSteps bounds the rounds of one delivery. Conflicts alone cannot reach it
-	// in practice; reaching it gives the message back.
+	// maxSteps bounds the rounds of one delivery. Conflicts alone do not reach it
+	// in practice. A message that reaches it is given back.
 	maxSteps = 100
 )
 
-// work is one message being carried out: what is known so far, and the next
-// step. It is used by one goroutine.
+// work is one message, or one operation, that is being carried out. Once it
+// runs it does not change: the steps change, and access keeps its own state.
+// One goroutine uses it.
 type work struct {
 	h        *Handler
 	d        Delivery
 	instance providers.Instance
-	input    payment.Input
-	rec      journal.Record
-	sight    sight
-	heard    *payment.Heard
-	place    Place
-	// again is the request of an operation that has ended and is looked at once
-	// more; asked is what the provider answered last, if it was asked.
-	again *providers.Request
-	asked *payment.Outcome
-	// added is the last event that was appended here, not by a rival.
-	added payment.EventType
-	// permitted: one question or call may be sent; barred: none in this delivery.
-	permitted, barred bool
+	access   access
+	// base is the part of a decision's input that stays the same in all steps.
+	base payment.Input
+	// lastCall is the request that an ended operation was last called with. It is
+	// nil while the operation is open.
+	lastCall *providers.Request
 }
 
-// sight is how well the journal is known.
-type sight int
-
-const (
-	// assumed: a first delivery is taken for its payment's first command, which
-	// needs no read: the append that expects nothing is refused if that is wrong.
-	assumed sight = iota
-	wanted        // the journal has to be read before deciding
-	seen          // rec is what the journal said
-)
-
-// turn names whose turn the message waits for.
-func (w *work) turn() string {
-	if w.input.ID.Native == "" {
-		return w.input.Command.Provider + "\x00" + w.input.Command.Payment.OrderID + "\x00" + w.input.Command.Payment.TransactionID
+// newWork is the work on a command at an instance. An instance without an
+// adapter is not configured here. The caller sets the payment's ID.
+func (h *Handler) newWork(d Delivery, in providers.Instance, c payment.Command) *work {
+	w := &work{h: h, d: d, instance: in, base: payment.Input{Command: c, Timer: d.Timer, Limits: h.limits}}
+	if in.Provider == nil {
+		return w
 	}
-	return w.input.ID.Provider + "\x00" + w.input.ID.Native
+	w.base.Traits = in.Provider.Traits()
+	w.base.Instance = payment.Instance{Configured: true, Account: in.Account, Currencies: in.Currencies, Policy: in.Policy}
+	if h.isolation != nil {
+		w.access = access{isolation: h.isolation, instance: in.Name, patience: h.patience, log: w.log}
+	}
+	return w
 }
 
-// run goes through decide, append, act until there is a disposition.
-func (w *work) run(ctx context.Context) Disposition {
+// lockKey names the payment whose lock the message needs.
+func (w *work) lockKey() string {
+	c, id := &w.base.Command, w.base.ID
+	if id.Native == "" {
+		return c.Provider + "\x00" + c.Payment.OrderID + "\x00" + c.Payment.TransactionID
+	}
+	return id.Provider + "\x00" + id.Native
+}
+
+// run takes steps until one ends the work, and returns that one.
+func (w *work) run(ctx context.Context, s step) step {
 	for range maxSteps {
-		if err := w.look(ctx); err != nil {
-			return w.unreadable(err)
-		}
-		dec := w.decide()
-		if dec.Event == nil && w.sight == assumed {
-			w.sight = wanted // no append will check the assumption
-			continue
-		}
-		if w.needsProvider(dec) {
-			switch w.permit(ctx) {
-			case Granted:
-			case Barred:
-				continue // decided anew, with the breaker open
-			default:
-				return w.crowded()
-			}
-			if w.pausedMeanwhile() {
-				continue
-			}
-		}
-		again, out, done := w.commit(ctx, dec)
-		if done {
-			return out
-		}
-		if again {
-			continue
-		}
-		if out, done := w.act(ctx, dec); done {
-			return out
+		s = w.next(ctx, s)
+		if s.end != nil {
+			return s
 		}
 	}
-	return Disposition{Kind: Redeliver, Delay: giveBackDelay}
+	return s.ends(Disposition{Kind: Redeliver, Delay: giveBackDelay})
 }
 
-// look reads the journal where it has to be read.
-func (w *work) look(ctx context.Context) error {
-	if w.sight != wanted {
-		return nil
+// next is one round: read the journal, decide, get the provider's permission,
+// append, act. A round that cannot go on is followed by one that decides anew.
+func (w *work) next(ctx context.Context, s step) step {
+	s, err := w.read(ctx, s)
+	if err != nil {
+		return s.ends(w.unreadable(err))
+	}
+	dec := w.decide(s)
+	if dec.Event == nil && s.journal.basis == assumed {
+		s.journal.basis = wanted // No append will check the assumption.
+		return s
+	}
+	switch w.permission(ctx, dec) {
+	case Granted:
+	case Barred:
+		return s // The instance has changed since the decision.
+	default:
+		return s.ends(w.crowded())
+	}
+	s, err = w.commit(ctx, s, dec)
+	if _, rival := errors.AsType[*journal.ConflictError](err); rival {
+		return s // The payment has changed since the decision.
+	}
+	if err != nil {
+		return s.ends(w.notAppended(err))
+	}
+	return w.act(ctx, s, dec)
+}
+
+// read reads the journal if that is necessary.
+func (w *work) read(ctx context.Context, s step) (step, error) {
+	if s.journal.basis != wanted {
+		return s, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, appendFor)
 	defer cancel()
-	rec, err := w.h.journal.Last(ctx, w.input.ID)
+	last, err := w.h.journal.Last(ctx, w.base.ID)
 	if err != nil {
-		return fmt.Errorf("read payment: %w", err)
+		return s, fmt.Errorf("read payment: %w", err)
 	}
-	w.set(rec)
-	return nil
+	s.journal = seenAs(last)
+	return s, nil
 }
 
-func (w *work) set(rec journal.Record) {
-	w.rec = rec
-	w.sight = seen
-	w.input.State = rec.State
-}
-
-// decide asks the core: about an outcome that came back, else about the command.
-func (w *work) decide() payment.Decision {
-	w.stand()
-	w.input.Now = w.h.now()
-	if w.heard != nil {
-		return payment.Conclude(w.input, *w.heard)
+// decide asks the core what follows from the outcome in hand or, if there is
+// none, from the command.
+func (w *work) decide(s step) payment.Decision {
+	w.access.refreshIsolation()
+	in := w.input(s)
+	if s.outcome != nil {
+		return payment.Conclude(in, *s.outcome)
 	}
-	return payment.Decide(w.input)
+	return payment.Decide(in)
 }
 
-// commit appends the decision's event. again is true when the payment had
-// moved and everything must be decided anew on the newest state.
-func (w *work) commit(ctx context.Context, dec payment.Decision) (again bool, out Disposition, done bool) {
+// input is all that a decision depends on.
+func (w *work) input(s step) payment.Input {
+	in := w.base
+	in.State = s.journal.state()
+	in.Reading = s.reading
+	in.Resolution = s.resolution
+	in.Instance.Paused = w.access.standing.Paused
+	in.Instance.Breaker = w.access.standing.Breaker
+	in.Now = w.h.now()
+	return in
+}
+
+// permission gets leave to send what the decision asks for. Barred means that
+// the decision no longer fits the instance: its breaker is open, or a pause has
+// begun or ended.
+func (w *work) permission(ctx context.Context, dec payment.Decision) Permit {
+	if !needsProvider(dec) {
+		return Granted
+	}
+	p := w.access.permit(ctx)
+	if p == Granted && w.access.pauseChanged() {
+		return Barred
+	}
+	return p
+}
+
+// needsProvider reports whether the decision's action asks the provider something.
+func needsProvider(dec payment.Decision) bool {
+	return dec.Action == payment.Call || dec.Action == payment.Query || dec.Action == payment.ReadPayment
+}
+
+// commit appends the decision's event, if it has one. The outcome in hand is
+// done with once that is accepted. After a *journal.ConflictError the step is
+// on the rival's state. After any other error the step is unchanged.
+func (w *work) commit(ctx context.Context, s step, dec payment.Decision) (step, error) {
 	if dec.Event == nil {
 		w.alert(dec)
-		w.heard = nil
-		return false, Disposition{}, false
+		s.outcome = nil
+		return s, nil
 	}
-	seq, err := w.append(ctx, *dec.Event)
+	sequence, err := w.append(ctx, s, *dec.Event)
+	if conflict, ok := errors.AsType[*journal.ConflictError](err); ok {
+		return w.moved(s, conflict.Last), err
+	}
 	if err != nil {
-		if conflict, ok := errors.AsType[*journal.ConflictError](err); ok {
-			w.moved(conflict.Last)
-			return true, Disposition{}, false
-		}
-		return false, w.notAppended(err), true
+		return s, err
 	}
 	w.alert(dec)
-	w.heard, w.added = nil, dec.Event.Type
-	w.set(journal.Record{Sequence: seq, Type: dec.Event.Type, Op: dec.Event.Op, State: dec.Event.State})
-	w.logEvent(dec.Event)
-	return false, Disposition{}, false
+	s.outcome = nil
+	return w.appended(s, sequence, dec.Event), nil
 }
 
-// moved takes in a rival's newer state. A reading belongs to the state it was
-// read under. The outcome of a call is kept and folded anew, and so is a query's
-// success; anything less speaks of the attempts there were when it was asked,
-// and is asked again where there is another one.
-func (w *work) moved(last journal.Record) {
-	asked := w.attempt()
-	w.set(last)
-	w.input.Reading = nil
-	if w.heard != nil && w.heard.Query && w.heard.Outcome.Result != payment.Succeeded && w.attempt() != asked {
-		w.heard = nil
+// appended is the step after its event was accepted.
+func (w *work) appended(s step, sequence uint64, e *payment.Event) step {
+	s.journal = seenAs(journal.Record{Sequence: sequence, Type: e.Type, Op: e.Op, State: e.State})
+	s.added = e.Type
+	w.logEvent(e)
+	return s
+}
+
+// moved puts the step on a rival's newer state. The reading is dropped: it
+// belongs to the state under which it was made. A call's outcome is kept, and so
+// is a query's success. Any other answer to a query describes the attempts of
+// the old state. It is dropped if there is a newer attempt, and asked for again.
+func (w *work) moved(s step, last journal.Record) step {
+	before, now := w.attempt(s.journal.state()), w.attempt(last.State)
+	s.journal = seenAs(last)
+	s.reading = nil
+	if s.outcome != nil && s.outcome.Query && s.outcome.Outcome.Result != payment.Succeeded && now != before {
+		s.outcome = nil
 	}
+	return s
 }
 
-// attempt is the operation's newest attempt in the state that is known.
-func (w *work) attempt() int {
-	s := w.input.State
-	if i := s.Find(w.input.Command.Op, w.input.Command.Key); i >= 0 {
+// attempt is the operation's newest attempt in a state.
+func (w *work) attempt(s payment.State) int {
+	if i := s.Find(w.base.Command.Op, w.base.Command.Key); i >= 0 {
 		return s.Operations[i].Attempt
 	}
 	return 0
 }
 
-// append adds one event. While an outcome of a call is in hand it goes on
-// trying until the context ends, and a moment longer: a known outcome is not
-// given up for a journal that is away.
-func (w *work) append(ctx context.Context, e payment.Event) (uint64, error) {
-	if w.heard == nil || w.heard.Query {
+// append adds one event. While the outcome of a call is in hand it repeats the
+// append until the context ends, and shortly after that. A known outcome is not
+// given up because the journal is away.
+func (w *work) append(ctx context.Context, s step, e payment.Event) (uint64, error) {
+	expected := s.journal.last.Sequence
+	if !s.holdsCall() {
 		ctx, cancel := context.WithTimeout(ctx, appendFor)
 		defer cancel()
-		return w.h.journal.Append(ctx, w.rec.Sequence, e)
+		return w.h.journal.Append(ctx, expected, e)
 	}
 	for {
-		seq, err := w.tryAppend(ctx, e)
+		sequence, err := w.appendOutcome(ctx, expected, e)
 		if err == nil || !errors.Is(err, journal.ErrStoreRefuses) || ctx.Err() != nil {
-			return seq, err
+			return sequence, err
 		}
 		w.log().Error("journal refuses a known outcome; it is kept in hand", "error", err.Error())
-		pause(ctx, time.Second)
+		sleep.For(ctx, time.Second)
 	}
 }
 
-// tryAppend appends within ctx, and once more for a moment if that has ended.
-func (w *work) tryAppend(ctx context.Context, e payment.Event) (uint64, error) {
-	seq, err := w.h.journal.Append(ctx, w.rec.Sequence, e)
+// appendOutcome appends within ctx, and once more for a short time if ctx has ended.
+func (w *work) appendOutcome(ctx context.Context, expected uint64, e payment.Event) (uint64, error) {
+	sequence, err := w.h.journal.Append(ctx, expected, e)
 	if err == nil || ctx.Err() == nil {
-		return seq, err
+		return sequence, err
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeFor)
 	defer cancel()
-	return w.h.journal.Append(last, w.rec.Sequence, e)
+	return w.h.journal.Append(last, expected, e)
 }
 
 // act carries out what the decision asks for, after its event was accepted.
-func (w *work) act(ctx context.Context, dec payment.Decision) (Disposition, bool) {
+func (w *work) act(ctx context.Context, s step, dec payment.Decision) step {
 	switch dec.Action {
 	case payment.Finish:
-		return Disposition{Kind: Ack}, true
+		return s.ends(Disposition{Kind: Ack})
 	case payment.ReadPayment:
-		r := w.readPayment(ctx)
-		w.input.Reading = &r
-		return Disposition{}, false
+		reading := w.readPayment(ctx, s)
+		s.reading = &reading
+		return s
 	case payment.Call:
-		out := w.call(ctx, dec.Event)
-		w.heard = &payment.Heard{Attempt: dec.Event.Attempt, Outcome: out}
-		return Disposition{}, false
+		s.outcome = &payment.Heard{Attempt: dec.Event.Attempt, Outcome: w.call(ctx, dec.Event)}
+		return s
 	case payment.Query:
-		w.heard = &payment.Heard{Query: true, Outcome: w.query(ctx)}
-		w.asked = &w.heard.Outcome
-		return Disposition{}, false
+		s.outcome = &payment.Heard{Query: true, Outcome: w.query(ctx, s)}
+		s.asked = &s.outcome.Outcome
+		return s
 	case payment.RejectCommand:
-		return w.h.undecodable(ctx, w.d, w.refusal(dec.Code)), true
+		return s.ends(w.h.undecodable(ctx, w.d, w.refusal(dec.Code)))
 	default:
-		return w.later(dec.At, w.d.Panics), true
+		return s.ends(w.later(dec.At, w.d.Panics))
 	}
-}
-
-// needsProvider reports whether the decision leads to the provider.
-func (w *work) needsProvider(dec payment.Decision) bool {
-	return dec.Action == payment.Call || dec.Action == payment.Query || dec.Action == payment.ReadPayment
-}
-
-// busy is what becomes of a message whose turn did not come: it comes back
-// later instead of staying in hand.
-func (w *work) busy(what string) Disposition {
-	w.log().Debug("message comes back later", "waiting_for", what)
-	return w.later(w.h.now().Add(busyDelay), w.d.Panics)
-}
-
-// later schedules the command.
-func (w *work) later(at time.Time, panics int) Disposition {
-	c := w.input.Command
-	m, err := w.h.encoder.EncodeCommand(c)
-	if err != nil {
-		w.log().Error("command cannot be encoded for a timer", "error", err.Error())
-		return Disposition{Kind: Redeliver, Delay: time.Minute}
-	}
-	return Disposition{Kind: Later, Timer: Timer{
-		Subject: events.ScheduleSubject(c, w.input.ID), Target: events.DueSubject(c.Op), Message: m, At: at,
-		OriginSequence: w.d.OriginSequence, OriginTime: w.d.OriginTime, Original: w.d.original(),
-		Deliveries: w.d.Deliveries, Panics: panics,
-	}}
-}
-
-// unreadable gives the message back, or lets it come later where time alone
-// does not help soon: a state in a newer format is never guessed at.
-func (w *work) unreadable(err error) Disposition {
-	if errors.Is(err, journal.ErrNewerFormat) {
-		w.log().Error("state was written by a newer version; finish the rollout", "error", err.Error())
-		return w.later(w.h.now().Add(30*time.Second), w.d.Panics)
-	}
-	w.log().Warn("journal cannot be read", "error", err.Error())
-	return Disposition{Kind: Redeliver, Delay: giveBackDelay}
-}
-
-// notAppended gives the message back after an append that was not accepted, or
-// whose fate is not known. Nothing was called on the strength of it.
-func (w *work) notAppended(err error) Disposition {
-	if errors.Is(err, journal.ErrNewerFormat) {
-		return w.unreadable(err)
-	}
-	full := errors.Is(err, journal.ErrStoreRefuses)
-	w.log().Error("event could not be appended", "error", err.Error())
-	return Disposition{Kind: Redeliver, Delay: giveBackDelay, StopPulling: full}
 }
 
 // log carries the message's fixed keys.
@@ -295,11 +281,11 @@ func (w *work) log() *slog.Logger {
 
 // keys are the message's fixed keys, with room for more.
 func (w *work) keys(more int) []slog.Attr {
-	c := &w.input.Command
+	c := &w.base.Command
 	return append(
 		make([]slog.Attr, 0, 5+more),
-		slog.String("event_id", events.Mask(c.EventID)), slog.String("event_type", "payment."+string(c.Op)+".requested"),
-		slog.String("payment_id", events.Token(w.input.ID.Native)), slog.String("operation", string(c.Op)), slog.String("provider", c.Provider),
+		slog.String("event_id", events.Mask(c.EventID)), slog.String("event_type", events.CommandSubject(c.Op, "")),
+		slog.String("payment_id", events.Token(w.base.ID.Native)), slog.String("operation", string(c.Op)), slog.String("provider", c.Provider),
 	)
 }
 
@@ -310,7 +296,7 @@ func (w *work) alert(dec payment.Decision) {
 	}
 }
 
-// logEvent writes one line for an outcome and none for a step on the way.
+// logEvent writes one line for an outcome. It writes none for started.
 func (w *work) logEvent(e *payment.Event) {
 	if e.Type == payment.EventStarted {
 		return
@@ -319,20 +305,10 @@ func (w *work) logEvent(e *payment.Event) {
 	if e.Review != nil {
 		state = "reviewRequired"
 	}
-	// Written at once: a logger with the keys would be built for this one line.
+	// This does not use log: a logger with the keys would be built for one line.
 	keys := append(
 		w.keys(5), slog.String("state", state), slog.String("code", string(e.Code)),
 		slog.Int("attempt", e.Attempt), slog.String("basis", string(e.Basis)), slog.Uint64("version", e.Version()),
 	)
 	w.d.traced(w.h.log).LogAttrs(context.Background(), slog.LevelInfo, "command has an outcome", keys...)
-}
-
-// pause waits for d or the context's end.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/sony/gobreaker/v2"
 	"golang.org/x/time/rate"
 
@@ -13,40 +14,43 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// What the breaker is told of a call; an answer, a business no included, is nil.
+// How the breaker is told that a call ended; nil stands for any answer of the
+// provider, a refusal included.
 var (
 	errNoAnswer = errors.New("no answer of the provider's own")
-	errUnused   = errors.New("nothing was learnt")
+	errUnused   = errors.New("the call says nothing about the instance")
 )
 
-// instance is one provider instance. The breaker is gobreaker's; around it
-// stand what it has not: longer and longer times of being open, a provider's
-// own Retry-After, and what does not count as proof of health.
+// instance is one provider instance. The breaker is gobreaker's. This type adds
+// what gobreaker lacks: a breaker that stays open longer each time, the
+// provider's Retry-After, and answers that do not prove that it is healthy.
 type instance struct {
-	limits  Limits
 	log     *slog.Logger
-	places  *places
+	slots   *slots
 	limiter *rate.Limiter
 
-	// mu is held around every call of the breaker, so that its callbacks, which
-	// run inside those calls, see and change the fields below unharmed.
+	// mu guards the fields below. It is held around every call of the breaker,
+	// because the breaker's callbacks read and change them.
 	mu      sync.Mutex
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 	paused  bool
 	probing bool // the one call that an open breaker lets pass is under way
-	// away is until when nothing is sent at all.
+	// away is the time before which nothing is sent at all.
 	away time.Time
+	// openFor doubles with each probe that fails.
+	openFor backoff.ExponentialBackOff
 	// openings counts how often the breaker opened since it was last closed.
 	openings int
-	// last is the report the breaker is being told of.
+	// last is the newest report to the breaker.
 	last handlers.Report
-	// needsCall: it opened for what a call met (an empty balance, say), so that
-	// a question that is answered proves nothing.
+	// needsCall is true if a call opened the breaker, for example because the
+	// balance was empty: an answered question then proves nothing.
 	needsCall bool
 }
 
 func newInstance(l Limits, log *slog.Logger) *instance {
-	i := &instance{limits: l, log: log, places: newPlaces(l.Concurrent), limiter: rate.NewLimiter(rate.Inf, 1)}
+	i := &instance{log: log, slots: newSlots(l.Concurrent), limiter: rate.NewLimiter(rate.Inf, 1)}
+	i.openFor = backoff.ExponentialBackOff{InitialInterval: l.OpenFor, Multiplier: 2, MaxInterval: l.OpenMax}
 	if l.Rate > 0 {
 		i.limiter.SetLimit(rate.Limit(l.Rate))
 	}
@@ -62,29 +66,21 @@ func newInstance(l Limits, log *slog.Logger) *instance {
 	return i
 }
 
-// changed keeps what goes with the breaker's state. It runs under mu.
+// changed follows the breaker's change to a new state. It runs under mu.
 func (i *instance) changed(to gobreaker.State) {
 	switch to {
 	case gobreaker.StateOpen:
 		i.openings++
 		i.needsCall = i.last.Unhealthy && i.last.Call
-		i.stayAway(i.openFor())
+		i.stayAway(i.openFor.NextBackOff())
 		i.log.Warn("breaker of the provider instance is open", "openings", i.openings,
 			"unhealthy", i.last.Unhealthy, "next_attempt_at", i.away.UTC().Format(time.RFC3339Nano))
 	case gobreaker.StateClosed:
 		i.openings, i.needsCall = 0, false
+		i.openFor.Reset()
 		i.log.Info("breaker of the provider instance is closed")
 	case gobreaker.StateHalfOpen:
 	}
-}
-
-// openFor doubles with each probe that fails.
-func (i *instance) openFor() time.Duration {
-	d := i.limits.OpenFor
-	for n := 1; n < i.openings && d < i.limits.OpenMax; n++ {
-		d *= 2
-	}
-	return min(d, i.limits.OpenMax)
 }
 
 func (i *instance) stayAway(d time.Duration) {
@@ -102,14 +98,14 @@ func (i *instance) setPaused(paused bool) {
 func (i *instance) state() State {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	s := State{Paused: i.paused, Breaker: i.standing(), UnderWay: i.places.underWay()}
+	s := State{Paused: i.paused, Breaker: i.standing(), UnderWay: i.slots.underWay()}
 	if s.Breaker == payment.BreakerOpen && i.away.After(time.Now()) {
 		s.Until = i.away
 	}
 	return s
 }
 
-// standing is what the breaker lets pass, under mu.
+// standing is what the breaker lets pass. It runs under mu.
 func (i *instance) standing() payment.Breaker {
 	switch state := i.breaker.State(); {
 	case time.Now().Before(i.away):
@@ -123,7 +119,7 @@ func (i *instance) standing() payment.Breaker {
 	}
 }
 
-// allow asks the breaker for one call; nil: not now.
+// allow asks the breaker for one call, and returns nil if it refuses.
 func (i *instance) allow() *permit {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -140,7 +136,7 @@ func (i *instance) allow() *permit {
 	return p
 }
 
-// settle tells the breaker how what it allowed has ended.
+// settle tells the breaker how a permitted call has ended.
 func (i *instance) settle(p *permit, r handlers.Report) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -9,14 +9,15 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// Limits are one instance's. Zero fields mean the defaults.
+// Limits are those of one instance. Zero fields mean the defaults.
 type Limits struct {
 	// Concurrent bounds the calls and questions under way at once; default 32.
 	Concurrent int
-	// Rate bounds them per second; default unlimited. One at a time is let
-	// through, evenly spaced: a burst would exceed the rate at the provider.
+	// Rate bounds them per second; default unlimited. They are spaced evenly,
+	// because a burst would exceed the rate at the provider.
 	Rate float64
-	// Failures in a row open the breaker; default 5. One unhealthy outcome does.
+	// Failures is how many failures in a row open the breaker; default 5. One
+	// unhealthy answer opens it at once.
 	Failures int
 	// OpenFor is how long the breaker stays open at first; it doubles with each
 	// probe that fails, up to OpenMax. Defaults: 1 s and 30 s.
@@ -34,31 +35,37 @@ const (
 	maxAway = time.Hour
 )
 
-// State is how an instance stands, for metrics and people.
+// State is the state of an instance, for metrics and people.
 type State struct {
 	Paused  bool
 	Breaker payment.Breaker
 	// Until is when the next call may be made at the earliest, while the breaker
 	// is open; zero otherwise.
 	Until time.Time
-	// UnderWay counts the deliveries that have a place.
+	// UnderWay counts the deliveries that have a slot.
 	UnderWay int
 }
 
-// Isolation is every instance's; safe for concurrent use. It reads the
-// process's own clock, because the breaker inside does: two clocks in one
-// breaker would disagree.
+// Isolation isolates all instances from each other. It is safe for concurrent
+// use. It reads the process's own clock, because gobreaker does, and two clocks
+// in one breaker would disagree.
 type Isolation struct {
 	instances map[string]*instance
 }
 
 var _ handlers.Isolation = (*Isolation)(nil)
 
-// New returns an isolation of the named instances, none of them paused. log
-// may be nil.
-func New(limits map[string]Limits, log *slog.Logger) *Isolation {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+// Options are the optional parts of an Isolation; nil and zero values mean the
+// defaults.
+type Options struct {
+	Logger *slog.Logger // default: discards
+}
+
+// New returns an isolation of the named instances, none of them paused.
+func New(limits map[string]Limits, o *Options) *Isolation {
+	log := slog.New(slog.DiscardHandler)
+	if o != nil && o.Logger != nil {
+		log = o.Logger
 	}
 	i := &Isolation{instances: make(map[string]*instance, len(limits))}
 	for name, l := range limits {
@@ -84,15 +91,16 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// SetPaused pauses an instance, or ends its pause. What is under way goes on;
-// no further call that can move money is sent. An unknown name is ignored.
+// SetPaused pauses an instance, or ends its pause. Calls under way go on; no
+// further call that can move money is sent. An unknown name is ignored.
 func (i *Isolation) SetPaused(name string, paused bool) {
 	if in := i.instances[name]; in != nil {
 		in.setPaused(paused)
 	}
 }
 
-// State is how the instance stands now. An unknown one lets nothing pass.
+// State returns whether the instance is paused and what its breaker lets pass.
+// An unknown instance lets nothing pass.
 func (i *Isolation) State(name string) handlers.Standing {
 	in := i.instances[name]
 	if in == nil {
@@ -102,7 +110,7 @@ func (i *Isolation) State(name string) handlers.Standing {
 	return handlers.Standing{Paused: s.Paused, Breaker: s.Breaker}
 }
 
-// States is how every instance stands now, by name.
+// States returns the state of every instance, by name.
 func (i *Isolation) States() map[string]State {
 	all := make(map[string]State, len(i.instances))
 	for name, in := range i.instances {
@@ -111,13 +119,13 @@ func (i *Isolation) States() map[string]State {
 	return all
 }
 
-// Enter waits for a place at the instance. Where all are taken it waits no
-// longer than patience, and not at all where more wait than have come through
-// in the last second: they would only hold what others need.
+// Enter takes a slot at the instance. If all are taken, it waits for at most
+// patience. It does not wait at all if more deliveries wait than slots were given
+// back in the last second: the wait would only keep a worker from other messages.
 func (i *Isolation) Enter(ctx context.Context, name string, patience time.Duration) (handlers.Place, bool) {
 	in := i.instances[name]
-	if in == nil || !in.places.take(ctx, patience) {
+	if in == nil || !in.slots.take(ctx, patience) {
 		return nil, false
 	}
-	return &place{instance: in}, true
+	return &slot{instance: in}, true
 }

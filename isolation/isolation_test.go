@@ -32,12 +32,12 @@ func setup(t *testing.T, l isolation.Limits) bundle {
 	return bundle{t, isolation.New(map[string]isolation.Limits{"one": l, "other": l}, nil)}
 }
 
-// enter takes a place that must be there.
+// enter takes a slot that must be free.
 func (b bundle) enter(name string) handlers.Place {
 	b.t.Helper()
 	p, ok := b.Enter(b.t.Context(), name, patience)
 	if !ok {
-		b.t.Fatalf("no place at %s", name)
+		b.t.Fatalf("no slot at %s", name)
 	}
 	return p
 }
@@ -344,7 +344,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 		time.AfterFunc(100*time.Millisecond, cancel)
 		began := time.Now()
 		if _, ok := b.Enter(ctx, "one", patience); ok || time.Since(began) != 100*time.Millisecond {
-			t.Errorf("waited %s for a place", time.Since(began))
+			t.Errorf("waited %s for a slot", time.Since(began))
 		}
 		if got := held.Permit(ctx, patience); got != handlers.Refused {
 			t.Errorf("permit %d after the context had ended", got)

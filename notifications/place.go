@@ -62,10 +62,5 @@ func (p place) payment(n providers.Notification) (payment.ID, bool) {
 // identifier reports whether a text can name a payment: printable ASCII without
 // space, as in commands.
 func identifier(text string) bool {
-	for _, c := range []byte(text) {
-		if c <= ' ' || c > '~' {
-			return false
-		}
-	}
-	return text != "" && len(text) <= maxIdentifier
+	return text != "" && len(text) <= maxIdentifier && !strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' })
 }

@@ -7,15 +7,6 @@ import (
 	"time"
 )
 
-// Op is what a command asks for.
-type Op string
-
-// The two operations.
-const (
-	Cancel Op = "cancel" // give up an unpaid or uncaptured payment
-	Refund Op = "refund" // give back captured money, wholly or in part
-)
-
 // Key is the idempotency key given by the order service. Its scope is one
 // payment and one operation.
 type Key string
@@ -36,7 +27,7 @@ type Details struct {
 	CapturedAmount *Money   `json:"capturedAmount,omitempty"`
 }
 
-// Command is a valid request to cancel or refund one payment, with what its
+// Command is a valid request for one operation on one payment, with what its
 // envelope said. Country and currency are resolved (instance defaults filled
 // in) before a Command reaches Decide.
 type Command struct {
@@ -44,7 +35,7 @@ type Command struct {
 	Key      Key
 	Provider string
 	Payment  Details
-	Amount   *Money // refunds: exactly one of Amount and Full
+	Amount   *Money // exactly one of Amount and Full, where Op.TakesAmount
 	Full     bool
 	Reason   string
 

@@ -231,7 +231,7 @@ func (in Input) contradict(op Operation, h Heard) Decision {
 		// Its no speaks for its own attempt, not for the one that succeeded, also
 		// where the provider names both alike (by the payment).
 		return Decision{Action: Finish}
-	case out.Result == Failed && op.Status == StatusSucceeded && op.Op == Refund && in.sameMovement(op, h) &&
+	case out.Result == Failed && op.Status == StatusSucceeded && op.Op.GivesBack() && in.sameMovement(op, h) &&
 		op.Effect == EffectRefunded && out.ProviderReference != "":
 		t = EventReturned
 	default:
@@ -285,7 +285,7 @@ func (in Input) fact(op Operation, t EventType, attempt int, out Outcome) *Event
 	effect := out.Effect
 	if t == EventReturned {
 		effect = ""
-	} else if effect == "" && op.Op == Refund {
+	} else if effect == "" && op.Op.GivesBack() {
 		effect = EffectRefunded
 	}
 	op.book(t, effect, moved)

@@ -138,13 +138,10 @@ func (in Input) end(op Operation, status Status, out Outcome) Decision {
 // succeed fills in what a success did: its effect, and what moved.
 func (in Input) succeed(op *Operation, out *Outcome) {
 	op.Effect = out.Effect
-	switch {
-	case op.Effect == "" && op.Op == Refund:
-		op.Effect = EffectRefunded
-	case op.Effect == "":
-		op.Effect = EffectClosed
+	if usual := op.Op.Effects(); op.Effect == "" && len(usual) > 0 {
+		op.Effect = usual[0]
 	}
-	if op.Op == Cancel && op.Effect != EffectRefunded && in.State.cancelled() {
+	if op.Op.EndsPayment() && op.Effect != EffectRefunded && in.State.cancelled() {
 		op.Effect = EffectNone
 		op.Code = CodeAlreadyCancelled
 	}

@@ -14,7 +14,7 @@ func (in Input) guard(op Operation) Code {
 func (in Input) timelessGuard(op Operation) Code {
 	t := in.Traits.For(op.Op, op.Full)
 	switch {
-	case !t.Supported && op.Op == Refund && !op.Full && in.Traits.FullRefund.Supported:
+	case !t.Supported && op.Op.TakesAmount() && !op.Full && in.Traits.For(op.Op, true).Supported:
 		return CodePartialRefundUnsupported
 	case !t.Supported:
 		return CodeUnsupportedOperation
@@ -22,10 +22,11 @@ func (in Input) timelessGuard(op Operation) Code {
 	if code := in.currencyGuard(op); code != "" {
 		return code
 	}
-	if op.Op == Cancel {
-		return in.cancelGuard(op)
+	guard := op.Op.rules().guard
+	if guard == nil {
+		return CodeUnsupportedOperation
 	}
-	return in.refundGuard(op)
+	return guard(in, op)
 }
 
 // expired reports whether the command's own deadline has passed. The state's
@@ -78,7 +79,7 @@ func (in Input) knownAmounts(op Operation) []*Money {
 	amounts := []*Money{op.Amount, op.Open.Payment.CapturedAmount, in.State.Captured}
 	for i := range in.State.Operations {
 		o := &in.State.Operations[i]
-		if o.Op == Refund && o.Status != StatusRejected && o.Status != StatusFailed {
+		if o.Op.GivesBack() && o.Status != StatusRejected && o.Status != StatusFailed {
 			amounts = append(amounts, o.Amount, o.Moved)
 		}
 	}
@@ -162,11 +163,11 @@ func (in Input) reserved(op Operation) (r reservation, err error) {
 			continue // it waits behind this full refund and must not refuse it
 		}
 		m := o.Moved
-		if o.Op == Refund && m == nil {
+		if o.Op.GivesBack() && m == nil {
 			m = o.Amount
 		}
 		switch {
-		case o.Op == Refund && o.Full && !o.Status.Terminal():
+		case o.Op.GivesBack() && o.Full && !o.Status.Terminal():
 			r.openFull = true
 			if m == nil {
 				m = in.State.Captured
@@ -175,7 +176,7 @@ func (in Input) reserved(op Operation) (r reservation, err error) {
 				r.whole = m.Value
 			}
 			continue
-		case o.Op == Cancel && o.Effect != EffectRefunded, m == nil:
+		case !o.Op.GivesBack() && o.Effect != EffectRefunded, m == nil:
 			continue
 		}
 		if r.taken.Currency == "" {
@@ -191,7 +192,7 @@ func (in Input) reserved(op Operation) (r reservation, err error) {
 // fullyRefunded reports whether a full refund of the payment has succeeded.
 func (in Input) fullyRefunded() bool {
 	for i := range in.State.Operations {
-		if o := &in.State.Operations[i]; o.gaveBack() && (o.Full || o.Op == Cancel) {
+		if o := &in.State.Operations[i]; o.gaveBack() && (o.Full || !o.Op.TakesAmount()) {
 			return true
 		}
 	}
@@ -207,7 +208,7 @@ func (o *Operation) gaveBack() bool {
 func (s State) cancelled() bool {
 	for i := range s.Operations {
 		o := &s.Operations[i]
-		if o.Op == Cancel && (o.Status == StatusSucceeded || o.Contradicted) && o.Effect != EffectRefunded {
+		if o.Op.EndsPayment() && (o.Status == StatusSucceeded || o.Contradicted) && o.Effect != EffectRefunded {
 			return true
 		}
 	}
@@ -242,7 +243,7 @@ func (in Input) inTheWay(op Operation) Code {
 		if o.Status.Terminal() || (o.Op == op.Op && o.KeyHash == op.KeyHash) {
 			continue
 		}
-		bothRefunds := o.Op == Refund && op.Op == Refund
+		bothRefunds := o.Op.GivesBack() && op.Op.GivesBack()
 		if bothRefunds && in.Traits.Parallel && !o.Full && !op.Full {
 			continue
 		}
@@ -324,14 +325,16 @@ func (in Input) givenBack() *Money {
 
 // judgeReading says what a preparing read settles before any call: a refusal,
 // or a cancel that has nothing left to do. done is false where the call goes on.
+// An unknown operation is refused.
 func judgeReading(op Operation, r Reading) (out Outcome, done bool) {
-	if op.Op == Cancel {
-		return judgeCancel(r)
+	judge := op.Op.rules().judge
+	if judge == nil {
+		return Outcome{Result: Failed, Code: CodeUnsupportedOperation}, true
 	}
-	return judgeRefund(op, r)
+	return judge(op, r)
 }
 
-func judgeCancel(r Reading) (Outcome, bool) {
+func judgeCancel(_ Operation, r Reading) (Outcome, bool) {
 	none := func(c Code) (Outcome, bool) { return Outcome{Result: Succeeded, Effect: EffectNone, Code: c}, true }
 	refuse := func(c Code) (Outcome, bool) { return Outcome{Result: Failed, Code: c}, true }
 	switch r.Status {

@@ -4,7 +4,7 @@ package payment
 // operation that has ended: that a refund came back, or that what was called
 // failed went through. Each is told once, and what was never called has neither.
 func (in Input) worthAnotherLook(op Operation) bool {
-	refunded := op.Status == StatusSucceeded && op.Op == Refund && op.Effect == EffectRefunded
+	refunded := op.Status == StatusSucceeded && op.Op.GivesBack() && op.Effect == EffectRefunded
 	failed := op.Status == StatusFailed && op.Attempt > 0
 	return (refunded || failed) && !op.Contradicted && in.Instance.Configured && in.Traits.TellsEnded
 }

@@ -71,12 +71,14 @@ func (r *Resolution) fits(op Op) bool {
 	switch {
 	case r.Verdict != VerdictSucceeded:
 		return r.Effect == ""
-	case op == Refund:
-		return r.Effect == "" || r.Effect == EffectRefunded
+	case !op.Known() || r.Effect != "" && !slices.Contains(op.Effects(), r.Effect):
+		return false
+	case op.GivesBack():
+		return true
 	case r.Effect == EffectRefunded:
 		return r.Moved != nil && r.Moved.Value > 0
 	default:
-		return r.Moved == nil && slices.Contains([]Effect{"", EffectClosed, EffectVoided, EffectNone}, r.Effect)
+		return r.Moved == nil
 	}
 }
 

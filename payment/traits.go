@@ -85,16 +85,16 @@ type Traits struct {
 
 // For returns the traits of one operation.
 func (t Traits) For(op Op, full bool) OperationTraits {
-	switch {
-	case op == Cancel:
+	switch op {
+	case Cancel:
 		return t.Cancel
-	case op == Refund && full:
-		return t.FullRefund
-	case op == Refund:
+	case Refund:
+		if full {
+			return t.FullRefund
+		}
 		return t.PartialRefund
-	default:
-		return OperationTraits{}
 	}
+	return OperationTraits{}
 }
 
 // ID returns the payment's identity at this kind; its Native is empty where

@@ -20,15 +20,15 @@ import (
 // return an error for a business answer, and classify what they cannot read as
 // payment.Indeterminate. A cancelled context or a passed deadline after the
 // request may have left is Indeterminate too. What must never happen twice:
-// one Cancel or Refund sends at most one request that can move money.
+// one Call sends at most one request that can move money.
 type Provider interface {
 	// Traits says what the kind promises; constant for an instance.
 	Traits() payment.Traits
-	// Cancel gives up an unpaid or uncaptured payment.
-	Cancel(ctx context.Context, r Request) payment.Outcome
-	// Refund gives captured money back.
-	Refund(ctx context.Context, r Request) payment.Outcome
-	// QueryStatus asks what became of this operation; it moves no money.
+	// Call carries the operation out, by the request's Op. One that the kind does
+	// not have ends as Unsupported, before anything is sent.
+	Call(ctx context.Context, r Request) payment.Outcome
+	// QueryStatus asks what became of this operation; it moves no money. Of one
+	// that the kind does not have it says Unanswerable.
 	QueryStatus(ctx context.Context, r Request) payment.Outcome
 	// Read asks what the payment is in, before a first call; it moves no money.
 	Read(ctx context.Context, r Request) payment.Reading
@@ -58,4 +58,22 @@ type Request struct {
 	// SendBefore is the attempt's callUntil: the last byte of a request that can
 	// move money must not start to leave at or after it. Zero: no limit (reads).
 	SendBefore time.Time
+}
+
+// Partial reports whether the operation is about a part of the payment alone,
+// which Amount names.
+func (r Request) Partial() bool { return r.Op.TakesAmount() && !r.Full }
+
+// Unsupported is the outcome of a call of an operation that a kind does not
+// have: nothing was sent.
+func Unsupported(kind string, op payment.Op) payment.Outcome {
+	return payment.Outcome{
+		Result: payment.Failed, Code: payment.CodeUnsupportedOperation, Message: "not sent: " + kind + " has no " + string(op),
+	}
+}
+
+// Unanswerable is the outcome of a status query for an operation that a kind
+// does not have: nothing was asked, and nothing is known.
+func Unanswerable(kind string, op payment.Op) payment.Outcome {
+	return payment.Outcome{Code: payment.CodeUnsupportedOperation, Message: "not asked: " + kind + " has no " + string(op)}
 }

@@ -16,9 +16,7 @@ type quiet struct{ kind string }
 
 func (q quiet) Traits() payment.Traits { return payment.Traits{Kind: q.kind} }
 
-func (quiet) Cancel(context.Context, providers.Request) payment.Outcome { return payment.Outcome{} }
-
-func (quiet) Refund(context.Context, providers.Request) payment.Outcome { return payment.Outcome{} }
+func (quiet) Call(context.Context, providers.Request) payment.Outcome { return payment.Outcome{} }
 
 func (quiet) QueryStatus(context.Context, providers.Request) payment.Outcome {
 	return payment.Outcome{}

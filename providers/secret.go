@@ -13,6 +13,10 @@ type Secret struct{ read func() string }
 // NewSecret wraps a fixed value.
 func NewSecret(value string) Secret { return Secret{read: func() string { return value }} }
 
+// NewSecretFunc wraps a credential that is read anew for every use, for example
+// from a file that is rotated. The function must be safe for concurrent use.
+func NewSecretFunc(read func() string) Secret { return Secret{read: read} }
+
 // Reveal returns the credential itself; empty for the zero Secret.
 func (s Secret) Reveal() string {
 	if s.read == nil {

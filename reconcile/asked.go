@@ -27,7 +27,7 @@ func Settles(ops []Operation, r payment.Reading) bool {
 		switch {
 		case o.book() == bookOpen:
 			return false
-		case o.Op == payment.Cancel && (o.book() == bookExecuted) != cancelled(r) && o.Effect != payment.EffectRefunded && o.Called():
+		case o.Op.EndsPayment() && (o.book() == bookExecuted) != cancelled(r) && o.Effect != payment.EffectRefunded && o.Called():
 			return false
 		}
 	}
@@ -63,7 +63,7 @@ func cancelled(r payment.Reading) bool {
 // booked is what our books say was refunded in all; false: not known of one.
 func booked(ops []Operation) (sum payment.Money, known bool) {
 	for _, o := range ops {
-		if o.book() != bookExecuted || o.Op == payment.Cancel && o.Effect != payment.EffectRefunded {
+		if o.book() != bookExecuted || !o.givesBack() {
 			continue
 		}
 		m := o.money()
@@ -105,7 +105,7 @@ func (s *Sink) JudgeAsked(ops []Operation, a Answers) error {
 		if i < len(a.Outcomes) {
 			out = a.Outcomes[i]
 		}
-		if a.Reading != nil && o.Op == payment.Refund && out != nil && out.Result == payment.NotFound {
+		if a.Reading != nil && o.Op.GivesBack() && out != nil && out.Result == payment.NotFound {
 			if _, told := refunded(*a.Reading); !told {
 				// A kind that looks for refunds in a sum it does not tell finds none.
 				out = &payment.Outcome{Result: payment.Ambiguous, Message: out.Message}
@@ -134,7 +134,7 @@ type tally struct {
 func (t *tally) add(o Operation, moved *payment.Money) {
 	open := o.book() == bookOpen
 	if moved == nil {
-		nothing := o.Op == payment.Cancel || o.book() != bookOpen && o.book() != bookExecuted || o.money() != nil
+		nothing := !o.Op.GivesBack() || o.book() != bookOpen && o.book() != bookExecuted || o.money() != nil
 		t.known = t.known && nothing
 		return
 	}
@@ -224,7 +224,7 @@ func (s *Sink) agree(o Operation) {
 
 // refund is what a successful answer, or without one our books, say was refunded.
 func (o Operation) refund(out *payment.Outcome) *payment.Money {
-	if o.Op == payment.Cancel && o.Effect != payment.EffectRefunded && (out == nil || out.Effect != payment.EffectRefunded) {
+	if !o.givesBack() && (out == nil || out.Effect != payment.EffectRefunded) {
 		return nil
 	}
 	switch {

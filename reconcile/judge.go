@@ -121,7 +121,7 @@ func Match(claims []Claim, rows []Row, sure bool) (strays []Row) {
 		func(c Claim, r Row) bool { return c.free(r) && c.booked(r) && c.amount(r) },
 		func(c Claim, r Row) bool { return c.free(r) && c.booked(r) },
 		func(c Claim, r Row) bool { return c.free(r) && c.Operation.Op == r.Op },
-		func(c Claim, r Row) bool { return c.free(r) && c.Operation.Op == payment.Cancel }, // it became a refund
+		func(c Claim, r Row) bool { return c.free(r) && c.Operation.Op.EndsPayment() }, // it became a refund
 		func(c Claim, r Row) bool { return c.Operation.Op == r.Op && c.amount(r) },
 	} {
 		strays = nil

@@ -112,6 +112,10 @@ const (
 	bookReturned                // it moved money that came back
 )
 
+// givesBack reports whether the operation gives money back: it is meant to, or
+// did so all the same.
+func (o Operation) givesBack() bool { return o.Op.GivesBack() || o.Effect == payment.EffectRefunded }
+
 func (o Operation) book() book {
 	switch {
 	case o.Fact == payment.EventReturned:

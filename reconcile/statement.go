@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,8 +22,8 @@ const (
 	RowReturned  = "returned" // it was carried out and came back
 )
 
-// Columns are a statement's, each once, in any order.
-func Columns() []string {
+// columns are a statement's, each once, in any order.
+func columns() []string {
 	return []string{"reference", "provider_reference", "operation", "amount_minor", "currency", "executed_at", "status"}
 }
 
@@ -119,8 +120,8 @@ func (s *statement) header(fields []string) (bool, error) {
 		name = strings.TrimSpace(name)
 		rule := ""
 		switch {
-		case !known(name):
-			rule = "unknown column; there are " + strings.Join(Columns(), ", ")
+		case !slices.Contains(columns(), name):
+			rule = "unknown column; there are " + strings.Join(columns(), ", ")
 		case seen[name]:
 			rule = "column is there twice"
 		}
@@ -133,7 +134,7 @@ func (s *statement) header(fields []string) (bool, error) {
 		seen[name] = true
 		s.names = append(s.names, name)
 	}
-	for _, name := range Columns() {
+	for _, name := range columns() {
 		if fields != nil && !seen[name] {
 			good = false
 			if err := s.fault(CSVFault{Line: 1, Column: 1, Field: name, Rule: "column is missing"}); err != nil {
@@ -142,15 +143,6 @@ func (s *statement) header(fields []string) (bool, error) {
 		}
 	}
 	return good, nil
-}
-
-func known(name string) bool {
-	for _, c := range Columns() {
-		if c == name {
-			return true
-		}
-	}
-	return false
 }
 
 // told reports a fault of the field at i of the line just read.
@@ -205,8 +197,8 @@ func (r *Row) checkReferences() string {
 }
 
 func (r *Row) checkOp() string {
-	if r.Op != payment.Cancel && r.Op != payment.Refund {
-		return "must be cancel or refund"
+	if !r.Op.Known() {
+		return "must be " + payment.JoinOps(" or ")
 	}
 	return ""
 }
@@ -223,7 +215,7 @@ func (r *Row) checkStatus() string {
 // readAmount reads minor units; a cancel may move none.
 func (r *Row) readAmount(amount, currency string) string {
 	if amount == "" || amount == "0" {
-		if r.Op == payment.Refund {
+		if r.Op.GivesBack() {
 			return "a refund needs an amount"
 		}
 		return ""

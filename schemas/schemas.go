@@ -8,8 +8,9 @@
 // closed: a field the schema does not know is refused. Results are open:
 // readers ignore fields they do not know. What a schema cannot see (how a
 // number was spelled, a name written twice, bytes behind the document) is the
-// decoder's alone and marked "lexical" in the examples. The tests of this
-// package hold the documents, the decoder and the encoder together.
+// decoder's alone and marked "lexical" in the examples. The tests in
+// proof/contract hold the documents, the decoder and the encoder together, and
+// write the generated ones anew.
 package schemas
 
 import (

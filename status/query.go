@@ -197,8 +197,8 @@ func (r *reader) given(name string) bool {
 // values holds the one closed list.
 func (r *reader) values() {
 	for _, f := range r.fields {
-		if v := payment.Op(*f.value); f.name == "operation" && v != "" && v != payment.Cancel && v != payment.Refund {
-			r.fault("/operation", ruleOneOf, "cancel, refund")
+		if v := payment.Op(*f.value); f.name == "operation" && v != "" && !v.Known() {
+			r.fault("/operation", ruleOneOf, payment.JoinOps(", "))
 		}
 	}
 }

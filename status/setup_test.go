@@ -79,7 +79,7 @@ func (b *book) event(id payment.ID, key payment.Key, s payment.Status, change fu
 		change(o)
 	}
 	b.states[id] = state
-	m, err := events.NewEncoder(events.EncoderOptions{Binary: state.Version%2 == 0}).EncodeEvent(payment.Event{
+	m, err := events.NewEncoder(&events.EncoderOptions{Binary: state.Version%2 == 0}).EncodeEvent(payment.Event{
 		Type: payment.EventType(s), Op: payment.Refund, ID: id, Key: key, Payment: payment.Details{OrderID: id.Native},
 		Amount: o.Amount, Attempt: 1, CommandID: commandID, CommandSource: source, RequestedAt: start(), OccurredAt: start(), State: state,
 	})
@@ -147,7 +147,7 @@ func (b *book) At(ctx context.Context, sequence uint64) (status.Message, error) 
 // reader reads the book, and remembers so many commands.
 func (b *book) reader(recent int) *status.Reader {
 	b.t.Helper()
-	r, err := status.NewReader(status.Options{Journal: b, Log: b, Recent: recent})
+	r, err := status.NewReader(b, b, &status.Options{Recent: recent})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -28,10 +28,8 @@ const (
 	readsAtOnce = 20_000
 )
 
-// Options are the parts of a Reader. Journal and Log are needed.
+// Options are the optional parts of a Reader; nil and zero values mean the defaults.
 type Options struct {
-	Journal Journal
-	Log     Log
 	// Recent bounds the operations that are remembered by the ids of their
 	// commands; 0: a command's id alone finds nothing.
 	Recent int
@@ -45,12 +43,15 @@ type Reader struct {
 }
 
 // NewReader returns a reader; no I/O.
-func NewReader(o Options) (*Reader, error) {
-	if o.Journal == nil || o.Log == nil || o.Recent < 0 {
+func NewReader(j Journal, l Log, o *Options) (*Reader, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	if j == nil || l == nil || o.Recent < 0 {
 		return nil, errors.New("open status: journal, log and a number of recent operations are needed")
 	}
 	pace := rate.NewLimiter(readsEach, readsAtOnce)
-	return &Reader{journal: o.Journal, pace: pace, recent: newRecent(o.Log, o.Recent, pace)}, nil
+	return &Reader{journal: j, pace: pace, recent: newRecent(l, o.Recent, pace)}, nil
 }
 
 // Ask answers a query that DecodeQuery found no fault in. Every error is an *Error.

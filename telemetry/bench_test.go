@@ -15,11 +15,11 @@ import (
 // BenchmarkOneCommand is what being watched adds to a command that is carried
 // out with two appends and one call.
 func BenchmarkOneCommand(b *testing.B) {
-	metrics, err := telemetry.New(prometheus.NewRegistry(), telemetry.Options{Instances: []string{"opay-eg"}})
+	metrics, err := telemetry.New(prometheus.NewRegistry(), telemetry.Names{Providers: []string{"opay-eg"}}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	traces := telemetry.NewTraces(tracetest.NewNoopExporter(), telemetry.TraceOptions{Sample: 1})
+	traces := telemetry.NewTraces(tracetest.NewNoopExporter(), &telemetry.TraceOptions{Sample: 1})
 	b.Cleanup(func() { _ = traces.Close(context.Background()) })
 	for name, o := range map[string]handlers.Observer{
 		"metrics": metrics, "metrics and traces": telemetry.Observers(metrics, traces),
@@ -40,7 +40,7 @@ func oneCommand(o handlers.Observer) {
 		_, appended := o.Appending(ctx, handlers.Append{Event: &payment.Event{Type: typ, Op: payment.Refund, ID: id, Attempt: 1}})
 		appended(handlers.AppendAccepted)
 	}
-	_, called := o.Calling(ctx, handlers.Call{Instance: "opay-eg", Kind: handlers.CallRefund, Op: payment.Refund, Attempt: 1})
+	_, called := o.Calling(ctx, handlers.Call{Instance: "opay-eg", Kind: "refund", Op: payment.Refund, Attempt: 1})
 	called(handlers.CallResult{Result: "succeeded"})
 	end(handlers.Disposition{Kind: handlers.Ack})
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// namespace stands before every name.
+// namespace is the prefix of every name.
 const namespace = "countermand"
 
 func counter(name, help string, labels ...string) *prometheus.CounterVec {
@@ -31,7 +31,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
 }
 
-// eventMetrics are about what the journal says and what providers answer.
+// eventMetrics are about the events in the journal and the answers of providers.
 func (m *Metrics) eventMetrics() []prometheus.Collector {
 	m.commands = counter(
 		"commands_total", "Events appended that say what became of a command.", "operation", "provider", "outcome",
@@ -94,16 +94,6 @@ func (m *Metrics) serverMetrics() []prometheus.Collector {
 	}
 }
 
-// readiness is asked on each scrape.
-func readiness(ready func() bool) prometheus.Collector {
-	return prometheus.NewGaugeFunc(
-		prometheus.GaugeOpts{Namespace: namespace, Name: "ready", Help: "1 if commands are being carried out (/readyz)."},
-		func() float64 {
-			return yes(ready != nil && ready())
-		},
-	)
-}
-
 // buildInfo is always 1; its labels say what runs.
 func buildInfo(version string) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -112,13 +102,13 @@ func buildInfo(version string) prometheus.Collector {
 	}, func() float64 { return 1 })
 }
 
-// ageBuckets reach from a call that is answered at once to the three days after
-// which an operation that could not be executed is given up.
+// ageBuckets reach from a fast call to the three days after which the service gives
+// up an operation that it could not execute.
 func ageBuckets() []float64 {
 	return []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400, 259200}
 }
 
-// callBuckets reach to the longest timeout that can be set.
+// callBuckets reach to the longest timeout that can be configured.
 func callBuckets() []float64 {
 	return []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300}
 }

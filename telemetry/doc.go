@@ -1,16 +1,15 @@
 // Package telemetry makes what the service does visible: metrics for
 // Prometheus and, where an endpoint is configured, traces for OpenTelemetry.
 //
-// Both listen through the same small interface (handlers.Observer), so that
-// the packages that decide and carry out know neither library. What is counted
-// is told by whoever did it, at the moment it was done; what is a state (open
-// operations, streams, readiness) is looked at, now and then or on a scrape.
+// Both implement the same small interface (handlers.Observer), so that the packages
+// that decide and carry out know neither library. Events are counted when they
+// happen. States (open operations, streams, readiness) are read on a schedule or on
+// a scrape.
 //
 // It guarantees that labels come from closed sets: a provider that is not
-// configured counts as "unknown", and no identifier, amount or text from
-// outside ever becomes a label. There is no global registry and no global
-// tracer; both are handed in or returned. A metric or a trace that cannot be
-// had never holds a command up.
+// configured counts as "unknown", and no identifier, amount or text from outside
+// becomes a label. There is no global registry and no global tracer; both are
+// handed in or returned. A failure of metrics or traces never delays a command.
 //
-// Every metric stands in docs/observability.md; a test compares the two.
+// docs/observability.md describes every metric; a test compares the two.
 package telemetry

@@ -39,7 +39,10 @@ func (*recorder) Unregister(prometheus.Collector) bool { return false }
 func registered(t *testing.T) map[string]string {
 	t.Helper()
 	var r recorder
-	if _, err := telemetry.New(&r, telemetry.Options{Version: "v1"}); err != nil {
+	if _, err := telemetry.New(&r, telemetry.Names{}, &telemetry.Options{Version: "v1"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := telemetry.RegisterReady(&r, func() bool { return true }); err != nil {
 		t.Fatal(err)
 	}
 	form := regexp.MustCompile(`^Desc\{fqName: "(countermand_[a-z_]+)", .* constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)

@@ -15,29 +15,31 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// unknown is the label of everything that is not one of ours.
+// unknown is the label of every name that is not configured.
 const unknown = "unknown"
 
-// Options say what a Metrics is told about and whom it may ask. Nil functions
-// mean that nobody knows: their metrics stay at zero.
-type Options struct {
-	// Instances are the names of the configured providers: the only values the
-	// label provider takes beside "unknown".
-	Instances []string
-	// Commands and Due are the streams messages are taken from.
+// Names are the configured names that labels may take.
+type Names struct {
+	// Providers are the instances. The label provider is one of them, or "unknown".
+	Providers []string
+	// Commands and Due are the streams that messages are taken from.
 	Commands, Due string
-	// Version of the program.
+}
+
+// Options are the optional parts of a Metrics; nil and zero values mean the
+// defaults.
+type Options struct {
+	// Version of the program; default: empty.
 	Version string
 	// Now is the clock; default time.Now.
 	Now func() time.Time
-	// Ready is asked on each scrape whether commands are being carried out.
-	Ready func() bool
-	// Standing is asked on each scrape for what holds an instance back.
+	// Standing is called on each scrape and says what holds an instance back.
+	// Default: nothing does.
 	Standing func(instance string) handlers.Standing
 }
 
-// Metrics counts and shows. It is a handlers.Observer and a broker.Observer,
-// and is safe for concurrent use.
+// Metrics is all metrics of the service. It implements handlers.Observer and
+// broker.Observer and is safe for concurrent use.
 type Metrics struct {
 	now       func() time.Time
 	instances map[string]bool
@@ -68,14 +70,17 @@ type Metrics struct {
 	open *openGauges
 }
 
-// New builds the metrics and registers them, with the Go runtime's and the
-// process's. It fails where one of them is registered already.
-func New(registry prometheus.Registerer, o Options) (*Metrics, error) {
-	m := &Metrics{now: o.Now, instances: map[string]bool{}, streams: [2]string{o.Commands, o.Due}}
+// New builds the metrics and registers them, together with those of the Go
+// runtime and of the process. It fails if one of them is already registered.
+func New(registry prometheus.Registerer, n Names, o *Options) (*Metrics, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	m := &Metrics{now: o.Now, instances: map[string]bool{}, streams: [2]string{n.Commands, n.Due}}
 	if m.now == nil {
 		m.now = time.Now
 	}
-	for _, name := range o.Instances {
+	for _, name := range n.Providers {
 		m.instances[name] = true
 	}
 	var all []prometheus.Collector
@@ -84,7 +89,7 @@ func New(registry prometheus.Registerer, o Options) (*Metrics, error) {
 	all = append(all, m.serverMetrics()...)
 	m.open = newOpenGauges(m.names(), m.now)
 	all = append(
-		all, m.open, newSwitches(m.names(), o.Standing), readiness(o.Ready), buildInfo(o.Version),
+		all, m.open, newSwitches(m.names(), o.Standing), buildInfo(o.Version),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	var faults []error
@@ -98,11 +103,24 @@ func New(registry prometheus.Registerer, o Options) (*Metrics, error) {
 	return m, nil
 }
 
+// RegisterReady registers the metric that shows whether commands are being
+// carried out. It calls ready on each scrape.
+func RegisterReady(registry prometheus.Registerer, ready func() bool) error {
+	gauge := prometheus.NewGaugeFunc(
+		prometheus.GaugeOpts{Namespace: namespace, Name: "ready", Help: "1 if commands are being carried out (/readyz)."},
+		func() float64 { return yes(ready()) },
+	)
+	if err := registry.Register(gauge); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	return nil
+}
+
 // names are the configured instances in order.
 func (m *Metrics) names() []string { return slices.Sorted(maps.Keys(m.instances)) }
 
-// provider is the label of an instance: its name, if it is configured. The name
-// of any other is a publisher's text.
+// provider is the label of an instance: its name if it is configured. Any other
+// name is text that a publisher wrote.
 func (m *Metrics) provider(name string) string {
 	if m.instances[name] {
 		return name
@@ -112,7 +130,7 @@ func (m *Metrics) provider(name string) string {
 
 // operation is the label of an operation.
 func operation(op payment.Op) string {
-	if op == payment.Cancel || op == payment.Refund {
+	if op.Known() {
 		return string(op)
 	}
 	return unknown
@@ -131,7 +149,7 @@ const (
 	outcomeInvalid = "invalid"
 )
 
-// outcomes are what an event can say became of a command.
+// outcomes are the values of the label outcome.
 func outcomes() []string {
 	return []string{
 		string(payment.EventSucceeded), string(payment.EventFailed), string(payment.EventRejected),
@@ -145,11 +163,11 @@ func facts() []string {
 	return []string{string(payment.EventReturned), string(payment.EventExecutedLate)}
 }
 
-// begin makes the counters start at zero: the increase of a counter that
-// appears with its first event shows nothing of that event.
+// begin makes the counters start at zero. Prometheus sees no increase in the first
+// event of a counter that appears with that event.
 func (m *Metrics) begin() {
 	for _, name := range m.names() {
-		for _, op := range []payment.Op{payment.Cancel, payment.Refund} {
+		for _, op := range payment.Ops() {
 			for _, outcome := range outcomes() {
 				m.commands.WithLabelValues(string(op), name, outcome)
 			}

@@ -67,8 +67,8 @@ func TestWhatBecameOfACommandIsCountedByOutcome(t *testing.T) {
 			t.Errorf("%s: age observed: %t, want %t", row.outcome, ages, row.ages)
 		}
 		total := 0.0
-		for _, m := range b.series("commands_total") {
-			total += m.GetCounter().GetValue()
+		for _, s := range b.series("commands_total") {
+			total += s.value
 		}
 		if total != 1 {
 			t.Errorf("%s: %v events counted in all", row.outcome, total)
@@ -85,9 +85,9 @@ func TestStartedCountsNoOutcomeAndARetryFromTheSecondAttemptOn(t *testing.T) {
 		b.append(e, handlers.AppendAccepted)
 	}
 	b.want("provider_retries_total", "operation=refund,provider=opay-eg", 2)
-	for _, m := range b.series("commands_total") {
-		if m.GetCounter().GetValue() != 0 {
-			t.Errorf("counted as an outcome: %s", labelsOf(m))
+	for _, s := range b.series("commands_total") {
+		if s.value != 0 {
+			t.Errorf("counted as an outcome: %s", s.labels)
 		}
 	}
 }
@@ -132,7 +132,7 @@ func (b *bundle) tellOf(provider string, op payment.Op) {
 		b.append(e, handlers.AppendAccepted)
 		b.append(e, handlers.AppendConflict)
 	}
-	b.call(provider, handlers.CallRefund, handlers.CallResult{Result: payment.Failed.String(), Unhealthy: true})
+	b.call(provider, "refund", handlers.CallResult{Result: payment.Failed.String(), Unhealthy: true})
 	j := journalOf{{Provider: provider, Native: "1"}: {Operations: []payment.Operation{{
 		Op: op, Status: payment.StatusIndeterminate, Open: &payment.Open{Review: &payment.Review{}},
 	}}}}
@@ -145,13 +145,9 @@ func (b *bundle) tellOf(provider string, op payment.Op) {
 func (b *bundle) labels() map[string]bool {
 	b.t.Helper()
 	all := map[string]bool{}
-	families, err := b.registry.Gather()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			all[f.GetName()+"{"+labelsOf(m)+"}"] = true
+	for name, list := range b.gather() {
+		for _, s := range list {
+			all[name+"{"+s.labels+"}"] = true
 		}
 	}
 	return all
@@ -189,7 +185,7 @@ func TestTheJournalRefusesUntilItAcceptsAgain(t *testing.T) {
 func TestAnUnhealthyAnswerStandsUntilTheNextAnswer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.call("opay-eg", handlers.CallRefund, handlers.CallResult{Result: "not_executed", Unhealthy: true})
+	b.call("opay-eg", "refund", handlers.CallResult{Result: "not_executed", Unhealthy: true})
 	b.want("provider_unhealthy", "provider=opay-eg", 1)
 	b.want("provider_unhealthy", "provider=bento-uk", 0)
 	b.call("opay-eg", handlers.CallRead, handlers.CallResult{Result: "ok"})
@@ -205,9 +201,9 @@ func TestATimersLagIsThatOfItsFirstDelivery(t *testing.T) {
 	b.metrics.Handling(context.Background(), handlers.Delivery{Timer: true, Due: due}, payment.Command{})
 	b.metrics.Handling(context.Background(), handlers.Delivery{Timer: true, Due: due, Redelivered: true}, payment.Command{})
 	b.metrics.Handling(context.Background(), handlers.Delivery{}, payment.Command{})
-	lag := b.series("timer_lag_seconds")[0].GetHistogram()
-	if lag.GetSampleCount() != 1 || lag.GetSampleSum() != 3 {
-		t.Errorf("%d lags, %v s in all", lag.GetSampleCount(), lag.GetSampleSum())
+	lag := b.series("timer_lag_seconds")[0]
+	if lag.value != 1 || lag.sum != 3 {
+		t.Errorf("%v lags, %v s in all", lag.value, lag.sum)
 	}
 	b.want("redeliveries_total", "stream=PAYMENT_DUE", 1)
 	b.want("redeliveries_total", "stream=PAYMENT_COMMANDS", 0)
@@ -250,10 +246,10 @@ func TestMessagesInHandAreThoseTakenAndNotDisposed(t *testing.T) {
 func TestTwoServicesDoNotShareARegistryByAccident(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	if _, err := telemetry.New(registry, telemetry.Options{}); err != nil {
+	if _, err := telemetry.New(registry, telemetry.Names{}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := telemetry.New(registry, telemetry.Options{}); err == nil {
+	if _, err := telemetry.New(registry, telemetry.Names{}, nil); err == nil {
 		t.Error("registered twice")
 	}
 }

@@ -5,14 +5,18 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/notifications"
 	"github.com/countermand/countermand/payment"
 )
 
-var _ handlers.Observer = (*Metrics)(nil)
+var (
+	_ handlers.Observer      = (*Metrics)(nil)
+	_ notifications.Observer = (*Metrics)(nil)
+)
 
 // Handling implements handlers.Observer: it counts redeliveries and how late
-// timers are. A timer's lag is that of its first delivery; later ones say
-// something of the message and nothing of the schedule.
+// timers are. Only the first delivery of a timer counts: a redelivery says nothing
+// about the schedule.
 func (m *Metrics) Handling(
 	ctx context.Context, d handlers.Delivery, _ payment.Command,
 ) (inner context.Context, trace string, end func(handlers.Disposition)) {
@@ -26,7 +30,7 @@ func (m *Metrics) Handling(
 }
 
 // Appending implements handlers.Observer: it times the append and, once it is
-// accepted, counts what it says.
+// accepted, counts its event.
 func (m *Metrics) Appending(ctx context.Context, a handlers.Append) (inner context.Context, end func(handlers.AppendResult)) {
 	began := m.now()
 	return ctx, func(result handlers.AppendResult) {
@@ -63,7 +67,7 @@ func (m *Metrics) appended(a handlers.Append) {
 	}
 }
 
-// concluded counts an event that says what became of a command.
+// concluded counts an event that is an outcome of a command.
 func (m *Metrics) concluded(e *payment.Event, op, provider string) {
 	outcome := string(e.Type)
 	if e.Review != nil {
@@ -111,8 +115,19 @@ func (m *Metrics) HandedBack(timer bool) {
 	m.dispositions.WithLabelValues(m.stream(timer), "handed_back").Inc()
 }
 
-// Consumer names one of the two durable consumers, for the label: both have
-// the same durable name, on two streams.
+// Notified implements notifications.Observer.
+func (m *Metrics) Notified(provider string, r notifications.Result) {
+	m.notified.WithLabelValues(m.provider(provider), string(r)).Inc()
+}
+
+// LateLooked counts a result that the provider was asked about again. The result
+// is one of handlers.LateResults.
+func (m *Metrics) LateLooked(provider, result string) {
+	m.late.WithLabelValues(m.provider(provider), result).Inc()
+}
+
+// Consumer is the label of one of the two durable consumers. Both have the same
+// durable name, on two streams.
 type Consumer string
 
 // The consumers.
@@ -121,21 +136,22 @@ const (
 	ConsumerDue      Consumer = "due"
 )
 
-// SetConsumer says what waits at a consumer.
+// SetConsumer sets how many messages a consumer has not delivered, and how many are
+// not acknowledged.
 func (m *Metrics) SetConsumer(c Consumer, pending, ackPending uint64) {
 	m.pending.WithLabelValues(string(c)).Set(float64(pending))
 	m.ackPending.WithLabelValues(string(c)).Set(float64(ackPending))
 }
 
-// SetStream says what a stream holds. The name must be one of the configured
+// SetStream sets the size of a stream. The name must be one of the configured
 // streams.
 func (m *Metrics) SetStream(name string, bytes, messages uint64) {
 	m.streamBytes.WithLabelValues(name).Set(float64(bytes))
 	m.streamMessages.WithLabelValues(name).Set(float64(messages))
 }
 
-// SetTopologyFault says whether streams and consumers are as they must be.
+// SetTopologyFault sets whether a stream or a consumer is not as it must be.
 func (m *Metrics) SetTopologyFault(fault bool) { m.topologyFault.Set(yes(fault)) }
 
-// SetClockSkew says how far the local clock is ahead of the server's.
+// SetClockSkew sets how far the local clock is ahead of the server's.
 func (m *Metrics) SetClockSkew(ahead time.Duration) { m.skew.Set(ahead.Seconds()) }

@@ -7,8 +7,8 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// Observers tells all of them, in order; what they begin ends in reverse. The
-// trace for the log is the first that is named.
+// Observers joins observers. It calls them in order, and ends what they begin in
+// reverse. The trace for the log is the first one that any of them returns.
 func Observers(all ...handlers.Observer) handlers.Observer {
 	if len(all) == 1 {
 		return all[0]
@@ -67,7 +67,7 @@ func begin[T any](
 	return ctx, ends.all
 }
 
-// ends are what has been begun.
+// ends are the functions that end what the observers have begun.
 type ends[T any] []func(T)
 
 func (e ends[T]) all(how T) {

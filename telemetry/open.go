@@ -16,7 +16,7 @@ func openStates() []payment.Status {
 	}
 }
 
-// group counts operations and remembers since when the oldest waits.
+// group counts operations and keeps the time since which the oldest one waits.
 type group struct {
 	count int
 	since time.Time
@@ -30,7 +30,7 @@ func (g group) with(since time.Time) group {
 	return g
 }
 
-// age is how long the oldest has waited; 0 where there is none.
+// age is how long the oldest one has waited; 0 if there is none.
 func (g group) age(now time.Time) float64 {
 	if g.count == 0 {
 		return 0
@@ -38,13 +38,13 @@ func (g group) age(now time.Time) float64 {
 	return max(now.Sub(g.since), 0).Seconds()
 }
 
-// place is where an open operation stands.
+// place is the labels of an open operation.
 type place struct {
 	provider string
 	state    payment.Status
 }
 
-// tally is what one pass over the open operations found.
+// tally is the result of one pass over the open operations.
 type tally struct {
 	open     map[place]group
 	review   map[string]group
@@ -96,7 +96,7 @@ func newOpenGauges(names []string, now func() time.Time) *openGauges {
 	}
 }
 
-// show puts a tally in the place of the one before.
+// show replaces the newest tally.
 func (g *openGauges) show(t *tally) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

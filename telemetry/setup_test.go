@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/notifications"
@@ -52,32 +51,35 @@ func setup(t *testing.T) *bundle {
 		standing: map[string]handlers.Standing{},
 	}
 	var err error
-	b.metrics, err = telemetry.New(b.registry, telemetry.Options{
-		Instances: []string{"opay-eg", "bento-uk"}, Commands: "PAYMENT_COMMANDS", Due: "PAYMENT_DUE", Version: "v1.2.3",
-		Now: b.clock.Now, Ready: func() bool { return b.ready },
+	b.metrics, err = telemetry.New(b.registry, telemetry.Names{
+		Providers: []string{"opay-eg", "bento-uk"}, Commands: "PAYMENT_COMMANDS", Due: "PAYMENT_DUE",
+	}, &telemetry.Options{
+		Version: "v1.2.3", Now: b.clock.Now,
 		Standing: func(name string) handlers.Standing { return b.standing[name] },
 	})
+	if err == nil {
+		err = telemetry.RegisterReady(b.registry, func() bool { return b.ready })
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
+// series is one series of a metric: a histogram's value is its count.
+type series struct {
+	labels string // "name=value,…" in the order of names
+	value  float64
+	sum    float64 // histograms
+}
+
 // value is a metric's value, or a histogram's count, under exactly these
-// labels, written "name=value,…" in the order of names; false: no such series.
+// labels; false: no such series.
 func (b *bundle) value(name, labels string) (float64, bool) {
 	b.t.Helper()
-	for _, m := range b.series(name) {
-		if labelsOf(m) != labels {
-			continue
-		}
-		switch {
-		case m.GetHistogram() != nil:
-			return float64(m.GetHistogram().GetSampleCount()), true
-		case m.GetCounter() != nil:
-			return m.GetCounter().GetValue(), true
-		default:
-			return m.GetGauge().GetValue(), true
+	for _, s := range b.series(name) {
+		if s.labels == labels {
+			return s.value, true
 		}
 	}
 	return 0, false
@@ -91,26 +93,33 @@ func (b *bundle) want(name, labels string, want float64) {
 	}
 }
 
-func (b *bundle) series(name string) []*dto.Metric {
+func (b *bundle) series(name string) []series {
+	b.t.Helper()
+	return b.gather()["countermand_"+name]
+}
+
+// gather reads all series there are, by the metric's full name.
+func (b *bundle) gather() map[string][]series {
 	b.t.Helper()
 	families, err := b.registry.Gather()
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	all := map[string][]series{}
 	for _, f := range families {
-		if f.GetName() == "countermand_"+name {
-			return f.GetMetric()
+		for _, m := range f.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() { // Gather sorts them
+				labels = append(labels, l.GetName()+"="+l.GetValue())
+			}
+			s := series{labels: strings.Join(labels, ","), value: m.GetCounter().GetValue() + m.GetGauge().GetValue()}
+			if h := m.GetHistogram(); h != nil {
+				s.value, s.sum = float64(h.GetSampleCount()), h.GetSampleSum()
+			}
+			all[f.GetName()] = append(all[f.GetName()], s)
 		}
 	}
-	return nil
-}
-
-func labelsOf(m *dto.Metric) string {
-	var words []string
-	for _, l := range m.GetLabel() { // Gather sorts them
-		words = append(words, l.GetName()+"="+l.GetValue())
-	}
-	return strings.Join(words, ",")
+	return all
 }
 
 // event is one of a refund of 1001 that was published a second ago.
@@ -147,7 +156,7 @@ func (b *bundle) everything() {
 	for _, result := range []handlers.AppendResult{handlers.AppendConflict, handlers.AppendRefused, handlers.AppendUnknown} {
 		b.append(b.event(payment.EventStarted), result)
 	}
-	for _, kind := range []handlers.CallKind{handlers.CallCancel, handlers.CallRefund, handlers.CallQuery, handlers.CallRead} {
+	for _, kind := range []handlers.CallKind{"cancel", "refund", handlers.CallQuery, handlers.CallRead} {
 		b.call("opay-eg", kind, handlers.CallResult{Result: payment.Succeeded.String()})
 	}
 	for _, timer := range []bool{false, true} {

@@ -9,13 +9,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/payment"
 )
 
 // Journal is what a Survey reads.
 type Journal interface {
 	// Open lists the payments that may have an open operation, none twice.
-	// complete is false where there are more than are listed.
+	// complete is false if there are more than it lists.
 	Open(ctx context.Context) (payments []payment.ID, complete bool, err error)
 	// State is the payment's newest state.
 	State(ctx context.Context, id payment.ID) (payment.State, error)
@@ -25,32 +26,30 @@ type Journal interface {
 // the defaults.
 type SurveyOptions struct {
 	Logger *slog.Logger // default: discards
-	// Every is the pause between two passes, give or take a tenth so that
-	// replicas do not keep step; default one minute.
+	// Every is the pause between two passes; default one minute. It varies by a
+	// tenth, so that replicas do not make their passes at the same time.
 	Every time.Duration
-	// PerSecond is how many payments are read in a second at most; default 500,
-	// so that 10,000 open operations take 20 seconds and a small part of what
-	// the server could do.
+	// PerSecond is how many payments are read per second at most; default 500. Then
+	// 10,000 open operations take 20 seconds and a small part of the server's time.
 	PerSecond int
 }
 
-// Survey counts the open operations now and then, and soon after it is told of a
-// change that counts. Every replica does, and finds the same: whoever asks takes
-// the maximum.
+// Survey counts the open operations on a schedule, and soon after Changed reports a
+// change. Every replica finds the same numbers: queries take the maximum.
 type Survey struct {
 	metrics   *Metrics
 	journal   Journal
 	log       *slog.Logger
 	every     time.Duration
 	perSecond int
-	news      chan struct{} // holds one while a change is not counted yet
+	news      chan struct{} // holds one value while a change is not counted yet
 
 	mu sync.Mutex
-	// told are the payments of changes since the last pass began.
+	// told are the payments that Changed reported since the last pass began.
 	told map[payment.ID]bool
-	// known are the payments that had an open operation in the last pass. They
-	// are read again even if nothing lists them any more: an operation that
-	// has lost its timer must not vanish from what is shown.
+	// known are the payments that had an open operation in the last pass. They are
+	// read again even if no timer lists them any more: an operation that has lost
+	// its timer must stay in the metrics.
 	known map[payment.ID]bool
 }
 
@@ -59,15 +58,14 @@ const (
 	readsASec   = 500
 	// readFor bounds one read.
 	readFor = 5 * time.Second
-	// bursts a second: after each of them a pass waits.
+	// bursts is how many bursts of reads a pass makes per second. It waits after each.
 	bursts = 10
-	// hopeless is after how many failed reads in a row a pass is given up.
+	// hopeless is the number of failed reads in a row after which a pass gives up.
 	hopeless = 5
 	// maxKnown bounds what is remembered between two passes.
 	maxKnown = 100_000
-	// atLeast is the shortest pause between two passes, whatever changes, and
-	// share how many times the last pass's duration it is at least: the more is
-	// open, the less often it is counted.
+	// The pause between two passes is at least atLeast, and at least share times as
+	// long as the last pass took: the more is open, the less often it is counted.
 	atLeast = 5 * time.Second
 	share   = 4
 )
@@ -93,8 +91,8 @@ func NewSurvey(m *Metrics, j Journal, o *SurveyOptions) *Survey {
 	return s
 }
 
-// Run makes one pass after the other until ctx ends. A pass that fails leaves
-// what the one before has shown.
+// Run makes one pass after the other until ctx ends. A pass that fails does not
+// change the metrics.
 func (s *Survey) Run(ctx context.Context) {
 	for {
 		began := time.Now()
@@ -108,11 +106,11 @@ func (s *Survey) Run(ctx context.Context) {
 	}
 }
 
-// rest waits for d, or from least on until a change is told; it reports whether
-// ctx is still alive.
+// rest waits for d. After least it also ends as soon as there is a change. It
+// reports whether ctx is still alive.
 func (s *Survey) rest(ctx context.Context, d, least time.Duration) bool {
 	least = min(least, d)
-	if !pause(ctx, least) {
+	if !sleep.For(ctx, least) {
 		return false
 	}
 	timer := time.NewTimer(d - least)
@@ -126,10 +124,10 @@ func (s *Survey) rest(ctx context.Context, d, least time.Duration) bool {
 	return true
 }
 
-// Changed tells of an event of a payment: a person is needed now (review), or an
-// operation has ended. The next pass is made soon and reads this payment too,
-// which may have no timer yet; the end of what was not counted changes nothing.
-// It does not wait, and is safe for concurrent use.
+// Changed reports an event of a payment: a person is needed now (review), or an
+// operation has ended. The next pass comes soon and also reads this payment, which
+// may have no timer yet. The end of an operation that was not counted is ignored.
+// Changed does not wait, and is safe for concurrent use.
 func (s *Survey) Changed(id payment.ID, review bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +152,7 @@ func (s *Survey) Pass(ctx context.Context) error {
 	known := map[payment.ID]bool{}
 	misses, burst := 0, max(s.perSecond/bursts, 1)
 	for i, id := range s.payments(listed) {
-		if i%burst == burst-1 && !pause(ctx, time.Second*time.Duration(burst)/time.Duration(s.perSecond)) {
+		if i%burst == burst-1 && !sleep.For(ctx, time.Second*time.Duration(burst)/time.Duration(s.perSecond)) {
 			return ctx.Err()
 		}
 		state, err := s.read(ctx, id)
@@ -179,9 +177,8 @@ func (s *Survey) Pass(ctx context.Context) error {
 	return nil
 }
 
-// payments are those listed, those known to be open and those told of, each
-// once. What was told counts as known from here on: it is read again should this
-// pass fail.
+// payments are the listed ones, the known ones and those that Changed reported,
+// each once. The reported ones become known: they are read again if this pass fails.
 func (s *Survey) payments(listed []payment.ID) []payment.ID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,16 +208,4 @@ func (s *Survey) read(ctx context.Context, id payment.ID) (payment.State, error)
 	ctx, cancel := context.WithTimeoutCause(ctx, readFor, errors.New("no answer for "+readFor.String()))
 	defer cancel()
 	return s.journal.State(ctx, id)
-}
-
-// pause waits for d and reports whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -43,7 +43,7 @@ func (s *switches) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// position is a breaker's as the metric shows it.
+// position is the metric's value for a state of the breaker.
 func position(b payment.Breaker) float64 {
 	switch b {
 	case payment.BreakerOpen:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -21,10 +22,12 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// TraceOptions say which traces are made.
+// TraceOptions are the optional parts of a Traces; nil and zero values mean the
+// defaults.
 type TraceOptions struct {
 	// Sample is the share of commands without a trace of their own that get
-	// one, 0 to 1. A command that brings a trace decides by its sampled flag.
+	// one, from 0 (the default) to 1. A command that brings a trace decides by its
+	// sampled flag.
 	Sample float64
 	// Version of the program, for the resource.
 	Version string
@@ -32,8 +35,8 @@ type TraceOptions struct {
 }
 
 // Traces turns what the handler does into spans. It is a handlers.Observer and
-// is safe for concurrent use. Spans are exported from a goroutine of their own,
-// in batches; where the collector is away they are dropped, and nothing waits.
+// is safe for concurrent use. A goroutine of its own exports the spans in batches.
+// While the collector is away spans are dropped, and nothing waits.
 type Traces struct {
 	provider   *trace.TracerProvider
 	tracer     api.Tracer
@@ -48,12 +51,11 @@ const (
 	tracesPath = "/v1/traces"
 )
 
-// OpenTraces sends traces to an OTLP collector over HTTP. endpoint is its
-// address with scheme and host; without a path it is sent to /v1/traces. No
-// connection is made before there is something to send. Headers that the
-// collector wants can be set in OTEL_EXPORTER_OTLP_HEADERS, which the exporter
-// reads itself.
-func OpenTraces(ctx context.Context, endpoint string, o TraceOptions) (*Traces, error) {
+// OpenTraces sends traces to an OTLP collector over HTTP. endpoint is its address
+// with scheme and host; the default path is /v1/traces. No connection is made before
+// the first span is sent. The exporter reads headers for the collector from the
+// environment variable OTEL_EXPORTER_OTLP_HEADERS.
+func OpenTraces(ctx context.Context, endpoint string, o *TraceOptions) (*Traces, error) {
 	address, err := url.Parse(endpoint)
 	if err != nil || address.Host == "" {
 		return nil, errors.New("open traces: the endpoint is not a URL with scheme and host")
@@ -68,8 +70,11 @@ func OpenTraces(ctx context.Context, endpoint string, o TraceOptions) (*Traces, 
 	return NewTraces(exporter, o), nil
 }
 
-// NewTraces sends traces to an exporter, which is shut down with the traces.
-func NewTraces(exporter trace.SpanExporter, o TraceOptions) *Traces {
+// NewTraces sends traces to an exporter. Close also shuts the exporter down.
+func NewTraces(exporter trace.SpanExporter, o *TraceOptions) *Traces {
+	if o == nil {
+		o = &TraceOptions{}
+	}
 	log := o.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -84,7 +89,7 @@ func NewTraces(exporter trace.SpanExporter, o TraceOptions) *Traces {
 	return &Traces{provider: provider, tracer: provider.Tracer("github.com/countermand/countermand/telemetry")}
 }
 
-// Close sends what is left, as long as ctx allows, and ends the export.
+// Close sends the spans that are left, as long as ctx allows, and ends the export.
 func (t *Traces) Close(ctx context.Context) error {
 	if err := t.provider.Shutdown(ctx); err != nil {
 		return fmt.Errorf("close traces: %w", err)
@@ -93,9 +98,9 @@ func (t *Traces) Close(ctx context.Context) error {
 }
 
 // Handling implements handlers.Observer. A command is handled in its own trace,
-// as a child of the span that published it. A timer comes later, up to days: it
-// begins a trace of its own with a link to the command's, since collectors
-// close a trace minutes after its last span.
+// as a child of the span that published it. A timer may come days later. It begins
+// a trace of its own with a link to the command's trace, because collectors close a
+// trace minutes after its last span.
 func (t *Traces) Handling(
 	ctx context.Context, d handlers.Delivery, c payment.Command,
 ) (inner context.Context, traceID string, end func(handlers.Disposition)) {
@@ -126,7 +131,7 @@ func (t *Traces) Handling(
 		opts = append(opts, api.WithAttributes(attribute.String("countermand.operation", string(c.Op)), attribute.String("countermand.provider", c.Provider)))
 	}
 	ctx, span := t.tracer.Start(ctx, name, opts...)
-	if span.IsRecording() { // else the log had better name the command's own trace
+	if span.IsRecording() { // otherwise the log names the command's own trace
 		traceID = span.SpanContext().TraceID().String()
 	}
 	return ctx, traceID, func(out handlers.Disposition) {
@@ -164,7 +169,7 @@ func (t *Traces) Appending(ctx context.Context, a handlers.Append) (inner contex
 }
 
 // Calling implements handlers.Observer. The span's context goes no further than
-// the adapter: providers are not told our traces.
+// the adapter: providers do not learn our traces.
 func (t *Traces) Calling(ctx context.Context, c handlers.Call) (inner context.Context, end func(handlers.CallResult)) {
 	ctx, span := t.tracer.Start(
 		ctx, "provider "+string(c.Kind)+" "+c.Instance, api.WithSpanKind(api.SpanKindClient),
@@ -184,3 +189,56 @@ func (t *Traces) Calling(ctx context.Context, c handlers.Call) (inner context.Co
 
 // Panicked implements handlers.Observer; the span's disposition shows it.
 func (t *Traces) Panicked() {}
+
+// newSampler follows the command's sampled flag if the command has a trace.
+// Otherwise it samples the given share of the traces.
+func newSampler(share float64) trace.Sampler {
+	return trace.ParentBased(linked{trace.TraceIDRatioBased(share)})
+}
+
+// linked decides about a span without a parent. If the span has a link to another
+// trace (a timer to its command's), it is sampled if that trace is: a trace without
+// its end is of no use.
+type linked struct{ other trace.Sampler }
+
+// ShouldSample implements trace.Sampler.
+func (s linked) ShouldSample(p trace.SamplingParameters) trace.SamplingResult {
+	for _, link := range p.Links {
+		if !link.SpanContext.IsValid() {
+			continue
+		}
+		decision := trace.Drop
+		if link.SpanContext.IsSampled() {
+			decision = trace.RecordAndSample
+		}
+		return trace.SamplingResult{Decision: decision, Tracestate: api.SpanContextFromContext(p.ParentContext).TraceState()}
+	}
+	return s.other.ShouldSample(p)
+}
+
+// Description implements trace.Sampler.
+func (s linked) Description() string { return "Linked{" + s.other.Description() + "}" }
+
+// export passes spans on and logs failures instead of returning them. A returned
+// error would go to the library's global handler, which writes plain text beside the
+// log. One line says that exporting fails, one that it works again.
+type export struct {
+	trace.SpanExporter
+
+	log     *slog.Logger
+	failing atomic.Bool
+}
+
+var _ trace.SpanExporter = (*export)(nil)
+
+// ExportSpans implements trace.SpanExporter.
+func (e *export) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
+	err := e.SpanExporter.ExportSpans(ctx, spans)
+	switch failed := err != nil; {
+	case failed && !e.failing.Swap(true):
+		e.log.Warn("traces cannot be sent; they are dropped", "error", err.Error())
+	case !failed && e.failing.Swap(false):
+		e.log.Info("traces are sent again")
+	}
+	return nil //nolint:nilerr // see above
+}

@@ -35,11 +35,11 @@ func (kept) Shutdown(context.Context) error { return nil }
 func traced(t *testing.T, sample float64, d handlers.Delivery, c payment.Command) (spans tracetest.SpanStubs, forLog string) {
 	t.Helper()
 	out := kept{tracetest.NewInMemoryExporter()}
-	traces := telemetry.NewTraces(out, telemetry.TraceOptions{Sample: sample, Version: "v1"})
+	traces := telemetry.NewTraces(out, &telemetry.TraceOptions{Sample: sample, Version: "v1"})
 	ctx, forLog, end := traces.Handling(context.Background(), d, c)
 	_, appended := traces.Appending(ctx, handlers.Append{Event: &payment.Event{Type: payment.EventStarted, Op: c.Op}})
 	appended(handlers.AppendAccepted)
-	_, called := traces.Calling(ctx, handlers.Call{Instance: "opay-eg", Kind: handlers.CallRefund, Op: c.Op, Attempt: 1})
+	_, called := traces.Calling(ctx, handlers.Call{Instance: "opay-eg", Kind: "refund", Op: c.Op, Attempt: 1})
 	called(handlers.CallResult{Result: "indeterminate"})
 	end(handlers.Disposition{Kind: handlers.Ack})
 	if err := traces.Close(t.Context()); err != nil {
@@ -143,12 +143,12 @@ func TestMetricsAndTracesAreToldOfTheSame(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	out := kept{tracetest.NewInMemoryExporter()}
-	traces := telemetry.NewTraces(out, telemetry.TraceOptions{Sample: 1})
+	traces := telemetry.NewTraces(out, &telemetry.TraceOptions{Sample: 1})
 	both := telemetry.Observers(b.metrics, traces)
 	ctx, forLog, end := both.Handling(context.Background(), handlers.Delivery{Redelivered: true}, refund(sampled))
 	_, appended := both.Appending(ctx, handlers.Append{Event: b.event(payment.EventSucceeded)})
 	appended(handlers.AppendAccepted)
-	_, called := both.Calling(ctx, handlers.Call{Instance: "opay-eg", Kind: handlers.CallRefund})
+	_, called := both.Calling(ctx, handlers.Call{Instance: "opay-eg", Kind: "refund"})
 	called(handlers.CallResult{Result: "succeeded"})
 	both.Panicked()
 	end(handlers.Disposition{})
@@ -173,7 +173,7 @@ func (deaf) Shutdown(context.Context) error                          { return ni
 func TestACollectorThatIsAwayCostsOneLineAndNothingElse(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
-	traces := telemetry.NewTraces(deaf{}, telemetry.TraceOptions{Sample: 1, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
+	traces := telemetry.NewTraces(deaf{}, &telemetry.TraceOptions{Sample: 1, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
 	for range 2000 { // more than one batch
 		_, _, end := traces.Handling(context.Background(), handlers.Delivery{}, refund(""))
 		end(handlers.Disposition{})
@@ -189,7 +189,7 @@ func TestACollectorThatIsAwayCostsOneLineAndNothingElse(t *testing.T) {
 func TestAnEndpointThatIsNoAddressIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, endpoint := range []string{"", "collector:4318", "http://", "://x"} {
-		if _, err := telemetry.OpenTraces(t.Context(), endpoint, telemetry.TraceOptions{}); err == nil {
+		if _, err := telemetry.OpenTraces(t.Context(), endpoint, nil); err == nil {
 			t.Errorf("%q was accepted", endpoint)
 		}
 	}

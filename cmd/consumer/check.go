@@ -1,9 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/internal/check"
 	"github.com/countermand/countermand/internal/config"
 )
@@ -29,22 +29,22 @@ Example: consumer check --deep --config /etc/countermand/config.yaml`
 }
 
 // Run checks and prints.
-func (c *checkCommand) Run(w *world) error {
-	cfg, err := config.Load(c.Config, w.getenv)
+func (c *checkCommand) Run(w *cli.World) error {
+	cfg, err := config.Load(c.Config, w.Getenv)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
-	bar := newGauge(w, c.JSON || !c.Deep, "reading the journal")
+	bar := cli.NewGauge(w, c.JSON || !c.Deep, "reading the journal")
 	count := map[check.Severity]int{}
 	var failed error
-	err = check.Run(w.ctx, cfg, &check.Options{Deep: c.Deep, Progress: bar.set}, func(f check.Finding) {
-		bar.end()
+	err = check.Run(w.Context, cfg, &check.Options{Deep: c.Deep, Progress: bar.Set}, func(f check.Finding) {
+		bar.End()
 		count[f.Severity]++
 		if err := c.print(w, f); err != nil && failed == nil {
 			failed = err
 		}
 	})
-	bar.end()
+	bar.End()
 	switch {
 	case err != nil:
 		return fmt.Errorf("check: %w", err)
@@ -60,21 +60,21 @@ func (c *checkCommand) Run(w *world) error {
 	return nil
 }
 
-func (c *checkCommand) print(w *world, f check.Finding) error {
+func (c *checkCommand) print(w *cli.World, f check.Finding) error {
 	if c.JSON {
-		return json.NewEncoder(w.stdout).Encode(f)
+		return w.JSON(f)
 	}
-	_, err := fmt.Fprintln(w.stdout, f)
+	_, err := fmt.Fprintln(w.Stdout, f)
 	return err
 }
 
-func (c *checkCommand) summary(w *world, count map[check.Severity]int) error {
+func (c *checkCommand) summary(w *cli.World, count map[check.Severity]int) error {
 	if c.JSON {
-		return json.NewEncoder(w.stdout).Encode(map[string]any{"summary": map[string]int{
+		return w.JSON(map[string]any{"summary": map[string]int{
 			"errors": count[check.Error], "warnings": count[check.Warning], "notVerifiable": count[check.NotVerifiable],
 		}})
 	}
-	_, err := fmt.Fprintf(w.stdout, "%d errors, %d warnings, %d not verifiable\n",
+	_, err := fmt.Fprintf(w.Stdout, "%d errors, %d warnings, %d not verifiable\n",
 		count[check.Error], count[check.Warning], count[check.NotVerifiable])
 	return err
 }

@@ -7,25 +7,27 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/countermand/countermand/cmd/consumer/cli"
 )
 
 func TestCheckEndsWithOneOnlyIfThereAreErrors(t *testing.T) {
 	t.Parallel()
 	b := setupRearm(t)
 	code, out, errs := b.run("check", "--config", b.file)
-	if code != exitOK || !strings.Contains(out, "0 errors, 0 warnings, 1 not verifiable\n") ||
+	if code != cli.ExitOK || !strings.Contains(out, "0 errors, 0 warnings, 1 not verifiable\n") ||
 		!strings.HasPrefix(out, "not verifiable: sync-interval: ") {
 		t.Errorf("code %d\n%s%s", code, out, errs)
 	}
 	b.waiting("1001")
-	if code, out, errs := b.run("check", "--config", b.file); code != exitOK {
+	if code, out, errs := b.run("check", "--config", b.file); code != cli.ExitOK {
 		t.Errorf("without --deep it ends with %d for a lost timer\n%s%s", code, out, errs)
 	}
 	code, out, errs = b.run("check", "--config", b.file, "--deep")
-	if code != exitFailed || !strings.Contains(out, "error: open-work: refund of payment 1001 at opay-eg is deferred") || !strings.Contains(out, "run consumer rearm") {
+	if code != cli.ExitFailed || !strings.Contains(out, "error: open-work: refund of payment 1001 at opay-eg is deferred") || !strings.Contains(out, "run consumer rearm") {
 		t.Errorf("code %d\n%s%s", code, out, errs)
 	}
-	if code, _, errs := b.run("rearm", "--config", b.file); code != exitOK {
+	if code, _, errs := b.run("rearm", "--config", b.file); code != cli.ExitOK {
 		t.Fatal(errs)
 	}
 }
@@ -43,7 +45,7 @@ func TestCheckTellsMachinesOneFindingALine(t *testing.T) {
 		}
 		got = append(got, object)
 	}
-	if code != exitFailed || len(got) != 3 {
+	if code != cli.ExitFailed || len(got) != 3 {
 		t.Fatalf("code %d, %d lines\n%s", code, len(got), out)
 	}
 	if got[1]["severity"] != "error" || got[1]["check"] != "open-work" || got[1]["what"] == "" || got[1]["do"] == "" {
@@ -59,7 +61,7 @@ func TestCheckWithAWrongConfigurationEndsWithTwoAndEveryFault(t *testing.T) {
 	t.Parallel()
 	b := setupRearm(t)
 	for _, args := range [][]string{{"check"}, {"check", "--config", b.file + ".not"}} {
-		if code, _, errs := b.run(args...); code != exitUsage {
+		if code, _, errs := b.run(args...); code != cli.ExitUsage {
 			t.Errorf("%v: code %d, want 2\n%s", args, code, errs)
 		}
 	}
@@ -67,7 +69,7 @@ func TestCheckWithAWrongConfigurationEndsWithTwoAndEveryFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, errs := b.run("check", "--config", b.file)
-	if code != exitUsage || !strings.Contains(errs, "urll") || !strings.Contains(errs, "concurency") {
+	if code != cli.ExitUsage || !strings.Contains(errs, "urll") || !strings.Contains(errs, "concurency") {
 		t.Errorf("code %d\n%s", code, errs)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 )
 
@@ -48,7 +49,7 @@ concurrency: 64
 providers:
   - {name: opay-eg, kind: opay, baseURL: %q, merchantID: %q, secretKey: {file: secret}, callbackURL: "https://shop.example/opay", country: EG}
 `, s.js.Conn().ConnectedUrl(), s.admin, slowed(t, s.opay), opaysim.DefaultMerchantID))
-	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != exitOK {
+	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != cli.ExitOK {
 		t.Fatalf("provision: exit code %d: %s", code, p.stderr)
 	}
 	for n := range drained {
@@ -70,7 +71,7 @@ providers:
 		p.terminate()
 		code := p.exit()
 		took = append(took, time.Since(told).Round(time.Millisecond))
-		if left := drained - s.results(); code != exitOK || left == 0 {
+		if left := drained - s.results(); code != cli.ExitOK || left == 0 {
 			t.Errorf("drain %d: exit code %d with %d operations left", n, code, left)
 		}
 		if !strings.Contains(p.stderr.String(), "nothing is in hand") {
@@ -87,7 +88,7 @@ providers:
 		t.Errorf("the rest took %s: it was not handed back, the server had to wait for it", rest)
 	}
 	last.terminate()
-	if code := last.exit(); code != exitOK {
+	if code := last.exit(); code != cli.ExitOK {
 		t.Errorf("the last process: exit code %d", code)
 	}
 	// Each operation was called once: what SIGTERM met was finished or not begun.

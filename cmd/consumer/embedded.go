@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/demo"
 )
@@ -34,14 +35,14 @@ Example: consumer demo --json | tail -n 1`
 }
 
 // Run plays the demo.
-func (c *demoCommand) Run(w *world) error {
+func (c *demoCommand) Run(w *cli.World) error {
 	log := slog.New(slog.DiscardHandler)
 	if c.Log {
-		log = slog.New(slog.NewJSONHandler(w.stderr, nil))
+		log = slog.New(slog.NewJSONHandler(w.Stderr, nil))
 	}
-	return demo.Run(w.ctx, w.stdout, demo.Options{
+	return demo.Run(w.Context, w.Stdout, demo.Options{
 		Dir: c.Data, JSON: c.JSON, Hold: c.Hold, Logger: log,
-		Colour: terminal(w.stdout) && w.getenv("NO_COLOR") == "",
+		Colour: cli.Terminal(w.Stdout) && w.Getenv("NO_COLOR") == "",
 	})
 }
 
@@ -53,18 +54,18 @@ type localFlags struct {
 }
 
 // runEmbedded is "consumer run" without a configuration.
-func runEmbedded(w *world, at localFlags, log *slog.Logger) error {
+func runEmbedded(w *cli.World, at localFlags, log *slog.Logger) error {
 	local, err := demo.OpenLocal("data", demo.Addresses{NATS: at.NATSPort, Simulators: at.SimulatorsPort, Admin: at.Admin})
 	if err != nil {
 		return err
 	}
 	defer local.Close()
 	cfg := local.Config()
-	nc, err := local.Connect(w.ctx, log)
+	nc, err := local.Connect(w.Context, log)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	fmt.Fprint(w.stdout, local.HowTo())
+	fmt.Fprint(w.Stdout, local.HowTo())
 	return serve(w, cfg, nc, &app.Options{Logger: log, LocalOperator: demo.Operator})
 }

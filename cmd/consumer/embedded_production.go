@@ -5,6 +5,8 @@ package main
 import (
 	"errors"
 	"log/slog"
+
+	"github.com/countermand/countermand/cmd/consumer/cli"
 )
 
 // embeddedCommands is empty: a production build has neither an embedded server
@@ -15,6 +17,6 @@ type embeddedCommands struct{}
 type localFlags struct{}
 
 // runEmbedded refuses: there is nothing to embed.
-func runEmbedded(*world, localFlags, *slog.Logger) error {
-	return usageError{errors.New("run needs --config FILE: this build has no embedded server")}
+func runEmbedded(*cli.World, localFlags, *slog.Logger) error {
+	return cli.Usage(errors.New("run needs --config FILE: this build has no embedded server"))
 }

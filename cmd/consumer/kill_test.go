@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers/simulator"
@@ -47,7 +48,7 @@ func TestADemoKilledAgainAndAgainEndsRight(t *testing.T) {
 		printed = max(printed, now)
 	}
 	code, p := runProgram(t, dir, "demo", "--json", "--data", dir)
-	if code != exitOK {
+	if code != cli.ExitOK {
 		t.Fatalf("exit code %d\n%s\n%s", code, p.stdout, p.stderr)
 	}
 	results, sum := readDemo(t, p.stdout.String())
@@ -84,7 +85,7 @@ func (p *program) afterLines(n int, alive time.Duration) bool {
 		case <-enough:
 			return false
 		case <-p.ended:
-			if code := p.cmd.ProcessState.ExitCode(); code != exitOK {
+			if code := p.cmd.ProcessState.ExitCode(); code != cli.ExitOK {
 				p.t.Fatalf("exit code %d\n%s\n%s", code, p.stdout, p.stderr)
 			}
 			return true

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/internal/natstest"
 )
 
@@ -135,7 +136,7 @@ func TestALocalDirectoryKeepsItsPorts(t *testing.T) {
 	p.await(p.stdout, "Ctrl-C ends it.")
 	p.kill()
 	code, other := runProgram(t, dir, args(first+2)...)
-	if code != exitFailed || !strings.Contains(other.stderr.String(), "was made with ports") {
+	if code != cli.ExitFailed || !strings.Contains(other.stderr.String(), "was made with ports") {
 		t.Errorf("other ports: exit code %d, %s", code, other.stderr)
 	}
 	again := start(t, dir, args(first)...)

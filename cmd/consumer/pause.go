@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
@@ -19,7 +19,7 @@ import (
 
 // standTarget says which provider instances a pause or resume is about.
 type standTarget struct {
-	target
+	cli.Server
 
 	Provider string `arg:"" optional:"" help:"The configured instance, as commands name it."`
 	All      bool   `help:"Every configured instance."`
@@ -44,9 +44,9 @@ Example: consumer pause opay-eg --reason "wrong merchant account" --config /etc/
 }
 
 // Run pauses.
-func (c *pauseCommand) Run(w *world) error {
+func (c *pauseCommand) Run(w *cli.World) error {
 	if c.Reason == "" {
-		return usageError{errors.New("pause needs a --reason: somebody else may have to end it")}
+		return cli.Usage(errors.New("pause needs a --reason: somebody else may have to end it"))
 	}
 	return c.store(w, true)
 }
@@ -65,29 +65,29 @@ Example: consumer resume opay-eg --config /etc/countermand/config.yaml`
 }
 
 // Run resumes.
-func (c *resumeCommand) Run(w *world) error { return c.store(w, false) }
+func (c *resumeCommand) Run(w *cli.World) error { return c.store(w, false) }
 
 // longestNote bounds reason and name, in characters.
 const longestNote = 200
 
 // store says it of every instance meant, and prints what it said.
-func (c *standTarget) store(w *world, paused bool) error {
+func (c *standTarget) store(w *cli.World, paused bool) error {
 	if err := c.check(); err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	names, err := c.names(w)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
-	nc, js, cfg, err := c.open(w)
+	server, err := c.Open(w)
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	control := broker.NewControl(js, app.Topology(cfg))
+	defer server.Close()
+	control := broker.NewControl(server.JetStream, app.Topology(server.Config))
 	for _, name := range names {
-		p := broker.Pause{Paused: paused, Reason: events.Mask(c.Reason), By: events.Mask(cmp.Or(c.By, w.getenv("USER"))), Since: time.Now().UTC().Truncate(time.Second)}
-		if p.Revision, err = control.Put(w.ctx, name, p); err != nil {
+		p := broker.Pause{Paused: paused, Reason: events.Mask(c.Reason), By: events.Mask(cmp.Or(c.By, w.Getenv("USER"))), Since: time.Now().UTC().Truncate(time.Second)}
+		if p.Revision, err = control.Put(w.Context, name, p); err != nil {
 			return err
 		}
 		if err := c.print(w, name, p); err != nil {
@@ -120,11 +120,11 @@ func (c *standTarget) check() error {
 
 // names are the instances meant. A name that is not configured is refused: it
 // is a typing error, and nothing would be paused.
-func (c *standTarget) names(w *world) ([]string, error) {
+func (c *standTarget) names(w *cli.World) ([]string, error) {
 	if c.Config == "" {
 		return []string{c.Provider}, nil
 	}
-	cfg, err := config.Load(c.Config, w.getenv)
+	cfg, err := config.Load(c.Config, w.Getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -142,12 +142,12 @@ func (c *standTarget) names(w *world) ([]string, error) {
 }
 
 // print says for people or machines what was stored.
-func (c *standTarget) print(w *world, name string, p broker.Pause) error {
+func (c *standTarget) print(w *cli.World, name string, p broker.Pause) error {
 	if !c.JSON {
-		_, err := fmt.Fprintf(w.stdout, "%s: %s\n", name, p)
+		_, err := fmt.Fprintf(w.Stdout, "%s: %s\n", name, p)
 		return err
 	}
-	return json.NewEncoder(w.stdout).Encode(map[string]any{
+	return w.JSON(map[string]any{
 		"provider": name, "paused": p.Paused, "reason": p.Reason, "by": p.By, "since": p.Since, "revision": p.Revision,
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/internal/app"
 )
 
@@ -26,17 +27,17 @@ func TestPauseAndResumeAreStoredWithWhoAndWhyAndShownByCheck(t *testing.T) {
 	t.Parallel()
 	b := setupRearm(t)
 	code, out, errs := b.run("pause", "opay-eg", "--reason", "wrong account", "--by", "ana", "--config", b.file)
-	if code != exitOK || !strings.HasPrefix(out, "opay-eg: paused since 20") || !strings.Contains(out, `by "ana": "wrong account"`) {
+	if code != cli.ExitOK || !strings.HasPrefix(out, "opay-eg: paused since 20") || !strings.Contains(out, `by "ana": "wrong account"`) {
 		t.Fatalf("code %d\n%s%s", code, out, errs)
 	}
 	if p := b.paused(); !p.Paused || p.Reason != "wrong account" || p.By != "ana" || time.Since(p.Since) > time.Minute {
 		t.Errorf("stored %+v", p)
 	}
 	code, out, _ = b.run("check", "--config", b.file)
-	if code != exitOK || !strings.Contains(out, `warning: provider-paused: provider opay-eg is paused since`) || !strings.Contains(out, "consumer resume opay-eg") {
+	if code != cli.ExitOK || !strings.Contains(out, `warning: provider-paused: provider opay-eg is paused since`) || !strings.Contains(out, "consumer resume opay-eg") {
 		t.Errorf("check: code %d\n%s", code, out)
 	}
-	if code, out, errs = b.run("resume", "opay-eg", "--config", b.file); code != exitOK || out != "opay-eg: running\n" {
+	if code, out, errs = b.run("resume", "opay-eg", "--config", b.file); code != cli.ExitOK || out != "opay-eg: running\n" {
 		t.Errorf("code %d\n%s%s", code, out, errs)
 	}
 	if b.paused().Paused {
@@ -76,7 +77,7 @@ func TestAllProvidersArePausedAtOnceAndMachinesReadIt(t *testing.T) {
 		}
 		names = append(names, got.Provider)
 	}
-	if code != exitOK || fmt.Sprint(names) != "[opay-eg opay-two]" {
+	if code != cli.ExitOK || fmt.Sprint(names) != "[opay-eg opay-two]" {
 		t.Errorf("code %d, %v\n%s", code, names, errs)
 	}
 }
@@ -95,7 +96,7 @@ func TestAPauseThatNamesNobodyKnownIsRefusedAndNothingIsStored(t *testing.T) {
 		{"pause", "opay-eg", "--reason", "two\nlines", "--config", b.file},
 		{"pause", "opay-eg", "--reason", strings.Repeat("x", 201), "--config", b.file},
 	} {
-		if code, out, errs := b.run(args...); code != exitUsage || out != "" {
+		if code, out, errs := b.run(args...); code != cli.ExitUsage || out != "" {
 			t.Errorf("%q: code %d, want 2\n%s%s", args, code, out, errs)
 		}
 	}
@@ -114,7 +115,7 @@ func TestAPauseThatCannotBeStoredEndsWithOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, errs := b.run("pause", "opay-eg", "--reason", "x", "--config", b.file)
-	if code != exitFailed || !strings.Contains(errs, "PAYMENT_CONTROL") {
+	if code != cli.ExitFailed || !strings.Contains(errs, "PAYMENT_CONTROL") {
 		t.Errorf("code %d\n%s", code, errs)
 	}
 }

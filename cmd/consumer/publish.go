@@ -1,60 +1,20 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/schollz/progressbar/v3"
-
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/events"
-	"github.com/countermand/countermand/internal/app"
-	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/internal/publish"
 )
 
-// target says which server a command talks to.
-type target struct {
-	Config string `help:"Configuration file (YAML): server, credentials, stream names." type:"path" placeholder:"FILE"`
-	NATS   string `name:"nats" help:"Server, where no configuration is given." default:"nats://127.0.0.1:4222" placeholder:"URL"`
-}
-
-// connectFor is how long a command that a person waits for tries to connect.
-const connectFor = 5 * time.Second
-
-// open connects. Unlike the service it does not wait for a server that is away.
-func (t target) open(w *world) (*nats.Conn, jetstream.JetStream, *config.Config, error) {
-	cfg := config.Defaults()
-	cfg.NATS.URL = t.NATS
-	if t.Config != "" {
-		var err error
-		if cfg, err = config.Load(t.Config, w.getenv); err != nil {
-			return nil, nil, nil, usageError{err}
-		}
-	}
-	log := slog.New(slog.DiscardHandler)
-	nc, err := app.Connect(cfg.NATS, "countermand command", log, nats.RetryOnFailedConnect(false), nats.Timeout(connectFor))
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("%w (is the server running at %s?)", err, cfg.NATS.URL)
-	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		nc.Close()
-		return nil, nil, nil, fmt.Errorf("use jetstream: %w", err)
-	}
-	return nc, js, cfg, nil
-}
-
 // publishCommand is "consumer publish".
 type publishCommand struct {
-	target
+	cli.Server
 
 	Files       []string `arg:"" name:"file" help:"Files of commands; - is standard input."`
 	Mode        string   `help:"CloudEvents content mode." enum:"structured,binary" default:"structured"`
@@ -75,7 +35,7 @@ Example: consumer publish schemas/examples/commands.jsonl --mode binary`
 }
 
 // Run checks everything, then publishes.
-func (c *publishCommand) Run(w *world) error {
+func (c *publishCommand) Run(w *cli.World) error {
 	d, err := events.NewDecoder()
 	if err != nil {
 		return fmt.Errorf("build decoder: %w", err)
@@ -86,7 +46,7 @@ func (c *publishCommand) Run(w *world) error {
 		return err
 	}
 	if b.faults > 0 && !c.SkipInvalid {
-		return usageError{fmt.Errorf("%d of %d commands are not valid; nothing was published", b.invalid, b.valid+b.invalid)}
+		return cli.Usage(fmt.Errorf("%d of %d commands are not valid; nothing was published", b.invalid, b.valid+b.invalid))
 	}
 	return b.send()
 }
@@ -95,26 +55,24 @@ func (c *publishCommand) Run(w *world) error {
 // input is put aside in a file, so that memory does not grow with their size.
 type batch struct {
 	command                *publishCommand
-	world                  *world
+	world                  *cli.World
 	decoder                *events.Decoder
 	files                  []*os.File
 	valid, invalid, faults int
 }
 
-// maxFaults is how many faults people are shown; machines get all of them.
-const maxFaults = 50
-
 // check reads every command once and reports every fault.
 func (b *batch) check() error {
-	bar := b.progress("checking", -1)
+	bar := cli.NewGauge(b.world, b.command.JSON, "checking")
+	defer bar.End()
 	for _, name := range b.command.Files {
 		f, err := b.open(name)
 		if err != nil {
-			return usageError{err}
+			return cli.Usage(err)
 		}
 		b.files = append(b.files, f)
 		err = publish.Scan(f, label(name), b.decoder, func(i publish.Item) error {
-			bar(1)
+			bar.Add(1, -1)
 			if len(i.Faults) == 0 {
 				b.valid++
 				return nil
@@ -126,11 +84,11 @@ func (b *batch) check() error {
 			return err
 		}
 	}
-	if b.faults > maxFaults && !b.command.JSON {
-		fmt.Fprintf(b.world.stderr, "… and %d more faults\n", b.faults-maxFaults)
+	if b.faults > cli.MaxFaults && !b.command.JSON {
+		fmt.Fprintf(b.world.Stderr, "… and %d more faults\n", b.faults-cli.MaxFaults)
 	}
 	if b.valid+b.invalid == 0 {
-		return usageError{errors.New("there is no command in the input")}
+		return cli.Usage(errors.New("there is no command in the input"))
 	}
 	return nil
 }
@@ -140,11 +98,11 @@ func (b *batch) report(faults []publish.Fault) error {
 		b.faults++
 		switch {
 		case b.command.JSON:
-			if err := json.NewEncoder(b.world.stdout).Encode(map[string]publish.Fault{"fault": f}); err != nil {
+			if err := b.world.JSON(map[string]publish.Fault{"fault": f}); err != nil {
 				return err
 			}
-		case b.faults <= maxFaults:
-			fmt.Fprintln(b.world.stderr, f)
+		case b.faults <= cli.MaxFaults:
+			fmt.Fprintln(b.world.Stderr, f)
 		}
 	}
 	return nil
@@ -152,18 +110,19 @@ func (b *batch) report(faults []publish.Fault) error {
 
 // send publishes what was valid.
 func (b *batch) send() error {
-	nc, js, _, err := b.command.open(b.world)
+	c, err := b.command.Open(b.world)
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	bar := b.progress("publishing", b.valid)
+	defer c.Close()
+	bar := cli.NewGauge(b.world, b.command.JSON, "publishing")
 	began := time.Now()
-	s := publish.NewSender(js, publish.SendOptions{
-		Binary: b.command.Mode == "binary", ByProvider: b.command.ByProvider, Progress: bar,
+	s := publish.NewSender(c.JetStream, &publish.SendOptions{
+		Binary: b.command.Mode == "binary", ByProvider: b.command.ByProvider, Progress: func(n int) { bar.Add(n, int64(b.valid)) },
 	})
 	failed := b.sendAll(s)
 	sent, err := s.Close()
+	bar.End()
 	if failed == nil {
 		failed = err
 	}
@@ -172,9 +131,9 @@ func (b *batch) send() error {
 		summary := map[string]any{"summary": map[string]any{
 			"published": sent.Published, "duplicates": sent.Duplicates, "invalid": b.invalid, "seconds": took.Seconds(),
 		}}
-		return errors.Join(json.NewEncoder(b.world.stdout).Encode(summary), failed)
+		return errors.Join(b.world.JSON(summary), failed)
 	}
-	fmt.Fprintf(b.world.stdout, "%d published, %d were there already, %d skipped as invalid, in %s (%.0f a second)\n",
+	fmt.Fprintf(b.world.Stdout, "%d published, %d were there already, %d skipped as invalid, in %s (%.0f a second)\n",
 		sent.Published, sent.Duplicates, b.invalid, took.Round(time.Millisecond), float64(b.valid)/took.Seconds())
 	return failed
 }
@@ -188,7 +147,7 @@ func (b *batch) sendAll(s *publish.Sender) error {
 			if len(i.Faults) > 0 {
 				return nil
 			}
-			return s.Send(b.world.ctx, i)
+			return s.Send(b.world.Context, i)
 		})
 		if err != nil {
 			return err
@@ -207,7 +166,7 @@ func (b *batch) open(name string) (*os.File, error) {
 		return nil, fmt.Errorf("put standard input aside: %w", err)
 	}
 	_ = os.Remove(aside.Name()) // it lives as long as it is open
-	if _, err := io.Copy(aside, contextReader{b.world.ctx, b.world.stdin}); err != nil {
+	if _, err := io.Copy(aside, b.world.Reader(b.world.Stdin)); err != nil {
 		return nil, errors.Join(fmt.Errorf("put standard input aside: %w", err), aside.Close())
 	}
 	if _, err := aside.Seek(0, io.SeekStart); err != nil {
@@ -222,49 +181,9 @@ func (b *batch) close() {
 	}
 }
 
-// progress shows a bar on a terminal and nothing elsewhere.
-func (b *batch) progress(what string, total int) func(int) {
-	if b.command.JSON || !terminal(b.world.stderr) {
-		return func(int) {}
-	}
-	bar := newBar(b.world, what, int64(total))
-	return func(n int) { _ = bar.Add(n) } // a bar that cannot be drawn harms nothing
-}
-
-// newBar is how progress looks, on standard error.
-func newBar(w *world, what string, total int64) *progressbar.ProgressBar {
-	return progressbar.NewOptions64(total, progressbar.OptionSetWriter(w.stderr), progressbar.OptionSetDescription(what),
-		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionClearOnFinish(),
-		progressbar.OptionThrottle(100*time.Millisecond))
-}
-
 func label(name string) string {
 	if name == "-" {
 		return "standard input"
 	}
 	return name
-}
-
-// contextReader stops reading when ctx ends.
-type contextReader struct {
-	ctx context.Context //nolint:containedctx // a reader has no other way to be told
-	r   io.Reader
-}
-
-// Read implements io.Reader.
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
-
-// terminal reports whether out is a terminal.
-func terminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

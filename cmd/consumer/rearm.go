@@ -2,24 +2,21 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/app"
-	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/internal/openwork"
 )
 
 // rearmCommand is "consumer rearm".
 type rearmCommand struct {
-	target
+	cli.Server
 
 	DryRun bool `help:"Say what would be done and do nothing."`
 	JSON   bool `help:"One operation a line, then the summary, as JSON."`
@@ -48,27 +45,28 @@ const (
 )
 
 // Run restores timers.
-func (c *rearmCommand) Run(w *world) error {
-	nc, js, cfg, err := c.open(w)
+func (c *rearmCommand) Run(w *cli.World) error {
+	server, err := c.Open(w)
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	bar := newGauge(w, c.JSON, "reading the journal")
-	index, err := openwork.Scan(w.ctx, js, cfg.Streams.Events, bar.set)
-	bar.end()
+	defer server.Close()
+	js, streams := server.JetStream, server.Config.Streams
+	bar := cli.NewGauge(w, c.JSON, "reading the journal")
+	index, err := openwork.Scan(w.Context, js, streams.Events, bar.Set)
+	bar.End()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(w.ctx, listFor)
+	ctx, cancel := context.WithTimeout(w.Context, listFor)
 	defer cancel()
-	timers, err := openwork.Timers(ctx, js, cfg.Streams.Due)
+	timers, err := openwork.Timers(ctx, js, streams.Due)
 	if err != nil {
 		return err
 	}
 	r := &rearming{
 		world: w, json: c.JSON, dry: c.DryRun,
-		timers: broker.NewTimers(js, app.Topology(cfg)), encoder: newEncoder(cfg), now: time.Now().UTC(),
+		timers: broker.NewTimers(js, app.Topology(server.Config)), encoder: server.Encoder(), now: time.Now().UTC(),
 	}
 	for _, o := range index.Operations {
 		if !timers.Has(o.Subject) {
@@ -78,13 +76,9 @@ func (c *rearmCommand) Run(w *world) error {
 	return errors.Join(r.damaged(index.Damaged), r.schedule(), r.summary(index, timers))
 }
 
-func newEncoder(cfg *config.Config) *events.Encoder {
-	return events.NewEncoder(events.EncoderOptions{Source: cfg.Source, SchemaPrefix: cfg.Results.SchemaPrefix})
-}
-
 // rearming is one run over the operations without a timer.
 type rearming struct {
-	world   *world
+	world   *cli.World
 	json    bool
 	dry     bool
 	timers  *broker.Timers
@@ -100,9 +94,9 @@ type rearming struct {
 // schedule restores every lost timer; the first error ends it, and running it
 // again goes on where it was.
 func (r *rearming) schedule() error {
-	ctx, cancel := context.WithCancel(r.world.ctx)
+	ctx, cancel := context.WithCancel(r.world.Context)
 	defer cancel()
-	bar := newGauge(r.world, r.json || r.dry, "restoring timers")
+	bar := cli.NewGauge(r.world, r.json || r.dry, "restoring timers")
 	work := make(chan openwork.Operation)
 	var workers sync.WaitGroup
 	for range min(rearmWorkers, len(r.lost)) {
@@ -112,7 +106,7 @@ func (r *rearming) schedule() error {
 					cancel()
 					r.failed(err)
 				}
-				bar.set(r.count(), uint64(len(r.lost)))
+				bar.Set(r.count(), uint64(len(r.lost)))
 			}
 		})
 	}
@@ -126,9 +120,9 @@ func (r *rearming) schedule() error {
 	}
 	close(work)
 	workers.Wait()
-	bar.end()
-	if r.first == nil && r.world.ctx.Err() != nil {
-		return fmt.Errorf("restore timers: %w", r.world.ctx.Err())
+	bar.End()
+	if r.first == nil && r.world.Context.Err() != nil {
+		return fmt.Errorf("restore timers: %w", r.world.Context.Err())
 	}
 	return r.first
 }
@@ -149,12 +143,12 @@ func (r *rearming) one(ctx context.Context, o openwork.Operation) error {
 	r.restored++
 	if !r.json {
 		if r.dry {
-			fmt.Fprintf(r.world.stdout, "would restore: %s of payment %s at %s, %s, for %s\n",
+			fmt.Fprintf(r.world.Stdout, "would restore: %s of payment %s at %s, %s, for %s\n",
 				o.Command.Op, events.Token(o.ID.Native), o.ID.Provider, o.Operation.Status, timer.At.Format(time.RFC3339))
 		}
 		return nil
 	}
-	return json.NewEncoder(r.world.stdout).Encode(map[string]any{"restored": map[string]any{
+	return r.world.JSON(map[string]any{"restored": map[string]any{
 		"provider": o.ID.Provider, "payment": events.Token(o.ID.Native), "operation": o.Command.Op, "status": o.Operation.Status,
 		"subject": o.Subject, "at": timer.At.Format(time.RFC3339), "dryRun": r.dry,
 	}})
@@ -178,14 +172,14 @@ func (r *rearming) count() uint64 {
 func (r *rearming) damaged(all []openwork.Damage) error {
 	for _, d := range all {
 		if r.json {
-			if err := json.NewEncoder(r.world.stdout).Encode(map[string]any{"damaged": map[string]any{
+			if err := r.world.JSON(map[string]any{"damaged": map[string]any{
 				"subject": d.Subject, "sequence": d.Sequence, "operation": d.Operation, "reason": d.Reason, "newer": d.Newer,
 			}}); err != nil {
 				return err
 			}
 			continue
 		}
-		fmt.Fprintf(r.world.stderr, "not restored: %s (sequence %d) %s: %s\n", d.Subject, d.Sequence, d.Operation, d.Reason)
+		fmt.Fprintf(r.world.Stderr, "not restored: %s (sequence %d) %s: %s\n", d.Subject, d.Sequence, d.Operation, d.Reason)
 	}
 	if len(all) > 0 {
 		return fmt.Errorf("%d events or operations cannot be rebuilt: read them with consumer show, and by a newer version where one wrote them", len(all))
@@ -195,7 +189,7 @@ func (r *rearming) damaged(all []openwork.Damage) error {
 
 func (r *rearming) summary(index *openwork.Index, timers *openwork.TimerSet) error {
 	if r.json {
-		return json.NewEncoder(r.world.stdout).Encode(map[string]any{"summary": map[string]any{
+		return r.world.JSON(map[string]any{"summary": map[string]any{
 			"events": index.Events, "open": len(index.Operations), "withTimer": len(index.Operations) - len(r.lost),
 			"restored": r.restored, "damaged": len(index.Damaged), "timers": timers.Scheduled, "delivered": timers.Delivered, "dryRun": r.dry,
 		}})
@@ -204,42 +198,7 @@ func (r *rearming) summary(index *openwork.Index, timers *openwork.TimerSet) err
 	if r.dry {
 		verb = "would be restored"
 	}
-	_, err := fmt.Fprintf(r.world.stdout, "%d events read, %d operations open, %d of them have a timer, %d timers %s\n",
+	_, err := fmt.Fprintf(r.world.Stdout, "%d events read, %d operations open, %d of them have a timer, %d timers %s\n",
 		index.Events, len(index.Operations), len(index.Operations)-len(r.lost), r.restored, verb)
 	return err
-}
-
-// gauge is a bar on a terminal and nothing elsewhere.
-type gauge struct {
-	mu  sync.Mutex
-	bar *progressbar.ProgressBar
-	new func(total int64) *progressbar.ProgressBar
-}
-
-func newGauge(w *world, quiet bool, what string) *gauge {
-	if quiet || !terminal(w.stderr) {
-		return &gauge{}
-	}
-	return &gauge{new: func(total int64) *progressbar.ProgressBar { return newBar(w, what, total) }}
-}
-
-// set says how far it is. A bar that cannot be drawn harms nothing.
-func (g *gauge) set(done, total uint64) {
-	if g.new == nil {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.bar == nil {
-		g.bar = g.new(int64(total))
-	}
-	_ = g.bar.Set64(int64(done))
-}
-
-func (g *gauge) end() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.bar != nil {
-		_ = g.bar.Finish()
-	}
 }

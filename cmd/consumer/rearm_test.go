@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/internal/app"
@@ -71,7 +72,7 @@ func (b *rearmBundle) getenv(name string) string {
 func (b *rearmBundle) run(args ...string) (code int, stdout, stderr string) {
 	b.t.Helper()
 	var out, errs bytes.Buffer
-	code = run(b.t.Context(), args, process{getenv: b.getenv, stdin: strings.NewReader(""), stdout: &out, stderr: &errs})
+	code = run(args, &cli.World{Context: b.t.Context(), Getenv: b.getenv, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs})
 	return code, out.String(), errs.String()
 }
 
@@ -94,7 +95,7 @@ func (b *rearmBundle) waiting(order string) payment.Event {
 		ID: payment.ID{Provider: "opay-eg", Native: order}, Traits: instances[0].Provider.Traits(), Now: time.Now().Add(-time.Hour).UTC(),
 		Instance: payment.Instance{Configured: true, Account: instances[0].Account, Policy: instances[0].Policy},
 	}
-	journal, err := stream.New(b.js.Conn(), events.NewEncoder(events.EncoderOptions{}), nil)
+	journal, err := stream.New(b.js.Conn(), events.NewEncoder(nil), nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestRearmSaysWhatItCannotRebuildAndFails(t *testing.T) {
 	e := b.waiting("1001")
 	e.State.Version++
 	e.State.Operations[0].Fingerprint = strings.Repeat("0", 64)
-	m, err := events.NewEncoder(events.EncoderOptions{}).EncodeEvent(e)
+	m, err := events.NewEncoder(nil).EncodeEvent(e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +171,7 @@ func TestRearmSaysWhatItCannotRebuildAndFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, errs := b.run("rearm", "--config", b.file)
-	if code != exitFailed || b.timers() != 0 || !strings.Contains(errs, "its fingerprint differs") {
+	if code != cli.ExitFailed || b.timers() != 0 || !strings.Contains(errs, "its fingerprint differs") {
 		t.Errorf("code %d, %d timers\n%s", code, b.timers(), errs)
 	}
 }
@@ -179,8 +180,8 @@ func TestRearmWithoutServerOrConfigurationEndsWithItsCode(t *testing.T) {
 	t.Parallel()
 	b := setupRearm(t)
 	for want, args := range map[int][]string{
-		exitFailed: {"rearm", "--nats", "nats://127.0.0.1:1"},
-		exitUsage:  {"rearm", "--config", b.file + ".not"},
+		cli.ExitFailed: {"rearm", "--nats", "nats://127.0.0.1:1"},
+		cli.ExitUsage:  {"rearm", "--config", b.file + ".not"},
 	} {
 		if code, _, errs := b.run(args...); code != want {
 			t.Errorf("%v: code %d, want %d\n%s", args, code, want, errs)
@@ -208,7 +209,7 @@ func TestARearmedOperationEndsAndATimerTooManyIsHarmless(t *testing.T) {
 		Op: e.Op, Key: e.Key, Provider: e.ID.Provider, Payment: e.Payment, Amount: e.Amount,
 		EventID: e.CommandID, Source: e.CommandSource, RequestedAt: e.RequestedAt,
 	}
-	m, err := events.NewEncoder(events.EncoderOptions{}).EncodeCommand(superfluous)
+	m, err := events.NewEncoder(nil).EncodeCommand(superfluous)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
@@ -65,7 +66,7 @@ func setupBooks(t *testing.T) *bookkeeping {
 	server := natstest.Start(t, nil)
 	b := &bookkeeping{
 		t: t, dir: t.TempDir(), js: server.JetStream(t), sim: opaysim.New(opaysim.Options{}),
-		encoder: events.NewEncoder(events.EncoderOptions{Source: "/payments/consumer"}),
+		encoder: events.NewEncoder(&events.EncoderOptions{Source: "/payments/consumer"}),
 		quiet:   map[string]bool{},
 		base:    time.Date(2026, 11, 10, 0, 0, 0, 0, time.UTC),
 	}
@@ -319,7 +320,7 @@ func TestReconcileFindsEveryPlantedDifferenceAndNothingElse(t *testing.T) {
 	} {
 		began := time.Now()
 		got, code, p := b.compare(c.args...)
-		if code != exitFailed {
+		if code != cli.ExitFailed {
 			t.Errorf("%s: exit code %d, want 1\n%s", name, code, p.stderr)
 		}
 		if diff := cmp.Diff(c.want, got); diff != "" {
@@ -356,7 +357,7 @@ func TestAReconciliationThatWasEndedGoesOnWhereItWas(t *testing.T) {
 		}
 		before := b.questions()
 		got, code, p := b.compare(keep...)
-		if diff := cmp.Diff(asked, got); diff != "" || code != exitFailed {
+		if diff := cmp.Diff(asked, got); diff != "" || code != cli.ExitFailed {
 			t.Errorf("round %d: exit code %d (-planted +found):\n%s%s", round, code, diff, p.stderr)
 		}
 		if more := b.questions() - before; more != c.want {
@@ -371,7 +372,7 @@ func TestAReconciliationThatWasEndedGoesOnWhereItWas(t *testing.T) {
 		t.Errorf("found %v with %d questions", got, b.questions()-before)
 	}
 	code, p := runProgram(t, b.dir, "reconcile", "--config", "config.yaml", "--provider", "opay-eg", "--from", "2026-11-02", "--to", "2026-11-20", "--resume", "answers.jsonl")
-	if code != exitUsage || !strings.Contains(p.stderr.String(), "another reconciliation") {
+	if code != cli.ExitUsage || !strings.Contains(p.stderr.String(), "another reconciliation") {
 		t.Errorf("another period: exit code %d\n%s", code, p.stderr)
 	}
 }
@@ -384,13 +385,14 @@ func TestReconcileWithoutDifferencesEndsWithZero(t *testing.T) {
 	}
 	b.settle()
 	for _, more := range [][]string{nil, {"--file", "statement.csv"}} {
-		if found, code, p := b.compare(more...); code != exitOK || len(found) > 0 {
+		if found, code, p := b.compare(more...); code != cli.ExitOK || len(found) > 0 {
 			t.Errorf("%v: exit code %d, found %v\n%s", more, code, found, p.stderr)
 		}
 	}
 	args := []string{"reconcile", "--config", "config.yaml", "--provider", "opay-eg", "--from", "2026-11-01", "--to", "2026-11-20"}
 	code, p := runProgram(t, b.dir, append(args, "--csv")...)
-	if want := strings.Join(differenceColumns(), ",") + "\n"; code != exitOK || p.stdout.String() != want || !strings.Contains(p.stderr.String(), "0 differences") {
+	want := "kind,provider,payment,operation,idempotency_key,reference,provider_reference,ours,theirs,our_amount_minor,their_amount_minor,currency,at,line,note\n"
+	if code != cli.ExitOK || p.stdout.String() != want || !strings.Contains(p.stderr.String(), "0 differences") {
 		t.Errorf("exit code %d\n%s%s", code, p.stdout, p.stderr)
 	}
 }
@@ -419,7 +421,7 @@ func TestReconcileRefusesWhatItCannotReadBeforeAnythingElse(t *testing.T) {
 		"can't be used together":     {"--from", "2026-11-01", "--to", "2026-11-02", "--csv", "--json"},
 	} {
 		code, p := runProgram(t, dir, append([]string{"reconcile", "--provider", "opay-eg", "--nats", "nats://127.0.0.1:1"}, args...)...)
-		if code != exitUsage || !strings.Contains(p.stderr.String(), want) {
+		if code != cli.ExitUsage || !strings.Contains(p.stderr.String(), want) {
 			t.Errorf("%v: exit code %d, want 2 and %q\n%s", args, code, want, p.stderr)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 )
@@ -28,7 +29,7 @@ lateLook: {after: 0s}
 providers:
   - {name: opay-eg, kind: opay, baseURL: %q, merchantID: %q, secretKey: {file: secret}, callbackURL: "https://shop.example/opay"}
 `, server.URL(), s.admin, web.URL, opaysim.DefaultMerchantID))
-	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != exitOK {
+	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != cli.ExitOK {
 		t.Fatalf("provision: %s", p.stderr)
 	}
 	start(t, s.dir, "run", "--config", "config.yaml")
@@ -64,7 +65,7 @@ providers:
 	if code, out := run(); code != 1 || !strings.Contains(out, "not_executed") || strings.Contains(out, "went out") {
 		t.Errorf("without --apply: exit code %d\n%s", code, out)
 	}
-	if code, out := run("--apply"); code != exitUsage || !strings.Contains(out, "--reason") {
+	if code, out := run("--apply"); code != cli.ExitUsage || !strings.Contains(out, "--reason") {
 		t.Errorf("without a reason: exit code %d\n%s", code, out)
 	}
 	if code, out := run("--apply", "--reason", "the weekly statement"); code != 1 || !strings.Contains(out, "payment.refund.returned went out") || !strings.Contains(out, "1 events went out") {
@@ -76,7 +77,7 @@ providers:
 	if got := string(awaitEvent(t, s.js, "payment.operator.look.*").Data()); !strings.Contains(got, "the weekly statement") || !strings.Contains(got, `"ana"`) {
 		t.Errorf("the record is %s", got)
 	}
-	if code, out := run("--apply", "--reason", "once more"); code != exitOK || strings.Contains(out, "not_executed") {
+	if code, out := run("--apply", "--reason", "once more"); code != cli.ExitOK || strings.Contains(out, "not_executed") {
 		t.Errorf("once it was told: exit code %d\n%s", code, out)
 	}
 }

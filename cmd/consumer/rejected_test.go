@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 )
@@ -30,7 +31,7 @@ func setupRejecting(t *testing.T, settings string) *rejecting {
 		t.Fatal(err)
 	}
 	s.write("config.yaml", settings+string(file))
-	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != exitOK {
+	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != cli.ExitOK {
 		t.Fatalf("provision: exit code %d: %s", code, p.stderr)
 	}
 	p := start(t, s.dir, "run", "--config", "config.yaml")
@@ -57,25 +58,25 @@ func TestRejectedMessagesAreListedAndShownWithoutTheirBytes(t *testing.T) {
 	t.Parallel()
 	r := setupRejecting(t, "desk: {selfAsserted: true}\n")
 	code, out, errs := r.run("list", "--since", "1h", "--code", "invalid_command")
-	if code != exitOK || !strings.Contains(out, r.token) || !strings.Contains(out, "/ammount") {
+	if code != cli.ExitOK || !strings.Contains(out, r.token) || !strings.Contains(out, "/ammount") {
 		t.Errorf("list: exit code %d\n%s%s", code, out, errs)
 	}
 	for _, none := range [][]string{{"--code", "unknown_provider"}, {"--provider", "opay-eg"}, {"--since", "2999-01-01"}} {
-		if code, out, _ := r.run(append([]string{"list"}, none...)...); code != exitOK || strings.Contains(out, r.token) {
+		if code, out, _ := r.run(append([]string{"list"}, none...)...); code != cli.ExitOK || strings.Contains(out, r.token) {
 			t.Errorf("list %v: exit code %d\n%s", none, code, out)
 		}
 	}
 	code, out, _ = r.run("show", r.token, "--json")
 	var shown map[string]any
-	if err := json.Unmarshal([]byte(out), &shown); code != exitOK || err != nil {
+	if err := json.Unmarshal([]byte(out), &shown); code != cli.ExitOK || err != nil {
 		t.Fatalf("show: exit code %d, %v\n%s", code, err, out)
 	}
 	if shown["size"] != float64(len(misspelled)) || shown["commandId"] != "e-typo" || shown["original"] != nil || strings.Contains(out, "Jane") {
 		t.Errorf("shown is %s", out)
 	}
 	for want, args := range map[int][]string{
-		exitUsage: {"show", "payment.refund.rejected.opay-eg.order-7.1"},
-		exitNone:  {"show", "999999-0123456789ab"},
+		cli.ExitUsage: {"show", "payment.refund.rejected.opay-eg.order-7.1"},
+		cli.ExitNone:  {"show", "999999-0123456789ab"},
 	} {
 		if code, out, errs := r.run(args...); code != want {
 			t.Errorf("%v: exit code %d, want %d\n%s%s", args, code, want, out, errs)
@@ -86,11 +87,11 @@ func TestRejectedMessagesAreListedAndShownWithoutTheirBytes(t *testing.T) {
 func TestBytesAreRevealedOnlyAfterItWasRecorded(t *testing.T) {
 	t.Parallel()
 	r := setupRejecting(t, "desk: {selfAsserted: true}\n")
-	if code, out, _ := r.run("show", r.token, "--reveal"); code != exitUsage || strings.Contains(out, "Jane") {
+	if code, out, _ := r.run("show", r.token, "--reveal"); code != cli.ExitUsage || strings.Contains(out, "Jane") {
 		t.Errorf("without a reason: exit code %d\n%s", code, out)
 	}
 	code, out, errs := r.run("show", r.token, "--reveal", "--reason", "shop asks", "--operator", "ana")
-	if code != exitOK || !strings.Contains(out, "Jane-Doe-was-here") {
+	if code != cli.ExitOK || !strings.Contains(out, "Jane-Doe-was-here") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 	audit := string(awaitEvent(t, r.js, "payment.operator.reveal.*").Data())
@@ -101,7 +102,7 @@ func TestBytesAreRevealedOnlyAfterItWasRecorded(t *testing.T) {
 	}
 	code, out, errs = r.run("show", r.token, "--reveal", "--reason", "to mend it", "--operator", "ana", "--output", "original.json")
 	written, err := os.ReadFile(filepath.Join(r.dir, "original.json"))
-	if code != exitOK || err != nil || string(written) != misspelled || strings.Contains(out, "Jane") {
+	if code != cli.ExitOK || err != nil || string(written) != misspelled || strings.Contains(out, "Jane") {
 		t.Errorf("exit code %d, %v, %s\n%s%s", code, err, written, out, errs)
 	}
 }
@@ -117,7 +118,7 @@ func TestWithoutAnAuditNothingIsRevealedOrReplayed(t *testing.T) {
 		{"replay", r.token, "--reason", "mended", "--file", "good.json", "--apply", "--operator", "ana", "--config", "typed.yaml"},
 	} {
 		code, p := runProgram(t, r.dir, append([]string{"rejected"}, args...)...)
-		if code != exitFailed || strings.Contains(p.stdout.String(), "Jane") || !strings.Contains(p.stderr.String(), "selfAsserted") {
+		if code != cli.ExitFailed || strings.Contains(p.stdout.String(), "Jane") || !strings.Contains(p.stderr.String(), "selfAsserted") {
 			t.Errorf("%v: exit code %d\n%s%s", args, code, p.stdout, p.stderr)
 		}
 	}
@@ -143,17 +144,17 @@ func TestARejectedMessageIsReplayedCorrectedAndOnceIsEnough(t *testing.T) {
 	r := setupRejecting(t, "desk: {selfAsserted: true}\n")
 	args := []string{"replay", r.token, "--reason", "typing error", "--operator", "ana"}
 	code, _, errs := r.run(append(args, "--apply")...)
-	if code != exitFailed || !strings.Contains(errs, "/ammount") || !strings.Contains(errs, "nothing was published") {
+	if code != cli.ExitFailed || !strings.Contains(errs, "/ammount") || !strings.Contains(errs, "nothing was published") {
 		t.Errorf("unchanged: exit code %d\n%s", code, errs)
 	}
 	r.write("good.json", strings.ReplaceAll(misspelled, "ammount", "amount"))
 	args = append(args, "--file", "good.json")
 	code, out, errs := r.run(args...)
-	if n := natstest.Messages(t, r.js, "PAYMENT_COMMANDS"); code != exitOK || n != 1 || !strings.Contains(out, "add --apply") || r.count("payment.operator.>") != 0 {
+	if n := natstest.Messages(t, r.js, "PAYMENT_COMMANDS"); code != cli.ExitOK || n != 1 || !strings.Contains(out, "add --apply") || r.count("payment.operator.>") != 0 {
 		t.Errorf("dry: exit code %d, %d commands\n%s%s", code, n, out, errs)
 	}
 	for range 2 {
-		if code, out, errs = r.run(append(args, "--apply")...); code != exitOK {
+		if code, out, errs = r.run(append(args, "--apply")...); code != cli.ExitOK {
 			t.Fatalf("exit code %d\n%s%s", code, out, errs)
 		}
 	}

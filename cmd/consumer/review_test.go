@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/providers/openpay/openpaysim"
 	"github.com/countermand/countermand/providers/simulator"
@@ -43,7 +44,7 @@ desk: {selfAsserted: true}
 providers:
   - {name: openpay-eu, kind: openpay, baseURL: %q, account: shop-eu, apiKey: {file: secret}, partialRefunds: true, poll: {initial: 1s, max: 1s}, reviewAfter: 1s}
 `, server.URL(), r.admin, web.URL))
-	if code, p := runProgram(t, r.dir, "provision", "--config", "config.yaml"); code != exitOK {
+	if code, p := runProgram(t, r.dir, "provision", "--config", "config.yaml"); code != cli.ExitOK {
 		t.Fatalf("provision: %s", p.stderr)
 	}
 	if refunds > 0 {
@@ -83,7 +84,7 @@ func (r *reviewing) queue(n int) []string {
 	deadline := time.After(patience)
 	for {
 		code, out, errs := r.run("ana", "list", "--json")
-		if lines := lines(out); code == exitOK && len(lines) == n+1 {
+		if lines := lines(out); code == cli.ExitOK && len(lines) == n+1 {
 			return lines[:n]
 		}
 		select {
@@ -98,40 +99,40 @@ func TestAPersonSettlesFromTheCommandLineWhatAMachineCannot(t *testing.T) {
 	t.Parallel()
 	r := setupReview(t, 1)
 	r.queue(1)
-	if code, out, _ := r.run("ana", "list"); code != exitOK || !strings.Contains(out, "400 EUR") || !strings.Contains(out, "529-1-0") {
+	if code, out, _ := r.run("ana", "list"); code != cli.ExitOK || !strings.Contains(out, "400 EUR") || !strings.Contains(out, "529-1-0") {
 		t.Errorf("list: exit code %d\n%s", code, out)
 	}
-	if code, out, _ := r.run("ana", "list", "--min-amount", "401", "--currency", "EUR"); code != exitOK || !strings.Contains(out, "nothing needs a person") {
+	if code, out, _ := r.run("ana", "list", "--min-amount", "401", "--currency", "EUR"); code != cli.ExitOK || !strings.Contains(out, "nothing needs a person") {
 		t.Errorf("narrowed list: exit code %d\n%s", code, out)
 	}
-	if code, _, errs := r.run("ana", "show", "openpay-eu", "none"); code != exitNone {
+	if code, _, errs := r.run("ana", "show", "openpay-eu", "none"); code != cli.ExitNone {
 		t.Errorf("an unknown payment: exit code %d\n%s", code, errs)
 	}
 	code, out, errs := r.run("ana", "show", "openpay-eu", "529-1-0")
 	view := regexp.MustCompile(`(?m)^view (\S+)$`).FindStringSubmatch(out)
-	if code != exitOK || view == nil || !strings.Contains(out, "the provider on refund k now:") || !strings.Contains(out, `--confirm-amount "400 EUR"`) {
+	if code != cli.ExitOK || view == nil || !strings.Contains(out, "the provider on refund k now:") || !strings.Contains(out, `--confirm-amount "400 EUR"`) {
 		t.Fatalf("show: exit code %d\n%s%s", code, out, errs)
 	}
 	ruling := []string{"resolve", "openpay-eu", "529-1-0", "--key", "k", "--as", "succeeded", "--evidence", "ticket 4711", "--moved", "400 EUR", "--provider-reference", "rf-1"}
-	if code, _, errs := r.run("ana", append(ruling, "--view", view[1], "--apply")...); code != exitUsage || !strings.Contains(errs, "reason is required") {
+	if code, _, errs := r.run("ana", append(ruling, "--view", view[1], "--apply")...); code != cli.ExitUsage || !strings.Contains(errs, "reason is required") {
 		t.Errorf("without a reason: exit code %d\n%s", code, errs)
 	}
 	ruling = append(ruling, "--reason", "the provider confirms")
-	if code, _, errs := r.run("ana", append(ruling, "--apply")...); code != exitUsage {
+	if code, _, errs := r.run("ana", append(ruling, "--apply")...); code != cli.ExitUsage {
 		t.Errorf("without a view: exit code %d\n%s", code, errs)
 	}
-	if code, out, errs := r.run("ana", ruling...); code != exitOK || !strings.Contains(out, "would be ruled") || r.count("payment.refund.succeeded.>") != 0 || r.count("payment.operator.resolve.*") != 0 {
+	if code, out, errs := r.run("ana", ruling...); code != cli.ExitOK || !strings.Contains(out, "would be ruled") || r.count("payment.refund.succeeded.>") != 0 || r.count("payment.operator.resolve.*") != 0 {
 		t.Errorf("dry: exit code %d\n%s%s", code, out, errs)
 	}
 	apply := append(ruling[:len(ruling):len(ruling)], "--view", view[1], "--apply") //nolint:gocritic // another list
-	if code, out, errs := r.run("ana", apply...); code != exitOK || !strings.Contains(out, ": ruled") {
+	if code, out, errs := r.run("ana", apply...); code != cli.ExitOK || !strings.Contains(out, ": ruled") {
 		t.Fatalf("applied: exit code %d\n%s%s", code, out, errs)
 	}
-	if code, out, _ := r.run("ana", apply...); code != exitOK || !strings.Contains(out, "done before") {
+	if code, out, _ := r.run("ana", apply...); code != cli.ExitOK || !strings.Contains(out, "done before") {
 		t.Errorf("again: exit code %d\n%s", code, out)
 	}
 	code, _, errs = r.run("ben", "resolve", "openpay-eu", "529-1-0", "--key", "k", "--as", "failed", "--reason", "no", "--evidence", "none", "--view", view[1], "--apply")
-	if code != exitFailed || !strings.Contains(errs, "the payment has moved") || !strings.Contains(errs, `ruled by ana: "the provider confirms"`) {
+	if code != cli.ExitFailed || !strings.Contains(errs, "the payment has moved") || !strings.Contains(errs, `ruled by ana: "the provider confirms"`) {
 		t.Errorf("a stale view: exit code %d\n%s", code, errs)
 	}
 	if n := r.count("payment.refund.succeeded.>") + r.count("payment.refund.failed.>"); n != 1 {
@@ -154,21 +155,21 @@ func TestManyRulingsAreCheckedTogetherDoneOneByOneAndResumed(t *testing.T) {
 	good := file.String()
 	failed := func() int { return r.count("payment.refund.failed.>") }
 	r.write("broken.jsonl", strings.Replace(good, `"reason"`, `"raeson"`, 1))
-	if code, _, errs := r.run("ana", "resolve", "--file", "broken.jsonl", "--apply"); code != exitUsage || !strings.Contains(errs, "broken.jsonl:1") || failed() != 0 {
+	if code, _, errs := r.run("ana", "resolve", "--file", "broken.jsonl", "--apply"); code != cli.ExitUsage || !strings.Contains(errs, "broken.jsonl:1") || failed() != 0 {
 		t.Errorf("a broken file: exit code %d, %d ruled\n%s", code, failed(), errs)
 	}
 	r.write("refused.jsonl", strings.Replace(good, `"as":"failed","reason":"the provider denies it","evidence":"ticket 2"`, `"as":"retry","reason":"x","evidence":"y"`, 1))
-	if code, _, errs := r.run("ana", "resolve", "--file", "refused.jsonl", "--apply"); code != exitFailed || !strings.Contains(errs, "nothing was ruled") || failed() != 0 {
+	if code, _, errs := r.run("ana", "resolve", "--file", "refused.jsonl", "--apply"); code != cli.ExitFailed || !strings.Contains(errs, "nothing was ruled") || failed() != 0 {
 		t.Errorf("one that is refused: exit code %d, %d ruled\n%s", code, failed(), errs)
 	}
 	first, rest, _ := strings.Cut(good, "\n")
 	r.write("first.jsonl", first)
 	r.write("good.jsonl", first+"\n"+rest)
-	if code, _, errs := r.run("ana", "resolve", "--file", "first.jsonl", "--apply"); code != exitOK || failed() != 1 {
+	if code, _, errs := r.run("ana", "resolve", "--file", "first.jsonl", "--apply"); code != cli.ExitOK || failed() != 1 {
 		t.Fatalf("the first: exit code %d, %d ruled\n%s", code, failed(), errs)
 	}
 	code, out, errs := r.run("ana", "resolve", "--file", "good.jsonl", "--apply", "--json")
-	if code != exitOK || failed() != 3 || strings.Count(out, `"outcome":"ruled"`) != 2 || strings.Count(out, `"outcome":"done before"`) != 1 {
+	if code != cli.ExitOK || failed() != 3 || strings.Count(out, `"outcome":"ruled"`) != 2 || strings.Count(out, `"outcome":"done before"`) != 1 {
 		t.Errorf("all: exit code %d, %d ruled\n%s%s", code, failed(), out, errs)
 	}
 }
@@ -184,7 +185,7 @@ func TestACancelIsRuledWithWhatItDid(t *testing.T) {
 	// Nobody listens there: the cancel was certainly not executed, and stays as it is for an hour.
 	away := regexp.MustCompile(`baseURL: "[^"]*"`).ReplaceAllString(string(text), `retry: {initial: 1h, max: 1h}, baseURL: "http://127.0.0.1:1"`)
 	s.write("config.yaml", "desk: {selfAsserted: true}\n"+away)
-	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != exitOK {
+	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != cli.ExitOK {
 		t.Fatalf("provision: %s", p.stderr)
 	}
 	body := `{"specversion":"1.0","id":"e-1","source":"/shop","type":"payment.cancel.requested","data":{"idempotencyKey":"k","provider":"opay-eg","payment":{"orderId":"1001"}}}`
@@ -199,18 +200,18 @@ func TestACancelIsRuledWithWhatItDid(t *testing.T) {
 		"needs the amount that moved":      {"--as", "succeeded", "--effect", "refunded"},
 		"belongs to a cancel that":         {"--as", "failed", "--effect", "voided"},
 	} {
-		if code, _, errs := r.run("ana", append(ruling[:len(ruling):len(ruling)], args...)...); code != exitUsage || !strings.Contains(errs, want) {
+		if code, _, errs := r.run("ana", append(ruling[:len(ruling):len(ruling)], args...)...); code != cli.ExitUsage || !strings.Contains(errs, want) {
 			t.Errorf("%v: exit code %d, want %q\n%s", args, code, want, errs)
 		}
 	}
-	if code, _, errs := r.run("ana", append(ruling, "--as", "succeeded", "--effect", "voided")...); code != exitOK {
+	if code, _, errs := r.run("ana", append(ruling, "--as", "succeeded", "--effect", "voided")...); code != cli.ExitOK {
 		t.Fatalf("voided: exit code %d\n%s", code, errs)
 	}
 	code, out, errs := r.run("ana", "show", "opay-eg", "1001", "--no-ask", "--json")
 	var story struct {
 		Operations []struct{ Status, Effect, Basis string }
 	}
-	if err := json.Unmarshal([]byte(out), &story); code != exitOK || err != nil || len(story.Operations) != 1 {
+	if err := json.Unmarshal([]byte(out), &story); code != cli.ExitOK || err != nil || len(story.Operations) != 1 {
 		t.Fatalf("show: exit code %d, %v\n%s%s", code, err, out, errs)
 	}
 	if o := story.Operations[0]; o.Status != "succeeded" || o.Effect != "voided" || o.Basis != "operator" || s.count("payment.cancel.succeeded.>") != 1 {
@@ -228,7 +229,7 @@ func (r *reviewing) viewOf(provider, native, status string) string {
 			View       string
 			Operations []struct{ Status string }
 		}
-		if code == exitOK && json.Unmarshal([]byte(out), &story) == nil && len(story.Operations) == 1 && story.Operations[0].Status == status {
+		if code == cli.ExitOK && json.Unmarshal([]byte(out), &story) == nil && len(story.Operations) == 1 && story.Operations[0].Status == status {
 			return story.View
 		}
 		select {
@@ -248,10 +249,10 @@ func TestAnOperatorsNameIsOnlyTypedWhereTheSettingAllowsIt(t *testing.T) {
 	}
 	r.write("strict.yaml", strings.Replace(string(text), "selfAsserted: true", "selfAsserted: false", 1))
 	code, p := runProgram(t, r.dir, "review", "list", "--config", "strict.yaml", "--operator", "ana")
-	if code != exitUsage || !strings.Contains(p.stderr.String(), "--operator needs the setting desk.selfAsserted") {
+	if code != cli.ExitUsage || !strings.Contains(p.stderr.String(), "--operator needs the setting desk.selfAsserted") {
 		t.Errorf("exit code %d\n%s", code, p.stderr)
 	}
-	if code, p = runProgram(t, r.dir, "review", "list", "--config", "strict.yaml"); code != exitUsage || !strings.Contains(p.stderr.String(), "desk.operator") {
+	if code, p = runProgram(t, r.dir, "review", "list", "--config", "strict.yaml"); code != cli.ExitUsage || !strings.Contains(p.stderr.String(), "desk.operator") {
 		t.Errorf("exit code %d\n%s", code, p.stderr)
 	}
 	stream, err := r.js.Stream(t.Context(), "PAYMENT_EVENTS")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
 )
@@ -38,21 +38,21 @@ Example: consumer run --config /etc/countermand/config.yaml`
 }
 
 // Run carries commands out.
-func (c *runCommand) Run(w *world) error {
+func (c *runCommand) Run(w *cli.World) error {
 	log := c.logger(w)
 	if c.Config == "" {
 		return runEmbedded(w, c.localFlags, log)
 	}
-	cfg, err := config.Load(c.Config, w.getenv)
+	cfg, err := config.Load(c.Config, w.Getenv)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	endProfile, err := c.profile()
 	if err != nil {
 		return err
 	}
 	defer endProfile()
-	app.TuneCollector(w.getenv)
+	app.TuneCollector(w.Getenv)
 	nc, err := app.Connect(cfg.NATS, "countermand consumer", log)
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func (c *runCommand) profile() (end func(), err error) {
 	}
 	file, err := os.OpenFile(c.CPUProfile, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("open the profile's file: %w", err)}
+		return nil, cli.Usage(fmt.Errorf("open the profile's file: %w", err))
 	}
 	if err := pprof.StartCPUProfile(file); err != nil {
 		file.Close()
@@ -77,28 +77,28 @@ func (c *runCommand) profile() (end func(), err error) {
 	return func() { pprof.StopCPUProfile(); file.Close() }, nil
 }
 
-func (c *runCommand) logger(w *world) *slog.Logger {
+func (c *runCommand) logger(w *cli.World) *slog.Logger {
 	level := slog.LevelInfo
 	if c.Debug {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewJSONHandler(w.stderr, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewJSONHandler(w.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
 // serve builds the service and runs it until the world's context ends.
-func serve(w *world, cfg *config.Config, nc *nats.Conn, o *app.Options) error {
+func serve(w *cli.World, cfg *config.Config, nc *nats.Conn, o *app.Options) error {
 	log := o.Logger
 	instances, err := app.Instances(cfg, log)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	service, err := app.New(nc, cfg, instances, o)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	logFindings(w, cfg, nc, log)
 	log.Info("consumer is starting", "providers", len(instances), "admin", cfg.Admin.Listen)
-	if err := service.Run(w.ctx); err != nil {
+	if err := service.Run(w.Context); err != nil {
 		return err
 	}
 	log.Info("consumer has stopped; nothing is in hand")
@@ -110,8 +110,8 @@ func serve(w *world, cfg *config.Config, nc *nats.Conn, o *app.Options) error {
 const verifyFor = 5 * time.Second
 
 // logFindings says what is not as it should be with streams and consumers.
-func logFindings(w *world, cfg *config.Config, nc *nats.Conn, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(w.ctx, verifyFor)
+func logFindings(w *cli.World, cfg *config.Config, nc *nats.Conn, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(w.Context, verifyFor)
 	defer cancel()
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -145,12 +145,12 @@ Example: consumer provision --config /etc/countermand/config.yaml`
 const provisionFor = 30 * time.Second
 
 // Run creates streams and consumers.
-func (c *provisionCommand) Run(w *world) error {
-	cfg, err := config.Load(c.Config, w.getenv)
+func (c *provisionCommand) Run(w *cli.World) error {
+	cfg, err := config.Load(c.Config, w.Getenv)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
-	log := slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	log := slog.New(slog.NewTextHandler(w.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	nc, err := app.Connect(cfg.NATS, "countermand provision", log)
 	if err != nil {
 		return err
@@ -160,7 +160,7 @@ func (c *provisionCommand) Run(w *world) error {
 	if err != nil {
 		return fmt.Errorf("use jetstream: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(w.ctx, provisionFor)
+	ctx, cancel := context.WithTimeout(w.Context, provisionFor)
 	defer cancel()
 	changes, err := broker.Provision(ctx, js, app.Topology(cfg))
 	for _, change := range changes {
@@ -172,18 +172,18 @@ func (c *provisionCommand) Run(w *world) error {
 		return err
 	}
 	if len(changes) == 0 && !c.JSON {
-		fmt.Fprintln(w.stdout, "nothing to change")
+		fmt.Fprintln(w.Stdout, "nothing to change")
 	}
 	return nil
 }
 
 // print writes one change for people or machines.
-func (c *provisionCommand) print(w *world, change broker.Change) error {
+func (c *provisionCommand) print(w *cli.World, change broker.Change) error {
 	if !c.JSON {
-		fmt.Fprintln(w.stdout, change)
+		fmt.Fprintln(w.Stdout, change)
 		return nil
 	}
-	return json.NewEncoder(w.stdout).Encode(map[string]string{
+	return w.JSON(map[string]string{
 		"kind": string(change.Kind), "object": change.Object, "setting": change.Setting,
 		"is": change.Is, "want": change.Want, "reason": change.Reason,
 	})

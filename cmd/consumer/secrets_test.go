@@ -23,6 +23,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/internal/simulators"
 	"github.com/countermand/countermand/providers/bento/bentosim"
@@ -361,7 +362,7 @@ func TestNothingThatIsEmittedHoldsACredentialACardOrPersonalData(t *testing.T) {
 		_, g.emitted["console "+path] = get(t, "http://"+g.admin+path)
 	}
 	p.terminate()
-	if code := p.exit(); code != exitOK {
+	if code := p.exit(); code != cli.ExitOK {
 		t.Errorf("exit code %d\n%s", code, p.stderr)
 	}
 	g.emitted["the log"] = p.stdout.String() + p.stderr.String()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 	"github.com/countermand/countermand/providers/simulator"
@@ -85,11 +86,11 @@ func TestProvisioningTwiceChangesNothingTheSecondTime(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	code, first := runProgram(t, s.dir, "provision", "--config", "config.yaml")
-	if created := strings.Count(first.stdout.String(), "created "); code != exitOK || created != 8 {
+	if created := strings.Count(first.stdout.String(), "created "); code != cli.ExitOK || created != 8 {
 		t.Errorf("exit code %d, %d created, want 5 streams and 2 consumers\n%s%s", code, created, first.stdout, first.stderr)
 	}
 	code, second := runProgram(t, s.dir, "provision", "--config", "config.yaml")
-	if code != exitOK || second.stdout.String() != "nothing to change\n" {
+	if code != cli.ExitOK || second.stdout.String() != "nothing to change\n" {
 		t.Errorf("exit code %d: %s%s", code, second.stdout, second.stderr)
 	}
 }
@@ -97,7 +98,7 @@ func TestProvisioningTwiceChangesNothingTheSecondTime(t *testing.T) {
 func TestAServiceToldToStopFinishesWhatIsInHandAndTakesNothingNew(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != exitOK {
+	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != cli.ExitOK {
 		t.Fatalf("provision: exit code %d: %s", code, p.stderr)
 	}
 	p := start(t, s.dir, "run", "--config", "config.yaml")
@@ -117,7 +118,7 @@ func TestAServiceToldToStopFinishesWhatIsInHandAndTakesNothingNew(t *testing.T) 
 	}
 	s.refund("too-late")
 	s.opay.Release()
-	if code := p.exit(); code != exitOK {
+	if code := p.exit(); code != cli.ExitOK {
 		t.Errorf("exit code %d after SIGTERM\n%s", code, p.stderr)
 	}
 	if n := s.count("payment.*.*.opay-eg.in-hand.*"); n != 2 {
@@ -135,7 +136,7 @@ func TestAServiceToldToStopFinishesWhatIsInHandAndTakesNothingNew(t *testing.T) 
 	next := start(t, s.dir, "run", "--config", "config.yaml")
 	awaitEvent(t, s.js, "payment.refund.succeeded.opay-eg.too-late.2")
 	next.terminate()
-	if code := next.exit(); code != exitOK || s.count("payment.*.succeeded.opay-eg.>") != 2 {
+	if code := next.exit(); code != cli.ExitOK || s.count("payment.*.succeeded.opay-eg.>") != 2 {
 		t.Errorf("the next process: exit code %d, %d results", code, s.count("payment.*.succeeded.opay-eg.>"))
 	}
 }
@@ -157,8 +158,8 @@ providers:
 	for _, command := range []string{"run", "provision"} {
 		code, p := runProgram(t, s.dir, command, "--config", "wrong.yaml")
 		said := p.stderr.String()
-		if code != exitUsage {
-			t.Errorf("%s: exit code %d, want %d", command, code, exitUsage)
+		if code != cli.ExitUsage {
+			t.Errorf("%s: exit code %d, want %d", command, code, cli.ExitUsage)
 		}
 		for _, fault := range []string{
 			`wrong\.yaml:1: nats\.replicas`, `wrong\.yaml:2: concurency`, `wrong\.yaml:6: providers\[0\]\.baseURL`,
@@ -177,18 +178,18 @@ providers:
 func TestAServiceWritesItsProfileWhenItIsToldToStop(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != exitOK {
+	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != cli.ExitOK {
 		t.Fatalf("provision: exit code %d: %s", code, p.stderr)
 	}
 	nowhere := filepath.Join(s.dir, "nowhere", "cpu")
-	if code, p := runProgram(t, s.dir, "run", "--config", "config.yaml", "--cpu-profile", nowhere); code != exitUsage {
-		t.Errorf("a file that cannot be written: exit code %d, want %d\n%s", code, exitUsage, p.stderr)
+	if code, p := runProgram(t, s.dir, "run", "--config", "config.yaml", "--cpu-profile", nowhere); code != cli.ExitUsage {
+		t.Errorf("a file that cannot be written: exit code %d, want %d\n%s", code, cli.ExitUsage, p.stderr)
 	}
 	file := filepath.Join(s.dir, "cpu")
 	p := start(t, s.dir, "run", "--config", "config.yaml", "--cpu-profile", file)
 	awaitStatus(t, "http://"+s.admin+"/readyz", 200)
 	p.terminate()
-	if code := p.exit(); code != exitOK {
+	if code := p.exit(); code != cli.ExitOK {
 		t.Fatalf("exit code %d after SIGTERM\n%s", code, p.stderr)
 	}
 	compressed, err := os.Open(file)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/internal/simulators"
 	"github.com/countermand/countermand/providers"
 )
@@ -32,7 +33,7 @@ Example: consumer simulate --listen 127.0.0.1:4280`
 const stopFor = 2 * time.Second
 
 // Run serves until told to stop.
-func (c *simulateCommand) Run(w *world) error {
+func (c *simulateCommand) Run(w *cli.World) error {
 	set, err := simulators.New()
 	if err != nil {
 		return err
@@ -40,18 +41,18 @@ func (c *simulateCommand) Run(w *world) error {
 	defer set.Close()
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil || !providers.Loopback(host) {
-		return usageError{fmt.Errorf("listen on %q: give an address of loopback such as 127.0.0.1:4280", c.Listen)}
+		return cli.Usage(fmt.Errorf("listen on %q: give an address of loopback such as 127.0.0.1:4280", c.Listen))
 	}
-	l, err := (&net.ListenConfig{}).Listen(w.ctx, "tcp", c.Listen)
+	l, err := (&net.ListenConfig{}).Listen(w.Context, "tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for simulators: %w", err)
 	}
-	fmt.Fprintln(w.stdout, "Simulated providers; Ctrl-C ends them.")
-	set.Describe(w.stdout, l.Addr().String())
+	fmt.Fprintln(w.Stdout, "Simulated providers; Ctrl-C ends them.")
+	set.Describe(w.Stdout, l.Addr().String())
 	server := &http.Server{Handler: set.Handler(), ReadHeaderTimeout: 5 * time.Second}
-	stop := context.AfterFunc(w.ctx, func() {
+	stop := context.AfterFunc(w.Context, func() {
 		set.Close()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), stopFor)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(w.Context), stopFor)
 		defer cancel()
 		_ = server.Shutdown(ctx)
 		_ = server.Close()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/internal/natstest"
 )
 
@@ -93,7 +94,7 @@ func (w *walk) line(line string) {
 func (w *walk) must(says string, args ...string) {
 	w.t.Helper()
 	code, p := runProgram(w.t, root, args...)
-	if code != exitOK || !strings.Contains(p.stdout.String(), says) {
+	if code != cli.ExitOK || !strings.Contains(p.stdout.String(), says) {
 		w.t.Fatalf("%v: exit code %d, want %q\n%s%s", args, code, says, p.stdout, p.stderr)
 	}
 }
@@ -103,7 +104,7 @@ func (w *walk) must(says string, args ...string) {
 func (w *walk) awaitStory(args []string) {
 	w.t.Helper()
 	for range 200 {
-		if code, p := runProgram(w.t, root, args...); code == exitOK && strings.Contains(p.stdout.String(), "moved 400 EGP") {
+		if code, p := runProgram(w.t, root, args...); code == cli.ExitOK && strings.Contains(p.stdout.String(), "moved 400 EGP") {
 			return
 		}
 	}

@@ -84,7 +84,7 @@ func connect(t *testing.T, s *natstest.Server) *nats.Conn {
 func serve(t *testing.T, s *natstest.Server, d remote.Desk) (stop func()) {
 	t.Helper()
 	nc := connect(t, s)
-	service, err := remote.Serve(nc, d, remote.Options{SelfAsserted: true})
+	service, err := remote.Serve(nc, d, &remote.Options{SelfAsserted: true})
 	if err != nil {
 		t.Fatal(err)
 	}

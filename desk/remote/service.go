@@ -40,7 +40,13 @@ type Desk interface {
 	Look(ctx context.Context, who desk.Operator, l desk.Look) (*desk.Looked, error)
 }
 
-// Options are the optional parts of a Service.
+// Replayer publishes rejected messages anew (*desk.Replayer).
+type Replayer interface {
+	Replay(ctx context.Context, who desk.Operator, r desk.Replay) (desk.Replayed, error)
+}
+
+// Options are the optional parts of a Service; nil and zero values mean the
+// defaults.
 type Options struct {
 	// SelfAsserted takes an operator's name as it is typed where the server asks
 	// nobody who they are. Without it such a server's operators are refused.
@@ -61,14 +67,18 @@ type Service struct {
 }
 
 // Serve begins to answer. Of several replicas one takes each request.
-func Serve(nc *nats.Conn, d Desk, o Options) (*Service, error) {
+func Serve(nc *nats.Conn, d Desk, opts *Options) (*Service, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	served, err := requests.New(nc, requests.Config{
-		Name: serviceName, Version: o.Version, Description: "Countermand's operator's desk: what needs a person, and their rulings",
-		AtOnce: atOnce, For: requestFor, Logger: o.Logger,
-	})
+	served, err := requests.New(nc, requests.Kind{
+		Name: serviceName, Description: "Countermand's operator's desk: what needs a person, and their rulings",
+		AtOnce: atOnce, For: requestFor,
+	}, &requests.Options{Version: o.Version, Logger: o.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -203,4 +213,20 @@ func (s *Service) audit(ctx context.Context, who desk.Operator, q request) (resp
 	}
 	id, err := s.desk.Audit(ctx, who, payment.OperatorAction{Action: q.Action, Token: q.Token, Reason: q.Reason})
 	return response{Audit: id}, err
+}
+
+func (s *Service) look(ctx context.Context, who desk.Operator, q request) (response, error) {
+	if q.Look == nil {
+		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: "the request names no operation to look at"}
+	}
+	looked, err := s.desk.Look(ctx, who, *q.Look)
+	return response{Looked: looked}, err
+}
+
+func (s *Service) replay(ctx context.Context, who desk.Operator, q request) (response, error) {
+	if q.Replay == nil {
+		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: "the request holds nothing to replay"}
+	}
+	out, err := s.o.Replayer.Replay(ctx, who, *q.Replay)
+	return response{Replayed: &out}, err
 }

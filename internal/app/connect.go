@@ -17,11 +17,10 @@ import (
 	"github.com/countermand/countermand/providers"
 )
 
-// Connect opens the connection the configuration describes. A server that is
-// away is no error: the connection is made when it comes. Credentials, keys and
-// certificates are read anew for every connection that is made, so that a file
-// that was replaced counts from the next one on, without a restart; they are
-// used from memory and never written anywhere.
+// Connect opens the connection that the configuration describes. It does not fail
+// while the server is away: the connection is made when the server comes back.
+// Credentials, keys and certificates are read again for every connection, so that a
+// replaced file counts without a restart. They are never written anywhere.
 func Connect(cfg config.NATS, name string, log *slog.Logger, more ...nats.Option) (*nats.Conn, error) {
 	opts := append(broker.ConnectOptions(name, log), more...)
 	if cfg.Credentials.Reveal() != "" {
@@ -52,8 +51,8 @@ func Connect(cfg config.NATS, name string, log *slog.Logger, more ...nats.Option
 	return nc, nil
 }
 
-// credentials authenticates with what the secret holds when a connection is
-// made. Half-written content fails that one attempt, and the next one reads again.
+// credentials authenticates with the content of the secret at the time of each
+// connection. Half-written content fails one attempt; the next one reads again.
 func credentials(secret providers.Secret) nats.Option {
 	token := func() (string, error) {
 		jwt, err := nkeys.ParseDecoratedJWT([]byte(secret.Reveal()))
@@ -81,15 +80,15 @@ func signed(pair nkeys.KeyPair, nonce []byte) ([]byte, error) {
 	return signature, nil
 }
 
-// rotatingKey authenticates with the seed the secret holds when a connection is
-// made. The library asks for a signature each time, and knows one public key
-// for ever: so the key is set just before it is read, while dialling.
+// rotatingKey authenticates with the seed in the secret at the time of each
+// connection. The library asks for a signature each time, but keeps one public key.
+// Therefore Dial sets the public key just before the library reads it.
 type rotatingKey struct {
 	seed providers.Secret
 	conn atomic.Pointer[nats.Conn] // nil until the first connection is made
 }
 
-// dialFor bounds one attempt to reach a server; the library's own default.
+// dialFor bounds one attempt to reach a server, as in the library.
 const dialFor = 2 * time.Second
 
 func (k *rotatingKey) option() ([]nats.Option, error) {
@@ -108,8 +107,8 @@ func (k *rotatingKey) option() ([]nats.Option, error) {
 	return []nats.Option{nats.Nkey(public, sign), nats.SetCustomDialer(k)}, nil
 }
 
-// Dial connects to a server. The library calls it with the connection's lock
-// held, in the goroutine that reads the key next, so setting it is no race.
+// Dial connects to a server. The library calls it with the connection's lock held,
+// in the goroutine that then reads the key. Setting the key is therefore no race.
 func (k *rotatingKey) Dial(network, address string) (net.Conn, error) {
 	if nc := k.conn.Load(); nc != nil {
 		public, err := k.public()
@@ -119,7 +118,7 @@ func (k *rotatingKey) Dial(network, address string) (net.Conn, error) {
 		nc.Opts.Nkey = public
 	}
 	dialer := &net.Dialer{Timeout: dialFor}
-	conn, err := dialer.DialContext(context.Background(), network, address) // the library hands no context in
+	conn, err := dialer.DialContext(context.Background(), network, address) // the library passes no context
 	if err != nil {
 		return nil, fmt.Errorf("dial nats: %w", err)
 	}

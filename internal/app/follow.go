@@ -12,41 +12,35 @@ import (
 
 	"github.com/countermand/countermand/console"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/payment"
 )
 
 const (
 	// followEvery is how often the journal is asked for what is new.
 	followEvery = 250 * time.Millisecond
-	// followBatch is how much is read at a time: with followEvery the most that
-	// is read a second. What goes by faster is passed over, and the feed says so.
+	// followBatch is how many messages are read at a time. With followEvery it bounds
+	// the messages per second. Messages beyond that are skipped, and the feed says so.
 	followBatch = 100
-	// followSample is how much is read of what goes by too fast to be shown: each
-	// message read costs as much as a tenth of a command.
+	// followSample is how many messages are read while too many arrive to show them
+	// all. Reading one costs as much as a tenth of a command.
 	followSample = 20
-	// followBehind is how far behind the journal's end reading begins.
+	// followBehind is how many messages before the journal's end the reading begins.
 	followBehind = 1000
-	// rejectionsBehind is the same for rejections, which are few among the rest.
+	// rejectionsBehind is the same for rejections, which are rare in the journal.
 	rejectionsBehind = 100_000
-	// followFor bounds one round, so that a server that is away is noticed.
+	// followFor bounds one round, so that the follower notices that the server is away.
 	followFor = 5 * time.Second
 )
 
-// The journal's subjects the console shows: the events of payments have six
-// words, whichever their operation.
-const (
-	paymentEvents  = "payment.*.*.*.*.*"
-	rejectedEvents = "payment.command.rejected.*"
-)
-
-// follower reads what is appended to the journal for the console. It asks for
-// the next message again and again, because the service may read the journal and
-// not create consumers on it: who may, could also change a ledger's.
+// follower reads new messages of the journal for the console. It asks for the next
+// message again and again, because the service may not create consumers on the
+// journal: that right would also let it change a ledger's consumer.
 type follower struct {
 	js     jetstream.JetStream
 	stream string
 	feed   *console.Feed
-	// changed is told where a person is needed, and what has ended.
+	// changed is called when an operation needs a person, and when one has ended.
 	changed func(id payment.ID, review bool)
 	log     *slog.Logger
 	// next is the sequence each filter goes on from.
@@ -55,23 +49,16 @@ type follower struct {
 
 // run follows until ctx ends. While the server is away it waits.
 func (f *follower) run(ctx context.Context) {
-	for {
+	for alive := true; alive; alive = sleep.For(ctx, followEvery) {
 		if f.js.Conn().IsConnected() {
 			if err := f.round(ctx); err != nil && ctx.Err() == nil {
 				f.log.Debug("the console could not read what is new", "error", err.Error())
 			}
 		}
-		timer := time.NewTimer(followEvery)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C:
-		}
 	}
 }
 
-// round reads what is new.
+// round reads the messages that are new.
 func (f *follower) round(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, followFor)
 	defer cancel()
@@ -81,14 +68,14 @@ func (f *follower) round(ctx context.Context) error {
 	}
 	last := s.CachedInfo().State.LastSeq
 	if f.next == nil {
-		f.next = map[string]uint64{paymentEvents: behind(last, followBehind), rejectedEvents: behind(last, rejectionsBehind)}
+		f.next = map[string]uint64{events.EveryPayment: behind(last, followBehind), events.RejectedFilter: behind(last, rejectionsBehind)}
 	}
 	for filter := range f.next {
 		if f.next[filter] > last {
 			continue
 		}
 		batch := followBatch
-		if filter == paymentEvents && last-f.next[filter] > followBehind {
+		if filter == events.EveryPayment && last-f.next[filter] > followBehind {
 			f.feed.Skip()
 			batch = followSample
 			f.next[filter] = last - followSample
@@ -108,15 +95,15 @@ func behind(last, n uint64) uint64 {
 	return last - n + 1
 }
 
-// cut is what one round reads of one filter's messages: up to a batch of them,
-// in a journal that ends at last.
+// cut is what one round reads: up to batch messages that match the filter, in a
+// journal that ends at last.
 type cut struct {
 	filter string
 	last   uint64
 	batch  int
 }
 
-// read passes the messages of one cut on.
+// read reads the messages of one cut and passes them on.
 func (f *follower) read(ctx context.Context, s jetstream.Stream, c cut) error {
 	for range c.batch {
 		m, err := s.GetMsg(ctx, f.next[c.filter], jetstream.WithGetMsgSubject(c.filter))
@@ -133,7 +120,8 @@ func (f *follower) read(ctx context.Context, s jetstream.Stream, c cut) error {
 	return nil
 }
 
-// take passes one message on. One that cannot be read is left to those who must.
+// take passes one message on. It ignores a message that cannot be decoded: other
+// parts report that.
 func (f *follower) take(m *jetstream.RawStreamMsg) {
 	message := events.Message{Subject: m.Subject, Header: m.Header, Data: m.Data}
 	if token, rejected := strings.CutPrefix(m.Subject, events.RejectedSubject("")); rejected {

@@ -10,48 +10,42 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 const (
-	// lookAgain is the time between two looks while something is missing, and
-	// lookLater once all is there.
-	lookAgain = 2 * time.Second
-	lookLater = time.Minute
-	// lookFor bounds one look.
-	lookFor = 10 * time.Second
+	// verifySoon is the pause while something is missing, verifyLater once
+	// everything is there.
+	verifySoon  = 2 * time.Second
+	verifyLater = time.Minute
+	// verifyFor bounds one verification.
+	verifyFor = 10 * time.Second
 )
 
-// streams knows whether the streams and consumers are there. Settings that
-// differ are an alert's business: a service that works on is of more use than
-// one that is taken out. Without one of the streams it cannot work at all.
+// streams knows whether the streams and consumers exist. Without one of them the
+// service cannot work. Settings that differ only raise an alert, because a service
+// that works on is more useful than one that is taken out.
 type streams struct {
 	js       jetstream.JetStream
 	topology broker.Topology
 	log      *slog.Logger
 
-	mu     sync.Mutex
-	looked bool
-	lack   string // what is missing; empty: nothing
+	mu    sync.Mutex
+	known bool   // verified at least once
+	lack  string // what is missing; empty: nothing
 }
 
-// run looks until ctx ends.
+// run verifies until ctx ends.
 func (s *streams) run(ctx context.Context) {
-	for {
-		timer := time.NewTimer(s.look(ctx))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C:
-		}
+	for sleep.For(ctx, s.verify(ctx)) {
 	}
 }
 
-// look looks once and returns when to look again. What cannot be found out
-// changes nothing: being disconnected is told by itself, and an account that may
+// verify verifies once and returns when to do it again. If it gets no answer it
+// changes nothing: another part reports a lost connection, and an account that may
 // not ask can still carry commands out.
-func (s *streams) look(ctx context.Context) (again time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, lookFor)
+func (s *streams) verify(ctx context.Context) (pause time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, verifyFor)
 	defer cancel()
 	findings, err := broker.Verify(ctx, s.js, s.topology)
 	var missing []string
@@ -64,25 +58,25 @@ func (s *streams) look(ctx context.Context) (again time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil && lack == "" {
-		s.looked = s.looked || s.js.Conn().IsConnected()
-		return lookAgain
+		s.known = s.known || s.js.Conn().IsConnected()
+		return verifySoon
 	}
 	if lack != s.lack && lack != "" {
 		s.log.Error("streams or consumers are missing: run consumer provision", "missing", lack)
 	}
-	s.looked, s.lack = true, lack
+	s.known, s.lack = true, lack
 	if lack != "" {
-		return lookAgain
+		return verifySoon
 	}
-	return lookLater
+	return verifyLater
 }
 
-// ready reports whether all is there, and if not, what is missing.
+// ready reports whether everything exists, and if not, what is missing.
 func (s *streams) ready() (ok bool, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case !s.looked:
+	case !s.known:
 		return false, "streams and consumers were not looked at yet"
 	case s.lack != "":
 		return false, "missing: " + s.lack

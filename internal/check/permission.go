@@ -1,10 +1,10 @@
 package check
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/events"
@@ -31,8 +31,8 @@ type probe struct {
 // and a last sequence no stream has.
 func impossible() nats.Header {
 	return nats.Header{
-		"Nats-Expected-Stream":                {"COUNTERMAND_CHECK_NO_STREAM"},
-		"Nats-Expected-Last-Subject-Sequence": {"4611686018427387904"},
+		jetstream.ExpectedStreamHeader:      {"COUNTERMAND_CHECK_NO_STREAM"},
+		jetstream.ExpectedLastSubjSeqHeader: {"4611686018427387904"},
 	}
 }
 
@@ -79,15 +79,15 @@ func (c *checker) appends() []string {
 		events.RejectedSubject("0-" + nobody), events.QuarantineSubject("0-" + nobody), events.OperatorSubject("check", nobody),
 	}
 	provider := c.cfg.Providers[0].Name
-	for _, op := range []payment.Op{payment.Cancel, payment.Refund} {
+	for _, op := range payment.Ops() {
 		for _, t := range []payment.EventType{
 			payment.EventStarted, payment.EventDeferred, payment.EventPending, payment.EventIndeterminate, payment.EventSucceeded,
 			payment.EventFailed, payment.EventRejected, payment.EventReturned, payment.EventExecutedLate,
 		} {
-			if op == payment.Cancel && t == payment.EventReturned {
+			if t == payment.EventReturned && !op.GivesBack() {
 				continue
 			}
-			subjects = append(subjects, fmt.Sprintf("payment.%s.%s.%s.%s.0", op, t, provider, nobody))
+			subjects = append(subjects, events.ProbeSubject(op, t, provider, nobody))
 		}
 		command := payment.Command{Op: op, Provider: provider}
 		subjects = append(subjects, events.ScheduleSubject(command, payment.ID{Provider: provider, Native: nobody}), events.CommandSubject(op, ""))

@@ -76,7 +76,7 @@ func absent(in providers.Instance) providers.Request {
 		currency = in.Currencies[0]
 	}
 	return providers.Request{
-		Op: op, Full: op == payment.Refund, Key: nobody, Reference: nobody,
+		Op: op, Full: op.TakesAmount(), Key: nobody, Reference: nobody,
 		Payment: payment.Details{OrderID: nobody, TransactionID: nobody, Country: in.Country, Currency: currency},
 	}
 }

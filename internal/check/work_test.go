@@ -52,7 +52,7 @@ func (b *bundle) started(order string, ago time.Duration) payment.Event {
 // journal stores an event; change (may be nil) changes its bytes before.
 func (b *bundle) journal(e payment.Event, change func([]byte) []byte) {
 	b.t.Helper()
-	m, err := events.NewEncoder(events.EncoderOptions{}).EncodeEvent(e)
+	m, err := events.NewEncoder(nil).EncodeEvent(e)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func (b *bundle) schedule(order string, at time.Time) {
 		if o.ID.Native != order {
 			continue
 		}
-		timer, err := o.Timer(events.NewEncoder(events.EncoderOptions{}), time.Time{})
+		timer, err := o.Timer(events.NewEncoder(nil), time.Time{})
 		if err != nil {
 			b.t.Fatal(err)
 		}

@@ -67,22 +67,34 @@ func Run(ctx context.Context, out io.Writer, o Options) (err error) {
 	if o.Hold {
 		cfg.Admin.Listen = consoleAddress()
 	}
-	nc, err := nats.Connect(cfg.NATS.URL, broker.ConnectOptions("countermand demo", o.Logger)...)
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("use jetstream: %w", err)
-	}
 	topology := app.Topology(cfg)
 	topology.AckWait = ackWait
-	if _, err := broker.Provision(ctx, js, topology); err != nil {
+	js, err := provisioned(ctx, cfg.NATS, topology, o.Logger)
+	if err != nil {
 		return err
 	}
+	nc := js.Conn()
+	defer nc.Close()
 	p := &play{world: w, cfg: cfg, js: js, follower: newFollower(), out: newPrinter(out, o), stories: script()}
 	return p.perform(ctx, nc, o)
+}
+
+// provisioned connects to the world's server and gives it its streams and consumers.
+// The caller closes the connection.
+func provisioned(ctx context.Context, server config.NATS, topology broker.Topology, log *slog.Logger) (jetstream.JetStream, error) {
+	nc, err := app.Connect(server, "countermand consumer", log)
+	if err != nil {
+		return nil, err
+	}
+	js, err := jetstream.New(nc)
+	if err == nil {
+		_, err = broker.Provision(ctx, js, topology)
+	}
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("provision embedded server: %w", err)
+	}
+	return js, nil
 }
 
 // consoleAddress is where a demo that is held shows itself: the documented

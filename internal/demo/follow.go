@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -61,7 +60,7 @@ func (f *follower) take(m events.Message) {
 		close(f.news)
 		f.news = make(chan struct{})
 	}()
-	if strings.HasPrefix(m.Subject, "payment.command.rejected.") {
+	if _, rejected := events.RejectedToken(m.Subject); rejected {
 		var e struct {
 			Data rejection `json:"data"`
 		}

@@ -9,9 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
 )
@@ -63,19 +61,11 @@ func (l *Local) Config() *config.Config {
 // Connect connects to the embedded server and provisions it.
 func (l *Local) Connect(ctx context.Context, log *slog.Logger) (*nats.Conn, error) {
 	cfg := l.Config()
-	nc, err := app.Connect(cfg.NATS, "countermand consumer", log)
+	js, err := provisioned(ctx, cfg.NATS, app.Topology(cfg), log)
 	if err != nil {
 		return nil, err
 	}
-	js, err := jetstream.New(nc)
-	if err == nil {
-		_, err = broker.Provision(ctx, js, app.Topology(cfg))
-	}
-	if err != nil {
-		nc.Close()
-		return nil, fmt.Errorf("provision embedded server: %w", err)
-	}
-	return nc, nil
+	return js.Conn(), nil
 }
 
 // HowTo says how to publish a first command by hand, with nothing but a shell.

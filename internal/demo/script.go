@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers/bento/bentosim"
 	"github.com/countermand/countermand/providers/opay/opaysim"
@@ -84,7 +85,7 @@ func (o operation) command(id string, data fields) message {
 		delete(data, "captured")
 	}
 	data["payment"] = ids
-	subject := "payment." + string(o.op) + ".requested"
+	subject := events.CommandSubject(o.op, "")
 	body, err := json.MarshalIndent(fields{
 		"specversion": "1.0", "id": id, "source": source, "type": subject, "data": data,
 	}, "", "  ")
@@ -271,7 +272,7 @@ func refusedStories() []story {
 		{
 			title:    "A message that is no command",
 			tells:    "It is answered with everything that is wrong with it, and its bytes are kept for the operator.",
-			messages: []message{{subject: "payment.refund.requested", body: []byte(`{"please": "refund order 1001", "amount": 400`)}},
+			messages: []message{{subject: events.CommandSubject(payment.Refund, ""), body: []byte(`{"please": "refund order 1001", "amount": 400`)}},
 			rejected: payment.CodeInvalidCommand,
 		},
 	}

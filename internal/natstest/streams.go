@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/events"
 )
 
 // EventsStream is the name of the journal's stream.
@@ -15,13 +17,8 @@ const EventsStream = "PAYMENT_EVENTS"
 // written once, and no read that a stale replica may answer.
 func EventsConfig(replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name: EventsStream,
-		Subjects: []string{
-			"payment.cancel.*.*.*.*",
-			"payment.refund.*.*.*.*",
-			"payment.command.rejected.*",
-			"payment.operator.*.*",
-		},
+		Name:                 EventsStream,
+		Subjects:             events.JournalSubjects(),
 		Storage:              jetstream.FileStorage,
 		Retention:            jetstream.LimitsPolicy,
 		Discard:              jetstream.DiscardNew,

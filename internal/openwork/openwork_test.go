@@ -38,7 +38,7 @@ func setup(t *testing.T) *bundle {
 	if _, err := broker.Provision(t.Context(), js, broker.DefaultTopology()); err != nil {
 		t.Fatal(err)
 	}
-	encoder := events.NewEncoder(events.EncoderOptions{})
+	encoder := events.NewEncoder(nil)
 	journal, err := stream.New(js.Conn(), encoder, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -363,7 +363,7 @@ func TestTimersAreListedWhetherTheyWaitOrAreDelivered(t *testing.T) {
 func BenchmarkScan(b *testing.B) {
 	js := natstest.Start(b, nil).JetStream(b)
 	natstest.CreateStream(b, js, natstest.EventsConfig(1))
-	encoder := events.NewEncoder(events.EncoderOptions{})
+	encoder := events.NewEncoder(nil)
 	const n = 20_000
 	for i := range n {
 		c := command(fmt.Sprint(i), "part", 400)

@@ -27,7 +27,7 @@ func Payments(ctx context.Context, js jetstream.JetStream, stream string, limit 
 	found := &paymentSet{seen: map[payment.ID]bool{}}
 	complete = s.CachedInfo().State.NumSubjects <= uint64(max(limit, 0))
 	if complete {
-		info, err := s.Info(ctx, jetstream.WithSubjectFilter(scheduled))
+		info, err := s.Info(ctx, jetstream.WithSubjectFilter(events.ScheduleFilter))
 		if err != nil {
 			return nil, false, fmt.Errorf("list payments with timers: %w", err)
 		}
@@ -63,7 +63,7 @@ func (p *paymentSet) add(subject string) {
 func (p *paymentSet) addDelivered(ctx context.Context, s jetstream.Stream) (all bool, err error) {
 	sequence := s.CachedInfo().State.FirstSeq
 	for range maxDelivered {
-		m, err := s.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(delivered))
+		m, err := s.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(events.DueFilter))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return true, nil
 		}

@@ -94,7 +94,7 @@ func tenThousand(b *testing.B) (jetstream.JetStream, *stream.Journal) {
 	if _, err := broker.Provision(b.Context(), js, broker.DefaultTopology()); err != nil {
 		b.Fatal(err)
 	}
-	encoder := events.NewEncoder(events.EncoderOptions{})
+	encoder := events.NewEncoder(nil)
 	publish := func(m *nats.Msg) {
 		if _, err := js.PublishMsgAsync(m); err != nil {
 			b.Fatal(err)

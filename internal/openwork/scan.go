@@ -30,7 +30,7 @@ type Damage struct {
 	Subject string
 	// Sequence is the journal's.
 	Sequence uint64
-	// Operation is "refund" or "cancel" and the first digits of the key's hash;
+	// Operation is the operation's name and the first digits of the key's hash;
 	// empty where the whole event cannot be read.
 	Operation string
 	// Reason says what is wrong; without anything from the event.
@@ -56,7 +56,7 @@ const (
 func Scan(ctx context.Context, js jetstream.JetStream, stream string, progress func(done, total uint64)) (*Index, error) {
 	s := &scan{newest: map[payment.ID]found{}}
 	read, err := passage.Passage{
-		Stream: stream, Subjects: []string{"payment.cancel.*.*.*.*", "payment.refund.*.*.*.*"},
+		Stream: stream, Subjects: events.PaymentFilters(""),
 		Pull: pull, PullBytes: pullBytes, Progress: progress,
 	}.Read(ctx, js, func(m jetstream.Msg, sequence uint64) error {
 		s.take(m, sequence)

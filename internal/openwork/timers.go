@@ -12,12 +12,8 @@ import (
 	"github.com/countermand/countermand/events"
 )
 
-const (
-	scheduled = "payment.schedule.>"
-	delivered = "payment.due.>"
-	// atMost is how many delivered timers are looked at one by one.
-	atMost = 10_000
-)
+// atMost is how many delivered timers are looked at one by one.
+const atMost = 10_000
 
 // TimerSet is what the stream of timers holds at one moment. It does not change.
 type TimerSet struct {
@@ -62,7 +58,7 @@ func Timers(ctx context.Context, js jetstream.JetStream, stream string) (*TimerS
 	if err != nil {
 		return nil, fmt.Errorf("list timers: %w", err)
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(scheduled))
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(events.ScheduleFilter))
 	if err != nil {
 		return nil, fmt.Errorf("list timers: %w", err)
 	}
@@ -79,7 +75,7 @@ func Timers(ctx context.Context, js jetstream.JetStream, stream string) (*TimerS
 }
 
 func (s *TimerSet) addDelivered(ctx context.Context, due jetstream.Stream) error {
-	info, err := due.Info(ctx, jetstream.WithSubjectFilter(delivered))
+	info, err := due.Info(ctx, jetstream.WithSubjectFilter(events.DueFilter))
 	if err != nil {
 		return err
 	}
@@ -88,7 +84,7 @@ func (s *TimerSet) addDelivered(ctx context.Context, due jetstream.Stream) error
 	}
 	sequence := info.State.FirstSeq
 	for range min(s.Delivered, atMost) {
-		m, err := due.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(delivered))
+		m, err := due.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(events.DueFilter))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return nil // acknowledged meanwhile
 		}

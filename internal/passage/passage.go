@@ -25,6 +25,9 @@ type Passage struct {
 	Stream string
 	// Subjects are the filters a message has to fit one of.
 	Subjects []string
+	// Since leaves out messages that the stream took before it; zero: none. A server
+	// that has no later message sends its last one all the same.
+	Since time.Time
 	// Pull is how many messages are under way at a time, PullBytes how much.
 	Pull, PullBytes int
 	// Silence is how long the server may take for the next message; 0: 30 s.
@@ -41,9 +44,11 @@ type Taker func(m jetstream.Msg, sequence uint64) error
 // Read reads the passage and returns how many messages were taken, also with an
 // error: the server's, take's, or that the server was silent for too long.
 func (p Passage) Read(ctx context.Context, js jetstream.JetStream, take Taker) (done uint64, err error) {
-	c, err := js.OrderedConsumer(ctx, p.Stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: p.Subjects, DeliverPolicy: jetstream.DeliverAllPolicy,
-	})
+	config := jetstream.OrderedConsumerConfig{FilterSubjects: p.Subjects, DeliverPolicy: jetstream.DeliverAllPolicy}
+	if !p.Since.IsZero() {
+		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &p.Since
+	}
+	c, err := js.OrderedConsumer(ctx, p.Stream, config)
 	if err != nil {
 		return 0, fmt.Errorf("read %s: %w", p.Stream, err)
 	}

@@ -167,7 +167,7 @@ func (s *scanner) broken(line int) error {
 
 // item checks one value as the consumer would.
 func (s *scanner) item(line int, raw jsontext.Value) error {
-	c, invalid := s.decoder.DecodeCommand(events.Message{Subject: subjectOf(raw), Data: raw})
+	c, invalid := s.decoder.DecodeCommand(events.Message{Subject: events.SubjectOfType(attribute(raw, "type")), Data: raw})
 	item := Item{Line: line, Raw: raw, Command: c}
 	if invalid != nil {
 		for _, f := range relevant(invalid.Faults) {
@@ -189,13 +189,4 @@ func relevant(faults []payment.Fault) []payment.Fault {
 	return slices.DeleteFunc(slices.Clone(faults), func(f payment.Fault) bool {
 		return wrongType && !strings.HasPrefix(f.Pointer, "ce")
 	})
-}
-
-// subjectOf is where an event of this type goes. An event whose type is no
-// command's is judged as a refund, so that the type is found at fault.
-func subjectOf(raw jsontext.Value) string {
-	if attribute(raw, "type") == events.CommandSubject(payment.Cancel, "") {
-		return events.CommandSubject(payment.Cancel, "")
-	}
-	return events.CommandSubject(payment.Refund, "")
 }

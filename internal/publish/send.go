@@ -31,9 +31,9 @@ type Sender struct {
 	err     error
 }
 
-// SendOptions say how commands are written.
+// SendOptions say how commands are written; nil and zero values mean the defaults.
 type SendOptions struct {
-	Binary bool
+	Binary bool // binary mode instead of structured
 	// ByProvider publishes to the subject that ends in the provider's name, for
 	// publishers whose permissions name their provider.
 	ByProvider bool
@@ -41,8 +41,11 @@ type SendOptions struct {
 }
 
 // NewSender returns a sender; Close it to learn what became of the last ones.
-func NewSender(js jetstream.JetStream, o SendOptions) *Sender {
-	s := &Sender{js: js, options: o, ring: make(chan jetstream.PubAckFuture, inFlight)}
+func NewSender(js jetstream.JetStream, o *SendOptions) *Sender {
+	if o == nil {
+		o = &SendOptions{}
+	}
+	s := &Sender{js: js, options: *o, ring: make(chan jetstream.PubAckFuture, inFlight)}
 	s.done.Go(s.collect)
 	return s
 }

@@ -39,7 +39,7 @@ func TestWhatIsSentDecodesAsWrittenInBothModesAndOnlyOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]bool{}
-	send := func(o publish.SendOptions) publish.Sent {
+	send := func(o *publish.SendOptions) publish.Sent {
 		s := publish.NewSender(js, o)
 		err := publish.Scan(strings.NewReader(file(commands)), "f", d, func(i publish.Item) error {
 			want[i.Command.EventID+i.Command.Fingerprint()] = true
@@ -51,10 +51,10 @@ func TestWhatIsSentDecodesAsWrittenInBothModesAndOnlyOnce(t *testing.T) {
 		}
 		return sent
 	}
-	if sent := send(publish.SendOptions{Binary: true, ByProvider: true}); sent.Published != commands || sent.Duplicates != 0 {
+	if sent := send(&publish.SendOptions{Binary: true, ByProvider: true}); sent.Published != commands || sent.Duplicates != 0 {
 		t.Fatalf("sent %+v", sent)
 	}
-	if sent := send(publish.SendOptions{}); sent.Published != 0 || sent.Duplicates != commands {
+	if sent := send(nil); sent.Published != 0 || sent.Duplicates != commands {
 		t.Fatalf("sent again: %+v", sent)
 	}
 	c, err := js.OrderedConsumer(ctx, topology.Commands, jetstream.OrderedConsumerConfig{})
@@ -86,7 +86,7 @@ func TestACommandTheStreamRefusesIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := publish.NewSender(js, publish.SendOptions{})
+	s := publish.NewSender(js, nil)
 	_ = publish.Scan(strings.NewReader(file(3)), "f", d, func(i publish.Item) error { return s.Send(ctx, i) })
 	if sent, err := s.Close(); err == nil || sent.Published != 0 {
 		t.Fatalf("sent %+v, %v", sent, err)

@@ -5,6 +5,7 @@
 package requests
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,20 +18,26 @@ import (
 	"github.com/nats-io/nats.go/micro"
 )
 
-// Config says what a Service is. All fields but Version and Logger are needed.
-type Config struct {
+// Kind says what a Service is. All fields are needed.
+type Kind struct {
 	// Name and Description are what `nats micro` shows.
 	Name, Description string
-	Version           string // of the program, semantic; default 0.0.0
 	// AtOnce bounds the requests in hand, For the time of each.
 	AtOnce int
 	For    time.Duration
-	Logger *slog.Logger // default: discards
+}
+
+// Options are the optional parts of a Service; nil and zero values mean the
+// defaults.
+type Options struct {
+	Version string       // of the program, semantic; default 0.0.0
+	Logger  *slog.Logger // default: discards
 }
 
 // Service takes requests in hand until it is stopped. It is safe for concurrent use.
 type Service struct {
-	config Config
+	kind   Kind
+	log    *slog.Logger
 	micro  micro.Service
 	slots  chan struct{}
 	inHand sync.WaitGroup
@@ -49,23 +56,23 @@ type Handler struct {
 }
 
 // New announces a service without endpoints.
-func New(nc *nats.Conn, c Config) (*Service, error) {
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
+func New(nc *nats.Conn, k Kind, o *Options) (*Service, error) {
+	if o == nil {
+		o = &Options{}
 	}
-	if c.Version == "" {
-		c.Version = "0.0.0"
+	s := &Service{kind: k, log: o.Logger, slots: make(chan struct{}, k.AtOnce)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{config: c, slots: make(chan struct{}, c.AtOnce)}
 	var err error
 	s.micro, err = micro.AddService(nc, micro.Config{
-		Name: c.Name, Version: c.Version, Description: c.Description,
+		Name: k.Name, Version: cmp.Or(o.Version, "0.0.0"), Description: k.Description,
 		ErrorHandler: func(_ micro.Service, e *micro.NATSError) {
-			c.Logger.Error("requests cannot be taken: look at the permissions of the service", "service", c.Name, "subject", e.Subject, "error", e.Description)
+			s.log.Error("requests cannot be taken: look at the permissions of the service", "service", k.Name, "subject", e.Subject, "error", e.Description)
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("serve %s: %w", c.Name, err)
+		return nil, fmt.Errorf("serve %s: %w", k.Name, err)
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
@@ -76,7 +83,7 @@ func New(nc *nats.Conn, c Config) (*Service, error) {
 func (s *Service) Endpoint(name, subject string, h Handler, o ...micro.EndpointOpt) error {
 	take := micro.HandlerFunc(func(r micro.Request) { s.take(r, h) })
 	if err := s.micro.AddEndpoint(name, take, append(o, micro.WithEndpointSubject(subject))...); err != nil {
-		return fmt.Errorf("serve %s: %w", s.config.Name, err)
+		return fmt.Errorf("serve %s: %w", s.kind.Name, err)
 	}
 	return nil
 }
@@ -88,7 +95,7 @@ func (s *Service) Stop() error {
 	s.inHand.Wait()
 	s.cancel()
 	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		return fmt.Errorf("stop %s: %w", s.config.Name, err)
+		return fmt.Errorf("stop %s: %w", s.kind.Name, err)
 	}
 	return nil
 }
@@ -96,7 +103,7 @@ func (s *Service) Stop() error {
 // take takes one request in hand, or says that there are too many.
 func (s *Service) take(r micro.Request, h Handler) {
 	if !inbox(r.Reply()) {
-		s.config.Logger.Warn("a request wants its answer where none may go; it is not taken", "service", s.config.Name, "subject", r.Subject())
+		s.log.Warn("a request wants its answer where none may go; it is not taken", "service", s.kind.Name, "subject", r.Subject())
 		return
 	}
 	select {
@@ -106,7 +113,7 @@ func (s *Service) take(r micro.Request, h Handler) {
 		return
 	}
 	s.inHand.Go(func() {
-		ctx, cancel := context.WithTimeout(s.ctx, s.config.For)
+		ctx, cancel := context.WithTimeout(s.ctx, s.kind.For)
 		answer := h.Handle(ctx, r)
 		cancel()
 		<-s.slots

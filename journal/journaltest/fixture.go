@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -101,6 +102,6 @@ func Rejection(origin uint64) payment.Rejection {
 		Token: fmt.Sprintf("%d-0123456789ab", origin), Code: payment.CodeInvalidCommand,
 		Faults: []payment.Fault{{Pointer: "/amount", Rule: "required"}},
 		Size:   12, SHA256: "0123456789ab" + strings.Repeat("0", 52),
-		OriginSequence: origin, OriginSubject: "payment.refund.requested",
+		OriginSequence: origin, OriginSubject: events.CommandSubject(payment.Refund, ""),
 	}
 }

@@ -51,7 +51,7 @@ func (j *Journal) History(_ context.Context, id payment.ID) (all []events.Entry,
 	if err != nil {
 		return nil, false, err
 	}
-	encoder := events.NewEncoder(events.EncoderOptions{})
+	encoder := events.NewEncoder(nil)
 	for _, e := range appended {
 		m, err := encoder.EncodeEvent(e)
 		if err != nil {

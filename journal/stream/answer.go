@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // verdict is what one try of an append ended in. The zero value is the careful one.
@@ -37,42 +38,30 @@ type answer struct {
 	err      error
 }
 
-// The server's error codes that say something of an append, as its list of
-// JetStream API errors has them.
+// The server's error codes for an append that the client library has no constant
+// for, and parts of their descriptions. The server's list of JetStream API errors
+// has them all.
 const (
-	codeWrongLastSequence  = 10071
-	codeInFlight           = 10164 // "wrong last sequence" without a number: another append is in flight
-	codeStoreFailed        = 10077
-	codeAccountResources   = 10002
-	codeInsufficient       = 10023
-	codeMemoryResources    = 10028
-	codeStorageResources   = 10047
-	codeSealed             = 10109
-	codeMessageTooLarge    = 10054
-	codeHeaderTooLarge     = 10097
-	codeNoMessage          = 10037
+	codeStoreFailed      jetstream.ErrorCode = 10077
+	codeAccountResources jetstream.ErrorCode = 10002
+	codeInsufficient     jetstream.ErrorCode = 10023
+	codeMemoryResources  jetstream.ErrorCode = 10028
+	codeStorageResources jetstream.ErrorCode = 10047
+	codeSealed           jetstream.ErrorCode = 10109
+	codeHeaderTooLarge   jetstream.ErrorCode = 10097
+
 	descriptionPerSubject  = "maximum messages per subject"
 	descriptionMaxMessages = "maximum messages exceeded"
 	descriptionMaxBytes    = "maximum bytes exceeded"
 	descriptionTooLarge    = "message too large"
 )
 
-// apiError is the error in a JetStream answer.
-type apiError struct {
-	Code        int    `json:"code"`
-	ErrCode     int    `json:"err_code"`
-	Description string `json:"description"`
-}
-
-// Error implements error.
-func (e *apiError) Error() string { return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode) }
-
 // acknowledgement is the answer to a publish.
 type acknowledgement struct {
-	Stream    string    `json:"stream"`
-	Sequence  uint64    `json:"seq"`
-	Duplicate bool      `json:"duplicate"`
-	Error     *apiError `json:"error"`
+	Stream    string              `json:"stream"`
+	Sequence  uint64              `json:"seq"`
+	Duplicate bool                `json:"duplicate"`
+	Error     *jetstream.APIError `json:"error"`
 }
 
 // judge reads the answer to one try.
@@ -113,18 +102,18 @@ func plainlyAccepted(data []byte, stream string) (sequence uint64, ok bool) {
 	return sequence, err == nil && digits[0] != '0'
 }
 
-func judgeRefusal(e *apiError) answer {
-	switch e.ErrCode {
-	case codeWrongLastSequence:
+func judgeRefusal(e *jetstream.APIError) answer {
+	switch e.ErrorCode {
+	case jetstream.JSErrCodeStreamWrongLastSequence:
 		return answer{verdict: refused, err: e}
-	case codeInFlight:
+	case jetstream.JSErrCodeStreamWrongLastSequenceConstant: // names no sequence: another append is in flight
 		return answer{verdict: inFlight, err: e}
 	case codeStoreFailed:
 		return judgeStoreFailed(e)
 	case codeAccountResources, codeInsufficient, codeMemoryResources, codeStorageResources, codeSealed:
 		// Checked by the server before it stores or proposes anything.
 		return answer{verdict: storeRefuses, certain: true, err: e}
-	case codeMessageTooLarge, codeHeaderTooLarge:
+	case jetstream.JSErrCodeStreamMessageExceedsMaximum, codeHeaderTooLarge:
 		return answer{verdict: impossible, err: e}
 	default:
 		return answer{err: e}
@@ -135,7 +124,7 @@ func judgeRefusal(e *apiError) answer {
 // which is all there is. The limits are checked before anything is stored; any
 // other failure may have happened on the leader alone, while the other replicas
 // stored what was agreed on.
-func judgeStoreFailed(e *apiError) answer {
+func judgeStoreFailed(e *jetstream.APIError) answer {
 	switch {
 	case strings.Contains(e.Description, descriptionPerSubject):
 		return answer{verdict: refused, subjectTaken: true, err: e}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/journal"
 )
 
@@ -108,7 +109,7 @@ func (j *Journal) refusedAfterDoubt(ctx context.Context, a *pending, cause error
 
 // holds reports whether the append is what is stored. A rejection's subject
 // names its message, so any message there has said it.
-func (a *pending) holds(m storedMessage) bool {
+func (a *pending) holds(m Stored) bool {
 	return m.Sequence != 0 && (a.rejection || m.token() == a.token)
 }
 
@@ -132,10 +133,5 @@ type backoff struct{ next time.Duration }
 // pause waits, or returns early when ctx ends.
 func (b *backoff) pause(ctx context.Context) {
 	b.next = min(max(2*b.next, firstPause), lastPause)
-	timer := time.NewTimer(b.next)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	sleep.For(ctx, b.next)
 }

@@ -60,7 +60,7 @@ func (b bench) messages(t testing.TB) int {
 // open returns a journal over a requester.
 func open(t testing.TB, conn stream.Requester, opts *stream.Options) *stream.Journal {
 	t.Helper()
-	j, err := stream.New(conn, events.NewEncoder(events.EncoderOptions{}), opts)
+	j, err := stream.New(conn, events.NewEncoder(nil), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func writer(t *testing.T, conn stream.Requester, plan journaltest.Plan, binary b
 	if plan != nil {
 		conn = &faulty{conn: conn, plan: plan}
 	}
-	j, err := stream.New(conn, events.NewEncoder(events.EncoderOptions{Binary: binary}), nil)
+	j, err := stream.New(conn, events.NewEncoder(&events.EncoderOptions{Binary: binary}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

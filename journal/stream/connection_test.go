@@ -27,7 +27,7 @@ func TestAConnectionThatBuffersWhileDisconnectedIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(buffering.Close)
-	if _, err := stream.New(buffering, events.NewEncoder(events.EncoderOptions{}), nil); err == nil || !strings.Contains(err.Error(), "ReconnectBufSize(-1)") {
+	if _, err := stream.New(buffering, events.NewEncoder(nil), nil); err == nil || !strings.Contains(err.Error(), "ReconnectBufSize(-1)") {
 		t.Errorf("journal on a buffering connection ended in %v", err)
 	}
 }
@@ -296,7 +296,7 @@ func TestAFirstAppendNeedsNoRead(t *testing.T) {
 
 func TestAnswersToAReadThatAreNotOursAreNotBelieved(t *testing.T) {
 	t.Parallel()
-	other, err := events.NewEncoder(events.EncoderOptions{}).EncodeEvent(journaltest.Event(payment.ID{Provider: "opay-eg", Native: "2"}, 1, "a"))
+	other, err := events.NewEncoder(nil).EncodeEvent(journaltest.Event(payment.ID{Provider: "opay-eg", Native: "2"}, 1, "a"))
 	if err != nil {
 		t.Fatal(err)
 	}

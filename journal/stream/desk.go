@@ -3,7 +3,9 @@ package stream
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strconv"
+	"strings"
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
@@ -32,28 +34,65 @@ func (j *Journal) AppendOperator(ctx context.Context, o payment.OperatorAction) 
 	return err
 }
 
-// History returns the events of one payment in order, each read by its version
-// from the stream's leader: forwards by the payment's subjects the server would
-// search the whole stream. An event that cannot be read is an error. complete is
-// false where there are more than 2,000.
+// History returns the events of one payment in order, as Messages reads them. An
+// event that cannot be decoded is an error. complete is false where there are more
+// than 2,000.
 func (j *Journal) History(ctx context.Context, id payment.ID) (all []events.Entry, complete bool, err error) {
-	last, err := j.Last(ctx, id)
-	if err != nil {
-		return nil, false, err
-	}
-	for version := uint64(1); version <= last.State.Version; version++ {
+	for m, err := range j.Messages(ctx, id) {
+		if err != nil {
+			return nil, false, err
+		}
 		if len(all) == maxHistory {
 			return all, false, nil
 		}
-		e, err := j.EventAt(ctx, id, version)
-		switch {
-		case err != nil:
+		e, err := m.entry()
+		if err != nil {
 			return nil, false, err
-		case e.ID != "": // the journal loses none; one that an operator has removed is passed over
-			all = append(all, e)
 		}
+		all = append(all, e)
 	}
 	return all, true, nil
+}
+
+// Messages yields the events of one payment in order as they are stored, each read
+// by its version from the stream's leader: if it read forwards by the payment's
+// subjects, the server would search the whole stream. After an error there is nothing more.
+func (j *Journal) Messages(ctx context.Context, id payment.ID) iter.Seq2[Stored, error] {
+	return func(yield func(Stored, error) bool) {
+		filter, newest, err := j.newestVersion(ctx, id)
+		if err != nil {
+			yield(Stored{}, err)
+			return
+		}
+		for version := uint64(1); version <= newest; version++ {
+			m, err := j.version(ctx, filter, version)
+			switch {
+			case err != nil:
+				yield(Stored{}, err)
+				return
+			case m.Sequence != 0 && !yield(m, nil): // the journal loses none; one that an operator has removed is passed over
+				return
+			}
+		}
+	}
+}
+
+// newestVersion is a payment's filter and the version of its newest event; 0 where it has none.
+func (j *Journal) newestVersion(ctx context.Context, id payment.ID) (filter string, version uint64, err error) {
+	filter, err = events.Filter(id)
+	if err != nil {
+		return "", 0, fmt.Errorf("name payment: %w", err)
+	}
+	last, err := j.read(ctx, filter)
+	if err != nil || last.Sequence == 0 {
+		return filter, 0, err
+	}
+	subject := last.Message.Subject
+	version, err = strconv.ParseUint(subject[strings.LastIndexByte(subject, '.')+1:], 10, 64)
+	if err != nil {
+		return "", 0, fmt.Errorf("read the version in %s: %w", subject, err)
+	}
+	return filter, version, nil
 }
 
 // OperatorActions returns the audit events of one action that lie behind a
@@ -66,9 +105,9 @@ func (j *Journal) OperatorActions(ctx context.Context, action string, after uint
 		if err != nil || m.Sequence == 0 {
 			return all, err
 		}
-		a, err := events.DecodeOperator(events.Message{Subject: m.Subject, Header: m.header, Data: m.Data})
+		a, err := events.DecodeOperator(m.Message)
 		if err != nil {
-			return nil, fmt.Errorf("decode %s: %w", m.Subject, err)
+			return nil, fmt.Errorf("decode %s: %w", m.Message.Subject, err)
 		}
 		all = append(all, a)
 		after = m.Sequence
@@ -78,6 +117,6 @@ func (j *Journal) OperatorActions(ctx context.Context, action string, after uint
 
 // next is the first message of a filter from a sequence on; the zero one if
 // there is none.
-func (j *Journal) next(ctx context.Context, sequence uint64, filter string) (storedMessage, error) {
+func (j *Journal) next(ctx context.Context, sequence uint64, filter string) (Stored, error) {
 	return j.get(ctx, filter, `{"seq":`+strconv.FormatUint(sequence, 10)+`,"next_by_subj":"`+filter+`"}`)
 }

@@ -17,7 +17,7 @@ func TestAPaymentsHistoryAndOperatorsActionsAreReadBackInOrderAndApart(t *testin
 	t.Parallel()
 	js := natstest.Start(t, nil).JetStream(t)
 	natstest.CreateStream(t, js, natstest.EventsConfig(1))
-	j, err := stream.New(js.Conn(), events.NewEncoder(events.EncoderOptions{}), &stream.Options{Stream: natstest.EventsStream})
+	j, err := stream.New(js.Conn(), events.NewEncoder(nil), &stream.Options{Stream: natstest.EventsStream})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,5 +62,39 @@ func TestAPaymentsHistoryAndOperatorsActionsAreReadBackInOrderAndApart(t *testin
 	}
 	if some, err := j.OperatorActions(t.Context(), "propose", 0); err != nil || len(some) != 0 {
 		t.Errorf("actions of another kind: %v, %v", some, err)
+	}
+}
+
+func TestAnEventThatCannotBeReadIsAMessageAndEndsTheHistory(t *testing.T) {
+	t.Parallel()
+	js := natstest.Start(t, nil).JetStream(t)
+	natstest.CreateStream(t, js, natstest.EventsConfig(1))
+	j, err := stream.New(js.Conn(), events.NewEncoder(nil), &stream.Options{Stream: natstest.EventsStream})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := payment.ID{Provider: "opay-eg", Native: "10.01"}
+	if _, err := j.Append(t.Context(), 0, journaltest.Event(id, 1, "a")); err != nil {
+		t.Fatal(err)
+	}
+	subject, err := events.EventSubject(payment.Refund, payment.EventStarted, id, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(t.Context(), subject, []byte("not an event")); err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for m, err := range j.Messages(t.Context(), id) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, m.Message.Subject[len(m.Message.Subject)-2:])
+	}
+	if diff := cmp.Diff([]string{".1", ".2"}, found); diff != "" {
+		t.Errorf("messages (-want +got):\n%s", diff)
+	}
+	if all, _, err := j.History(t.Context(), id); err == nil {
+		t.Errorf("a history of %d events, one of which cannot be read", len(all))
 	}
 }

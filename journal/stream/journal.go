@@ -11,20 +11,15 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/journal"
 	"github.com/countermand/countermand/payment"
 )
 
-// AppendHeader carries the random token that tells whose append an event is.
-const AppendHeader = "Countermand-Append"
-
-// The server's headers for a conditional append.
-const (
-	expectedSequence = "Nats-Expected-Last-Subject-Sequence"
-	expectedFilter   = "Nats-Expected-Last-Subject-Sequence-Subject"
-)
+// appendHeader carries the random token that tells whose append an event is.
+const appendHeader = "Countermand-Append"
 
 const (
 	defaultStream     = "PAYMENT_EVENTS"
@@ -148,7 +143,7 @@ func (j *Journal) Append(ctx context.Context, expected uint64, e payment.Event) 
 		return 0, err
 	}
 	a.guard = filter
-	a.msg.Header[expectedFilter] = []string{filter}
+	a.msg.Header[jetstream.ExpectedLastSubjSeqSubjHeader] = []string{filter}
 	return j.commit(ctx, a)
 }
 
@@ -189,8 +184,8 @@ func (j *Journal) newAppend(m events.Message, expected uint64) (*pending, error)
 	if header == nil {
 		header = make(nats.Header, 3)
 	}
-	header[AppendHeader] = []string{a.token}
-	header[expectedSequence] = []string{strconv.FormatUint(expected, 10)}
+	header[appendHeader] = []string{a.token}
+	header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(expected, 10)}
 	a.msg = &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}
 	return a, nil
 }

@@ -18,6 +18,6 @@ func (j *Journal) Rejection(ctx context.Context, token string) (payment.Rejectio
 	if err != nil || m.Sequence == 0 {
 		return payment.Rejection{}, err
 	}
-	r, _, err := events.DecodeRejection(events.Message{Subject: m.Subject, Header: m.header, Data: m.Data})
+	r, _, err := events.DecodeRejection(m.Message)
 	return r, err
 }

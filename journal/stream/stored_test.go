@@ -69,7 +69,7 @@ func TestWhatIsStoredIsReadAsItStandsOrIsAnError(t *testing.T) {
 	t.Parallel()
 	words := []string{`1`, `2`, `3`, `"payment.refund.failed"`, `"payment.cancel.started"`, `"payment.refund.started.opay-eg.1001000.4"`}
 	for _, mode := range []bool{false, true} {
-		m, err := events.NewEncoder(events.EncoderOptions{Binary: mode}).EncodeEvent(journaltest.Event(id, 3, "a"))
+		m, err := events.NewEncoder(&events.EncoderOptions{Binary: mode}).EncodeEvent(journaltest.Event(id, 3, "a"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,57 +17,66 @@ func rows() []row {
 		{"schemas", nil},
 		{"events", []string{"payment"}},
 		{"journal", []string{"payment", "events"}},
-		{"journal/*", []string{"payment", "events", "journal"}},
+		{"journal/*", []string{"payment", "events", "journal", "internal/sleep"}},
 		{"providers", []string{"payment"}},
 		{"providers/simulator", []string{}},
 		{"providers/providertest", []string{"payment", "providers", "providers/simulator"}},
 		{"providers/*", []string{"payment", "providers"}}, // a kind: never another kind
 		{"providers/*/*sim", []string{"payment", "providers/simulator"}},
-		{"handlers", []string{"payment", "events", "journal", "providers"}},
+		{"handlers", []string{"payment", "events", "journal", "providers", "internal/sleep"}},
 		{"desk", []string{"payment", "events", "journal", "providers", "handlers"}},
 		{"desk/remote", []string{"payment", "events", "desk", "internal/requests"}},
 		{"status", []string{"payment", "events", "journal"}},
 		{"status/service", []string{"payment", "status", "internal/requests"}},
 		{"internal/requests", nil},
 		{"console", []string{"payment", "events", "desk", "providers"}},
-		{"broker", []string{"events", "handlers"}},
-		{"isolation", []string{"payment", "handlers"}},
+		{"broker", []string{"events", "handlers", "internal/sleep"}},
+		{"isolation", []string{"payment", "handlers", "internal/sleep"}},
 		{"notifications", []string{"payment", "providers"}},
-		{"telemetry", []string{"payment", "events", "handlers", "notifications"}},
+		{"telemetry", []string{"payment", "events", "handlers", "notifications", "internal/sleep"}},
 		{"proof/arrows", nil},
 		{"internal/currencygen", nil},
 		{"internal/embedded", nil},
-		{"internal/natstest", nil},
+		{"internal/natstest", []string{"events"}},
 		{"internal/publish", []string{"payment", "events"}},
 		{"internal/simulators", []string{"providers/simulator", "providers/*/*sim"}},
 		{"internal/passage", nil},
+		{"internal/sleep", nil},
+		{"internal/program", nil},
 		{"internal/monitor", nil},
 		{"internal/openwork", []string{"payment", "events", "broker", "handlers", "internal/passage"}},
 		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "internal/config", "internal/app", "internal/openwork", "internal/monitor"}},
 		{"reconcile", []string{"payment"}},
 		{"internal/spill", nil},
-		{"reconcile/books", []string{"payment", "events", "providers", "reconcile", "internal/spill", "internal/passage"}},
+		{"reconcile/books", []string{"payment", "events", "providers", "reconcile", "internal/spill", "internal/passage", "internal/sleep"}},
+		{"proof/contract", nil},
 		{"proof/crash", nil},
 		{"proof/mutants", nil},
+		{"proof/properties", nil},
 		{"proof/simulation", append(kinds(), "payment", "events", "journal", "journal/memory", "providers", "handlers")},
 		{"proof/e2e", nil},
-		{"proof/chaos", []string{"payment", "events", "desk", "desk/remote", "broker", "schemas", "providers/simulator", "providers/*/*sim", "internal/openwork", "proof/chaos/*"}},
+		{"proof/chaos", []string{"payment", "events", "desk", "desk/remote", "broker", "schemas", "providers/simulator", "providers/*/*sim", "internal/openwork", "internal/program", "internal/sleep", "proof/chaos/*"}},
 		{"proof/chaos/*", nil}, // the judge knows none of what it judges
 		{"proof/roles", nil},
 		{"examples/**", []string{"examples/cloudevent"}}, // what any client could be written with
 		{"internal/config", append(kinds(), "payment", "providers")},
+		// The commands that have a folder of their own, and what all commands share.
+		{"cmd/consumer/cli", []string{"payment", "events", "desk", "desk/remote", "internal/app", "internal/config"}},
+		{"cmd/consumer/review", []string{"payment", "events", "desk", "desk/remote", "cmd/consumer/cli"}},
+		{"cmd/consumer/rejected", []string{"payment", "events", "desk", "internal/passage", "cmd/consumer/cli"}},
+		{"cmd/consumer/reconcile", []string{"payment", "events", "providers", "desk", "desk/remote", "reconcile", "reconcile/books", "internal/app", "internal/config", "cmd/consumer/cli"}},
 		// The last three put the program together.
 		{"internal/app", append(kinds(),
 			"payment", "events", "journal", "journal/stream", "providers", "isolation",
-			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "notifications", "status", "status/*", "internal/config", "internal/openwork", "internal/monitor",
+			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "notifications", "status", "status/*", "internal/config", "internal/openwork", "internal/monitor", "internal/sleep",
 		)},
 		{"internal/demo", []string{
 			"payment", "events", "journal", "journal/*", "providers/**", "providers",
 			"handlers", "broker", "telemetry", "schemas", "internal/*",
 		}},
-		{"cmd/**", []string{
-			"payment", "events", "journal", "journal/*", "providers/**", "providers",
-			"handlers", "broker", "telemetry", "desk", "desk/*", "reconcile", "reconcile/*", "schemas", "internal/*",
+		{"cmd/consumer", []string{
+			"payment", "events", "journal/stream", "providers", "broker",
+			"internal/app", "internal/check", "internal/config", "internal/demo", "internal/openwork", "internal/publish", "internal/simulators", "cmd/consumer/*",
 		}},
 	}
 }
@@ -88,8 +97,8 @@ func gates() map[string][]string {
 	return map[string][]string{
 		"github.com/nats-io/nats.go":     {"journal/stream", "proof/chaos", "broker", "desk/remote", "status/service", "internal/requests", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/passage", "internal/openwork", "internal/check", "reconcile/books", "examples/**", "cmd/**"},
 		"github.com/nats-io/nats-server": {"internal/embedded", "internal/natstest"},
-		"net/http":                       {"console", "notifications", "providers", "proof/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/monitor", "telemetry", "cmd/**"},
-		"os":                             {"internal/config", "proof/chaos", "proof/mutants", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "internal/spill", "reconcile/books", "examples/**", "cmd/**"},
+		"net/http":                       {"console", "notifications", "providers", "proof/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/monitor", "internal/program", "telemetry", "cmd/consumer"},
+		"os":                             {"internal/config", "proof/chaos", "proof/mutants", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "internal/program", "internal/spill", "reconcile/books", "examples/**", "cmd/**"},
 	}
 }
 
@@ -97,7 +106,7 @@ func gates() map[string][]string {
 func notInProduction() []string {
 	return []string{
 		"providers/simulator", "providers/*/*sim", "providers/providertest", "journal/journaltest",
-		"internal/embedded", "internal/demo", "internal/simulators", "internal/natstest", "github.com/nats-io/nats-server/**",
+		"internal/embedded", "internal/demo", "internal/simulators", "internal/natstest", "internal/program", "github.com/nats-io/nats-server/**",
 	}
 }
 

@@ -10,7 +10,9 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/openwork"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/proof/chaos/compare"
 )
 
@@ -27,7 +29,7 @@ const lookEvery = 500 * time.Millisecond
 func (w *world) rest(ctx context.Context, t *told, want, malformed int, patience time.Duration) string {
 	left := "nothing was looked at"
 	// A clock, not the context's deadline: with one, a single lost request is waited for as long.
-	for end := time.Now().Add(patience); ctx.Err() == nil && time.Now().Before(end); wait(ctx, lookEvery) {
+	for end := time.Now().Add(patience); ctx.Err() == nil && time.Now().Before(end); sleep.For(ctx, lookEvery) {
 		settled, answers := t.counts()
 		switch hand, err := w.inHand(ctx); {
 		case settled < want:
@@ -106,7 +108,7 @@ func (w *world) quarantine(ctx context.Context) (map[string]bool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read quarantine: %w", err)
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter("payment.quarantine.>"))
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(events.QuarantineFilter))
 	if err != nil {
 		return nil, fmt.Errorf("read quarantine: %w", err)
 	}

@@ -16,12 +16,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/countermand/countermand/internal/program"
 	"github.com/countermand/countermand/proof/chaos/compare"
 	"github.com/countermand/countermand/providers/simulator"
 )
@@ -145,35 +145,6 @@ func processesIn(t *testing.T, dir string) []string {
 		}
 	}
 	return found
-}
-
-func TestAStoppedProcessIsAliveAndAKilledOneIsNot(t *testing.T) {
-	t.Parallel()
-	p := &process{name: "sleeper", path: "/bin/sleep", args: []string{"600"}, dir: t.TempDir()}
-	if p.alive() {
-		t.Error("alive before its start")
-	}
-	p.kill() // nothing to kill is no error
-	for range 2 {
-		if err := p.start(); err != nil {
-			t.Skipf("no sleep here: %v", err)
-		}
-		p.signal(syscall.SIGSTOP)
-		if !p.alive() {
-			t.Error("a stopped process is called dead")
-		}
-		p.kill()
-		if p.alive() {
-			t.Error("a killed process is called alive")
-		}
-	}
-	if err := p.start(); err != nil {
-		t.Fatal(err)
-	}
-	p.terminate(time.Minute)
-	if p.alive() {
-		t.Error("a terminated process is called alive")
-	}
 }
 
 func TestAPlanIsAFunctionOfItsSeedAndClaimsEveryMovementOnce(t *testing.T) {
@@ -308,22 +279,22 @@ func TestAPathComesBackAfterEverythingThatIsDoneToIt(t *testing.T) {
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
 	t.Cleanup(echo.Close)
 	port := echo.Listener.Addr().(*net.TCPAddr).Port
-	p, err := newPath(newProxies(), "echo", port)
+	p, err := newPath(newProxies(), "echo", port, &program.Ports{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.close()
 	url := "http://" + p.from
 	for range 3 {
-		if !answers(t.Context(), url) {
+		if !program.Answers(t.Context(), url) {
 			t.Fatal("the path does not let through what it should")
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- p.slow(t.Context(), 0, time.Second) }()
-		if err := await(t.Context(), func() bool {
+		if err := program.Await(t.Context(), func() bool {
 			quick, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
-			return !answers(quick, url) || len(ended) > 0
+			return !program.Answers(quick, url) || len(ended) > 0
 		}); err != nil || len(ended) > 0 {
 			t.Error("the path was never silent")
 		}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/internal/program"
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 const (
@@ -26,15 +28,15 @@ const (
 // that people use; when the context of the faults ends, nothing stays paused.
 func (o *operators) pause(ctx, faults context.Context) error {
 	all := kinds()
-	next := func() { wait(faults, pauseEvery/3+time.Duration(o.below(int(pauseEvery*2/3)))) }
+	next := func() { sleep.For(faults, pauseEvery/3+time.Duration(o.below(int(pauseEvery*2/3)))) }
 	for next(); faults.Err() == nil; next() {
 		provider := all[o.below(len(all))].provider
 		if o.command(ctx, "pause", provider, "--reason", "a rehearsal") == nil {
 			o.did("paused a provider")
-			wait(faults, time.Duration(o.below(int(2*time.Second))))
+			sleep.For(faults, time.Duration(o.below(int(2*time.Second))))
 		}
 		// Also after a pause that failed: it may be stored.
-		if err := await(ctx, func() bool { return o.command(ctx, "resume", provider) == nil }); err != nil {
+		if err := program.Await(ctx, func() bool { return o.command(ctx, "resume", provider) == nil }); err != nil {
 			return fmt.Errorf("resume %s: %w", provider, err)
 		}
 		o.did("resumed a provider")
@@ -55,7 +57,7 @@ func (o *operators) command(ctx context.Context, args ...string) error {
 // some of the rest as it is, which must come to nothing.
 func (o *operators) replayAll(ctx context.Context) {
 	var waiting []refusedMessage
-	for seen := 0; ctx.Err() == nil; wait(ctx, ruleEvery) {
+	for seen := 0; ctx.Err() == nil; sleep.For(ctx, ruleEvery) {
 		fresh := o.sent.refusedSince(seen)
 		for i, m := range fresh {
 			if m.corrected != nil || (seen+i)%leftAlone == 0 {

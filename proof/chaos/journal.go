@@ -14,12 +14,9 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/proof/chaos/compare"
-)
-
-const (
-	answerSubject   = "payment.command.rejected."
-	operatorSubject = "payment.operator."
 )
 
 // told is what the journal says, as a ledger service would read it.
@@ -79,11 +76,11 @@ func (t *told) take(m jetstream.Msg) error {
 	}
 	t.sequence = meta.Sequence.Stream
 	t.subjects[m.Subject()] = true
-	if token, ok := strings.CutPrefix(m.Subject(), answerSubject); ok {
+	if token, ok := events.RejectedToken(m.Subject()); ok {
 		t.answers[token] = true
 		return nil
 	}
-	if strings.HasPrefix(m.Subject(), operatorSubject) {
+	if events.IsAudit(m.Subject()) {
 		a, ruling, err := decodeAudit(m)
 		if a.Sequence = meta.Sequence.Stream; ruling {
 			t.audits = append(t.audits, a)
@@ -195,7 +192,7 @@ func (w *world) follow(ctx context.Context, t *told) <-chan error {
 				ended <- err
 				return
 			}
-			wait(ctx, 200*time.Millisecond)
+			sleep.For(ctx, 200*time.Millisecond)
 		}
 		ended <- nil
 	}()

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/countermand/countermand/internal/program"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/providers/openpay/openpaysim"
 	"github.com/countermand/countermand/providers/simulator"
 )
@@ -116,15 +118,15 @@ const inFlow = 8
 // strike kills the service once half of the commands are settled and calls are
 // under way, and starts it again; it returns how many were settled.
 func (c *killCommand) strike(ctx context.Context, service *consumerProcess, during *told) (settled int, err error) {
-	err = await(ctx, func() bool { // it looks more rarely than a call takes, so the moment is anyone's guess
+	err = program.Await(ctx, func() bool { // it looks more rarely than a call takes, so the moment is anyone's guess
 		settled, _ = during.counts()
 		return settled >= c.Commands/2 && (during.inFlow() >= inFlow || settled == c.Commands)
 	})
 	if err != nil {
 		return settled, fmt.Errorf("wait for half of the commands: %w", err)
 	}
-	service.kill()
+	service.Kill()
 	settled, _ = during.counts()
-	wait(ctx, c.Away)
-	return settled, service.start()
+	sleep.For(ctx, c.Away)
+	return settled, service.Start()
 }

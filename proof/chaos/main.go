@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 // errViolated ends a run that found something; the report has said what.
@@ -145,7 +147,7 @@ func (s *surroundings) tell(ctx context.Context, t *told, want int) (stop func()
 	go func() {
 		defer close(ended)
 		began := time.Now()
-		for wait(ctx, tellEvery); ctx.Err() == nil; wait(ctx, tellEvery) {
+		for sleep.For(ctx, tellEvery); ctx.Err() == nil; sleep.For(ctx, tellEvery) {
 			settled, answers := t.counts()
 			s.say("%3.0f s: %d of %d operations settled, %d messages refused", time.Since(began).Seconds(), settled, want, answers)
 		}

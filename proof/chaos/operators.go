@@ -14,6 +14,7 @@ import (
 
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/remote"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/proof/chaos/compare"
 )
 
@@ -82,7 +83,7 @@ func newOperators(w *world, p *plan, sent *published, random *rand.Rand) (*opera
 func (o *operators) work(ctx context.Context) {
 	var group sync.WaitGroup
 	group.Go(func() {
-		for ; ctx.Err() == nil; wait(ctx, ruleEvery) {
+		for ; ctx.Err() == nil; sleep.For(ctx, ruleEvery) {
 			o.round(ctx)
 		}
 	})

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/proof/chaos/compare"
 	"github.com/countermand/countermand/schemas"
 )
@@ -136,49 +138,50 @@ func (d *drawer) newAmount() int64 {
 
 // wish is one operation to ask for.
 type wish struct {
-	op, repeat string
-	amount     int64 // of a refund
-	full       bool
-	refused    bool
-	expiry     string
+	op      payment.Op
+	repeat  string
+	amount  int64 // of a refund
+	full    bool
+	refused bool
+	expiry  string
 }
 
 func (d *drawer) parts(n int, repeat string) {
 	for range n {
-		d.ask(wish{op: "refund", repeat: repeat, amount: d.newAmount()})
+		d.ask(wish{op: payment.Refund, repeat: repeat, amount: d.newAmount()})
 	}
 }
 
 // full asks for everything; every kind refuses a second one.
 func (d *drawer) full() {
-	d.ask(wish{op: "refund", repeat: "refused", amount: d.kind.captured, full: true})
+	d.ask(wish{op: payment.Refund, repeat: "refused", amount: d.kind.captured, full: true})
 }
 
-func (d *drawer) cancel(repeat string) { d.ask(wish{op: "cancel", repeat: repeat}) }
+func (d *drawer) cancel(repeat string) { d.ask(wish{op: payment.Cancel, repeat: repeat}) }
 
 func (d *drawer) tooMuch(repeat string) {
-	d.ask(wish{op: "refund", repeat: repeat, amount: d.kind.captured + 1 + d.random.Int64N(1000), refused: true})
+	d.ask(wish{op: payment.Refund, repeat: repeat, amount: d.kind.captured + 1 + d.random.Int64N(1000), refused: true})
 }
 
 func (d *drawer) expired(repeat string) {
-	d.ask(wish{op: "refund", repeat: repeat, amount: d.newAmount(), refused: true, expiry: "2026-01-01T00:00:00Z"})
+	d.ask(wish{op: payment.Refund, repeat: repeat, amount: d.newAmount(), refused: true, expiry: "2026-01-01T00:00:00Z"})
 }
 
 // ask adds one operation, its command and perhaps repeats of that.
 func (d *drawer) ask(w wish) {
-	parallel := d.kind.name == "opay" && w.op == "refund" && !w.full
+	parallel := d.kind.name == "opay" && w.op.GivesBack() && !w.full
 	if d.asked++; d.apart && d.asked > 1 && !parallel {
 		return
 	}
 	n := len(d.plan.commands)
 	key := fmt.Sprintf("key-%d", n)
-	claim := compare.Claim{Provider: d.kind.provider, Payment: d.native, Operation: w.op, Amount: w.amount}
+	claim := compare.Claim{Provider: d.kind.provider, Payment: d.native, Operation: string(w.op), Amount: w.amount}
 	claims := []compare.Claim{claim}
-	if w.op == "cancel" { // a gateway may refund instead
-		claims = append(claims, compare.Claim{Provider: d.kind.provider, Payment: d.native, Operation: "refund", Amount: d.kind.captured})
+	if w.op.EndsPayment() { // a gateway may refund instead
+		claims = append(claims, compare.Claim{Provider: d.kind.provider, Payment: d.native, Operation: string(payment.Refund), Amount: d.kind.captured})
 	}
 	d.plan.commands = append(d.plan.commands, compare.Command{
-		Name:    operationName(d.kind.provider, d.native, w.op, key),
+		Name:    operationName(d.kind.provider, d.native, string(w.op), key),
 		Payment: d.kind.provider + "/" + d.native, Repeat: w.repeat, Claims: claims, Refused: w.refused,
 	})
 	data := d.data(w, key)
@@ -213,7 +216,7 @@ func (d *drawer) data(w wish, key string) map[string]any {
 	}
 	data := map[string]any{"idempotencyKey": key, "provider": d.kind.provider, "payment": ids, "reason": "item returned"}
 	switch {
-	case w.op == "cancel":
+	case !w.op.TakesAmount():
 	case w.full:
 		data["full"] = true
 	default:
@@ -224,7 +227,7 @@ func (d *drawer) data(w wish, key string) map[string]any {
 
 // add adds a message, in one of the forms order services use.
 func (d *drawer) add(at float64, msgID, eventID string, w wish, data map[string]any) {
-	kind := "payment." + w.op + ".requested"
+	kind := events.CommandSubject(w.op, "")
 	m := message{at: min(at, 1), id: source + "/" + msgID, subject: kind}
 	if d.random.IntN(2) == 0 {
 		m.subject += "." + d.kind.provider

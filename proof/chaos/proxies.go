@@ -11,6 +11,9 @@ import (
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
+
+	"github.com/countermand/countermand/internal/program"
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 // reopenFor bounds how long a path may take to come back.
@@ -29,12 +32,12 @@ type path struct {
 }
 
 // newPath opens one to a port of this machine, on a port of its own.
-func newPath(proxies *toxiproxy.ApiServer, name string, port int) (*path, error) {
-	ports, err := freePorts(1)
+func newPath(proxies *toxiproxy.ApiServer, name string, port int, free *program.Ports) (*path, error) {
+	ports, err := free.Free(1)
 	if err != nil {
 		return nil, err
 	}
-	p := &path{name: name, from: local(ports[0]), to: local(port), proxies: proxies}
+	p := &path{name: name, from: program.Local(ports[0]), to: program.Local(port), proxies: proxies}
 	if err := p.open(""); err != nil {
 		return nil, err
 	}
@@ -58,7 +61,7 @@ func (p *path) open(toxic string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), reopenFor)
 	defer cancel()
-	if err := await(ctx, func() bool { return p.proxy.Start() == nil }); err != nil {
+	if err := program.Await(ctx, func() bool { return p.proxy.Start() == nil }); err != nil {
 		return fmt.Errorf("open path %s on %s: %w", p.name, p.from, err)
 	}
 	return nil
@@ -67,7 +70,7 @@ func (p *path) open(toxic string) error {
 // cut ends every connection, and refuses new ones for a while.
 func (p *path) cut(ctx context.Context, while time.Duration) error {
 	p.proxy.Stop()
-	wait(ctx, while)
+	sleep.For(ctx, while)
 	return p.open("")
 }
 
@@ -81,7 +84,7 @@ func (p *path) slow(ctx context.Context, delay, while time.Duration) error {
 	p.proxy.Stop()
 	err := p.open(toxic)
 	if err == nil {
-		wait(ctx, while)
+		sleep.For(ctx, while)
 		p.proxy.Stop()
 		err = p.open("")
 	}
@@ -90,13 +93,3 @@ func (p *path) slow(ctx context.Context, delay, while time.Duration) error {
 
 // close ends the path for good.
 func (p *path) close() { p.proxy.Stop() }
-
-// wait lets time pass, or returns early with the context.
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}

@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/proof/chaos/compare"
 )
 
@@ -52,7 +54,7 @@ func (w *world) publish(ctx context.Context, messages []message, over time.Durat
 	began := time.Now()
 	for _, m := range messages {
 		if d := time.Until(began.Add(time.Duration(m.at * float64(over)))); d > 0 {
-			wait(ctx, d)
+			sleep.For(ctx, d)
 		}
 		if ctx.Err() != nil {
 			break
@@ -68,14 +70,14 @@ func (w *world) publish(ctx context.Context, messages []message, over time.Durat
 }
 
 func (w *world) send(ctx context.Context, m message, p *published) {
-	header := nats.Header{"Nats-Msg-Id": {m.id}}
+	header := nats.Header{jetstream.MsgIDHeader: {m.id}}
 	maps.Copy(header, m.header)
 	for ctx.Err() == nil {
 		try, cancel := context.WithTimeout(ctx, 5*time.Second)
 		ack, err := w.js.PublishMsg(try, &nats.Msg{Subject: m.subject, Header: header, Data: m.data})
 		cancel()
 		if err != nil {
-			wait(ctx, 200*time.Millisecond)
+			sleep.For(ctx, 200*time.Millisecond)
 			continue
 		}
 		p.stored(m, ack.Sequence)

@@ -134,7 +134,7 @@ func ruling(story *desk.Story, op *desk.Operation, as desk.As, moved []simulator
 	if as != desk.AsSucceeded || len(moved) == 0 || moved[0].Amount == 0 {
 		return r
 	}
-	if op.Operation == payment.Cancel {
+	if !op.Operation.GivesBack() {
 		r.Effect = payment.EffectRefunded
 	}
 	r.Moved = &payment.Money{Value: moved[0].Amount, Currency: payment.Currency(moved[0].Currency)}
@@ -202,7 +202,7 @@ func opposite(r desk.Ruling, c compare.Command) desk.Ruling {
 		return r
 	}
 	r.As = desk.AsSucceeded
-	if r.Operation == payment.Refund {
+	if r.Operation.GivesBack() {
 		currency := ""
 		for _, k := range kinds() {
 			if k.provider == r.Provider {

@@ -10,10 +10,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/countermand/countermand/internal/program"
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/proof/chaos/compare"
 	"github.com/countermand/countermand/providers/simulator"
 )
@@ -21,19 +22,19 @@ import (
 // simulators is the process that stands for all providers. It is never
 // restarted: what it remembers is the ledger everything is judged by.
 type simulators struct {
-	process
+	program.Program
 
 	port int
 	http *http.Client
 }
 
-func newSimulators(dir, binary string) (*simulators, error) {
-	ports, err := freePorts(1)
+func newSimulators(dir, binary string, free *program.Ports) (*simulators, error) {
+	ports, err := free.Free(1)
 	if err != nil {
 		return nil, err
 	}
 	s := &simulators{port: ports[0], http: &http.Client{}}
-	s.name, s.path, s.args, s.dir = "simulators", binary, []string{"simulate", "--listen", local(s.port)}, dir
+	s.Name, s.Path, s.Args, s.Dir = "simulators", binary, []string{"simulate", "--listen", program.Local(s.port)}, dir
 	return s, nil
 }
 
@@ -47,7 +48,7 @@ func (s *simulators) do(ctx context.Context, method, path string, body, into any
 		}
 		sent = bytes.NewReader(b)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+local(s.port)+path, sent)
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+program.Local(s.port)+path, sent)
 	if err != nil {
 		return fmt.Errorf("ask simulators: %w", err)
 	}
@@ -72,7 +73,7 @@ func (s *simulators) do(ctx context.Context, method, path string, body, into any
 }
 
 func (s *simulators) ready(ctx context.Context) error {
-	return await(ctx, func() bool { return answers(ctx, "http://"+local(s.port)+"/opay/ledger") })
+	return program.Await(ctx, func() bool { return program.Answers(ctx, "http://"+program.Local(s.port)+"/opay/ledger") })
 }
 
 // seed adds the payments of a plan.
@@ -148,7 +149,7 @@ func (s *simulators) read(ctx context.Context, p *plan) (*record, error) {
 			if c.Fault != "" {
 				r.struck[string(c.Fault)]++
 			}
-			if !slices.Contains([]string{"refund", "cancel"}, c.Operation) {
+			if !payment.Op(c.Operation).Known() {
 				r.questions++
 				continue
 			}
@@ -167,7 +168,7 @@ func refusal(c simulator.Call) bool {
 // claim names the operation that a call was for, by its amount.
 func (k kind) claim(c simulator.Call, captured map[string]int64) compare.Claim {
 	out := compare.Claim{Provider: k.provider, Payment: c.Payment, Operation: c.Operation}
-	if c.Operation == "cancel" {
+	if !payment.Op(c.Operation).TakesAmount() {
 		return out
 	}
 	amount, named := k.amount(c.Body)

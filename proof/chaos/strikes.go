@@ -11,6 +11,9 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/countermand/countermand/internal/program"
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 // recoverFor bounds how long struck servers may take to be healthy again
@@ -48,7 +51,7 @@ func (s *striker) run(ctx context.Context, all []planned) {
 	})
 	began := time.Now()
 	for _, p := range all {
-		wait(ctx, time.Until(began.Add(p.at)))
+		sleep.For(ctx, time.Until(began.Add(p.at)))
 		if ctx.Err() != nil {
 			break
 		}
@@ -85,9 +88,9 @@ func (s *striker) strike(ctx context.Context, what strike) error {
 	case stopConsumer:
 		return s.stopConsumer(ctx)
 	case killServer:
-		return s.restart(ctx, []*server{s.world.servers[0]}, true)
+		return s.restart(ctx, []*program.NATSServer{s.world.servers[0]}, true)
 	case endServer:
-		return s.restart(ctx, []*server{s.world.servers[0]}, false)
+		return s.restart(ctx, []*program.NATSServer{s.world.servers[0]}, false)
 	case killLeader, killTwo:
 		return s.killLeader(ctx, what == killTwo)
 	case stepDown:
@@ -116,7 +119,7 @@ func (s *striker) between(from, to time.Duration) time.Duration {
 func (s *striker) free(ctx context.Context) (*consumerProcess, error) {
 	all := s.world.consumers
 	var found *consumerProcess
-	err := await(ctx, func() bool {
+	err := program.Await(ctx, func() bool {
 		first := s.below(len(all))
 		for i := range all {
 			if c := all[(first+i)%len(all)]; c.busy.TryLock() {
@@ -135,9 +138,9 @@ func (s *striker) killConsumer(ctx context.Context) error {
 		return err
 	}
 	defer c.busy.Unlock()
-	c.kill()
-	wait(ctx, s.between(0, time.Second))
-	return c.start()
+	c.Kill()
+	sleep.For(ctx, s.between(0, time.Second))
+	return c.Start()
 }
 
 // stopConsumer lets a process sleep in the middle of what it does, as a
@@ -148,29 +151,29 @@ func (s *striker) stopConsumer(ctx context.Context) error {
 		return err
 	}
 	defer c.busy.Unlock()
-	sleep := s.stopFor
+	asleep := s.stopFor
 	if s.below(2) == 0 {
-		sleep += s.world.shape.ackWait
+		asleep += s.world.shape.ackWait
 	}
-	c.signal(syscall.SIGSTOP)
-	wait(ctx, sleep+s.between(0, 2*time.Second))
-	c.signal(syscall.SIGCONT)
+	c.Signal(syscall.SIGSTOP)
+	sleep.For(ctx, asleep+s.between(0, 2*time.Second))
+	c.Signal(syscall.SIGCONT)
 	return nil
 }
 
 // restart ends servers at once or gently, starts them again and waits until
 // all are healthy.
-func (s *striker) restart(ctx context.Context, which []*server, kill bool) error {
+func (s *striker) restart(ctx context.Context, which []*program.NATSServer, kill bool) error {
 	for _, one := range which {
 		if kill {
-			one.kill()
+			one.Kill()
 		} else {
-			one.terminate(recoverFor)
+			one.Terminate(recoverFor)
 		}
 	}
-	wait(ctx, s.between(200*time.Millisecond, 2*time.Second))
+	sleep.For(ctx, s.between(200*time.Millisecond, 2*time.Second))
 	for _, one := range which {
-		if err := one.start(); err != nil {
+		if err := one.Start(); err != nil {
 			return err
 		}
 	}
@@ -180,10 +183,10 @@ func (s *striker) restart(ctx context.Context, which []*server, kill bool) error
 }
 
 // leader returns the name of a random stream and the server that leads it.
-func (s *striker) leader(ctx context.Context) (stream string, leads *server, err error) {
+func (s *striker) leader(ctx context.Context) (stream string, leads *program.NATSServer, err error) {
 	t := topology()
 	stream = []string{t.Events, t.Commands, t.Due}[s.below(3)]
-	err = await(ctx, func() bool {
+	err = program.Await(ctx, func() bool {
 		try, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		found, err := s.world.js.Stream(try, stream)
@@ -203,7 +206,7 @@ func (s *striker) killLeader(ctx context.Context, two bool) error {
 	if err != nil {
 		return err
 	}
-	which := []*server{leads}
+	which := []*program.NATSServer{leads}
 	for _, other := range s.world.servers {
 		if two && other != leads && len(which) < 2 {
 			which = append(which, other)

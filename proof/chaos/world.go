@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/internal/program"
 )
 
 // startFor bounds each step of starting up.
@@ -35,7 +36,7 @@ type shape struct {
 
 // consumerProcess is one "consumer run" and its ways to the servers.
 type consumerProcess struct {
-	process
+	program.Program
 
 	// busy is held while something is being done to it.
 	busy sync.Mutex
@@ -45,6 +46,7 @@ type consumerProcess struct {
 // world is everything that runs. Close ends it all.
 type world struct {
 	dir        string
+	ports      program.Ports
 	shape      shape
 	servers    servers
 	simulators *simulators
@@ -70,18 +72,18 @@ func (w *world) begin(ctx context.Context, bin binaries) error {
 	ctx, cancel := context.WithTimeout(ctx, startFor)
 	defer cancel()
 	var err error
-	if w.servers, err = newServers(w.dir, bin.server, w.shape.nodes); err != nil {
+	if w.servers, err = program.NATSServers(w.dir, bin.server, w.shape.nodes, true, &w.ports); err != nil {
 		return err
 	}
 	for _, s := range w.servers {
-		if err := s.start(); err != nil {
+		if err := s.Start(); err != nil {
 			return err
 		}
 	}
-	if w.simulators, err = newSimulators(w.dir, bin.consumer); err != nil {
+	if w.simulators, err = newSimulators(w.dir, bin.consumer, &w.ports); err != nil {
 		return err
 	}
-	if err := w.simulators.start(); err != nil {
+	if err := w.simulators.Start(); err != nil {
 		return err
 	}
 	if err := w.servers.ready(ctx); err != nil {
@@ -107,18 +109,18 @@ func (w *world) configure(binary string) error {
 	proxies := newProxies()
 	var providers strings.Builder
 	for _, k := range kinds() {
-		p, err := newPath(proxies, k.name, w.simulators.port)
+		p, err := newPath(proxies, k.name, w.simulators.port, &w.ports)
 		if err != nil {
 			return err
 		}
 		w.providers = append(w.providers, p)
 		address := p.from
 		if w.shape.direct {
-			address = local(w.simulators.port)
+			address = program.Local(w.simulators.port)
 		}
 		fmt.Fprintf(&providers, "  - {name: %s, kind: %s, baseURL: \"http://%s/%s\", %s, %s}\n", k.provider, k.name, address, k.name, k.settings, w.shape.timing)
 	}
-	ports, err := freePorts(w.shape.consumers + 1)
+	ports, err := w.ports.Free(w.shape.consumers + 1)
 	if err != nil {
 		return err
 	}
@@ -126,30 +128,30 @@ func (w *world) configure(binary string) error {
 		c := &consumerProcess{}
 		var urls []string
 		for _, s := range w.servers {
-			p, err := newPath(proxies, fmt.Sprintf("consumer-%d to %s", i+1, s.name), s.client)
+			p, err := newPath(proxies, fmt.Sprintf("consumer-%d to %s", i+1, s.Name), s.Port(), &w.ports)
 			if err != nil {
 				return err
 			}
 			c.nats = append(c.nats, p)
 			urls = append(urls, "nats://"+p.from)
 		}
-		c.name, c.path, c.dir, c.env = fmt.Sprintf("consumer-%d", i+1), binary, w.dir, credentials()
-		file := filepath.Join(w.dir, c.name+".yaml")
-		if err := w.writeConfig(file, urls, local(ports[i]), providers.String()); err != nil {
+		c.Name, c.Path, c.Dir, c.Env = fmt.Sprintf("consumer-%d", i+1), binary, w.dir, credentials()
+		file := filepath.Join(w.dir, c.Name+".yaml")
+		if err := w.writeConfig(file, strings.Join(urls, ","), program.Local(ports[i]), providers.String()); err != nil {
 			return err
 		}
-		c.args = []string{"run", "--config", file}
+		c.Args = []string{"run", "--config", file}
 		w.consumers = append(w.consumers, c)
 	}
 	// The operators' commands take no way that is cut.
 	w.binary, w.operatorConfig = binary, filepath.Join(w.dir, "operators.yaml")
-	return w.writeConfig(w.operatorConfig, w.servers.urls(), local(ports[w.shape.consumers]), providers.String())
+	return w.writeConfig(w.operatorConfig, program.NATSURL(w.servers), program.Local(ports[w.shape.consumers]), providers.String())
 }
 
 // writeConfig writes the configuration of one process.
-func (w *world) writeConfig(file string, urls []string, admin, providers string) error {
+func (w *world) writeConfig(file, url, admin, providers string) error {
 	text := fmt.Sprintf("nats: {url: %q, replicas: %d}\nadmin: {listen: %q}\ndesk: {selfAsserted: true}\nproviders:\n%s",
-		strings.Join(urls, ","), w.shape.nodes, admin, providers)
+		url, w.shape.nodes, admin, providers)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
@@ -159,16 +161,10 @@ func (w *world) writeConfig(file string, urls []string, admin, providers string)
 // provision creates streams and consumers as an operator does, then gives the
 // consumers the time to wait for an acknowledgement that this run wants.
 func (w *world) provision(ctx context.Context, binary string) error {
-	p := &process{name: "provision", path: binary, dir: w.dir, env: credentials()}
-	p.args = []string{"provision", "--config", filepath.Join(w.dir, w.consumers[0].name+".yaml")}
-	again := func() bool { // a cluster may not have elected its leaders yet
-		if p.start() != nil {
-			return false
-		}
-		<-p.ended
-		return p.cmd.ProcessState.Success()
-	}
-	if err := await(ctx, again); err != nil {
+	p := &program.Program{Name: "provision", Path: binary, Dir: w.dir, Env: credentials()}
+	p.Args = []string{"provision", "--config", filepath.Join(w.dir, w.consumers[0].Name+".yaml")}
+	again := func() bool { return p.Run() == nil } // a cluster may not have elected its leaders yet
+	if err := program.Await(ctx, again); err != nil {
 		return fmt.Errorf("provision (see provision.log): %w", err)
 	}
 	t := topology()
@@ -192,7 +188,7 @@ func topology() broker.Topology { return broker.DefaultTopology() }
 // serve starts the consumers.
 func (w *world) serve() error {
 	for _, c := range w.consumers {
-		if err := c.start(); err != nil {
+		if err := c.Start(); err != nil {
 			return err
 		}
 	}
@@ -203,23 +199,23 @@ func (w *world) serve() error {
 func (w *world) unexpected() error {
 	var dead []error
 	for _, p := range w.programs() {
-		if !p.alive() {
-			dead = append(dead, fmt.Errorf("%s has ended by itself: see %s", p.name, filepath.Join(w.dir, p.name+".log")))
+		if !p.Alive() {
+			dead = append(dead, fmt.Errorf("%s has ended by itself: see %s", p.Name, filepath.Join(w.dir, p.Name+".log")))
 		}
 	}
 	return errors.Join(dead...)
 }
 
-func (w *world) programs() []*process {
-	var all []*process
+func (w *world) programs() []*program.Program {
+	var all []*program.Program
 	for _, c := range w.consumers {
-		all = append(all, &c.process)
+		all = append(all, &c.Program)
 	}
 	for _, s := range w.servers {
-		all = append(all, &s.process)
+		all = append(all, &s.Program)
 	}
 	if w.simulators != nil {
-		all = append(all, &w.simulators.process)
+		all = append(all, &w.simulators.Program)
 	}
 	return all
 }
@@ -227,7 +223,7 @@ func (w *world) programs() []*process {
 // close ends every program and path. What they wrote stays in the directory.
 func (w *world) close() {
 	for _, p := range w.programs() {
-		p.kill()
+		p.Kill()
 	}
 	if w.nc != nil {
 		w.nc.Close()

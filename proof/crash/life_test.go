@@ -50,7 +50,7 @@ func (c *cell) begin() *life {
 	c.must(err)
 	quarantine := tappedQuarantine{life: l, real: broker.NewQuarantine(w.js, w.topology)}
 	now := c.bench.clock.Now
-	encoder := events.NewEncoder(events.EncoderOptions{})
+	encoder := events.NewEncoder(nil)
 	j, err := stream.New(wire{l, w.js.Conn()}, encoder, &stream.Options{Now: now})
 	c.must(err)
 	h, err := handlers.New(tappedJournal{life: l, real: j}, set, quarantine, encoder, &handlers.Options{Now: now})

@@ -1,7 +1,6 @@
 package crash_test
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,28 +15,41 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-var pairs = flag.Bool("pairs", false, "break every two steps of the short paths, too")
-
 // shortPath is how many steps a path may have to be broken twice.
 const shortPath = 9
 
 // TestNoStepThatBreaksCostsAResultOrMovesMoneyTwice is the matrix.
 func TestNoStepThatBreaksCostsAResultOrMovesMoneyTwice(t *testing.T) {
 	t.Parallel()
-	m := &matrix{world: newWorld(t), met: map[kind]int{}, events: map[string]bool{}, kept: map[string]bool{}}
+	m := &matrix{
+		world: newWorld(t), met: map[kind]int{}, broken: map[breakage]int{}, events: map[string]bool{}, kept: map[string]bool{},
+	}
+	byProvider := map[string][]row{}
+	for _, r := range rows() {
+		byProvider[r.provider] = append(byProvider[r.provider], r)
+		m.wanted += len(r.paths())
+	}
 	t.Run("matrix", func(t *testing.T) {
-		for _, r := range rows() {
-			for _, p := range r.paths() {
-				m.wanted++
-				t.Run(slug(r.provider, r.name)+"/"+slug(p.name), func(t *testing.T) {
-					t.Parallel()
-					m.path(t, r, p)
-				})
-			}
+		for provider, rows := range byProvider {
+			t.Run(provider, func(t *testing.T) {
+				t.Parallel()
+				m.provider(t, rows)
+			})
 		}
 	})
 	m.verify(t)
 	m.report(t)
+}
+
+// provider runs the paths of a provider's rows one after the other, so that the
+// sample is the same in each run; the cells of a path run side by side.
+func (m *matrix) provider(t *testing.T, rows []row) {
+	s := &sample{seen: map[breakage]bool{}}
+	for _, r := range rows {
+		for _, p := range r.paths() {
+			t.Run(slug(r.name)+"/"+slug(p.name), func(t *testing.T) { m.path(t, r, p, s) })
+		}
+	}
 }
 
 // matrix collects what the cells found.
@@ -49,11 +61,13 @@ type matrix struct {
 	wanted     int
 	paths      int
 	steps      int
+	possible   int // cells there could be, with an undisturbed one for each path
 	cells      int
 	violations int
 	calls      int
 	moved      int
 	met        map[kind]int
+	broken     map[breakage]int // 0: possible, and not in any cell
 	lines      []string
 	// events, said and kept are the subjects that must be in the streams: each
 	// once, and no others.
@@ -63,7 +77,7 @@ type matrix struct {
 
 // path runs the path cleanly, to find its steps, and then breaks each of them
 // in every way it can break.
-func (m *matrix) path(t *testing.T, r row, p path) {
+func (m *matrix) path(t *testing.T, r row, p path, s *sample) {
 	b := newBench(t, r, p)
 	clean := m.cell(t, b, p, nil)
 	if t.Failed() {
@@ -78,41 +92,37 @@ func (m *matrix) path(t *testing.T, r row, p path) {
 	m.mu.Lock()
 	m.paths++
 	m.steps += len(clean.trace) - clean.ruledFrom
+	chosen, possible := s.plans(clean)
+	m.possible += 1 + possible
+	for b := range s.seen {
+		m.broken[b] += 0
+	}
 	m.mu.Unlock()
-	m.breakEach(t, r, p, clean)
+	m.breakEach(t, b, clean, chosen)
 }
 
 // workers is how many cells of a path run side by side, each on a bench and a
 // clock of its own: they wait for answers more than they work.
 const workers = 3
 
-// breakEach runs a cell for each step and each way it can break.
-func (m *matrix) breakEach(t *testing.T, r row, p path, clean *cell) {
+// breakEach runs a cell for each plan.
+func (m *matrix) breakEach(t *testing.T, first *bench, clean *cell, chosen []plan) {
 	t.Helper()
 	plans := make(chan plan)
 	var working sync.WaitGroup
-	for range workers {
-		b := newBench(t, r, p)
+	for n := range min(workers, len(chosen)) {
+		b := first
+		if n > 0 {
+			b = newBench(t, first.row, clean.path)
+		}
 		working.Go(func() {
 			for breaks := range plans {
-				m.breakOne(t, b, p, breaks, clean)
+				m.breakOne(t, b, clean.path, breaks, clean)
 			}
 		})
 	}
-	for n, s := range clean.trace {
-		if n < clean.ruledFrom {
-			continue // other paths come that far
-		}
-		all := s.faults()
-		if underRace {
-			if n%3 != 0 {
-				continue
-			}
-			all = all[n/3%len(all):][:1]
-		}
-		for _, f := range all {
-			plans <- plan{n + 1: f}
-		}
+	for _, p := range chosen {
+		plans <- p
 	}
 	close(plans)
 	working.Wait()
@@ -246,8 +256,11 @@ func (m *matrix) enter(c *cell) {
 	m.calls += c.sent()
 	m.moved += moved
 	m.violations += len(c.violations)
-	for _, s := range c.trace {
+	for n, s := range c.trace {
 		m.met[s.kind]++
+		if f := c.plan[n+1]; f != "" {
+			m.broken[breakage{s.kind, f}]++
+		}
 	}
 }
 
@@ -274,7 +287,8 @@ func (m *matrix) verify(t *testing.T) {
 	}
 }
 
-// report prints the matrix, and fails if a tap was never met.
+// report prints the matrix, and fails if a tap was never met or a kind of step
+// not broken in one of its ways.
 func (m *matrix) report(t *testing.T) {
 	t.Helper()
 	if testing.Verbose() {
@@ -288,14 +302,19 @@ func (m *matrix) report(t *testing.T) {
 		_ = w.Flush() // into memory
 		t.Logf("crash matrix:\n%s", table.String())
 	}
-	t.Logf("crash matrix: %d paths with %d steps, %d cells, %d calls, %d movements, %d violations",
-		m.paths, m.steps, m.cells, m.calls, m.moved, m.violations)
+	t.Logf("crash matrix: %d paths with %d steps, %d of %d cells, %d calls, %d movements, %d violations",
+		m.paths, m.steps, m.cells, m.possible, m.calls, m.moved, m.violations)
 	if m.paths < m.wanted {
 		return // only some were asked for
 	}
 	for _, k := range kinds() {
 		if m.met[k] == 0 {
 			t.Errorf("no path came through %s", k)
+		}
+	}
+	for b, n := range m.broken {
+		if n == 0 {
+			t.Errorf("no cell has %s at %s", b.fault, b.kind)
 		}
 	}
 }

@@ -301,13 +301,11 @@ func (noIndex) Open(context.Context) ([]payment.ID, bool, error) { return nil, t
 // newDesk is the desk of one process.
 func (l *life) newDesk(set *providers.Set, books *stream.Journal, service ruler) (*desk.Desk, error) {
 	c := l.cell
-	o := desk.Options{
-		Journal: tappedBooks{l, books}, Index: noIndex{}, Service: service, Providers: set, Now: c.bench.clock.Now, IDs: c.world.ulid,
-	}
+	o := &desk.Options{Now: c.bench.clock.Now, IDs: c.world.ulid}
 	if c.path.second {
 		o.SecondPersonAbove = []payment.Money{{Value: 1, Currency: payment.Currency(c.bench.row.currency())}}
 	}
-	return desk.New(o)
+	return desk.New(tappedBooks{l, books}, noIndex{}, service, set, o)
 }
 
 // ruled is what goes to a person because the provider answers no question. Each

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/countermand/countermand/payment"
 )
 
 // kind names what a step does to the outside.
@@ -16,8 +18,8 @@ const (
 	journalAppend kind = "journal.Append"
 	journalReject kind = "journal.AppendRejection"
 	keepBytes     kind = "quarantine.Keep"
-	callCancel    kind = "provider.Cancel"
-	callRefund    kind = "provider.Refund"
+	callCancel    kind = "provider.Call of cancel"
+	callRefund    kind = "provider.Call of refund"
 	askStatus     kind = "provider.QueryStatus"
 	readPayment   kind = "provider.Read"
 	publishTimer  kind = "timer.Publish"
@@ -38,6 +40,17 @@ func kinds() []kind {
 		publishTimer, messageAck, messageNak, messageTerm,
 		journalHistory, journalActions, journalAudit, deskAnswer,
 	}
+}
+
+// callOf is the kind of an adapter's call that carries an operation out.
+func callOf(op payment.Op) kind {
+	switch op {
+	case payment.Cancel:
+		return callCancel
+	case payment.Refund:
+		return callRefund
+	}
+	return "provider.Call of " + kind(op)
 }
 
 // step is one numbered way to the outside, as it was met.

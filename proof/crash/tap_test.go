@@ -121,25 +121,17 @@ type tappedProvider struct {
 
 func (p tappedProvider) Traits() payment.Traits { return p.real.Traits() }
 
-func (p tappedProvider) Cancel(ctx context.Context, r providers.Request) payment.Outcome {
-	return p.call(callCancel, r, func(a providers.Provider) payment.Outcome { return a.Cancel(ctx, r) })
-}
-
-func (p tappedProvider) Refund(ctx context.Context, r providers.Request) payment.Outcome {
-	return p.call(callRefund, r, func(a providers.Provider) payment.Outcome { return a.Refund(ctx, r) })
-}
-
-// call is a step that can move money.
-func (p tappedProvider) call(k kind, r providers.Request, send func(providers.Provider) payment.Outcome) payment.Outcome {
+// Call is a step that can move money.
+func (p tappedProvider) Call(ctx context.Context, r providers.Request) payment.Outcome {
 	c := p.life.cell
 	told := call{by: p.life, op: r.Op, key: r.Key, attempt: r.Attempt}
 	adapter := p.real
 	if p.unreachable != nil && len(c.calls) == 0 {
 		adapter = p.unreachable
 	}
-	h, _ := p.life.take(step{kind: k, what: fmt.Sprintf("attempt %d", r.Attempt)}, func() {
+	h, _ := p.life.take(step{kind: callOf(r.Op), what: fmt.Sprintf("attempt %d", r.Attempt)}, func() {
 		told.sent = true
-		told.truth = send(adapter)
+		told.truth = adapter.Call(ctx, r)
 	})
 	if h == heardAnswer {
 		told.heard, told.told = true, told.truth

@@ -52,7 +52,7 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	if w.journal, err = stream.New(conn, events.NewEncoder(events.EncoderOptions{}), nil); err != nil {
+	if w.journal, err = stream.New(conn, events.NewEncoder(nil), nil); err != nil {
 		t.Fatal(err)
 	}
 	if w.decoder, err = events.NewDecoder(); err != nil {

@@ -38,27 +38,58 @@ type browser struct {
 	abroad []string // requests to anywhere but the console
 }
 
-// openBrowsers starts Chromium with one context for each of n persons. Where
-// there is no Chromium the test is skipped.
+// chromium is the one browser process of these tests: persons are apart in it,
+// each with cookies of their own.
+var chromium struct {
+	start sync.Once
+	first context.Context //nolint:containedctx // the driver names a browser by its context
+	stop  func()
+	err   error
+}
+
+// startChromium starts it for the first test that looks at a page. Where there is
+// none the context is nil.
+func startChromium() (context.Context, error) {
+	chromium.start.Do(func() {
+		path := ""
+		for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+			if found, err := exec.LookPath(name); err == nil {
+				path = found
+				break
+			}
+		}
+		if path == "" {
+			return
+		}
+		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("hide-scrollbars", true))
+		allocated, stop := chromedp.NewExecAllocator(context.Background(), options...)
+		var closeFirst func()
+		chromium.first, closeFirst = chromedp.NewContext(allocated) //nolint:fatcontext // once
+		chromium.stop = func() { closeFirst(); stop() }
+		if err := chromedp.Do(chromium.first); err != nil {
+			chromium.err = fmt.Errorf("start %s: %w", path, err)
+		}
+	})
+	return chromium.first, chromium.err
+}
+
+// stopChromium ends it, when all tests are done.
+func stopChromium() {
+	if chromium.stop != nil {
+		chromium.stop()
+	}
+}
+
+// openBrowsers opens a page for each of n persons, who have nothing in common.
+// Where there is no Chromium the test is skipped.
 func openBrowsers(t *testing.T, n int, home string) []*browser {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
+	first, err := startChromium()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if path == "" {
+	if first == nil {
 		t.Skip("no Chromium here: the console's pages are not looked at (Debian: apt-get install chromium)")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("hide-scrollbars", true))
-	allocated, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(stop)
-	first, closeFirst := chromedp.NewContext(allocated)
-	t.Cleanup(closeFirst)
-	if err := chromedp.Do(first); err != nil {
-		t.Fatalf("start %s: %v", path, err)
 	}
 	var all []*browser
 	for range n {
@@ -98,41 +129,106 @@ func (b *browser) heard(ev any, home string) {
 	}
 }
 
-// do runs actions, all within the tests' patience.
-func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
-	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
-	defer cancel()
-	for _, action := range actions {
-		err := chromedp.Do(ctx, action)
-		for replaced(err) && ctx.Err() == nil {
-			err = chromedp.Do(ctx, action)
-		}
-		if err != nil {
-			b.t.Fatalf("browser: %v", err)
-		}
-	}
-}
-
-// replaced reports whether an action met an element that the page had replaced
-// just then, by a reload or its live updates. Nothing was done with it.
-func replaced(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "No node with given id")
-}
-
-// get runs one action within the tests' patience and returns what it gives.
-func get[T any](b *browser, action chromedp.Action[T]) T {
+// do runs one action of the driver within the tests' patience. It must not name an
+// element: see on.
+func do[T any](b *browser, action chromedp.Action[T]) T {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, action)
-	for replaced(err) && ctx.Err() == nil {
-		v, err = chromedp.Run(ctx, action)
-	}
 	if err != nil {
 		b.t.Fatalf("browser: %v", err)
 	}
 	return v
+}
+
+// on runs script on e, the first element that selector finds, once the page is
+// loaded and there is one that can be seen. It is found and used in one step of the page: the console's
+// pages replace elements at any moment, and one that the driver found by itself
+// may be gone when it comes to use it. A script that returns null is run again.
+func on[T any](b *browser, selector, script string) T {
+	b.t.Helper()
+	name, err := json.Marshal(selector)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return until[T](b, fmt.Sprintf(
+		`(() => {
+			const e = document.readyState === "complete" && document.querySelector(%s);
+			if (!e || !e.checkVisibility()) return null;
+			%s
+		})()`, name, script))
+}
+
+// until runs a script in the page until its result is not null, and returns that.
+func until[T any](b *browser, script string) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		v, err := chromedp.Run(ctx, chromedp.Evaluate[*T](script))
+		switch {
+		case err == nil && v != nil:
+			return *v
+		case err != nil && !betweenPages(err):
+			b.t.Fatalf("browser: %v\n%s", err, script)
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			b.t.Fatalf("browser: after %s there is still nothing from\n%s\nin\n%s", patience, script, do(b, chromedp.Evaluate[string](`document.body.innerText`)))
+		}
+	}
+}
+
+// betweenPages reports whether there was no page that could have run a script:
+// one was on its way out, and the next one not there yet.
+func betweenPages(err error) bool {
+	for _, said := range []string{"Execution context was destroyed", "Cannot find context", "Inspected target navigated", "Cannot find default execution context"} {
+		if strings.Contains(err.Error(), said) {
+			return true
+		}
+	}
+	return false
+}
+
+// see waits until an element can be seen.
+func (b *browser) see(selector string) { b.t.Helper(); on[bool](b, selector, `return true`) }
+
+// text returns an element's text.
+func (b *browser) text(selector string) string {
+	b.t.Helper()
+	return on[string](b, selector, `return e.innerText`)
+}
+
+// click clicks on an element that nothing lies over.
+func (b *browser) click(selector string) {
+	b.t.Helper()
+	on[bool](b, selector, `e.scrollIntoView({block: "center", behavior: "instant"});
+		const r = e.getClientRects()[0], there = document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2);
+		if (!e.contains(there)) return null;
+		e.click(); return true`)
+}
+
+// fill writes into a field, and leaves the keyboard's focus there.
+func (b *browser) fill(selector, text string) {
+	b.t.Helper()
+	value, err := json.Marshal(text)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	on[bool](b, selector, fmt.Sprintf(`e.focus(); e.value = %s;
+		for (const name of ["input", "change"]) e.dispatchEvent(new Event(name, {bubbles: true}));
+		return true`, value))
+}
+
+// open loads a page and waits for an element of it.
+func (b *browser) open(address, selector string) {
+	b.t.Helper()
+	do(b, chromedp.Navigate(address))
+	b.see(selector)
 }
 
 // call sends one command of the protocol.
@@ -141,12 +237,6 @@ func call[P, R any](b *browser, command cdp.Command[P, R], params P) {
 	if _, err := chromedp.Call(b.ctx, command, params); err != nil {
 		b.t.Fatalf("browser: %v", err)
 	}
-}
-
-// text returns an element's text.
-func (b *browser) text(selector chromedp.CSS) string {
-	b.t.Helper()
-	return get(b, chromedp.Text(selector))
 }
 
 // calm fails if a page complained or asked for anything from elsewhere. What is
@@ -189,8 +279,8 @@ func (b *browser) accessible() (found []violation, passes int) {
 	}
 	const run = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
 		.then(r => JSON.stringify({violations: r.violations, passes: r.passes.length}))`
-	get(b, chromedp.Evaluate[bool](string(source)+";true"))
-	report := get(b, chromedp.Evaluate[string](run, chromedp.EvalAwaitPromise))
+	do(b, chromedp.Evaluate[bool](string(source)+";true"))
+	report := do(b, chromedp.Evaluate[string](run, chromedp.EvalAwaitPromise))
 	var r struct {
 		Violations []violation `json:"violations"`
 		Passes     int         `json:"passes"`
@@ -239,7 +329,7 @@ func (b *browser) shoot(name string) {
 	if dir == "" {
 		return
 	}
-	png := get(b, chromedp.FullScreenshot(100))
+	png := do(b, chromedp.FullScreenshot(100))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		b.t.Fatal(err)
 	}
@@ -254,8 +344,8 @@ func (b *browser) inspect(name, address string) {
 	for _, l := range looks() {
 		where := name + "-" + l.String()
 		b.as(l)
-		b.do(chromedp.Navigate(address), chromedp.WaitReady(chromedp.CSS("main")))
-		if get(b, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > `+strconv.FormatInt(l.width, 10))) {
+		b.open(address, "main")
+		if do(b, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > `+strconv.FormatInt(l.width, 10))) {
 			b.t.Errorf("%s: the page is wider than the window", where)
 		}
 		found, passes := b.accessible()
@@ -278,6 +368,6 @@ func (b *browser) inspect(name, address string) {
 func (b *browser) within(script string) time.Duration {
 	b.t.Helper()
 	began := time.Now()
-	get(b, chromedp.Poll[bool](script, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(patience)))
+	until[bool](b, "("+script+") || null")
 	return time.Since(began)
 }

@@ -113,22 +113,21 @@ func handling() []mutant {
 	return []mutant{
 		{
 			"the provider is called before its started is accepted", "handlers/work.go",
-			"		again, out, done := w.commit(ctx, dec)",
-			"		if dec.Action == payment.Call {\n			w.call(ctx, dec.Event)\n		}\n		again, out, done := w.commit(ctx, dec)",
+			"	s, err = w.commit(ctx, s, dec)",
+			"	if dec.Action == payment.Call {\n		w.call(ctx, dec.Event)\n	}\n	s, err = w.commit(ctx, s, dec)",
 		},
 		{
 			"an append of unknown fate is taken for accepted", "handlers/work.go",
-			"	if err != nil {\n		if conflict, ok := errors.AsType",
-			"	if err != nil && !errors.Is(err, journal.ErrUnknown) {\n		if conflict, ok := errors.AsType",
+			"	if err != nil {\n		return s, err\n	}\n	w.alert(dec)",
+			"	if err != nil && !errors.Is(err, journal.ErrUnknown) {\n		return s, err\n	}\n	w.alert(dec)",
 		},
 		{
 			"a conflict is taken for accepted", "handlers/work.go",
-			"			w.moved(conflict.Last)\n			return true, Disposition{}, false",
-			"			w.moved(conflict.Last)\n			return false, Disposition{}, false",
+			"		return w.moved(s, conflict.Last), err", "		return w.moved(s, conflict.Last), nil",
 		},
 		{
 			"a known outcome is dropped on conflict", "handlers/work.go",
-			"	if w.heard != nil && w.heard.Query &&", "	if w.heard != nil || w.heard.Query &&",
+			"	if s.outcome != nil && s.outcome.Query &&", "	if s.outcome != nil || s.outcome.Query &&",
 		},
 		{
 			"a call is sent after its callUntil", "handlers/call.go",
@@ -136,7 +135,7 @@ func handling() []mutant {
 		},
 		{
 			"what waits is acknowledged without a timer", "handlers/work.go",
-			"		return w.later(dec.At, w.d.Panics), true", "		return Disposition{Kind: Ack}, true",
+			"		return s.ends(w.later(dec.At, w.d.Panics))", "		return s.ends(Disposition{Kind: Ack})",
 		},
 		{
 			"a panic in an adapter is taken for not executed", "handlers/call.go",
@@ -145,12 +144,12 @@ func handling() []mutant {
 		},
 		{
 			"a rejection is said before its bytes are kept", "handlers/reject.go",
-			"	if err := h.quarantine.Keep(ctx, Original{Rejection: r, Message: d.Message}); err != nil {",
-			"	if err := h.journal.AppendRejection(ctx, r); err == nil {\n		return Disposition{Kind: Terminate}\n	}\n	if err := h.quarantine.Keep(ctx, Original{Rejection: r, Message: d.Message}); err != nil {",
+			"	if err := h.quarantine.Keep(ctx, d.asItCame(r)); err != nil {",
+			"	if err := h.journal.AppendRejection(ctx, r); err == nil {\n		return Disposition{Kind: Terminate}\n	}\n	if err := h.quarantine.Keep(ctx, d.asItCame(r)); err != nil {",
 		},
 		{
 			"an operator's stale view is obeyed", "handlers/resolve.go",
-			"	if rec.State.Version != r.Version {", "	if rec.State.Version == 0 {",
+			"	if last.State.Version != r.Version {", "	if last.State.Version == 0 {",
 		},
 	}
 }
@@ -168,8 +167,8 @@ func storing() []mutant {
 			"	h.Write([]byte(c.Fingerprint()))\n" +
 				"	// The provider goes through Token as well: it leaves every valid name as it\n" +
 				"	// is, and keeps an invalid one from adding levels to the subject.\n" +
-				"	return \"payment.schedule.\" + Token(string(c.Op))",
-			"	return \"payment.schedule.any\"",
+				"	return schedulePrefix + Token(string(c.Op))",
+			"	return schedulePrefix + \"any\"",
 		},
 		{
 			"a timer's subject leaves the content out", "events/subjects.go",
@@ -181,7 +180,7 @@ func storing() []mutant {
 		},
 		{
 			"whose append it is, is judged by its id and not by its token (in the stream)", "journal/stream/append.go",
-			"(a.rejection || m.token() == a.token)", "(a.rejection || m.Subject == a.msg.Subject)",
+			"(a.rejection || m.token() == a.token)", "(a.rejection || m.Message.Subject == a.msg.Subject)",
 		},
 		{
 			"a message is acknowledged before its timer is stored", "broker/carryout.go",
@@ -195,11 +194,11 @@ func storing() []mutant {
 func delaying() []mutant {
 	return []mutant{
 		{
-			"a look asks before its timer is brought forward", "handlers/look.go",
-			"	if err := w.soon(ctx, s); err != nil {\n		return out, err\n	}\n", "",
+			"a look asks before its timer is brought forward", "handlers/requery.go",
+			"	if err := w.soon(ctx, last.State, timers); err != nil {\n		return out, err\n	}\n", "",
 		},
 		{
-			"the state's own time is taken for the timer's", "handlers/look.go",
+			"the state's own time is taken for the timer's", "handlers/requery.go",
 			"	if due.After(now) && !due.After(at) {", "	if !due.After(at) {",
 		},
 	}

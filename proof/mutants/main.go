@@ -139,7 +139,7 @@ func (h *hunt) proofs(m mutant) [][]string {
 	}
 	proofs := [][]string{
 		{"./proof/simulation", "-timeout", "4m", "-run", "TestNoSchedule|TestWhatBroke", "-schedules", strconv.Itoa(h.schedules)},
-		{"./proof/crash", "-timeout", "4m", "-run", "TestNoStep/matrix/opay"},
+		{"./proof/crash", "-timeout", "4m", "-run", "TestNoStep/matrix/opay", "-every"},
 	}
 	if m.real() {
 		slices.Reverse(proofs)

@@ -14,7 +14,7 @@ import (
 // A server's refusals of headers, by number.
 const (
 	rollupRefused   = 10111
-	scheduleRefused = 10188
+	scheduleRefused = jetstream.JSErrCodeMessageSchedulesDisabled
 	lifeRefused     = 10166
 )
 

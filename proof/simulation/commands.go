@@ -80,7 +80,7 @@ func (c *command) encode(k *kind) {
 	}
 	what := ""
 	switch {
-	case c.op == payment.Cancel:
+	case !c.op.TakesAmount():
 	case c.full:
 		what = `,"full":true`
 	default:
@@ -97,7 +97,7 @@ func (c *command) encode(k *kind) {
 // uses its key for something else.
 func (c *command) of(o payment.Operation) bool {
 	return !c.invalid && c.op == o.Op && c.key.Hash() == o.KeyHash && c.full == o.Full &&
-		(c.full || c.op == payment.Cancel || o.Amount != nil && o.Amount.Value == c.amount)
+		(c.full || !c.op.TakesAmount() || o.Amount != nil && o.Amount.Value == c.amount)
 }
 
 // message is the command's event in structured mode.

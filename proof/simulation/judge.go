@@ -48,7 +48,7 @@ func (w *world) check(ok bool, format string, args ...any) {
 
 // moved judges one movement of money, as it happens.
 func (w *world) moved(name operation, times int) {
-	w.check(times == 1 || name.op == payment.Cancel, "money moved twice: %s", name)
+	w.check(times == 1 || name.op.EndsPayment(), "money moved twice: %s", name)
 	end, ended := w.ends[name]
 	w.check(!ended || end == payment.EventSucceeded, "money moved for %s after it was called %s", name, end)
 }
@@ -91,7 +91,7 @@ func (w *world) aloneAtThePayment(a *account, r *request) {
 			continue
 		}
 		name.key = o.Open.Key
-		beside := a.kind.traits.Parallel && o.Op == payment.Refund && r.name.op == payment.Refund && !o.Full && !r.full
+		beside := a.kind.traits.Parallel && o.Op.GivesBack() && r.name.op.GivesBack() && !o.Full && !r.full
 		w.check(name == r.name || beside, "%s is called while %s is %s", r.name, name, o.Status)
 	}
 }
@@ -144,7 +144,7 @@ func (w *world) judgeSuccess(e *payment.Event, rec *record) {
 		return
 	}
 	w.check(rec.movements > 0, "%s %s of %s is called succeeded and nothing moved", e.Op, e.Key, e.ID.Provider)
-	if e.Op == payment.Refund && e.Moved != nil {
+	if e.Op.GivesBack() && e.Moved != nil {
 		want := a.captured
 		if !e.Full && e.Amount != nil {
 			want = e.Amount.Value

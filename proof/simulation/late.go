@@ -127,10 +127,10 @@ func (w *world) turn(name operation) {
 	i := slices.IndexFunc(w.provider.requests, func(r *request) bool { return r.name == name })
 	switch {
 	case i < 0 || w.provider.alive(name) > 0:
-	case end == payment.EventSucceeded && name.op == payment.Refund && rec.movements == 1:
+	case end == payment.EventSucceeded && name.op.GivesBack() && rec.movements == 1:
 		rec.returned = true
 		w.turned[name] = true
-	case end == payment.EventFailed && rec.declined && name.op == payment.Refund && !a.kind.compares:
+	case end == payment.EventFailed && rec.declined && name.op.GivesBack() && !a.kind.compares:
 		rec.declined = false
 		rec.movements++
 		w.turned[name] = true

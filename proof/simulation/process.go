@@ -202,20 +202,14 @@ var _ providers.Provider = port{}
 // Traits implements providers.Provider: the real adapter's.
 func (x port) Traits() payment.Traits { return x.kind.traits }
 
-// Cancel implements providers.Provider.
-func (x port) Cancel(ctx context.Context, r providers.Request) payment.Outcome { return x.call(ctx, r) }
-
-// Refund implements providers.Provider.
-func (x port) Refund(ctx context.Context, r providers.Request) payment.Outcome { return x.call(ctx, r) }
-
 func (x port) account(r providers.Request) *account {
 	id := x.kind.traits.ID(x.kind.name, r.Payment)
 	return x.p.engine.world.provider.accounts[id]
 }
 
-// call sends a request, unless the time to send it has passed, and hears what
+// Call sends a request, unless the time to send it has passed, and hears what
 // the schedule lets it hear.
-func (x port) call(ctx context.Context, r providers.Request) payment.Outcome {
+func (x port) Call(ctx context.Context, r providers.Request) payment.Outcome {
 	t, w := taskOf(ctx), x.p.engine.world
 	unavailable := payment.Outcome{Code: payment.CodeProviderUnavailable}
 	if !t.pause("send") {

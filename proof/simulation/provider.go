@@ -117,7 +117,7 @@ func (w *world) execute(r *request, f fate) payment.Outcome {
 		return a.truth(r.name, r.amount)
 	case f == refuse:
 		return payment.Outcome{Result: payment.Failed, Code: payment.CodeProviderRejectedRequest, ProviderCode: "refused"}
-	case f == decline, (r.name.op == payment.Cancel) != (a.captured == 0):
+	case f == decline, !a.takes(r.name.op):
 		rec.declined = repeat != payment.RepeatUnsafe
 		return payment.Outcome{Result: payment.Failed, Code: payment.CodeDeclined, ProviderCode: "declined"}
 	case f == later:
@@ -130,15 +130,31 @@ func (w *world) execute(r *request, f fate) payment.Outcome {
 	}
 }
 
+// takes reports whether the payment is one the operation can be carried out on.
+func (a *account) takes(op payment.Op) bool {
+	switch op {
+	case payment.Cancel:
+		return a.captured == 0
+	case payment.Refund:
+		return a.captured > 0
+	}
+	return false
+}
+
 // move moves the money, and judges at once: nobody stops it here.
 func (w *world) move(a *account, rec *record, r *request) {
 	rec.pending = false
 	rec.movements++
 	w.moved(r.name, rec.movements)
-	if r.name.op == payment.Cancel {
+	switch r.name.op {
+	case payment.Cancel:
 		a.closed = true
-		return
+	case payment.Refund:
+		w.giveBack(a, r)
 	}
+}
+
+func (w *world) giveBack(a *account, r *request) {
 	amount := r.amount
 	if r.full {
 		amount = a.captured
@@ -171,7 +187,7 @@ func (a *account) truth(name operation, amount int64) payment.Outcome {
 	switch {
 	case rec.returned:
 		return payment.Outcome{Result: payment.Failed, Code: payment.CodeDeclined, ProviderCode: "returned", ProviderReference: "r-1"}
-	case rec.movements > 0 && name.op == payment.Cancel:
+	case rec.movements > 0 && name.op.EndsPayment():
 		return payment.Outcome{Result: payment.Succeeded, Effect: payment.EffectClosed}
 	case rec.movements > 0:
 		out := payment.Outcome{Result: payment.Succeeded, Effect: payment.EffectRefunded}
@@ -191,7 +207,7 @@ func (a *account) truth(name operation, amount int64) payment.Outcome {
 // tells is what asking tells, with all the time in the world: the truth, where
 // the kind can say it.
 func (a *account) tells(r providers.Request) payment.Outcome {
-	if a.kind.blind && r.Op == payment.Refund && !r.Full {
+	if a.kind.blind && r.Partial() {
 		return payment.Outcome{Result: payment.NotFound}
 	}
 	amount := int64(0)
@@ -199,7 +215,7 @@ func (a *account) tells(r providers.Request) payment.Outcome {
 		amount = r.Amount.Value
 	}
 	name := operation{id: a.id, op: r.Op, key: r.Key}
-	if rec := a.record(name); a.kind.compares && r.Op == payment.Refund && !rec.pending && !rec.declined && !rec.returned {
+	if rec := a.record(name); a.kind.compares && r.Op.GivesBack() && !rec.pending && !rec.declined && !rec.returned {
 		return a.compared(r)
 	}
 	return a.truth(name, amount)

@@ -253,7 +253,7 @@ func (w *world) rule() {
 		r.Resolution.Verdict = payment.VerdictRetry
 	case rec.movements > 0:
 		r.Resolution.Verdict = payment.VerdictSucceeded
-		if o.name.op == payment.Refund {
+		if o.name.op.GivesBack() {
 			moved := o.amount
 			if o.full {
 				moved = a.captured

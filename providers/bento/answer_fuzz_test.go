@@ -126,11 +126,9 @@ func answered(t *testing.T, a asking, first, second providertest.Saying) {
 	case a.query:
 		judgeOutcome(t, a, p.QueryStatus(context.Background(), a.Request), judge{asking: a, e: &providertest.Evidence{}}, call)
 	case a.Op == payment.Cancel && a.InDoubt: // reads before it calls
-		judgeOutcome(t, a, p.Cancel(context.Background(), a.Request), read, call)
-	case a.Op == payment.Cancel:
-		judgeOutcome(t, a, p.Cancel(context.Background(), a.Request), call, read)
+		judgeOutcome(t, a, p.Call(context.Background(), a.Request), read, call)
 	default:
-		judgeOutcome(t, a, p.Refund(context.Background(), a.Request), call, read)
+		judgeOutcome(t, a, p.Call(context.Background(), a.Request), call, read)
 	}
 	if line.Asked() > 3 {
 		t.Errorf("%d requests", line.Asked())

@@ -67,7 +67,18 @@ func (p *Provider) Traits() payment.Traits {
 	}
 }
 
-// Cancel voids an uncaptured transaction. If it has been captured since it was
+// Call implements providers.Provider.
+func (p *Provider) Call(ctx context.Context, r providers.Request) payment.Outcome {
+	switch r.Op {
+	case payment.Cancel:
+		return p.cancel(ctx, r)
+	case payment.Refund:
+		return p.refund(ctx, r)
+	}
+	return providers.Unsupported(Kind, r.Op)
+}
+
+// cancel voids an uncaptured transaction. If it has been captured since it was
 // read, the provider refunds all of it, and the outcome says so.
 //
 // A repeat would do the same to a transaction captured in the meantime, without
@@ -80,8 +91,8 @@ func (p *Provider) Traits() payment.Traits {
 //	| shows the operation    | that (see compare)                                  |
 //	| anything else, or none | not sent, duplicate: the core asks on, no further repeat |
 //	| could not be read      | not sent, not executed                              |
-func (p *Provider) Cancel(ctx context.Context, r providers.Request) payment.Outcome {
-	if o, refused := refuse(r, payment.Cancel); refused {
+func (p *Provider) cancel(ctx context.Context, r providers.Request) payment.Outcome {
+	if o, refused := refuse(r); refused {
 		return o
 	}
 	if !r.InDoubt {
@@ -106,9 +117,9 @@ func (p *Provider) Cancel(ctx context.Context, r providers.Request) payment.Outc
 	return asCall(r, o)
 }
 
-// Refund refunds a captured transaction, whole or by the request's amount.
-func (p *Provider) Refund(ctx context.Context, r providers.Request) payment.Outcome {
-	if o, refused := refuse(r, payment.Refund); refused {
+// refund refunds a captured transaction, whole or by the request's amount.
+func (p *Provider) refund(ctx context.Context, r providers.Request) payment.Outcome {
+	if o, refused := refuse(r); refused {
 		return o
 	}
 	return p.send(ctx, r)
@@ -117,6 +128,14 @@ func (p *Provider) Refund(ctx context.Context, r providers.Request) payment.Outc
 // QueryStatus reads the transaction and compares it with the snapshot from
 // before the first attempt (see compare).
 func (p *Provider) QueryStatus(ctx context.Context, r providers.Request) payment.Outcome {
+	switch r.Op {
+	case payment.Cancel, payment.Refund:
+		return p.query(ctx, r)
+	}
+	return providers.Unanswerable(Kind, r.Op)
+}
+
+func (p *Provider) query(ctx context.Context, r providers.Request) payment.Outcome {
 	if !named(r) {
 		return payment.Outcome{Result: payment.NotFound, Message: "no transaction can have this identifier"}
 	}
@@ -148,7 +167,7 @@ func (p *Provider) Read(ctx context.Context, r providers.Request) payment.Readin
 // the call not repeated here: that is another attempt with its own record.
 func (p *Provider) send(ctx context.Context, r providers.Request) payment.Outcome {
 	fields := map[string]any{}
-	if r.Op == payment.Refund && !r.Full {
+	if r.Partial() {
 		fields["refundAmount"] = r.Amount.Value
 	}
 	body, err := providers.EncodeJSON(fields)
@@ -205,14 +224,18 @@ func (p *Provider) explain(ctx context.Context, r providers.Request, word paymen
 // refusalCode names what stands in the operation's way, if the state tells.
 func refusalCode(r providers.Request, t transaction) payment.Code {
 	status, _ := paymentStatus(t)
-	switch {
-	case status == payment.PaymentPending:
+	if status == payment.PaymentPending {
 		return payment.CodePaymentPending
-	case r.Op == payment.Cancel && (status == payment.PaymentPaid || status == payment.PaymentNotRefundable):
-		return payment.CodePaymentAlreadyPaid
-	case r.Op == payment.Refund && status != payment.PaymentPaid:
-		return payment.CodePaymentNotRefundable
-	default:
-		return payment.CodeProviderRejectedRequest
 	}
+	switch r.Op {
+	case payment.Cancel:
+		if status == payment.PaymentPaid || status == payment.PaymentNotRefundable {
+			return payment.CodePaymentAlreadyPaid
+		}
+	case payment.Refund:
+		if status != payment.PaymentPaid {
+			return payment.CodePaymentNotRefundable
+		}
+	}
+	return payment.CodeProviderRejectedRequest
 }

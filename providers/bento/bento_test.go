@@ -99,11 +99,7 @@ func TestRequestsAreWrittenAsDocumented(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			p, c := recording(t, row.settings)
-			if row.request.Op == payment.Cancel {
-				p.Cancel(context.Background(), row.request)
-			} else {
-				p.Refund(context.Background(), row.request)
-			}
+			p.Call(context.Background(), row.request)
 			if diff := cmp.Diff([]string{row.want}, c.sent); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -137,10 +133,7 @@ func TestWhatNamesNoTransactionIsNotSent(t *testing.T) {
 		p, c := recording(t, bento.Settings{})
 		for _, r := range []providers.Request{request(payment.Cancel), request(payment.Refund)} {
 			r.Payment = d
-			o := p.Refund(context.Background(), r)
-			if r.Op == payment.Cancel {
-				o = p.Cancel(context.Background(), r)
-			}
+			o := p.Call(context.Background(), r)
 			if o.Result != payment.Failed || o.Code != payment.CodeInvalidCommand {
 				t.Errorf("%s: %s is %s %s", name, r.Op, o.Result, o.Code)
 			}
@@ -162,13 +155,10 @@ func TestWhatCannotBeARefundIsNotSent(t *testing.T) {
 	p, c := recording(t, bento.Settings{})
 	without := part(1)
 	without.Amount = nil
-	for _, r := range []providers.Request{part(0), part(-1), without, request(payment.Cancel)} {
-		if o := p.Refund(context.Background(), r); o.Result != payment.Failed {
+	for _, r := range []providers.Request{part(0), part(-1), without} {
+		if o := p.Call(context.Background(), r); o.Result != payment.Failed {
 			t.Errorf("%+v is %s", r, o.Result)
 		}
-	}
-	if o := p.Cancel(context.Background(), part(1)); o.Result != payment.Failed {
-		t.Errorf("a refund given to Cancel is %s", o.Result)
 	}
 	if len(c.sent) != 0 {
 		t.Errorf("sent %q", c.sent)
@@ -299,7 +289,7 @@ func TestACancelThatMeetsACaptureReportsTheRefundThatHappened(t *testing.T) {
 			b := simulated(t, o, "AuthSucceeded")
 			r := b.prepared(request(payment.Cancel))
 			b.fault(bentosim.CaptureFirst)
-			got := b.Cancel(context.Background(), r)
+			got := b.Call(context.Background(), r)
 			if o.SettleAfter > 0 {
 				if got.Result != payment.Pending {
 					t.Fatalf("answer %+v", got)
@@ -326,7 +316,7 @@ func TestAPartialRefundBeforeTheCaptureReportsTheVoidThatHappened(t *testing.T) 
 	if r.Snapshot.Status != payment.PaymentAuthorized {
 		t.Errorf("the guard would let it pass: %s", r.Snapshot.Status)
 	}
-	got := b.Refund(context.Background(), r)
+	got := b.Call(context.Background(), r)
 	if got.Result != payment.Succeeded || got.Effect != payment.EffectVoided || got.Moved != nil {
 		t.Errorf("got %+v", got)
 	}
@@ -339,7 +329,7 @@ func TestACancelInDoubtIsNotRepeatedOnACapturedTransaction(t *testing.T) {
 	b := simulated(t, bentosim.Options{}, "AuthSucceeded")
 	r := b.prepared(request(payment.Cancel))
 	b.fault(simulator.CutBefore)
-	if o := b.Cancel(context.Background(), r); o.Result != payment.Indeterminate {
+	if o := b.Call(context.Background(), r); o.Result != payment.Indeterminate {
 		t.Fatalf("first: %+v", o)
 	}
 	if err := b.sim.Capture("tx_1"); err != nil {
@@ -349,7 +339,7 @@ func TestACancelInDoubtIsNotRepeatedOnACapturedTransaction(t *testing.T) {
 	if o := b.QueryStatus(context.Background(), r); o.Result != payment.NotFound {
 		t.Errorf("query: %+v", o)
 	}
-	if o := b.Cancel(context.Background(), r); o.Result != payment.Duplicate || b.puts() != 1 {
+	if o := b.Call(context.Background(), r); o.Result != payment.Duplicate || b.puts() != 1 {
 		t.Errorf("repeat: %+v, %d calls", o, b.puts())
 	}
 	if n := len(b.sim.Ledger().Movements("")); n != 0 {
@@ -382,7 +372,7 @@ func TestARepeatOfACancelLooksFirst(t *testing.T) {
 			if row.mode != "" {
 				b.fault(row.mode)
 			}
-			if o := b.Cancel(context.Background(), r); o.Result != row.result || b.puts() != row.puts {
+			if o := b.Call(context.Background(), r); o.Result != row.result || b.puts() != row.puts {
 				t.Errorf("%s after %d calls, want %s after %d (%s)", o.Result, b.puts(), row.result, row.puts, o.Message)
 			}
 		})
@@ -390,7 +380,7 @@ func TestARepeatOfACancelLooksFirst(t *testing.T) {
 	b := simulated(t, bentosim.Options{}, "AuthSucceeded")
 	r := doubtful(request(payment.Cancel))
 	r.Payment.OrderID = "or_2"
-	if o := b.Cancel(context.Background(), r); o.Result != payment.Duplicate || b.puts() != 0 {
+	if o := b.Call(context.Background(), r); o.Result != payment.Duplicate || b.puts() != 0 {
 		t.Errorf("no such transaction: %s after %d calls", o.Result, b.puts())
 	}
 }
@@ -421,17 +411,14 @@ func TestARefusedFirstAttemptIsSettledByTheTransactionsState(t *testing.T) {
 			if err := b.sim.SetState("tx_1", row.now); err != nil {
 				t.Fatal(err)
 			}
-			o := b.Refund(context.Background(), r)
-			if row.op == payment.Cancel {
-				o = b.Cancel(context.Background(), r)
-			}
+			o := b.Call(context.Background(), r)
 			if o.Result != row.result || o.Code != row.code {
 				t.Errorf("got %s %q, want %s %q (%s)", o.Result, o.Code, row.result, row.code, o.Message)
 			}
 		})
 	}
 	b := simulated(t, bentosim.Options{}, "")
-	o := b.Refund(context.Background(), b.prepared(part(fullAmount+1)))
+	o := b.Call(context.Background(), b.prepared(part(fullAmount+1)))
 	if o.Result != payment.Failed || o.Code != payment.CodeProviderRejectedRequest {
 		t.Errorf("a refund of more than was captured: %s %s", o.Result, o.Code)
 	}
@@ -444,7 +431,7 @@ func TestARefusedFirstAttemptThatCannotBeExplainedIsInDoubt(t *testing.T) {
 	if err := b.sim.Fault(simulator.Fault{Operation: "read", Mode: simulator.CutBefore}); err != nil {
 		t.Fatal(err)
 	}
-	if o := b.Refund(context.Background(), r); o.Result != payment.Indeterminate {
+	if o := b.Call(context.Background(), r); o.Result != payment.Indeterminate {
 		t.Errorf("got %+v", o)
 	}
 }
@@ -452,7 +439,7 @@ func TestARefusedFirstAttemptThatCannotBeExplainedIsInDoubt(t *testing.T) {
 func TestARefundIsSentOnceForEver(t *testing.T) {
 	t.Parallel()
 	b := simulated(t, bentosim.Options{Answer: bentosim.AnswerFinal}, "")
-	if o := b.Refund(context.Background(), b.prepared(part(400))); o.Result != payment.Succeeded || o.Moved.Value != 400 {
+	if o := b.Call(context.Background(), b.prepared(part(400))); o.Result != payment.Succeeded || o.Moved.Value != 400 {
 		t.Fatalf("first: %+v", o)
 	}
 	if got := b.Read(context.Background(), part(1)); got.Status != payment.PaymentNotRefundable || got.Refunded.Value != 400 {
@@ -465,7 +452,7 @@ func TestARefundAcceptedAndThenFailedIsFailed(t *testing.T) {
 	b := simulated(t, bentosim.Options{SettleAfter: 1}, "")
 	r := b.prepared(part(400))
 	b.fault(bentosim.DeclineLater)
-	if o := b.Refund(context.Background(), r); o.Result != payment.Pending {
+	if o := b.Call(context.Background(), r); o.Result != payment.Pending {
 		t.Fatalf("answer: %+v", o)
 	}
 	if o := b.QueryStatus(context.Background(), r); o.Result != payment.Pending {
@@ -485,10 +472,10 @@ func TestADeclineThatMayBeRetriedIsNotExecuted(t *testing.T) {
 		b := simulated(t, bentosim.Options{DeclineIn4xx: later}, "")
 		r := b.prepared(part(400))
 		b.fault(bentosim.DeclineRetryable)
-		if o := b.Refund(context.Background(), r); o.Result != payment.NotExecuted || o.Code != payment.CodeDeclined || o.Unhealthy {
+		if o := b.Call(context.Background(), r); o.Result != payment.NotExecuted || o.Code != payment.CodeDeclined || o.Unhealthy {
 			t.Errorf("got %+v", o)
 		}
-		if o := b.Refund(context.Background(), b.prepared(part(400))); o.Result != payment.Pending {
+		if o := b.Call(context.Background(), b.prepared(part(400))); o.Result != payment.Pending {
 			t.Errorf("the next try: %+v", o)
 		}
 	}
@@ -497,7 +484,7 @@ func TestADeclineThatMayBeRetriedIsNotExecuted(t *testing.T) {
 func TestAClientThatIsNotAllowedIsTheInstancesFault(t *testing.T) {
 	t.Parallel()
 	b := simulated(t, bentosim.Options{Forbid: true}, "")
-	if o := b.Refund(context.Background(), part(1)); o.Result != payment.NotExecuted || !o.Unhealthy || o.Code != payment.CodeProviderAuthentication {
+	if o := b.Call(context.Background(), part(1)); o.Result != payment.NotExecuted || !o.Unhealthy || o.Code != payment.CodeProviderAuthentication {
 		t.Errorf("refund: %+v", o)
 	}
 	if o := b.QueryStatus(context.Background(), part(1)); o.Result != payment.Indeterminate || !o.Unhealthy {

@@ -91,13 +91,11 @@ func named(r providers.Request) bool {
 }
 
 // refuse returns the outcome of a request that must not be sent.
-func refuse(r providers.Request, op payment.Op) (payment.Outcome, bool) {
+func refuse(r providers.Request) (payment.Outcome, bool) {
 	switch {
-	case r.Op != op:
-		return notSent(payment.CodeInternalError, "the request is for another operation"), true
 	case !named(r):
 		return notSent(payment.CodeInvalidCommand, "order and transaction id are required, of 64 characters at most, and no dots alone"), true
-	case op == payment.Refund && !r.Full && (r.Amount == nil || r.Amount.Value < 1):
+	case r.Partial() && (r.Amount == nil || r.Amount.Value < 1):
 		return notSent(payment.CodeInvalidCommand, "a partial refund needs an amount"), true
 	default:
 		return payment.Outcome{}, false

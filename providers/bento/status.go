@@ -83,7 +83,7 @@ func seen(r providers.Request, t transaction) (payment.Outcome, bool) {
 	none := func(code payment.Code) (payment.Outcome, bool) {
 		return t.outcome(r, payment.Outcome{
 			Result: payment.Succeeded, Effect: payment.EffectNone, Code: code, Message: "no money will be taken for the transaction",
-		}), r.Op == payment.Cancel
+		}), r.Op.EndsPayment()
 	}
 	switch t.State {
 	case stateAuthVoided:
@@ -130,7 +130,7 @@ func refundSeen(r providers.Request, t transaction) payment.Outcome {
 // asked is what the operation refunds, if it refunds: a cancel that met a
 // capture and a full refund give back all that was captured.
 func asked(r providers.Request, t transaction) *payment.Money {
-	if r.Op == payment.Refund && !r.Full {
+	if r.Partial() {
 		return r.Amount
 	}
 	return t.money(t.Captured)

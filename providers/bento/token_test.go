@@ -34,11 +34,11 @@ func TestARevokedTokenIsRenewedWithoutSendingACallTwice(t *testing.T) {
 	b := simulated(t, bentosim.Options{}, "")
 	r := b.prepared(part(400))
 	b.sim.RevokeTokens()
-	o := b.Refund(context.Background(), r)
+	o := b.Call(context.Background(), r)
 	if o.Result != payment.NotExecuted || o.Code != payment.CodeProviderAuthentication || o.RetryAfter != 0 || b.puts() != 1 {
 		t.Fatalf("with the revoked token: %+v, %d calls", o, b.puts())
 	}
-	if o = b.Refund(context.Background(), r); o.Result != payment.Pending || b.puts() != 2 || b.tokenCalls() != 2 {
+	if o = b.Call(context.Background(), r); o.Result != payment.Pending || b.puts() != 2 || b.tokenCalls() != 2 {
 		t.Errorf("next: %+v, %d calls, %d tokens", o, b.puts(), b.tokenCalls())
 	}
 }
@@ -153,7 +153,7 @@ func TestOneCallersGivingUpDoesNotStopAnother(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	first := make(chan payment.Outcome, 1)
-	go func() { first <- b.Refund(ctx, part(1)) }()
+	go func() { first <- b.Call(ctx, part(1)) }()
 	if err := b.sim.WaitCalls(context.Background(), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func TestWithoutATokenNothingIsSent(t *testing.T) {
 			}))
 			t.Cleanup(server.Close)
 			p := clientOf(t, server.URL, nil)
-			o := p.Refund(context.Background(), part(1))
+			o := p.Call(context.Background(), part(1))
 			if o.Result != payment.NotExecuted || o.Code != row.code || o.Unhealthy != (row.code == credentials) {
 				t.Errorf("refund %+v", o)
 			}
@@ -229,7 +229,7 @@ func TestATokenThatCannotBeSentMakesTheInstanceUnhealthy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if o := p.Refund(context.Background(), part(1)); o.Result != payment.NotExecuted || !o.Unhealthy || len(c.sent) != 0 {
+		if o := p.Call(context.Background(), part(1)); o.Result != payment.NotExecuted || !o.Unhealthy || len(c.sent) != 0 {
 			t.Errorf("%+v, sent %q", o, c.sent)
 		}
 	}
@@ -249,9 +249,9 @@ func TestAConfiguredTokenIsReadForEveryCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Refund(context.Background(), part(1))
+	p.Call(context.Background(), part(1))
 	token.Store("second")
-	p.Refund(context.Background(), part(1))
+	p.Call(context.Background(), part(1))
 	if len(c.sent) != 2 || !strings.Contains(c.sent[0], "Bearer first") || !strings.Contains(c.sent[1], "Bearer second") {
 		t.Errorf("sent %q", c.sent)
 	}
@@ -269,7 +269,7 @@ func TestTheClientsCredentialsGoWhereTheSettingSays(t *testing.T) {
 		p := provider(t, bento.Settings{
 			BaseURL: server.URL, TokenURL: server.URL + "/token", TokenAuth: how, ClientID: "client", ClientSecret: providers.NewSecret(testSecret),
 		})
-		p.Refund(context.Background(), part(1))
+		p.Call(context.Background(), part(1))
 		if len(c.sent) != 1 || c.sent[0] != want {
 			t.Errorf("%s: sent %q", how, c.sent)
 		}
@@ -296,7 +296,7 @@ func TestALateRefusalOfAnOldTokenKeepsTheNewOne(t *testing.T) {
 	t.Cleanup(server.Close)
 	p := clientOf(t, server.URL, nil)
 	slow := make(chan payment.Outcome, 1)
-	go func() { slow <- p.Refund(context.Background(), part(1)) }()
+	go func() { slow <- p.Call(context.Background(), part(1)) }()
 	<-arrived
 	p.Read(context.Background(), part(1)) // refused, and renewed
 	close(release)

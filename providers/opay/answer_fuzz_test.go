@@ -122,10 +122,8 @@ func answered(t *testing.T, q question, say providertest.Saying) {
 
 func put(p *opay.Provider, q question, r providers.Request) payment.Outcome {
 	switch q {
-	case askClose:
-		return p.Cancel(context.Background(), r)
-	case askRefund, askFullRefund, askRepeat:
-		return p.Refund(context.Background(), r)
+	case askClose, askRefund, askFullRefund, askRepeat:
+		return p.Call(context.Background(), r)
 	default:
 		return p.QueryStatus(context.Background(), r)
 	}

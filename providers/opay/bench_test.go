@@ -33,7 +33,7 @@ func BenchmarkRefund(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if out := p.Refund(b.Context(), r); out.Result != payment.Succeeded {
+		if out := p.Call(b.Context(), r); out.Result != payment.Succeeded {
 			b.Fatalf("%+v", out)
 		}
 	}

@@ -61,7 +61,7 @@ func TestEachCodeMeansWhatTheTableSays(t *testing.T) {
 		p := answering(t, 200, fmt.Sprintf(`{"code":%q,"message":"m"}`, code))
 		r := refund("r1", 400)
 		for call, got := range map[string]payment.Outcome{
-			"close": p.Cancel(t.Context(), cancel("paid")), "refund": p.Refund(t.Context(), r),
+			"close": p.Call(t.Context(), cancel("paid")), "refund": p.Call(t.Context(), r),
 			"query": p.QueryStatus(t.Context(), r), "status": p.QueryStatus(t.Context(), cancel("paid")),
 		} {
 			want := payment.Outcome{Code: row.code, Unhealthy: row.unhealthy, ProviderCode: code, ProviderMessage: "m"}
@@ -132,7 +132,7 @@ func TestEachStatusOfARefundMeansWhatTheTableSays(t *testing.T) {
 	}
 	for _, row := range rows {
 		p := answering(t, 200, `{"code":"00000","message":"SUCCESSFUL","data":{`+row.data+`}}`)
-		if diff := cmp.Diff(row.create, p.Refund(t.Context(), refund("r1", 400)), ignoreMessage); diff != "" {
+		if diff := cmp.Diff(row.create, p.Call(t.Context(), refund("r1", 400)), ignoreMessage); diff != "" {
 			t.Errorf("%s, create: %s", row.name, diff)
 		}
 		if diff := cmp.Diff(row.query, p.QueryStatus(t.Context(), refund("r1", 400)), ignoreMessage); diff != "" {
@@ -175,7 +175,7 @@ func TestEachStatusOfAPaymentMeansWhatTheTableSaysForACancel(t *testing.T) {
 			if !mine {
 				want = []end{doubt, doubt}
 			}
-			got := []end{short(p.Cancel(t.Context(), cancel("paid"))), short(p.QueryStatus(t.Context(), cancel("paid")))}
+			got := []end{short(p.Call(t.Context(), cancel("paid"))), short(p.QueryStatus(t.Context(), cancel("paid")))}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s of %s: %s", row.data, reference, diff)
 			}
@@ -215,7 +215,7 @@ func TestWhatIsNoAnswerOfOPaysIsInDoubt(t *testing.T) {
 	}
 	for _, row := range rows {
 		p := answering(t, row.status, row.body)
-		if got := p.Refund(t.Context(), refund("r1", 400)); got.Result != row.want {
+		if got := p.Call(t.Context(), refund("r1", 400)); got.Result != row.want {
 			t.Errorf("%d %s: %v", row.status, row.body, got.Result)
 		}
 		// A question never says that something failed or was not executed
@@ -234,7 +234,7 @@ func TestCodesOfTheSettingsReplaceTheDefaults(t *testing.T) {
 	s := settings(server.URL)
 	s.DuplicateCodes, s.NotFoundCodes = []string{"777"}, []string{"777"}
 	p := adapter(t, s)
-	create, query := p.Refund(t.Context(), refund("r1", 1)).Result, p.QueryStatus(t.Context(), refund("r1", 1)).Result
+	create, query := p.Call(t.Context(), refund("r1", 1)).Result, p.QueryStatus(t.Context(), refund("r1", 1)).Result
 	if create != payment.Duplicate || query != payment.NotFound {
 		t.Errorf("create %v, query %v", create, query)
 	}
@@ -261,7 +261,7 @@ func TestAnAnswerThatCanBeReadInTwoWaysIsNotBelieved(t *testing.T) {
 		"an amount beyond all amounts":   `{"code":"00000","data":{` + about + `,"orderStatus":"SUCCESS","refundAmount":{"total":9007199254740993,"currency":"EGP"}}}`,
 		"a currency that is none":        `{"code":"00000","data":{` + about + `,"orderStatus":"SUCCESS","refundAmount":{"total":400,"currency":"egp"}}}`,
 	} {
-		if got := answering(t, 200, body).Refund(t.Context(), refund("r1", 400)); got.Result != payment.Indeterminate {
+		if got := answering(t, 200, body).Call(t.Context(), refund("r1", 400)); got.Result != payment.Indeterminate {
 			t.Errorf("%s: %s (%s)", name, got.Result, got.Message)
 		}
 	}
@@ -270,7 +270,7 @@ func TestAnAnswerThatCanBeReadInTwoWaysIsNotBelieved(t *testing.T) {
 func TestAReferenceTooLongForTheStateIsLeftOut(t *testing.T) {
 	t.Parallel()
 	body := `{"code":"00000","data":{"reference":"r1","orderNo":"` + strings.Repeat("9", 1<<19) + `","orderStatus":"SUCCESS"}}`
-	got := answering(t, 200, body).Refund(t.Context(), refund("r1", 400))
+	got := answering(t, 200, body).Call(t.Context(), refund("r1", 400))
 	if got.Result != payment.Succeeded || got.ProviderReference != "" {
 		t.Errorf("%s, a reference of %d characters", got.Result, len(got.ProviderReference))
 	}

@@ -71,7 +71,7 @@ func TestANotificationSaysWhatToAskAboutAndSinceWhen(t *testing.T) {
 func TestTheSimulatorsNotificationsAreAuthentic(t *testing.T) {
 	t.Parallel()
 	p, sim := setup(t, opaysim.Options{})
-	p.Refund(t.Context(), refund("r1", 400))
+	p.Call(t.Context(), refund("r1", 400))
 	to, body, err := sim.Callback("r1")
 	if err != nil || to != "https://merchant.example/cb" {
 		t.Fatal(to, err)
@@ -232,7 +232,7 @@ func TestTheCallbackAddressNamesThePaymentWhereItIsAskedTo(t *testing.T) {
 		}
 		r := refund("r1", 400)
 		r.Payment.OrderID = row[1]
-		adapter(t, s).Refund(t.Context(), r)
+		adapter(t, s).Call(t.Context(), r)
 		if to, _, err := sim.Callback("r1"); to != row[2] {
 			t.Errorf("%s of %s: %s, %v", row[0], row[1], to, err)
 		}

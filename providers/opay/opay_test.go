@@ -84,7 +84,7 @@ func TestARefundIsAcceptedThenFoundDone(t *testing.T) {
 	p, sim := setup(t, opaysim.Options{SettleAfter: 1})
 	r := refund("r1", 400)
 	r.Reason = "broken & <late>"
-	results := []payment.Result{p.Refund(t.Context(), r).Result, p.QueryStatus(t.Context(), r).Result}
+	results := []payment.Result{p.Call(t.Context(), r).Result, p.QueryStatus(t.Context(), r).Result}
 	if diff := cmp.Diff([]payment.Result{payment.Pending, payment.Pending}, results); diff != "" {
 		t.Error(diff)
 	}
@@ -109,8 +109,8 @@ func TestALostAnswerIsInDoubtAndFoundByItsReference(t *testing.T) {
 		_ = sim.Fault(simulator.Fault{Operation: "refund", Mode: mode, Times: 1}, simulator.Fault{Operation: "query", Mode: simulator.Lag, Times: 1})
 		r := refund("r1", 400)
 		got := []payment.Result{
-			p.Refund(t.Context(), r).Result, p.QueryStatus(t.Context(), r).Result,
-			p.Refund(t.Context(), r).Result, p.QueryStatus(t.Context(), r).Result,
+			p.Call(t.Context(), r).Result, p.QueryStatus(t.Context(), r).Result,
+			p.Call(t.Context(), r).Result, p.QueryStatus(t.Context(), r).Result,
 		}
 		want := []payment.Result{payment.Indeterminate, payment.NotFound, payment.Duplicate, payment.Succeeded}
 		if diff := cmp.Diff(want, got); diff != "" || sim.Ledger().Count("refund", "paid") != 1 {
@@ -125,9 +125,9 @@ func TestACallThatRunsLateAfterItsRepeatMovesNothing(t *testing.T) {
 		p, sim := setup(t, opaysim.Options{DuplicateCode: duplicate, FirstStatus: "SUCCESS"})
 		_ = sim.Fault(simulator.Fault{Operation: "refund", Mode: simulator.Late, Times: 1})
 		r := refund("r1", 400)
-		got := []payment.Result{p.Refund(t.Context(), r).Result, p.QueryStatus(t.Context(), r).Result, p.Refund(t.Context(), r).Result}
+		got := []payment.Result{p.Call(t.Context(), r).Result, p.QueryStatus(t.Context(), r).Result, p.Call(t.Context(), r).Result}
 		sim.Release()
-		got = append(got, p.Refund(t.Context(), r).Result)
+		got = append(got, p.Call(t.Context(), r).Result)
 		want := []payment.Result{payment.Indeterminate, payment.NotFound, payment.Succeeded, payment.Duplicate}
 		if diff := cmp.Diff(want, got); diff != "" || sim.Ledger().Count("", "") != 1 {
 			t.Errorf("%d executions, %s", sim.Ledger().Count("", ""), diff)
@@ -139,7 +139,7 @@ func TestCallsThatExecutedNothingForSureSaySo(t *testing.T) {
 	t.Parallel()
 	p, sim := setup(t, opaysim.Options{})
 	_ = sim.Fault(simulator.Fault{Mode: simulator.RateLimit, RetryAfter: 7, Times: 2})
-	got := p.Refund(t.Context(), refund("r1", 400))
+	got := p.Call(t.Context(), refund("r1", 400))
 	if got.Result != payment.NotExecuted || got.RetryAfter != 7*time.Second || got.Unhealthy {
 		t.Errorf("limited: %+v", got)
 	}
@@ -148,17 +148,17 @@ func TestCallsThatExecutedNothingForSureSaySo(t *testing.T) {
 	}
 	late := refund("r1", 400)
 	late.SendBefore = time.Now().Add(-time.Second)
-	if got := p.Refund(t.Context(), late); got.Result != payment.NotExecuted || len(sim.Calls()) != 2 {
+	if got := p.Call(t.Context(), late); got.Result != payment.NotExecuted || len(sim.Calls()) != 2 {
 		t.Errorf("late: %+v, %d calls", got, len(sim.Calls()))
 	}
 	noAmount := refund("r1", 400)
 	noAmount.Amount, noAmount.Full = nil, true
-	if got := p.Refund(t.Context(), noAmount); got.Result != payment.NotExecuted || got.Code != payment.CodeInternalError || len(sim.Calls()) != 2 {
+	if got := p.Call(t.Context(), noAmount); got.Result != payment.NotExecuted || got.Code != payment.CodeInternalError || len(sim.Calls()) != 2 {
 		t.Errorf("without amount: %+v", got)
 	}
 	for _, mode := range []simulator.Mode{simulator.CutBefore, simulator.StatusBefore, simulator.RedirectBefore, simulator.GarbageBefore} {
 		_ = sim.Fault(simulator.Fault{Mode: mode, Times: 1})
-		if got := p.Refund(t.Context(), refund("r1", 400)); got.Result != payment.Indeterminate {
+		if got := p.Call(t.Context(), refund("r1", 400)); got.Result != payment.Indeterminate {
 			t.Errorf("%s looks to the caller as if executed, got %v", mode, got.Result)
 		}
 	}
@@ -172,9 +172,9 @@ func TestCancelsEndByThePaymentsStatus(t *testing.T) {
 	p, sim := setup(t, opaysim.Options{})
 	_ = sim.Fault(simulator.Fault{Operation: "cancel", Mode: simulator.Late, Times: 1})
 	r := cancel("unpaid")
-	got := []payment.Outcome{p.Cancel(t.Context(), r), p.QueryStatus(t.Context(), r)}
+	got := []payment.Outcome{p.Call(t.Context(), r), p.QueryStatus(t.Context(), r)}
 	sim.Release()
-	got = append(got, p.QueryStatus(t.Context(), r), p.Cancel(t.Context(), r), p.Cancel(t.Context(), cancel("paid")), p.Cancel(t.Context(), cancel("none")))
+	got = append(got, p.QueryStatus(t.Context(), r), p.Call(t.Context(), r), p.Call(t.Context(), cancel("paid")), p.Call(t.Context(), cancel("none")))
 	type short struct {
 		Result payment.Result
 		Effect payment.Effect
@@ -249,7 +249,7 @@ func TestWrongCredentialsAreTheInstancesFaultAndNotThePayments(t *testing.T) {
 	key.SecretKey, merchant.MerchantID = providers.NewSecret("another"), "256000000000000"
 	for _, s := range []opay.Settings{key, merchant} {
 		p := adapter(t, s)
-		got := p.Refund(t.Context(), refund("r1", 400))
+		got := p.Call(t.Context(), refund("r1", 400))
 		if got.Result != payment.NotExecuted || !got.Unhealthy || got.Code != payment.CodeProviderAuthentication {
 			t.Errorf("%+v", got)
 		}
@@ -270,7 +270,7 @@ func TestTheSecretKeyIsInNoOutcomeWhateverOPayEchoes(t *testing.T) {
 	}
 	server := httptest.NewServer(http.HandlerFunc(signed))
 	t.Cleanup(server.Close)
-	if got := adapter(t, settings(server.URL)).Refund(t.Context(), refund("r1", 400)).ProviderMessage; got != "bad Bearer ***" {
+	if got := adapter(t, settings(server.URL)).Call(t.Context(), refund("r1", 400)).ProviderMessage; got != "bad Bearer ***" {
 		t.Errorf("the signature shows: %s", got)
 	}
 	for _, answer := range []string{
@@ -281,7 +281,7 @@ func TestTheSecretKeyIsInNoOutcomeWhateverOPayEchoes(t *testing.T) {
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(answer)) }))
 		p := adapter(t, settings(server.URL))
-		out := fmt.Sprintf("%+v %+v %+v", p.Refund(t.Context(), refund("r1", 400)), p.QueryStatus(t.Context(), cancel("r1")), p.Read(t.Context(), cancel("r1")))
+		out := fmt.Sprintf("%+v %+v %+v", p.Call(t.Context(), refund("r1", 400)), p.QueryStatus(t.Context(), cancel("r1")), p.Read(t.Context(), cancel("r1")))
 		server.Close()
 		if strings.Contains(out, secret) {
 			t.Errorf("%s: leaked into %s", answer, out)

@@ -56,8 +56,19 @@ func (p *Provider) Traits() payment.Traits {
 	}
 }
 
-// Cancel closes an unpaid payment.
-func (p *Provider) Cancel(ctx context.Context, r providers.Request) payment.Outcome {
+// Call implements providers.Provider.
+func (p *Provider) Call(ctx context.Context, r providers.Request) payment.Outcome {
+	switch r.Op {
+	case payment.Cancel:
+		return p.cancel(ctx, r)
+	case payment.Refund:
+		return p.refund(ctx, r)
+	}
+	return providers.Unsupported(Kind, r.Op)
+}
+
+// cancel closes an unpaid payment.
+func (p *Provider) cancel(ctx context.Context, r providers.Request) payment.Outcome {
 	answer := p.send(ctx, p.settings.Paths.Close, p.body(r, r.Payment.OrderID), r.SendBefore, true)
 	e, out, settled := p.open(callClose, answer)
 	if settled {
@@ -66,8 +77,8 @@ func (p *Provider) Cancel(ctx context.Context, r providers.Request) payment.Outc
 	return p.closeOutcome(r, e)
 }
 
-// Refund creates a refund under the request's reference.
-func (p *Provider) Refund(ctx context.Context, r providers.Request) payment.Outcome {
+// refund creates a refund under the request's reference.
+func (p *Provider) refund(ctx context.Context, r providers.Request) payment.Outcome {
 	if r.Amount == nil || r.Reference == "" {
 		return payment.Outcome{
 			Result: payment.NotExecuted, Code: payment.CodeInternalError,
@@ -89,25 +100,26 @@ func (p *Provider) Refund(ctx context.Context, r providers.Request) payment.Outc
 // QueryStatus asks for the refund by its reference, or for a cancel what the
 // payment is in.
 func (p *Provider) QueryStatus(ctx context.Context, r providers.Request) payment.Outcome {
-	path, body := p.settings.Paths.Status, p.body(r, r.Payment.OrderID)
-	if r.Op == payment.Refund {
-		path, body = p.settings.Paths.RefundQuery, p.body(r, r.Reference)
-	}
-	e, out, settled := p.open(callQuery, p.send(ctx, path, body, time.Time{}, false))
-	switch {
-	case settled:
-		return out
-	case r.Op == payment.Refund:
-		return p.refundOutcome(r, e, callQuery)
-	default:
+	switch r.Op {
+	case payment.Cancel:
+		e, out, settled := p.query(ctx, p.settings.Paths.Status, p.body(r, r.Payment.OrderID))
+		if settled {
+			return out
+		}
 		return p.cancelOutcome(r, e)
+	case payment.Refund:
+		e, out, settled := p.query(ctx, p.settings.Paths.RefundQuery, p.body(r, r.Reference))
+		if settled {
+			return out
+		}
+		return p.refundOutcome(r, e, callQuery)
 	}
+	return providers.Unanswerable(Kind, r.Op)
 }
 
 // Read asks what the payment is in. What was refunded OPay does not say there.
 func (p *Provider) Read(ctx context.Context, r providers.Request) payment.Reading {
-	answer := p.send(ctx, p.settings.Paths.Status, p.body(r, r.Payment.OrderID), time.Time{}, false)
-	e, out, settled := p.open(callQuery, answer)
+	e, out, settled := p.query(ctx, p.settings.Paths.Status, p.body(r, r.Payment.OrderID))
 	at := p.client.Now()
 	switch {
 	case settled && out.Result == payment.NotFound:
@@ -116,6 +128,11 @@ func (p *Provider) Read(ctx context.Context, r providers.Request) payment.Readin
 		return providers.FailedReading(out, at)
 	}
 	return p.reading(r, e, at)
+}
+
+// query asks one question; settled: the outcome says why there is no answer.
+func (p *Provider) query(ctx context.Context, path string, b *body) (e envelope, out payment.Outcome, settled bool) {
+	return p.open(callQuery, p.send(ctx, path, b, time.Time{}, false))
 }
 
 // body is a request's body. Its members stand sorted at every level, as the

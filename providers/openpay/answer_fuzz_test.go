@@ -88,7 +88,7 @@ func ask(t *testing.T, a asking, client *providers.Client, say providertest.Sayi
 	case a.query:
 		j.found(t, p.QueryStatus(context.Background(), a.Request))
 	default:
-		j.called(t, p.Refund(context.Background(), a.Request))
+		j.called(t, p.Call(context.Background(), a.Request))
 	}
 }
 

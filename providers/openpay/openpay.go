@@ -69,14 +69,20 @@ func (p *Provider) Traits() payment.Traits {
 	}
 }
 
-// Cancel is refused: the API has no call for it. Nothing is sent.
-func (p *Provider) Cancel(context.Context, providers.Request) payment.Outcome {
-	return notSent(payment.CodeUnsupportedOperation, "openpay has no cancel")
+// Call implements providers.Provider.
+func (p *Provider) Call(ctx context.Context, r providers.Request) payment.Outcome {
+	switch r.Op {
+	case payment.Cancel:
+		return providers.Unsupported(Kind, r.Op) // the API has no call for it
+	case payment.Refund:
+		return p.refund(ctx, r)
+	}
+	return providers.Unsupported(Kind, r.Op)
 }
 
-// Refund sends one refund request. What its answer means is said at
+// refund sends one refund request. What its answer means is said at
 // classifyRefund; a request that cannot be one is refused without being sent.
-func (p *Provider) Refund(ctx context.Context, r providers.Request) payment.Outcome {
+func (p *Provider) refund(ctx context.Context, r providers.Request) payment.Outcome {
 	if o, refused := p.refuse(r); refused {
 		return o
 	}
@@ -99,7 +105,13 @@ func (p *Provider) Refund(ctx context.Context, r providers.Request) payment.Outc
 // from before the first attempt (see compare). The provider has no reference of
 // ours to ask by, so a yes is always inferred.
 func (p *Provider) QueryStatus(ctx context.Context, r providers.Request) payment.Outcome {
-	return compare(r, p.Read(ctx, r))
+	switch r.Op {
+	case payment.Refund:
+		return compare(r, p.Read(ctx, r))
+	case payment.Cancel:
+		return providers.Unanswerable(Kind, r.Op)
+	}
+	return providers.Unanswerable(Kind, r.Op)
 }
 
 // Read asks for the payment's status by its referenceNo (see classifyStatus).
@@ -123,8 +135,6 @@ func (p *Provider) Read(ctx context.Context, r providers.Request) payment.Readin
 func (p *Provider) refuse(r providers.Request) (payment.Outcome, bool) {
 	id, order := r.Payment.TransactionID, r.Payment.OrderID
 	switch {
-	case r.Op != payment.Refund:
-		return notSent(payment.CodeUnsupportedOperation, "openpay has refunds only"), true
 	case id == "" || order == "" || len(id) > maxIdentifier || len(order) > maxIdentifier:
 		return notSent(payment.CodeInvalidCommand, "transaction and order id are required, of 32 characters at most"), true
 	case p.settings.APIKey.Reveal() == "":

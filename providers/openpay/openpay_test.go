@@ -98,7 +98,7 @@ func TestRequestsAreWrittenAsDocumented(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			p, c := recording(t, openpay.Settings{Encoding: row.encoding, PartialRefunds: true})
-			if o := p.Refund(context.Background(), row.request); o.Result != payment.Succeeded {
+			if o := p.Call(context.Background(), row.request); o.Result != payment.Succeeded {
 				t.Fatalf("result %s: %s", o.Result, o.Message)
 			}
 			if diff := cmp.Diff([]string{"/pw/v3/payment/refund", row.contentType, row.sent}, []string{c.path, c.contentType, c.sent}); diff != "" {
@@ -125,7 +125,7 @@ func TestAQuestionNamesTheReferenceOnly(t *testing.T) {
 func TestPathsAreSettings(t *testing.T) {
 	t.Parallel()
 	p, c := recording(t, openpay.Settings{RefundPath: "/pw/v4/refund", StatusPath: "/pw/v4/status"})
-	p.Refund(context.Background(), fullRefund())
+	p.Call(context.Background(), fullRefund())
 	if c.path != "/pw/v4/refund" {
 		t.Errorf("refund went to %s", c.path)
 	}
@@ -161,7 +161,7 @@ func TestWhatCannotBeARefundIsNotSent(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			p, c := recording(t, row.settings)
-			o := p.Refund(context.Background(), row.request)
+			o := p.Call(context.Background(), row.request)
 			if o.Result != row.result || o.Code != row.code {
 				t.Errorf("got %s %s, want %s %s", o.Result, o.Code, row.result, row.code)
 			}
@@ -181,7 +181,7 @@ func TestAnEmptiedKeyMakesTheInstanceUnhealthyAndSendsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := p.Refund(context.Background(), fullRefund())
+	o := p.Call(context.Background(), fullRefund())
 	if o.Result != payment.NotExecuted || !o.Unhealthy || o.Code != payment.CodeProviderAuthentication || c.requests != 0 {
 		t.Errorf("%+v, %d requests", o, c.requests)
 	}
@@ -300,7 +300,7 @@ func simulated(t *testing.T, o openpaysim.Options, p openpaysim.Payment) (*openp
 func TestAnAddressNotRegisteredIsTheInstancesFault(t *testing.T) {
 	t.Parallel()
 	p, sim := simulated(t, openpaysim.Options{RefuseAddress: true}, openpaysim.Payment{})
-	o := p.Refund(context.Background(), fullRefund())
+	o := p.Call(context.Background(), fullRefund())
 	if o.Result != payment.NotExecuted || !o.Unhealthy || o.Code != payment.CodeProviderAuthentication {
 		t.Errorf("refund: %+v", o)
 	}
@@ -316,7 +316,7 @@ func TestAnAddressNotRegisteredIsTheInstancesFault(t *testing.T) {
 func TestAMethodThatCannotBeRefundedIsInDoubtUntilItsAnswerIsKnown(t *testing.T) {
 	t.Parallel()
 	p, sim := simulated(t, openpaysim.Options{}, openpaysim.Payment{Method: "IDEAL"})
-	if o := p.Refund(context.Background(), fullRefund()); o.Result != payment.Indeterminate {
+	if o := p.Call(context.Background(), fullRefund()); o.Result != payment.Indeterminate {
 		t.Errorf("got %s", o.Result)
 	}
 	if got := len(sim.Ledger().Movements("")); got != 0 {
@@ -347,14 +347,14 @@ func TestALostFullRefundMadeByUsIsTakenFromTheRefusalOfItsRepeat(t *testing.T) {
 	if err := sim.Fault(simulator.Fault{Mode: simulator.CutAfter, Operation: "refund", Times: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if o := p.Refund(context.Background(), r); o.Result != payment.Indeterminate {
+	if o := p.Call(context.Background(), r); o.Result != payment.Indeterminate {
 		t.Fatalf("first: %s", o.Result)
 	}
 	r.InDoubt = true
 	if o := p.QueryStatus(context.Background(), r); o.Result != payment.NotFound {
 		t.Fatalf("query: %s", o.Result)
 	}
-	o := p.Refund(context.Background(), r)
+	o := p.Call(context.Background(), r)
 	if o.Result != payment.Succeeded || o.Basis != "" || o.Moved == nil || o.Moved.Value != 1234 {
 		t.Errorf("repeat: %+v", o)
 	}
@@ -367,7 +367,7 @@ func TestAKeyThatNeedsEscapingReachesTheProviderWhole(t *testing.T) {
 	t.Parallel()
 	const odd = "k&y=+%/ 1"
 	p, c := recording(t, openpay.Settings{APIKey: providers.NewSecret(odd)})
-	p.Refund(context.Background(), fullRefund())
+	p.Call(context.Background(), fullRefund())
 	form, err := url.ParseQuery(c.sent)
 	if err != nil || form.Get("apiKey") != odd {
 		t.Errorf("apiKey arrived as %q (%v)", form.Get("apiKey"), err)

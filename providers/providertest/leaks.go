@@ -15,7 +15,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/providers/simulator"
 )
@@ -53,11 +52,7 @@ func (s suite) noSecretShown(t *testing.T) {
 
 // show calls, asks and reads, and keeps what comes back.
 func (r *rig) show(shown *transcript, p providers.Provider, q providers.Request) {
-	if q.Op == payment.Cancel {
-		shown.add(p.Cancel(context.Background(), q))
-	} else {
-		shown.add(p.Refund(context.Background(), q))
-	}
+	shown.add(p.Call(context.Background(), q))
 	shown.add(p.QueryStatus(context.Background(), again(q)))
 	shown.add(p.Read(context.Background(), q))
 }

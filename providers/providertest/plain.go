@@ -29,19 +29,19 @@ func traitsAreConstant(t *testing.T, h Harness) {
 	}
 }
 
-// unsupportedIsRefusedUnsent gives every operation the traits exclude to the
-// provider with a request that is good for another.
+// unsupportedIsRefusedUnsent gives every operation the traits exclude, and one
+// that no version knows, to the provider with a request that is good for another.
 func unsupportedIsRefusedUnsent(t *testing.T, h Harness) {
 	t.Helper()
 	s := suite{Harness: h, c: h.Cases()[0]}
 	r := s.rig(t, rigOptions{})
 	q := r.request()
-	for _, c := range []Case{{Op: payment.Cancel}, {Op: payment.Refund, Full: true}, {Op: payment.Refund}} {
+	for _, c := range variants() {
 		if r.provider.Traits().For(c.Op, c.Full).Supported {
 			continue
 		}
 		q.Op, q.Full, q.Amount = c.Op, c.Full, nil
-		if c.Op == payment.Refund && !c.Full {
+		if !c.Full { // so that it could be sent as a refund
 			q.Amount = &payment.Money{Value: 1, Currency: s.c.Amount.Currency}
 		}
 		o := r.call(context.Background(), q)
@@ -53,6 +53,25 @@ func unsupportedIsRefusedUnsent(t *testing.T, h Harness) {
 			t.Errorf("%s full=%v was sent", c.Op, c.Full)
 		}
 	}
+	q.Op = unheardOf
+	if o := r.query(q); o.Result != payment.Indeterminate {
+		t.Errorf("a query for an operation that nobody knows ended in %s", o.Result)
+	}
+}
+
+// unheardOf is an operation that no version of the program has.
+const unheardOf payment.Op = "unheard-of"
+
+// variants lists the operations as traits tell them apart, and one more.
+func variants() []Case {
+	all := []Case{{Op: unheardOf}, {Op: unheardOf, Full: true}}
+	for _, op := range payment.Ops() {
+		all = append(all, Case{Op: op})
+		if op.TakesAmount() {
+			all = append(all, Case{Op: op, Full: true})
+		}
+	}
+	return all
 }
 
 func (s suite) carriedOutOnce(t *testing.T) {
@@ -98,11 +117,7 @@ func (s suite) sideBySide(t *testing.T) {
 	var all sync.WaitGroup
 	for i, q := range requests {
 		all.Go(func() {
-			if q.Op == payment.Cancel {
-				outcomes[i] = r.provider.Cancel(context.Background(), q)
-			} else {
-				outcomes[i] = r.provider.Refund(context.Background(), q)
-			}
+			outcomes[i] = r.provider.Call(context.Background(), q)
 		})
 	}
 	all.Wait()

@@ -90,12 +90,7 @@ func again(q providers.Request) providers.Request {
 func (r *rig) call(ctx context.Context, q providers.Request) payment.Outcome {
 	r.t.Helper()
 	before := r.front.moves.Load()
-	var o payment.Outcome
-	if q.Op == payment.Cancel {
-		o = r.provider.Cancel(ctx, q)
-	} else {
-		o = r.provider.Refund(ctx, q)
-	}
+	o := r.provider.Call(ctx, q)
 	if sent := r.front.moves.Load() - before; sent > 1 {
 		r.t.Errorf("one call sent %d requests that move money", sent)
 	}

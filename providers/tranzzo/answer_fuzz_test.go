@@ -98,7 +98,7 @@ func ask(t *testing.T, a asking, client *providers.Client, say providertest.Sayi
 	case a.query:
 		j.outcome(t, p.QueryStatus(context.Background(), a.Request), j.listedYes, j.listedNo)
 	default:
-		j.outcome(t, call(p, a.Request), j.calledYes, j.calledNo)
+		j.outcome(t, p.Call(context.Background(), a.Request), j.calledYes, j.calledNo)
 	}
 }
 

@@ -46,7 +46,7 @@ func marked(r providers.Request, all, fresh []entry) (ours []entry, shown bool) 
 // those of which it is known that they did not leave: too many asks a person,
 // too few would call an operation failed that may run yet.
 func attempts(r providers.Request) int {
-	if !r.InDoubt || (r.Op == payment.Refund && !r.Full) {
+	if !r.InDoubt || r.Partial() {
 		return 1
 	}
 	return max(r.Attempt, 1)

@@ -87,7 +87,7 @@ func TestTheSimulatorsNotificationsAreAuthenticAndGoWhereTheRequestSaid(t *testi
 	const server = "https://m.example/notifications/tranzzo-ua"
 	for _, row := range [][2]string{{"", `"pos_id":"` + testPos + `"}`}, {server, `"pos_id":"` + testPos + `","server_url":"` + server + `"}`}} {
 		p, c := recording(t, func(s *tranzzo.Settings) { s.CallbackURL = row[0] })
-		p.Refund(t.Context(), fullRefund())
+		p.Call(t.Context(), fullRefund())
 		if !strings.HasSuffix(c.sent[3], row[1]) {
 			t.Errorf("sent %s", c.sent[3])
 		}

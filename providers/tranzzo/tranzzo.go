@@ -71,10 +71,21 @@ func (p *Provider) Traits() payment.Traits {
 	}
 }
 
-// Cancel cancels a payment that was unpaid, or voids one that was authorised,
+// Call implements providers.Provider.
+func (p *Provider) Call(ctx context.Context, r providers.Request) payment.Outcome {
+	switch r.Op {
+	case payment.Cancel:
+		return p.cancel(ctx, r)
+	case payment.Refund:
+		return p.refund(ctx, r)
+	}
+	return providers.Unsupported(Kind, r.Op)
+}
+
+// cancel cancels a payment that was unpaid, or voids one that was authorised,
 // when it was read before the first attempt (see frozenCall).
-func (p *Provider) Cancel(ctx context.Context, r providers.Request) payment.Outcome {
-	if o, refused := p.refuse(r, payment.Cancel); refused {
+func (p *Provider) cancel(ctx context.Context, r providers.Request) payment.Outcome {
+	if o, refused := p.refuse(r); refused {
 		return o
 	}
 	c, ok := frozenCall(r)
@@ -91,10 +102,10 @@ func (p *Provider) Cancel(ctx context.Context, r providers.Request) payment.Outc
 	}
 }
 
-// Refund refunds a paid payment: all of it where the amount is left out, which
+// refund refunds a paid payment: all of it where the amount is left out, which
 // a full refund always does, else the request's amount.
-func (p *Provider) Refund(ctx context.Context, r providers.Request) payment.Outcome {
-	if o, refused := p.refuse(r, payment.Refund); refused {
+func (p *Provider) refund(ctx context.Context, r providers.Request) payment.Outcome {
+	if o, refused := p.refuse(r); refused {
 		return o
 	}
 	fields := p.fields(r)
@@ -115,18 +126,33 @@ func (p *Provider) Refund(ctx context.Context, r providers.Request) payment.Outc
 // QueryStatus lists the order and compares it with the snapshot from before the
 // first attempt (see compareRefund and compareCancel).
 func (p *Provider) QueryStatus(ctx context.Context, r providers.Request) payment.Outcome {
+	switch r.Op {
+	case payment.Cancel:
+		return p.queryCancel(ctx, r)
+	case payment.Refund:
+		return p.queryRefund(ctx, r)
+	}
+	return providers.Unanswerable(Kind, r.Op)
+}
+
+func (p *Provider) queryCancel(ctx context.Context, r providers.Request) payment.Outcome {
 	o, failure, ok := p.list(ctx, r)
 	if !ok {
 		return providers.AsQuery(failure)
-	}
-	if r.Op == payment.Refund {
-		return compareRefund(p.settings, r, o)
 	}
 	now, ok := o.reading(p.settings, p.client.Now())
 	if !ok {
 		return indeterminate("the listing's amounts make no sense")
 	}
 	return compareCancel(p.settings, r, o, now)
+}
+
+func (p *Provider) queryRefund(ctx context.Context, r providers.Request) payment.Outcome {
+	o, failure, ok := p.list(ctx, r)
+	if !ok {
+		return providers.AsQuery(failure)
+	}
+	return compareRefund(p.settings, r, o)
 }
 
 // Read lists the order and says what the payment is in. Its movements are the
@@ -251,17 +277,14 @@ func (p *Provider) named(r providers.Request) bool {
 }
 
 // refuse returns the outcome of a request that must not be sent.
-func (p *Provider) refuse(r providers.Request, op payment.Op) (payment.Outcome, bool) {
-	partial := op == payment.Refund && !r.Full
+func (p *Provider) refuse(r providers.Request) (payment.Outcome, bool) {
 	s, c := p.settings, p.currency(r)
 	switch {
-	case r.Op != op:
-		return notSent(payment.CodeInternalError, "the request is for another operation"), true
 	case !p.named(r):
 		return notSent(payment.CodeInvalidCommand, "an order id is required, not too long, and no dots alone"), true
 	case r.Key == "":
 		return notSent(payment.CodeInvalidCommand, "without a key the operation could not be recognised"), true
-	case partial && (r.Amount == nil || r.Amount.Value < 1):
+	case r.Partial() && (r.Amount == nil || r.Amount.Value < 1):
 		return notSent(payment.CodeInvalidCommand, "a partial refund needs an amount"), true
 	case c == "":
 		return notSent(payment.CodeInvalidCommand, "the order's currency is required"), true

@@ -101,7 +101,7 @@ func TestRequestsAreWrittenAsDocumented(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			p, c := recording(t, func(s *tranzzo.Settings) { s.AmountForm = row.form })
-			call(p, row.request)
+			p.Call(context.Background(), row.request)
 			if diff := cmp.Diff(row.want, c.sent); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -110,13 +110,6 @@ func TestRequestsAreWrittenAsDocumented(t *testing.T) {
 			}
 		})
 	}
-}
-
-func call(p *tranzzo.Provider, r providers.Request) payment.Outcome {
-	if r.Op == payment.Cancel {
-		return p.Cancel(context.Background(), r)
-	}
-	return p.Refund(context.Background(), r)
 }
 
 func TestAQuestionListsTheOrder(t *testing.T) {
@@ -151,7 +144,7 @@ func TestIdentifiersAreEncodedInPaths(t *testing.T) {
 		p, c := recording(t, nil)
 		r := cancelOf(payment.PaymentUnpaid)
 		r.Payment.OrderID = id
-		p.Cancel(context.Background(), r)
+		p.Call(context.Background(), r)
 		p.Read(context.Background(), r)
 		if c.requests != 2 {
 			t.Errorf("%s: %d requests", id, c.requests)
@@ -178,7 +171,7 @@ func TestPathsAreSettings(t *testing.T) {
 	for path, r := range map[string]providers.Request{
 		"/v2/order-1/stop": cancelOf(payment.PaymentUnpaid), "/v2/free": cancelOf(payment.PaymentAuthorized), "/v2/back": fullRefund(),
 	} {
-		if call(p, r); c.sent[1] != path {
+		if p.Call(context.Background(), r); c.sent[1] != path {
 			t.Errorf("sent to %s, want %s", c.sent[1], path)
 		}
 	}
@@ -230,7 +223,7 @@ func TestWhatCannotBeCarriedOutIsNotSent(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			p, c := recording(t, nil)
-			o := call(p, row.request)
+			o := p.Call(context.Background(), row.request)
 			if o.Result != row.result || o.Code != row.code {
 				t.Errorf("got %s %s (%s), want %s %s", o.Result, o.Code, o.Message, row.result, row.code)
 			}
@@ -238,16 +231,6 @@ func TestWhatCannotBeCarriedOutIsNotSent(t *testing.T) {
 				t.Error("it was sent")
 			}
 		})
-	}
-}
-
-func TestARequestForAnotherOperationIsNotSent(t *testing.T) {
-	t.Parallel()
-	p, c := recording(t, nil)
-	one := p.Refund(context.Background(), cancelOf(payment.PaymentUnpaid))
-	two := p.Cancel(context.Background(), fullRefund())
-	if one.Result != payment.Failed || two.Result != payment.Failed || c.requests != 0 {
-		t.Errorf("%s, %s, %d requests", one.Result, two.Result, c.requests)
 	}
 }
 
@@ -269,7 +252,7 @@ func TestTheLongestOrderIsASetting(t *testing.T) {
 	}
 	r := fullRefund()
 	r.Payment.OrderID = strings.Repeat("1", 33)
-	if o := p.Refund(context.Background(), r); o.Result != payment.Failed || c.requests != 0 {
+	if o := p.Call(context.Background(), r); o.Result != payment.Failed || c.requests != 0 {
 		t.Errorf("%s, %d requests", o.Result, c.requests)
 	}
 }
@@ -282,7 +265,7 @@ func TestAnEmptiedKeyMakesTheInstanceUnhealthyAndSendsNothing(t *testing.T) {
 		"apiSecret":    func(s *tranzzo.Settings) { s.APISecret = providers.Secret{} },
 	} {
 		p, c := recording(t, empty)
-		o := p.Refund(context.Background(), fullRefund())
+		o := p.Call(context.Background(), fullRefund())
 		if o.Result != payment.NotExecuted || !o.Unhealthy || o.Code != payment.CodeProviderAuthentication || c.requests != 0 {
 			t.Errorf("%s: %+v, %d requests", name, o, c.requests)
 		}
@@ -293,10 +276,10 @@ func TestARotatedKeyIsUsedAtOnceAndMaskedInItsAnswer(t *testing.T) {
 	t.Parallel()
 	now := "first-secret"
 	p, c := recording(t, func(s *tranzzo.Settings) { s.APISecret = providers.NewSecretFunc(func() string { return now }) })
-	p.Refund(context.Background(), fullRefund())
+	p.Call(context.Background(), fullRefund())
 	now = "second-secret"
 	c.answer = `{"order_id":"order-1","method":"refund","status":"failure","operation_id":"o","status_description":"wrong second-secret"}`
-	o := p.Refund(context.Background(), fullRefund())
+	o := p.Call(context.Background(), fullRefund())
 	if got := c.header.Get("X-API-Auth"); got != "CPAY "+testKey+":second-secret" {
 		t.Errorf("sent %q", got)
 	}

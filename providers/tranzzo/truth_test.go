@@ -55,7 +55,7 @@ func (b bench) prepared(r providers.Request) providers.Request {
 func (b bench) lose(r providers.Request, mode simulator.Mode) providers.Request {
 	b.t.Helper()
 	b.must(b.Fault(simulator.Fault{Mode: mode, Operation: string(r.Op), Times: 1}))
-	if o := call(b.p, r); o.Result != payment.Indeterminate {
+	if o := b.p.Call(context.Background(), r); o.Result != payment.Indeterminate {
 		b.t.Fatalf("a lost answer is %s", o.Result)
 	}
 	r.InDoubt = true
@@ -109,7 +109,7 @@ func TestASecondEqualRefundIsToldFromTheFirst(t *testing.T) {
 	t.Parallel()
 	b := setup(t, tranzzosim.Options{}, tranzzosim.Payment{})
 	first := b.prepared(partialRefund(partialAmount))
-	b.want(call(b.p, first), payment.Succeeded, "", 1)
+	b.want(b.p.Call(context.Background(), first), payment.Succeeded, "", 1)
 	second := partialRefund(partialAmount)
 	second.Key = "return-2"
 	second = b.lose(b.prepared(second), simulator.CutBefore)
@@ -154,7 +154,7 @@ func TestARepeatedFullRefundIsRefusedAndTheFirstOneFound(t *testing.T) {
 	b := setup(t, tranzzosim.Options{}, tranzzosim.Payment{})
 	r := b.lose(b.prepared(fullRefund()), simulator.CutAfter)
 	r.Attempt++
-	b.want(call(b.p, r), payment.Duplicate, "", 1)
+	b.want(b.p.Call(context.Background(), r), payment.Duplicate, "", 1)
 	b.want(b.ask(r), payment.Succeeded, payment.BasisInferred, 1)
 }
 
@@ -163,7 +163,7 @@ func TestACancelThatMeetsAPaymentSaysSo(t *testing.T) {
 	paid := setup(t, tranzzosim.Options{}, tranzzosim.Payment{Status: "init"})
 	r := paid.prepared(cancelOf(""))
 	paid.must(paid.Pay("order-1"))
-	if o := call(paid.p, r); o.Result != payment.Failed {
+	if o := paid.p.Call(context.Background(), r); o.Result != payment.Failed {
 		t.Errorf("the payment was paid before the cancel: %s", o.Result)
 	}
 	if got := paid.prepared(r).Snapshot.Status; got != payment.PaymentPaid {
@@ -176,7 +176,7 @@ func TestACancelThatMeetsAPaymentSaysSo(t *testing.T) {
 	if o := lost.ask(r); o.Result != payment.Failed || o.Code != payment.CodePaymentAlreadyPaid {
 		t.Errorf("the payment was paid instead: %s %s", o.Result, o.Code)
 	}
-	if o := call(lost.p, r); o.Result != payment.Indeterminate {
+	if o := lost.p.Call(context.Background(), r); o.Result != payment.Indeterminate {
 		t.Errorf("the repeat of a cancel in doubt is %s", o.Result)
 	}
 }
@@ -186,7 +186,7 @@ func TestARepeatedCancelStaysTheCallItWas(t *testing.T) {
 	b := setup(t, tranzzosim.Options{}, tranzzosim.Payment{Method: "auth", Status: "init"})
 	r := b.lose(b.prepared(cancelOf("")), simulator.CutBefore)
 	b.must(b.Pay("order-1")) // authorised now: a void would release the hold
-	if o := call(b.p, r); o.Result != payment.Indeterminate {
+	if o := b.p.Call(context.Background(), r); o.Result != payment.Indeterminate {
 		t.Errorf("the repeat is %s", o.Result)
 	}
 	if n := len(b.Ledger().Movements("")); n != 0 {
@@ -215,7 +215,7 @@ func TestARefusedRepeatOfACancelOrVoidIsSettledByTheListing(t *testing.T) {
 	for name, p := range map[string]tranzzosim.Payment{"cancel": {Status: "init"}, "void": {Method: "auth"}} {
 		b := setup(t, tranzzosim.Options{RefuseRepeats: true}, p)
 		r := b.lose(b.prepared(cancelOf("")), simulator.CutAfter)
-		if o := call(b.p, r); o.Result != payment.Indeterminate {
+		if o := b.p.Call(context.Background(), r); o.Result != payment.Indeterminate {
 			t.Errorf("%s: the refused repeat is %s", name, o.Result)
 		}
 		if o := b.ask(r); o.Result != payment.Succeeded {
@@ -232,7 +232,7 @@ func TestADeclinedRefundIsListedAndIsNotTakenForTheNextOne(t *testing.T) {
 	b := setup(t, tranzzosim.Options{ShowComments: true}, tranzzosim.Payment{})
 	b.must(b.Fault(simulator.Fault{Mode: simulator.Decline, Operation: "refund", Times: 1}))
 	r := b.prepared(partialRefund(partialAmount))
-	b.want(call(b.p, r), payment.Failed, "", 0)
+	b.want(b.p.Call(context.Background(), r), payment.Failed, "", 0)
 	r.InDoubt = true
 	b.want(b.ask(r), payment.Failed, "", 0)
 	// The same key again: what failed before was there before.
@@ -250,7 +250,7 @@ func TestWrongKeysDelayAndDoNotFail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := p.Refund(context.Background(), fullRefund()); o.Result != payment.NotExecuted || !o.Unhealthy {
+	if o := p.Call(context.Background(), fullRefund()); o.Result != payment.NotExecuted || !o.Unhealthy {
 		t.Errorf("refund: %+v", o)
 	}
 	if o := p.QueryStatus(context.Background(), fullRefund()); o.Result != payment.Indeterminate || !o.Unhealthy {

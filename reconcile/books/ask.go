@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/reconcile"
@@ -116,8 +117,8 @@ func (a *Asker) patiently(ctx context.Context, ask func(context.Context) (again 
 		if !again || try == tries {
 			return nil
 		}
-		if err := pause(ctx, min(max(wait, wish), longestWait)); err != nil {
-			return err
+		if !sleep.For(ctx, min(max(wait, wish), longestWait)) {
+			return fmt.Errorf("ask provider: %w", ctx.Err())
 		}
 		wait *= 2
 	}
@@ -127,15 +128,4 @@ func (a *Asker) once(ctx context.Context, ask func(context.Context) (bool, time.
 	ctx, cancel := context.WithTimeout(ctx, a.instance.Policy.CallTimeout)
 	defer cancel()
 	return ask(ctx)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("ask provider: %w", ctx.Err())
-	}
 }

@@ -23,9 +23,7 @@ type scripted struct {
 
 func (s *scripted) Traits() payment.Traits { return s.traits }
 
-func (*scripted) Cancel(context.Context, providers.Request) payment.Outcome { panic("a call") }
-
-func (*scripted) Refund(context.Context, providers.Request) payment.Outcome { panic("a call") }
+func (*scripted) Call(context.Context, providers.Request) payment.Outcome { panic("a call") }
 
 func (s *scripted) QueryStatus(_ context.Context, r providers.Request) payment.Outcome {
 	s.asked = append(s.asked, r)

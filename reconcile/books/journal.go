@@ -45,9 +45,8 @@ func ReadJournal(ctx context.Context, js jetstream.JetStream, from Source, progr
 	}
 	j := &Journal{steps: steps}
 	j.Events, err = passage.Passage{
-		Stream:   from.Stream,
-		Subjects: []string{"payment.cancel.*." + from.Provider + ".*.*", "payment.refund.*." + from.Provider + ".*.*"},
-		Pull:     pull, PullBytes: pullBytes, Progress: progress,
+		Stream: from.Stream, Subjects: events.PaymentFilters(from.Provider),
+		Pull: pull, PullBytes: pullBytes, Progress: progress,
 	}.Read(ctx, js, j.take)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read journal: %w", err), j.Close())

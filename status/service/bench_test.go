@@ -42,7 +42,7 @@ func stocked(b *testing.B) *natstest.Server {
 	b.Helper()
 	s := natstest.Start(b, nil)
 	natstest.CreateStream(b, s.JetStream(b), natstest.EventsConfig(1))
-	j, err := stream.New(s.Connect(b), events.NewEncoder(events.EncoderOptions{}), nil)
+	j, err := stream.New(s.Connect(b), events.NewEncoder(nil), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func stocked(b *testing.B) *natstest.Server {
 		})
 	}
 	filling.Wait()
-	r, err := status.NewReader(status.Options{Journal: j, Log: positions{j}, Recent: 2 * benchPayments})
+	r, err := status.NewReader(j, positions{j}, &status.Options{Recent: 2 * benchPayments})
 	if err != nil {
 		b.Fatal(err)
 	}

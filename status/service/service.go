@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,8 @@ const (
 	// atOnce bounds the requests in hand.
 	atOnce = 64
 	// requestFor bounds one request.
-	requestFor = 5 * time.Second
+	requestFor  = 5 * time.Second
+	defaultRate = 1000.0
 )
 
 // Reader answers queries (*status.Reader).
@@ -42,9 +44,11 @@ type Reader interface {
 	Ask(ctx context.Context, q status.Query) (status.Answer, error)
 }
 
-// Options are the choices a Service has.
+// Options are the optional parts of a Service; nil and zero values mean the
+// defaults.
 type Options struct {
-	// Rate is how many requests a second are answered; more are told to come back.
+	// Rate is how many requests a second are answered; more are told to come
+	// back. Default: 1000.
 	Rate float64
 	// SchemaPrefix stands before the schemas' names in what `nats micro` shows.
 	SchemaPrefix string
@@ -62,18 +66,23 @@ type Service struct {
 }
 
 // Serve begins to answer. Of several replicas one takes each request.
-func Serve(nc *nats.Conn, r Reader, o Options) (*Service, error) {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+func Serve(nc *nats.Conn, r Reader, o *Options) (*Service, error) {
+	if o == nil {
+		o = &Options{}
 	}
-	served, err := requests.New(nc, requests.Config{
-		Name: serviceName, Version: o.Version, Description: "Where a payment's cancels and refunds stand; reads, and changes nothing",
-		AtOnce: atOnce, For: requestFor, Logger: o.Logger,
-	})
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	served, err := requests.New(nc, requests.Kind{
+		Name: serviceName, Description: "Where a payment's cancels and refunds stand; reads, and changes nothing",
+		AtOnce: atOnce, For: requestFor,
+	}, &requests.Options{Version: o.Version, Logger: log})
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{Service: served, reader: r, log: o.Logger, rate: rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate)))}
+	perSecond := cmp.Or(o.Rate, defaultRate)
+	s := &Service{Service: served, reader: r, log: log, rate: rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))}
 	schemas := micro.WithEndpointMetadata(map[string]string{
 		"request-schema": o.SchemaPrefix + RequestSchema, "response-schema": o.SchemaPrefix + ResponseSchema,
 	})

@@ -69,7 +69,7 @@ func connect(t testing.TB, s *natstest.Server) *nats.Conn {
 func serve(t testing.TB, s *natstest.Server, r service.Reader, rate float64) (stop func()) {
 	t.Helper()
 	nc := connect(t, s)
-	running, err := service.Serve(nc, r, service.Options{Rate: rate, SchemaPrefix: "https://schemas.example/v1/"})
+	running, err := service.Serve(nc, r, &service.Options{Rate: rate, SchemaPrefix: "https://schemas.example/v1/"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/remote"
+	"github.com/countermand/countermand/internal/config"
+)
+
+// Desk is how a command reaches the desk of the running service, and as whom.
+type Desk struct {
+	Server
+
+	Operator string `help:"Your name, only where the setting desk.selfAsserted allows it; default there: the name of the user." placeholder:"NAME"`
+}
+
+// DeskFor bounds one question to the desk: a retry waits for the provider.
+const DeskFor = time.Minute
+
+// OpenDesk connects, and returns the desk and what closes the connection.
+func (d Desk) OpenDesk(w *World) (*remote.Client, func(), error) {
+	c, err := d.Open(w)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := d.Client(w, c)
+	if err != nil {
+		c.Close()
+		return nil, nil, err
+	}
+	return client, c.Close, nil
+}
+
+// Client returns the desk at the other end of a connection, as the operator has it.
+func (d Desk) Client(w *World, c *Connection) (*remote.Client, error) {
+	name, err := d.operator(w, c.Config)
+	if err != nil {
+		return nil, Usage(err)
+	}
+	return remote.NewClient(c.Conn, name), nil
+}
+
+// operator is who asks. With credentials the server grants a user one name, and
+// a name that was typed could only be wrong.
+func (d Desk) operator(w *World, cfg *config.Config) (string, error) {
+	if d.Config == "" || cfg.Desk.SelfAsserted {
+		if name := cmp.Or(d.Operator, cfg.Desk.Operator, w.Getenv("USER")); name != "" {
+			return name, nil
+		}
+		return "", errors.New("say who you are: --operator NAME")
+	}
+	if d.Operator != "" {
+		return "", errors.New("--operator needs the setting desk.selfAsserted: else your name is that of your credentials")
+	}
+	if name := cmp.Or(cfg.Desk.Operator, nameIn(cfg.NATS)); name != "" {
+		return name, nil
+	}
+	return "", errors.New("your credentials name nobody: set desk.operator to the name the server grants you")
+}
+
+// nameIn is the user's name in credentials, if they are a user's token.
+func nameIn(n config.NATS) string {
+	token, err := jwt.ParseDecoratedJWT([]byte(n.Credentials.Reveal()))
+	if err != nil {
+		return ""
+	}
+	user, err := jwt.DecodeUserClaims(token)
+	if err != nil {
+		return ""
+	}
+	return user.Name
+}
+
+// DeskError gives a refusal of the desk its exit code, and shows the payment as
+// it is now where the desk has sent it.
+func DeskError(w *World, err error) error {
+	refusal, ok := errors.AsType[*desk.Error](err)
+	if !ok {
+		return err
+	}
+	if refusal.Now != nil {
+		fmt.Fprintln(w.Stderr, "As it is now:")
+		TellStory(w.Stderr, refusal.Now)
+	}
+	switch refusal.Fault {
+	case desk.FaultInvalid:
+		return Usage(err)
+	case desk.FaultNotFound:
+		return NotFound(err)
+	default:
+		return err
+	}
+}

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/config"
+)
+
+// Server says which server a command talks to.
+type Server struct {
+	Config string `help:"Configuration file (YAML): server, credentials, stream names." type:"path" placeholder:"FILE"`
+	NATS   string `name:"nats" help:"Server, where no configuration is given." default:"nats://127.0.0.1:4222" placeholder:"URL"`
+}
+
+// Connection is a connection with the configuration that it was opened by.
+type Connection struct {
+	*nats.Conn
+
+	JetStream jetstream.JetStream
+	Config    *config.Config
+}
+
+// connectFor is how long a command that a person waits for tries to connect.
+const connectFor = 5 * time.Second
+
+// Open connects. Unlike the service it does not wait for a server that is away.
+func (s Server) Open(w *World) (*Connection, error) {
+	cfg := config.Defaults()
+	cfg.NATS.URL = s.NATS
+	if s.Config != "" {
+		var err error
+		if cfg, err = config.Load(s.Config, w.Getenv); err != nil {
+			return nil, Usage(err)
+		}
+	}
+	log := slog.New(slog.DiscardHandler)
+	nc, err := app.Connect(cfg.NATS, "countermand command", log, nats.RetryOnFailedConnect(false), nats.Timeout(connectFor))
+	if err != nil {
+		return nil, fmt.Errorf("%w (is the server running at %s?)", err, cfg.NATS.URL)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("use jetstream: %w", err)
+	}
+	return &Connection{Conn: nc, JetStream: js, Config: cfg}, nil
+}
+
+// Encoder returns an encoder of events as the service with this configuration has it.
+func (c *Connection) Encoder() *events.Encoder {
+	return events.NewEncoder(&events.EncoderOptions{Source: c.Config.Source, SchemaPrefix: c.Config.Results.SchemaPrefix})
+}

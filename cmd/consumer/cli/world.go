@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// Exit codes.
+const (
+	ExitOK     = 0
+	ExitFailed = 1 // the command was tried and did not work
+	ExitUsage  = 2 // nothing was tried: flags, arguments or configuration are wrong
+	ExitNone   = 3 // not found
+)
+
+// MaxFaults is how many faults of an input people are shown; machines get all of them.
+const MaxFaults = 50
+
+// World is what surrounds one command.
+type World struct {
+	Context context.Context //nolint:containedctx // lives as long as the one command that is run
+	Getenv  func(string) string
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+}
+
+// JSON writes one value as a line of JSON on standard output.
+func (w *World) JSON(v any) error { return json.NewEncoder(w.Stdout).Encode(v) }
+
+// usageError marks an error made before anything was tried.
+type usageError struct{ error }
+
+// notFoundError marks an error that says that nothing was found.
+type notFoundError struct{ error }
+
+// Usage returns err as an error that ends the program with ExitUsage.
+func Usage(err error) error { return usageError{err} }
+
+// NotFound returns err as an error that ends the program with ExitNone.
+func NotFound(err error) error { return notFoundError{err} }
+
+// ExitCode is the exit code of a command that ended with err.
+func ExitCode(err error) int {
+	var usage usageError
+	var missing notFoundError
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &usage):
+		return ExitUsage
+	case errors.As(err, &missing):
+		return ExitNone
+	default:
+		return ExitFailed
+	}
+}
+
+// Moment reads a flag that holds a date (its midnight, UTC) or a time (RFC 3339).
+func Moment(flag, text string) (time.Time, error) {
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%s must be a date such as 2026-11-01 or a time such as 2026-11-01T12:00:00Z", flag)
+}
+
+// Reader returns r as a reader that stops when the command is told to end.
+func (w *World) Reader(r io.Reader) io.Reader { return worldReader{w, r} }
+
+type worldReader struct {
+	w *World
+	r io.Reader
+}
+
+// Read implements io.Reader.
+func (r worldReader) Read(p []byte) (int, error) {
+	if err := r.w.Context.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}
+
+// Terminal reports whether out is a terminal.
+func Terminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

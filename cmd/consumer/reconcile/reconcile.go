@@ -1,0 +1,275 @@
+// Package reconcile is the command "consumer reconcile": it reads flags and files,
+// and prints what the packages reconcile and reconcile/books find.
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/reconcile"
+	"github.com/countermand/countermand/reconcile/books"
+)
+
+// Command is "consumer reconcile".
+type Command struct {
+	cli.Desk
+
+	Provider  string        `help:"The configured instance." required:"" placeholder:"NAME"`
+	From      string        `help:"Beginning of the period: a date (its midnight, UTC) or a time (RFC 3339)." required:"" placeholder:"TIME"`
+	To        string        `help:"End of the period, itself not included." required:"" placeholder:"TIME"`
+	File      string        `help:"The provider's statement (CSV); without it the provider is asked about each operation." type:"path" placeholder:"FILE"`
+	JSON      bool          `help:"One difference a line, then the summary, as JSON." xor:"form"`
+	CSV       bool          `help:"The differences as CSV; the summary goes to standard error." name:"csv" xor:"form"`
+	Resume    string        `help:"Keep answers in this file, and go on with those that are there." type:"path" placeholder:"FILE"`
+	Rate      float64       `help:"Questions a second; default half the instance's rateLimit, which the service goes on using." placeholder:"N"`
+	OlderThan time.Duration `help:"Open operations older than this are reported." default:"24h"`
+	Slack     time.Duration `help:"By how much the provider's times may differ from ours, at the period's borders." default:"1h"`
+	Apply     bool          `help:"Have the running service ask again about each difference it can tell ledgers of; needs --reason."`
+	Reason    string        `help:"Why, for the record; with --apply." placeholder:"TEXT"`
+	TempDir   string        `help:"Where sorted files are made; default the system's directory for them." type:"path" placeholder:"DIR"`
+}
+
+// Help is the long help text.
+func (Command) Help() string {
+	return `Reads the journal and holds every operation of the period against what the provider says: asked about
+each one, or read from its statement. Without --apply nothing is changed anywhere. The differences:
+  moved_twice      the provider carried out one operation more than once
+  unknown_money    the provider moved money that no operation of ours explains
+  not_executed     we call it succeeded and the provider does not
+  executed_anyway  we call it failed or rejected and the provider carried it out
+  returned         we call it succeeded and the provider says that it came back
+  amount_differs   both call it succeeded, with different amounts
+  open_too_old     it has not ended for longer than --older-than
+A statement is CSV with the columns reference, provider_reference, operation, amount_minor, currency,
+executed_at, status. Money that moved for payments we have no operation of shows in a statement only.
+
+With --apply the running service asks the provider once more about every operation that is not_executed,
+executed_anyway, returned or open_too_old. What the provider itself says of it goes out as an event: returned,
+executed_late, or an open one's result. Never a second result; what was told before is not told again. Each is
+recorded as payment.operator.look with who and why.
+
+Exit codes: 0 no difference, 1 differences, or not everything could be compared, 2 flags, configuration or
+statement are wrong and nothing was compared.
+
+Example: consumer reconcile --config config.yaml --provider opay-eg --from 2026-11-01 --to 2026-11-08 --file opay.csv`
+}
+
+// Run compares and prints.
+func (c *Command) Run(w *cli.World) (err error) {
+	period, err := c.period(time.Now().UTC())
+	if err != nil {
+		return cli.Usage(err)
+	}
+	if _, err := events.Filter(paymentAt(c.Provider)); err != nil {
+		return cli.Usage(errors.New("--provider is no provider's name"))
+	}
+	if c.Apply != (c.Reason != "") {
+		return cli.Usage(errors.New("--apply and --reason belong together"))
+	}
+	source := books.Source{Provider: c.Provider, Dir: c.TempDir}
+	statement, err := c.statement(w, source)
+	if err != nil {
+		return err
+	}
+	if statement != nil {
+		defer func() { err = errors.Join(err, statement.Close()) }()
+	}
+	server, err := c.Open(w)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	cfg := server.Config
+	source.Stream = cfg.Streams.Events
+	r := &reconciling{command: c, world: w, cfg: cfg, source: source, out: newDifferences(w, c.JSON, c.CSV), began: time.Now()}
+	emit := r.out.emit
+	if c.Apply {
+		client, err := c.Client(w, server)
+		if err != nil {
+			return err
+		}
+		r.again = &lookingAgain{desk: client, world: w, out: r.out, reason: c.Reason}
+		emit = r.again.emit
+	}
+	r.sink = &reconcile.Sink{Period: period, Provider: c.Provider, Report: &reconcile.Report{}, Emit: emit}
+	if statement == nil {
+		if r.instance, err = c.instance(cfg); err != nil {
+			return cli.Usage(err)
+		}
+	}
+	return r.run(server.JetStream, statement)
+}
+
+// period reads the flags.
+func (c *Command) period(now time.Time) (reconcile.Period, error) {
+	from, fromErr := cli.Moment("--from", c.From)
+	to, toErr := cli.Moment("--to", c.To)
+	err := errors.Join(fromErr, toErr)
+	if err == nil && !from.Before(to) {
+		err = errors.New("--from is not before --to")
+	}
+	if c.OlderThan <= 0 || c.Slack < 0 || c.Rate < 0 {
+		err = errors.Join(err, errors.New("--older-than must be positive, --slack and --rate not negative"))
+	}
+	if c.File != "" && (c.Resume != "" || c.Rate != 0) {
+		err = errors.Join(err, errors.New("--resume and --rate are for asking the provider; with --file nobody is asked"))
+	}
+	return reconcile.Period{From: from, To: to, Slack: c.Slack, Now: now, OldAfter: c.OlderThan}, err
+}
+
+// statement reads the file, all of it, before anything else is done; nil: there is none.
+func (c *Command) statement(w *cli.World, source books.Source) (_ *books.Statement, err error) {
+	if c.File == "" {
+		return nil, nil //nolint:nilnil // no statement is a good answer
+	}
+	f, err := os.Open(c.File)
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	defer f.Close()
+	s, err := books.NewStatement(source.Dir, source.Memory)
+	if err != nil {
+		return nil, err
+	}
+	faults := 0
+	err = reconcile.ReadStatement(w.Reader(f), s.Add, func(fault reconcile.CSVFault) error {
+		faults++
+		if c.JSON {
+			return w.JSON(map[string]reconcile.CSVFault{"fault": fault})
+		}
+		if faults <= cli.MaxFaults {
+			fmt.Fprintf(w.Stderr, "%s:%s\n", c.File, fault)
+		}
+		return nil
+	})
+	if faults > cli.MaxFaults && !c.JSON {
+		fmt.Fprintf(w.Stderr, "… and %d more faults\n", faults-cli.MaxFaults)
+	}
+	if err == nil && faults > 0 {
+		err = cli.Usage(fmt.Errorf("%d faults in the statement; nothing was compared", faults))
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// instance builds the one provider that is asked, as the service does.
+func (c *Command) instance(cfg *config.Config) (*providers.Instance, error) {
+	one := *cfg
+	one.Providers = nil
+	for _, p := range cfg.Providers {
+		if p.Name == c.Provider {
+			one.Providers = append(one.Providers, p)
+		}
+	}
+	if len(one.Providers) == 0 {
+		return nil, fmt.Errorf("provider %q is not in the configuration, so it cannot be asked: give its statement with --file", c.Provider)
+	}
+	built, err := app.Instances(&one, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	return &built[0], nil
+}
+
+// reconciling is one run.
+type reconciling struct {
+	command  *Command
+	world    *cli.World
+	cfg      *config.Config
+	source   books.Source
+	instance *providers.Instance // nil: there is a statement
+	sink     *reconcile.Sink
+	out      *differences
+	again    *lookingAgain // nil: nothing is applied
+	began    time.Time
+	recalled int
+}
+
+// maxAsking bounds the payments asked about at a time: the service needs the
+// provider as well.
+const maxAsking = 16
+
+func (r *reconciling) run(js jetstream.JetStream, statement *books.Statement) (err error) {
+	quiet := r.command.JSON || r.command.CSV
+	bar := cli.NewGauge(r.world, quiet, "reading the journal")
+	journal, err := books.ReadJournal(r.world.Context, js, r.source, bar.Set)
+	bar.End()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, journal.Close()) }()
+	if statement != nil {
+		err = statement.Compare(journal, r.sink, r.source)
+	} else {
+		err = r.ask(r.world.Context, journal, cli.NewGauge(r.world, quiet, "asking the provider"))
+	}
+	if err != nil {
+		return errors.Join(err, r.out.flush())
+	}
+	return r.end(journal)
+}
+
+func (r *reconciling) ask(ctx context.Context, journal *books.Journal, bar *cli.Gauge) (err error) {
+	perSecond := cmp.Or(r.command.Rate, r.instance.RateLimit/2)
+	asking := &books.Asking{
+		Asker: books.NewAsker(*r.instance, perSecond), AtOnce: min(max(r.instance.MaxConcurrent/2, 1), maxAsking), Progress: bar.Set,
+	}
+	if r.command.Resume != "" {
+		p := r.sink.Period
+		run := books.Run{
+			Provider: r.command.Provider, Account: r.instance.Account,
+			From: p.From.Format(time.RFC3339Nano), To: p.To.Format(time.RFC3339Nano),
+		}
+		asking.Checkpoint, err = books.OpenCheckpoint(r.command.Resume, run, r.source)
+		if errors.Is(err, books.ErrOtherRun) {
+			return cli.Usage(err)
+		}
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, asking.Checkpoint.Close()) }()
+	}
+	defer bar.End()
+	err = asking.Compare(ctx, journal, r.sink)
+	r.recalled = asking.Recalled
+	return err
+}
+
+// end prints the summary and tells the exit code.
+func (r *reconciling) end(journal *books.Journal) error {
+	report := r.sink.Report
+	for _, subject := range journal.Damaged {
+		fmt.Fprintf(r.world.Stderr, "cannot be read: %s\n", subject)
+	}
+	if err := errors.Join(r.out.flush(), r.out.summary(r, journal)); err != nil {
+		return err
+	}
+	var found []error
+	if n := report.Differences(); n > 0 {
+		found = append(found, fmt.Errorf("%d differences", n))
+	}
+	if n := report.Unanswered; n > 0 {
+		found = append(found, fmt.Errorf("%d operations could not be asked about: run it again when the provider answers", n))
+	}
+	if r.again != nil {
+		found = append(found, r.again.end()...)
+	}
+	if n := journal.DamagedCount; n > 0 {
+		found = append(found, fmt.Errorf("%d events of the journal cannot be read", n))
+	}
+	return errors.Join(found...)
+}

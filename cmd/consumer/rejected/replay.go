@@ -1,0 +1,115 @@
+package rejected
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/events"
+)
+
+// replayCommand is "consumer rejected replay".
+type replayCommand struct {
+	cli.Desk
+
+	Token  string `arg:"" help:"Names the rejection: the last part of its subject, such as 17-0123456789ab."`
+	Reason string `help:"Why it is published anew; recorded with your name." required:"" placeholder:"TEXT"`
+	File   string `help:"The corrected command, one CloudEvent as JSON, instead of the original." type:"path" placeholder:"FILE"`
+	Apply  bool   `help:"Do it. Without it everything is checked and nothing is published."`
+	JSON   bool   `help:"What became of it, as one JSON object."`
+}
+
+// Help is the long help text.
+func (replayCommand) Help() string {
+	return `Has the running service publish a new command made of the rejected message: the same data under a new event id, with
+the rejection's id as causationid. It is checked first, as it will be checked again; the service records who and why
+before it publishes. With --file the data is what you have made of it.
+Only a payment.command.rejected can be replayed. What a guard has rejected has ended: a new try is a new command, with
+a new key, of the order service. Replaying twice is one operation, since the key and the content are the same.
+Exit codes: 0 published, or without --apply could be; 1 it would be rejected again, or the service could not be asked;
+2 arguments are wrong; 3 there is no such rejection, or its bytes are not kept any more.
+Example: consumer rejected replay 17-0123456789ab --reason "provider is configured now" --apply`
+}
+
+// maxCorrected is the largest command the stream takes.
+const maxCorrected = 64 << 10
+
+// Run checks, and with --apply publishes.
+func (c *replayCommand) Run(w *cli.World) error {
+	ctx, cancel := context.WithTimeout(w.Context, cli.DeskFor)
+	defer cancel()
+	s, err := open(ctx, w, c.Server, c.Token)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	r := desk.Replay{Token: s.rejection.Token, Reason: c.Reason, DryRun: !c.Apply}
+	if err := c.fill(ctx, s, &r); err != nil {
+		return err
+	}
+	client, err := c.Client(w, s.Connection)
+	if err != nil {
+		return err
+	}
+	done, err := client.Replay(ctx, r)
+	if err != nil {
+		return cli.DeskError(w, err)
+	}
+	return c.tell(w, done)
+}
+
+// fill takes the message from the file, or from the quarantine. Its bytes go to
+// the service and are shown to nobody.
+func (c *replayCommand) fill(ctx context.Context, s *opened, r *desk.Replay) error {
+	if c.File == "" {
+		q, err := s.original(ctx)
+		if err != nil {
+			return err
+		}
+		r.Subject, r.Header, r.Data = q.Subject, q.Headers, q.Data
+		return nil
+	}
+	f, err := os.Open(c.File)
+	if err != nil {
+		return cli.Usage(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxCorrected+1))
+	if err != nil || len(data) > maxCorrected {
+		return cli.Usage(cmp.Or(err, errors.New("the corrected command is over 64 KiB")))
+	}
+	var envelope struct {
+		Type string `json:"type"`
+	}
+	_ = json.Unmarshal(data, &envelope) // what is no JSON the service says
+	r.Subject, r.Data, r.Corrected = events.SubjectOfType(envelope.Type), data, true
+	r.Header = map[string][]string{"Content-Type": {"application/cloudevents+json"}}
+	return nil
+}
+
+func (c *replayCommand) tell(w *cli.World, done desk.Replayed) error {
+	if c.JSON {
+		if err := w.JSON(done); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(done.Faults) > 0:
+		for _, f := range done.Faults {
+			fmt.Fprintln(w.Stderr, faultLine(f))
+		}
+		return fmt.Errorf("the message would be rejected again, with %d faults; nothing was published", len(done.Faults))
+	case c.JSON:
+	case done.Applied:
+		fmt.Fprintf(w.Stdout, "published %s of key %s at %s as %s, recorded as %s\n", done.Operation, done.Key, done.Provider, done.EventID, done.Audit)
+	default:
+		fmt.Fprintf(w.Stdout, "would publish %s of key %s at %s; nothing was done: add --apply\n", done.Operation, done.Key, done.Provider)
+	}
+	return nil
+}

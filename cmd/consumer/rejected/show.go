@@ -1,0 +1,113 @@
+package rejected
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/desk"
+)
+
+// showCommand is "consumer rejected show".
+type showCommand struct {
+	cli.Desk
+
+	Token  string `arg:"" help:"Names the rejection: the last part of its subject, such as 17-0123456789ab."`
+	Reveal bool   `help:"Show the original bytes too; recorded under your name before they are shown."`
+	Reason string `help:"Why they have to be seen; needed with --reveal." placeholder:"TEXT"`
+	Output string `help:"With --reveal: write the bytes into a new file that only you can read, and do not show them." type:"path" placeholder:"FILE"`
+	JSON   bool   `help:"Everything as one JSON object; bytes as base64."`
+}
+
+// Help is the long help text.
+func (showCommand) Help() string {
+	return `Shows what is wrong with the message, its size, its SHA-256 and where it came from. The bytes may hold personal
+data: they are read from the quarantine only with --reveal, after the running service has recorded who and why.
+Where the rejected message was a timer, its bytes are this service's own encoding of the command.
+Exit codes: 0 shown, 1 the server or the service could not be asked, 2 arguments are wrong, 3 there is no such rejection,
+or its bytes are not kept any more.
+Example: consumer rejected show 17-0123456789ab --reveal --reason "shop asks which field"`
+}
+
+// Run shows one.
+func (c *showCommand) Run(w *cli.World) error {
+	if c.Reveal == (c.Reason == "") || c.Output != "" && !c.Reveal {
+		return cli.Usage(errors.New("--reveal and --reason go together, and --output with them"))
+	}
+	ctx, cancel := context.WithTimeout(w.Context, cli.DeskFor)
+	defer cancel()
+	s, err := open(ctx, w, c.Server, c.Token)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	out := shownRejection{rejection: s.rejection}
+	if c.Reveal {
+		if out.Original, err = c.reveal(ctx, w, s); err != nil {
+			return err
+		}
+		if c.Output != "" {
+			if err := writeNew(c.Output, out.Original.Data); err != nil {
+				return err
+			}
+			out.Original = nil
+		}
+	}
+	if c.JSON {
+		return w.JSON(out)
+	}
+	out.tell(w)
+	return nil
+}
+
+// reveal reads the original once the service has recorded who asks and why. Without
+// that record no bytes are shown.
+func (c *showCommand) reveal(ctx context.Context, w *cli.World, s *opened) (*quarantined, error) {
+	client, err := c.Client(w, s.Connection)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := client.Audit(ctx, desk.ActionReveal, s.rejection.Token, c.Reason); err != nil {
+		return nil, cli.DeskError(w, err)
+	}
+	return s.original(ctx)
+}
+
+func writeNew(name string, data []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return cli.Usage(err)
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
+}
+
+// shownRejection is what show prints.
+type shownRejection struct {
+	rejection
+
+	Original *quarantined `json:"original,omitempty"`
+}
+
+func (r *shownRejection) tell(w *cli.World) {
+	fmt.Fprintf(w.Stdout, "rejected %s at %s: %s\n", r.Token, r.At.UTC().Format(time.RFC3339), r.Code)
+	for _, f := range r.Faults {
+		fmt.Fprintf(w.Stdout, "  %s\n", faultLine(f))
+	}
+	fmt.Fprintf(w.Stdout, "came on %s as number %d, %d bytes, SHA-256 %s\n", cmp.Or(r.OriginSubject, "an unknown subject"), r.OriginSequence, r.Size, r.SHA256)
+	if r.CommandID != "" {
+		fmt.Fprintf(w.Stdout, "its event id: %q\n", r.CommandID)
+	}
+	if r.Original == nil {
+		return
+	}
+	for name, values := range r.Original.Headers {
+		fmt.Fprintf(w.Stdout, "header %q: %q\n", name, values)
+	}
+	// Bytes from outside may steer a terminal: they are shown quoted.
+	fmt.Fprintf(w.Stdout, "data: %q\n", r.Original.Data)
+}

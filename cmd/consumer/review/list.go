@@ -1,0 +1,87 @@
+package review
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/payment"
+)
+
+// listCommand is "consumer review list".
+type listCommand struct {
+	cli.Desk
+
+	Provider  string        `help:"Only this instance." placeholder:"NAME"`
+	OlderThan time.Duration `help:"Only what has waited for longer." placeholder:"DURATION"`
+	MinAmount int64         `help:"Only from this amount at risk on, in minor units of --currency." placeholder:"N"`
+	Currency  string        `help:"Only amounts in this currency." placeholder:"CODE"`
+	JSON      bool          `help:"One operation a line, then the summary, as JSON."`
+}
+
+// Help is the long help text.
+func (listCommand) Help() string {
+	return `Lists operations that need a person, the longest waiting first; of those that came within one hour the
+largest first. AT RISK is what would be paid twice; "?" where nobody has named the amount.
+Exit codes: 0 listed, also where there is none; 1 the service could not be asked; 2 arguments are wrong.
+Example: consumer review list --provider openpay-eu --older-than 1h`
+}
+
+// listed is an item as machines get it, with the view a ruling names.
+type listed struct {
+	desk.Item
+
+	View string `json:"view"`
+}
+
+// Run lists.
+func (c *listCommand) Run(w *cli.World) error {
+	client, done, err := c.OpenDesk(w)
+	if err != nil {
+		return err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(w.Context, cli.DeskFor)
+	defer cancel()
+	q, err := client.Queue(ctx, desk.Filter{
+		Provider: c.Provider, OlderThan: c.OlderThan, MinAmount: c.MinAmount, Currency: payment.Currency(c.Currency),
+	})
+	if err != nil {
+		return cli.DeskError(w, err)
+	}
+	if c.JSON {
+		for _, i := range q.Items {
+			if err := w.JSON(listed{i, viewOf(i.Version, q.At)}); err != nil {
+				return err
+			}
+		}
+		return w.JSON(map[string]any{"summary": map[string]any{"total": q.Total, "listed": len(q.Items), "complete": q.Complete, "at": q.At}})
+	}
+	return c.print(w, q)
+}
+
+// print lists for people.
+func (c *listCommand) print(w *cli.World, q *desk.Queue) error {
+	t := tabwriter.NewWriter(w.Stdout, 0, 4, 2, ' ', 0)
+	if len(q.Items) > 0 {
+		fmt.Fprintln(t, "AGE\tAT RISK\tPROVIDER\tPAYMENT\tOPERATION\tKEY\tWHY")
+	}
+	for _, i := range q.Items {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", time.Duration(i.Age)*time.Second, cli.Minor(i.AtRisk), i.Provider, i.Payment, i.Operation, i.Key, i.Reason)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if q.Total > len(q.Items) {
+		fmt.Fprintf(w.Stdout, "and %d more: narrow the list\n", q.Total-len(q.Items))
+	}
+	if !q.Complete {
+		fmt.Fprintln(w.Stdout, "not everything open could be looked at: there may be more")
+	} else if q.Total == 0 {
+		fmt.Fprintln(w.Stdout, "nothing needs a person")
+	}
+	return nil
+}

@@ -1,0 +1,303 @@
+package review
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/remote"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
+)
+
+// resolveCommand is "consumer review resolve".
+type resolveCommand struct {
+	cli.Desk
+
+	Provider          string `arg:"" optional:"" help:"The configured instance, as commands name it."`
+	Payment           string `arg:"" optional:"" help:"The identifier that names the payment there (orderId or transactionId)."`
+	Operation         string `help:"${orOperations}." enum:"${operations}" default:"refund"`
+	Key               string `help:"The operation's idempotency key." placeholder:"KEY"`
+	As                string `help:"succeeded (it happened), failed (it did not) or retry (call again)." placeholder:"RULING"`
+	View              string `help:"What you have looked at, as review show prints it; needed with --apply." placeholder:"VIEW"`
+	Reason            string `help:"Why you decide so; no personal data." placeholder:"TEXT"`
+	Evidence          string `help:"What it rests on, such as the provider's ticket." placeholder:"TEXT"`
+	Effect            string `help:"What a cancel that succeeded did: closed (the default), voided, none or refunded." placeholder:"EFFECT"`
+	Moved             string `help:"What moved, in minor units, where a refund succeeded or a cancel refunded." placeholder:"\"N CODE\""`
+	ProviderReference string `help:"The provider's reference of what moved." placeholder:"REF"`
+	ConfirmAmount     string `help:"The operation's amount, typed out, for a retry that could pay twice." placeholder:"\"N CODE\""`
+	File              string `help:"Many rulings, one JSON object a line; - is standard input." placeholder:"FILE"`
+	Apply             bool   `help:"Do it."`
+	JSON              bool   `help:"One ruling a line, as JSON."`
+}
+
+// Help is the long help text.
+func (resolveCommand) Help() string {
+	return `The running service records your ruling on the version you have looked at, or not at all. A ruling
+becomes an event like any other, with your name, reason and evidence, and cannot be taken back.
+With --file each line holds provider, payment, operation, idempotencyKey, view, as, reason, evidence and
+perhaps effect, moved, providerReference and confirmAmount. Nothing is ruled unless all lines pass the check; then
+one after the other, and running it again skips what is done.
+Exit codes: 0 done (without --apply: it could be done); 1 refused, or the view is stale; 2 arguments are
+wrong; 3 there is no such payment or operation.
+Example: consumer review resolve openpay-eu 529-1-2 --key order-1001-return-1 --as failed --reason "provider confirms" --evidence "ticket 4711"`
+}
+
+// decision is one ruling as a file holds it.
+type decision struct {
+	Provider          string         `json:"provider"`
+	Payment           string         `json:"payment"`
+	Operation         payment.Op     `json:"operation"`
+	Key               payment.Key    `json:"idempotencyKey"`
+	View              string         `json:"view"`
+	As                desk.As        `json:"as"`
+	Reason            string         `json:"reason"`
+	Evidence          string         `json:"evidence"`
+	Effect            payment.Effect `json:"effect"`
+	Moved             *payment.Money `json:"moved"`
+	ProviderReference string         `json:"providerReference"`
+	ConfirmAmount     *payment.Money `json:"confirmAmount"`
+}
+
+// Run rules.
+func (c *resolveCommand) Run(w *cli.World) error {
+	rulings, err := c.rulings(w)
+	if err != nil {
+		return cli.Usage(err)
+	}
+	client, done, err := c.OpenDesk(w)
+	if err != nil {
+		return err
+	}
+	defer done()
+	b := &bulk{world: w, client: client, json: c.JSON, apply: c.Apply}
+	todo, err := b.check(rulings)
+	if err != nil || !c.Apply {
+		return err
+	}
+	return b.carryOut(todo)
+}
+
+// rulings are those of the flags, or of the file.
+func (c *resolveCommand) rulings(w *cli.World) ([]desk.Ruling, error) {
+	if c.File != "" {
+		if c.Provider != "" || c.Key != "" || c.As != "" {
+			return nil, errors.New("with --file everything stands in the file")
+		}
+		return c.read(w)
+	}
+	if c.Provider == "" || c.Payment == "" || c.Key == "" || c.As == "" {
+		return nil, errors.New("name PROVIDER, PAYMENT, --key and --as, or --file")
+	}
+	d := decision{
+		Provider: c.Provider, Payment: c.Payment, Operation: payment.Op(c.Operation), Key: payment.Key(c.Key), View: c.View,
+		As: desk.As(c.As), Reason: c.Reason, Evidence: c.Evidence, Effect: payment.Effect(c.Effect), ProviderReference: c.ProviderReference,
+	}
+	var err error
+	if d.Moved, err = parseMoney(c.Moved); err != nil {
+		return nil, fmt.Errorf("--moved: %w", err)
+	}
+	if d.ConfirmAmount, err = parseMoney(c.ConfirmAmount); err != nil {
+		return nil, fmt.Errorf("--confirm-amount: %w", err)
+	}
+	r, err := d.ruling(c.Apply)
+	return []desk.Ruling{r}, err
+}
+
+// ruling reads the view; without one a check looks at what is there now.
+func (d decision) ruling(needsView bool) (desk.Ruling, error) {
+	r := desk.Ruling{
+		Provider: d.Provider, Payment: d.Payment, Operation: d.Operation, Key: d.Key, As: d.As, Reason: d.Reason, Evidence: d.Evidence,
+		Effect: d.Effect, Moved: d.Moved, ProviderReference: d.ProviderReference, ConfirmAmount: d.ConfirmAmount,
+	}
+	if d.View == "" && !needsView {
+		return r, nil
+	}
+	var err error
+	r.Version, r.Seen, err = parseView(d.View)
+	return r, err
+}
+
+// longestDecision bounds a line of a file of rulings, in bytes.
+const longestDecision = 64 << 10
+
+// read reads a file of rulings, and says all that is wrong with it.
+func (c *resolveCommand) read(w *cli.World) ([]desk.Ruling, error) {
+	in := w.Stdin
+	if c.File != "-" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return nil, fmt.Errorf("read rulings: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, longestDecision)
+	var all []desk.Ruling
+	var faults []error
+	for n := 1; lines.Scan(); n++ {
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+			continue
+		}
+		r, err := readDecision(lines.Bytes())
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s:%d: %w", c.File, n, err))
+		}
+		all = append(all, r)
+	}
+	if err := lines.Err(); err != nil {
+		faults = append(faults, fmt.Errorf("read rulings: %w", err))
+	}
+	if len(all) == 0 && len(faults) == 0 {
+		faults = append(faults, errors.New("the file holds no ruling"))
+	}
+	return all, errors.Join(faults...)
+}
+
+// readDecision reads one line strictly: a misspelled field must not be passed over.
+func readDecision(line []byte) (desk.Ruling, error) {
+	var d decision
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&d); err != nil {
+		return desk.Ruling{}, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return desk.Ruling{}, errors.New("one ruling a line")
+	}
+	return d.ruling(true)
+}
+
+// bulk is one run over rulings.
+type bulk struct {
+	world  *cli.World
+	client *remote.Client
+	json   bool
+	apply  bool
+}
+
+// check asks the desk about every ruling without doing anything, and returns
+// those that are not done yet; an error if any does not pass.
+func (b *bulk) check(all []desk.Ruling) (todo []desk.Ruling, err error) {
+	var faults []error
+	for i, r := range all {
+		done, story, err := b.done(r)
+		if err == nil && !done {
+			if r.Version == 0 {
+				r.Version, r.Seen = story.Version, story.Seen
+			}
+			dry := r
+			dry.DryRun = true
+			var would desk.Done
+			if would, err = b.resolve(dry); err == nil {
+				todo = append(todo, r)
+				if !b.apply {
+					err = b.say(r, "would be ruled", would)
+				}
+			}
+		}
+		if done {
+			err = b.say(r, "done before", desk.Done{Version: story.Version})
+		}
+		switch {
+		case err != nil && len(all) == 1:
+			return nil, cli.DeskError(b.world, err)
+		case err != nil:
+			faults = append(faults, fmt.Errorf("ruling %d (%s %s): %w", i+1, r.Provider, r.Payment, err))
+		}
+	}
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("nothing was ruled:\n%w", errors.Join(faults...))
+	}
+	return todo, nil
+}
+
+// done reports whether this very ruling was carried out before: an event of the
+// operation tells so, with the same reason and evidence.
+func (b *bulk) done(r desk.Ruling) (bool, *desk.Story, error) {
+	ctx, cancel := context.WithTimeout(b.world.Context, cli.DeskFor)
+	defer cancel()
+	story, err := b.client.Payment(ctx, r.ID())
+	if err != nil {
+		return false, nil, err
+	}
+	for _, e := range story.Events {
+		by := e.Resolved
+		if by != nil && e.Data.Operation == r.Operation && e.Data.IdempotencyKey == r.Key && e.Version > r.Version && r.Version > 0 &&
+			by.Reason == events.Mask(r.Reason) && by.Evidence == events.Mask(r.Evidence) {
+			return true, story, nil
+		}
+	}
+	return false, story, nil
+}
+
+func (b *bulk) resolve(r desk.Ruling) (desk.Done, error) {
+	ctx, cancel := context.WithTimeout(b.world.Context, cli.DeskFor)
+	defer cancel()
+	return b.client.Resolve(ctx, r)
+}
+
+// carryOut rules one after the other. What is refused meanwhile does not keep
+// the others; a desk that does not answer does.
+func (b *bulk) carryOut(todo []desk.Ruling) error {
+	var faults []error
+	for _, r := range todo {
+		done, err := b.resolve(r)
+		if err == nil {
+			err = b.say(r, "ruled", done)
+		}
+		if err == nil {
+			continue
+		}
+		if len(todo) == 1 {
+			return cli.DeskError(b.world, err)
+		}
+		faults = append(faults, fmt.Errorf("%s %s: %w", r.Provider, r.Payment, err))
+		refusal, ok := errors.AsType[*desk.Error](err)
+		if !ok || refusal.Fault == desk.FaultUnavailable || refusal.Fault == desk.FaultUnknown {
+			return errors.Join(append(faults, errors.New("stopped: run it again to go on"))...)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// say tells what became of one ruling.
+func (b *bulk) say(r desk.Ruling, what string, done desk.Done) error {
+	if done.AwaitsSecond {
+		what = strings.Replace(what, "ruled", "recorded, and waits for a second operator to rule the same", 1)
+	}
+	if b.json {
+		return b.world.JSON(map[string]any{
+			"provider": r.Provider, "payment": r.Payment, "operation": r.Operation, "idempotencyKey": r.Key, "as": r.As,
+			"outcome": what, "result": done, "view": viewOf(r.Version, r.Seen),
+		})
+	}
+	_, err := fmt.Fprintf(b.world.Stdout, "%s %s %s at %s as %s: %s\n", r.Operation, r.Key, r.Payment, r.Provider, r.As, what)
+	if err == nil && !b.apply {
+		_, err = fmt.Fprintf(b.world.Stdout, "to do it: the same with --view %s --apply\n", viewOf(r.Version, r.Seen))
+	}
+	return err
+}
+
+// parseMoney reads "400 EGP"; nothing is no amount.
+func parseMoney(s string) (*payment.Money, error) {
+	if s == "" {
+		return nil, nil //nolint:nilnil // nothing was given
+	}
+	var m payment.Money
+	var rest string
+	n, _ := fmt.Sscanf(s, "%d %s%s", &m.Value, &m.Currency, &rest)
+	if n != 2 || len(m.Currency) != 3 {
+		return nil, errors.New(`an amount is minor units and a currency, such as "400 EGP"`)
+	}
+	return &m, nil
+}

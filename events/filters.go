@@ -1,0 +1,125 @@
+package events
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/countermand/countermand/payment"
+)
+
+// The functions here build the filters over many payments' subjects, and tell
+// kinds of subjects apart. Filter, the one over a single payment, stands in
+// subjects.go: the promise that no money moves twice hangs on it.
+
+// Filters over whole kinds of subjects.
+const (
+	// EveryPayment covers the events of all payments in the journal, as one
+	// filter. It is not for the stream's own subjects: see JournalSubjects.
+	EveryPayment = "payment.*.*.*.*.*"
+	// RejectedFilter covers every payment.command.rejected.
+	RejectedFilter = rejectedType + ".*"
+	// QuarantineFilter covers the kept bytes of rejected messages.
+	QuarantineFilter = quarantinePrefix + "*"
+	// ScheduleFilter covers the timers that wait for their time.
+	ScheduleFilter = schedulePrefix + ">"
+	// DueFilter covers the timers that were delivered.
+	DueFilter = duePrefix + ">"
+)
+
+// CommandSubjects returns the subjects of the stream of commands: those of every
+// operation, without and with a provider.
+func CommandSubjects() []string {
+	var all []string
+	for _, op := range payment.Ops() {
+		all = append(all, CommandSubject(op, ""), CommandSubject(op, "*"))
+	}
+	return all
+}
+
+// PaymentFilters returns the filters over all events of the payments at a
+// provider, one for each operation. An empty provider is any.
+func PaymentFilters(provider string) []string {
+	if provider == "" {
+		provider = "*"
+	}
+	var all []string
+	for _, op := range payment.Ops() {
+		all = append(all, "payment."+string(op)+".*."+provider+".*.*")
+	}
+	return all
+}
+
+// JournalSubjects returns the subjects of the journal's stream.
+func JournalSubjects() []string {
+	return append(PaymentFilters(""), RejectedFilter, operatorType+".*.*")
+}
+
+// LateFilters returns the filters over the results that are looked at again
+// later: what gave money back may be returned, and what failed may go through.
+func LateFilters() []string {
+	var all []string
+	for _, op := range payment.Ops() {
+		if op.GivesBack() {
+			all = append(all, TypeFilter(op, payment.EventSucceeded))
+		}
+		all = append(all, TypeFilter(op, payment.EventFailed))
+	}
+	return all
+}
+
+// TypeFilter returns the filter over all events of one type.
+func TypeFilter(op payment.Op, t payment.EventType) string {
+	return TypeOf(op, t) + ".>"
+}
+
+// OperatorFilter returns the subjects of all audit events of one action.
+func OperatorFilter(action string) string { return operatorType + "." + Token(action) + ".*" }
+
+// TimersOf returns the filter over the waiting timers of one payment. Errors are
+// those of Filter.
+func TimersOf(id payment.ID) (string, error) {
+	if err := checkID(id); err != nil {
+		return "", fmt.Errorf("build filter of timers: %w", err)
+	}
+	return schedulePrefix + "*." + id.Provider + "." + Token(id.Native) + ".*", nil
+}
+
+// IsSchedule reports whether a waiting timer can lie on the subject.
+func IsSchedule(subject string) bool { return strings.HasPrefix(subject, schedulePrefix) }
+
+// IsDue reports whether a timer can be delivered on the subject.
+func IsDue(subject string) bool { return strings.HasPrefix(subject, duePrefix) }
+
+// IsAudit reports whether the subject is that of an operator's action.
+func IsAudit(subject string) bool { return strings.HasPrefix(subject, operatorType+".") }
+
+// RejectedToken returns the token of the subject of a payment.command.rejected,
+// the inverse of RejectedSubject.
+func RejectedToken(subject string) (token string, ok bool) {
+	return strings.CutPrefix(subject, rejectedType+".")
+}
+
+// CommandProvider returns the provider that the subject of a command names;
+// "" where it names none.
+func CommandProvider(subject string) string {
+	_, provider, _ := readCommandSubject(subject)
+	return provider
+}
+
+// SubjectOfType returns where a command of this type is published. A type that is
+// no command's gets the subject of refunds: judged there, its type is at fault.
+func SubjectOfType(typ string) string {
+	if op, ok := opOfCommandType(typ); ok {
+		return CommandSubject(op, "")
+	}
+	return CommandSubject(payment.Refund, "")
+}
+
+// Undelayed returns the subject on which a command came in the first place: that
+// of a delivered timer is turned into the command's, others are returned as they are.
+func Undelayed(subject string) string {
+	if op, ok := strings.CutPrefix(subject, duePrefix); ok {
+		return commandType(payment.Op(op))
+	}
+	return subject
+}

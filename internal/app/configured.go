@@ -1,0 +1,76 @@
+package app
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/countermand/countermand/console"
+	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/isolation"
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+)
+
+// longestOpen bounds how long a breaker stays open before its next probe. It is
+// how late the service notices that a provider has recovered.
+const longestOpen = 30 * time.Second
+
+// limits bounds every instance as configured. A breaker is open for as long as a
+// first retry waits.
+func limits(instances []providers.Instance) map[string]isolation.Limits {
+	all := make(map[string]isolation.Limits, len(instances))
+	for _, in := range instances {
+		all[in.Name] = isolation.Limits{
+			Concurrent: in.MaxConcurrent, Rate: in.RateLimit,
+			OpenFor: in.Policy.RetryInitial, OpenMax: min(in.Policy.RetryMax, longestOpen),
+		}
+	}
+	return all
+}
+
+// amounts are configured amounts as the desk reads them.
+func amounts(list []config.Amount) []payment.Money {
+	all := make([]payment.Money, len(list))
+	for i, a := range list {
+		all[i] = payment.Money{Value: a.Value, Currency: a.Currency}
+	}
+	return all
+}
+
+// access says who may use the console. local is who visitors over loopback are if
+// the configuration names nobody.
+func access(cfg config.Console, local string) console.Access {
+	a := console.Access{
+		Viewers: people(cfg.Viewers), Operators: people(cfg.Operators), Local: local,
+		ProxyHeader: cfg.TrustedProxyHeader, ProxyOperators: cfg.ProxyOperators,
+	}
+	for _, s := range cfg.TrustedProxies {
+		if network, ok := config.Network(s); ok {
+			a.ProxyFrom = append(a.ProxyFrom, network)
+		}
+	}
+	return a
+}
+
+func people(list []config.Person) []console.Person {
+	all := make([]console.Person, len(list))
+	for i, p := range list {
+		all[i] = console.Person{Name: p.Name, Token: p.Token}
+	}
+	return all
+}
+
+// standings lists how the provider instances stand now, by name.
+func standings(i *isolation.Isolation, set *providers.Set) []console.Standing {
+	states := i.States()
+	var all []console.Standing
+	for _, name := range slices.Sorted(maps.Keys(states)) {
+		in, _ := set.Get(name)
+		s := states[name]
+		all = append(all, console.Standing{
+			Provider: name, Kind: in.Kind, Paused: s.Paused, Breaker: s.Breaker, Until: s.Until, UnderWay: s.UnderWay,
+		})
+	}
+	return all
+}

@@ -1,0 +1,50 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/remote"
+	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/status"
+	statusservice "github.com/countermand/countermand/status/service"
+)
+
+// deskService answers operators over NATS.
+func deskService(nc *nats.Conn, d *desk.Desk, r *desk.Replayer, cfg config.Desk, log *slog.Logger) service {
+	return answering("desk", log, func() (stopper, error) {
+		return remote.Serve(nc, d, &remote.Options{SelfAsserted: cfg.SelfAsserted, Logger: log, Replayer: r})
+	})
+}
+
+// statusService answers payments.status, unless its rate is zero.
+func statusService(nc *nats.Conn, r *status.Reader, cfg *config.Config, log *slog.Logger) service {
+	return when(cfg.Status.Rate > 0, answering("payments.status", log, func() (stopper, error) {
+		return statusservice.Serve(nc, r, &statusservice.Options{
+			Rate: cfg.Status.Rate, SchemaPrefix: cfg.Results.SchemaPrefix, Logger: log,
+		})
+	}))
+}
+
+// stopper answers requests until it is stopped. Stop takes no request any more and
+// waits for those in hand.
+type stopper interface{ Stop() error }
+
+// answering is a service that answers requests over NATS. A service that cannot be
+// served or stopped is logged and nothing more: commands are carried out all the same.
+func answering(name string, log *slog.Logger, begin func() (stopper, error)) service {
+	return background(name, func(ctx context.Context) {
+		s, err := begin()
+		if err != nil {
+			log.Error("requests are not answered", "service", name, "error", err.Error())
+			return
+		}
+		<-ctx.Done()
+		if err := s.Stop(); err != nil {
+			log.Warn("service could not be stopped in order", "service", name, "error", err.Error())
+		}
+	})
+}

@@ -1,0 +1,75 @@
+//go:build unix
+
+package program
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// NATSServer is one nats-server with a store of its own.
+type NATSServer struct {
+	Program
+
+	client, monitor int // ports
+}
+
+// NATSServers writes the configurations of one nats-server, or of several that
+// replicate to each other, in dir; none is started. With syncAlways what is
+// acknowledged is on disk. The servers of a cluster do not tell clients of each other, or
+// these would find a way around proxies.
+func NATSServers(dir, binary string, n int, syncAlways bool, ports *Ports) ([]*NATSServer, error) {
+	given, err := ports.Free(3 * n)
+	if err != nil {
+		return nil, err
+	}
+	var routes []string
+	for i := range n {
+		routes = append(routes, "nats-route://"+Local(given[3*i+2]))
+	}
+	interval := "" // the server's default: every two minutes
+	if syncAlways {
+		interval = ", sync_interval: always"
+	}
+	var all []*NATSServer
+	for i := range n {
+		s := &NATSServer{client: given[3*i], monitor: given[3*i+1]}
+		s.Name, s.Path, s.Dir = fmt.Sprintf("nats-%d", i+1), binary, dir
+		own := filepath.Join(dir, s.Name)
+		if err := os.MkdirAll(own, 0o700); err != nil {
+			return nil, fmt.Errorf("make directory of %s: %w", s.Name, err)
+		}
+		text := fmt.Sprintf("server_name: %s\nlisten: %q\nhttp: %q\njetstream { store_dir: %q%s }\n", s.Name, s.Client(), Local(s.monitor), own, interval)
+		if n > 1 {
+			text += fmt.Sprintf("cluster { name: several, listen: %q, no_advertise: true, routes: [%s] }\n", Local(given[3*i+2]), strings.Join(routes, ", "))
+		}
+		file := filepath.Join(own, "nats.conf")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return nil, fmt.Errorf("write configuration of %s: %w", s.Name, err)
+		}
+		s.Args = []string{"--config", file}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// Client is the address for clients, without a scheme.
+func (s *NATSServer) Client() string { return Local(s.client) }
+
+// Port is where clients connect.
+func (s *NATSServer) Port() int { return s.client }
+
+// Health is the URL that answers 200 once JetStream has recovered and, in a
+// cluster, caught up.
+func (s *NATSServer) Health() string { return "http://" + Local(s.monitor) + "/healthz" }
+
+// NATSURL is how clients reach all of the servers.
+func NATSURL(all []*NATSServer) string {
+	var urls []string
+	for _, s := range all {
+		urls = append(urls, "nats://"+s.Client())
+	}
+	return strings.Join(urls, ",")
+}

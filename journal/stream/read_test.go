@@ -1,0 +1,87 @@
+package stream_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/natstest"
+	"github.com/countermand/countermand/journal/journaltest"
+)
+
+func TestEventsAreFoundByVersionAndByPositionAndWhatIsNotThereIsNone(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, nil)
+	natstest.CreateStream(t, s.JetStream(t), natstest.EventsConfig(1))
+	j := open(t, s.Connect(t), nil)
+	if m, err := j.Newest(t.Context()); err != nil || m.Sequence != 0 {
+		t.Fatalf("the newest of an empty journal: %+v, %v", m, err)
+	}
+	before := time.Now()
+	one := id
+	two := one
+	two.Native += "0" // the same with a digit behind it
+	var last uint64
+	for version := uint64(1); version <= 11; version++ {
+		var err error
+		if last, err = j.Append(t.Context(), last, journaltest.Event(one, version, "w"+strings.Repeat("x", int(version)))); err != nil {
+			t.Fatal(err)
+		}
+		if version == 1 {
+			if _, err := j.Append(t.Context(), 0, journaltest.Event(two, 1, "other")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for version := uint64(1); version <= 11; version++ {
+		e, err := j.EventAt(t.Context(), one, version)
+		if err != nil || e.State.Version != version || e.Data.CommandID != "w"+strings.Repeat("x", int(version)) {
+			t.Errorf("version %d is %s, %v", version, e.ID, err)
+		}
+	}
+	if e, err := j.EventAt(t.Context(), one, 12); err != nil || e.ID != "" {
+		t.Errorf("version 12 is %+v, %v", e, err)
+	}
+	if err := j.AppendRejection(t.Context(), journaltest.Rejection(7)); err != nil {
+		t.Fatal(err)
+	}
+	newest, err := j.Newest(t.Context())
+	if err != nil || newest.Sequence != 13 || !strings.HasPrefix(newest.Message.Subject, "payment.command.rejected.") {
+		t.Errorf("the newest is %+v, %v", newest, err)
+	}
+	if newest.Time.Before(before.Add(-time.Second)) || newest.Time.After(time.Now().Add(time.Second)) {
+		t.Errorf("it was taken at %s", newest.Time)
+	}
+	m, err := j.At(t.Context(), 2)
+	if err != nil || m.Sequence != 2 {
+		t.Fatalf("position 2 is %+v, %v", m, err)
+	}
+	if o, err := events.DecodeOrigin(m.Message); err != nil || o != (events.Origin{CommandID: "other", CommandSource: "/orders"}) {
+		t.Errorf("its command is %+v, %v", o, err)
+	}
+	if m, err := j.At(t.Context(), 14); err != nil || m.Sequence != 0 {
+		t.Errorf("position 14 is %+v, %v", m, err)
+	}
+}
+
+func TestAnEventThatLiesUnderAnothersVersionIsNotTold(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, nil)
+	js := s.JetStream(t)
+	natstest.CreateStream(t, js, natstest.EventsConfig(1))
+	j := open(t, s.Connect(t), nil)
+	m, err := events.NewEncoder(nil).EncodeEvent(journaltest.Event(id, 1, "w"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := strings.TrimSuffix(m.Subject, "1") + "2"
+	if _, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: wrong, Header: m.Header, Data: m.Data}); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := j.EventAt(t.Context(), id, 2); err == nil {
+		t.Errorf("it is told as %s", e.ID)
+	}
+}

@@ -1,0 +1,167 @@
+package contract_test
+
+import (
+	"github.com/go-playground/validator/v10"
+
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/schemas"
+)
+
+// countries lists the codes the decoder's own rule takes, so that schema and
+// decoder agree on every one of the 676 pairs of letters.
+func countries() []string {
+	v := validator.New()
+	var list []string
+	for a := 'A'; a <= 'Z'; a++ {
+		for b := 'A'; b <= 'Z'; b++ {
+			code := string([]rune{a, b})
+			if v.Var(code, "iso3166_1_alpha2") == nil {
+				list = append(list, code)
+			}
+		}
+	}
+	return list
+}
+
+// commandRejected answers a message, not an operation.
+func commandRejected() object {
+	return obj(
+		"description", "Answers a message that is no valid command, reuses a key for other content, names an unknown provider or exceeds the payment's operations. Its bytes are kept in quarantine under the same token. Readers ignore fields they do not know.",
+		"type", "object",
+		"properties", obj(
+			"code", def("code"),
+			"faults", obj("type", "array", "items", def("fault")),
+			"size", obj("type", "integer", "minimum", 0, "description", "Bytes of the message's data."),
+			"sha256", def("sha256"),
+			"originSequence", obj("type", "integer", "minimum", 1, "description", "The message's sequence in the stream of commands."),
+			"originSubject", obj("type", "string", "minLength", 1),
+			"commandId", described("The event's id, where it could be read.", text(1, 128)),
+			"occurredAt", def("time"),
+		),
+		"required", []string{"code", "faults", "size", "sha256", "originSequence", "occurredAt"},
+		"if", obj("properties", obj("code", obj("const", payment.CodeInvalidCommand)), "required", []string{"code"}),
+		"then", obj("properties", obj("faults", obj("minItems", 1))),
+	)
+}
+
+// operatorEvent is the audit of an operator's action, one schema for every
+// action: what the action concerns depends on it.
+func operatorEvent() object {
+	return obj(
+		"description", "A fact: audit of an operator's action, for every type payment.operator.<action>. Readers ignore fields they do not know.",
+		"type", "object",
+		"properties", obj(
+			"action", obj("type", "string", "pattern", "^[a-z][a-z0-9_-]*$"),
+			"operator", obj("type", "string", "minLength", 1),
+			"identity", obj("type", "string", "description", "How the operator's name is known: nats (the server grants it to this user alone), asserted (it was only typed), token, proxy."),
+			"reason", obj("type", "string", "minLength", 1),
+			"evidence", obj("type", "string"),
+			"provider", def("provider"),
+			"payment", obj("type", "string", "minLength", 1),
+			"operation", def("operation"),
+			"idempotencyKey", def("key"),
+			"version", obj("type", "integer", "minimum", 1, "description", "The payment's version that was shown."),
+			"token", obj("type", "string", "minLength", 1, "description", "Of a rejected message, as its subject ends."),
+			"ruling", obj("type", "string", "minLength", 1, "description", "succeeded, failed or retry."),
+			"effect", described("Of a cancel ruled as succeeded.", def("effect")),
+			"moved", def("money"),
+			"providerReference", obj("type", "string", "minLength", 1),
+			"outcome", obj("type", "string", "minLength", 1, "description", "Absent for what was about to be done; refused or unknown for what came to nothing or may have."),
+			"follows", obj("type", "string", "minLength", 1, "description", "The ULID of the event that an outcome speaks of."),
+			"occurredAt", def("time"),
+		),
+		"required", []string{"action", "operator", "reason", "occurredAt"},
+	)
+}
+
+// envelopeSchema is a structured CloudEvent of any of our types: the context
+// attributes, and the data by the type's own schema.
+func envelopeSchema() object {
+	nonEmpty := obj("type", "string", "minLength", 1)
+	return schemaHead("envelope").with(obj(
+		"description", "A structured CloudEvents 1.0 event of one of the types of this service. Data is JSON: data_base64 and batches are refused.",
+		"type", "object",
+		"properties", obj(
+			"specversion", obj("const", "1.0"),
+			"id", nonEmpty,
+			"source", nonEmpty,
+			"type", obj("type", "string", "pattern", `^payment\.`),
+			"time", obj("type", "string", "format", "date-time"),
+			"subject", nonEmpty,
+			"datacontenttype", nonEmpty,
+			"dataschema", nonEmpty,
+			"data", true,
+			"data_base64", false,
+			"correlationid", nonEmpty,
+			"causationid", nonEmpty,
+			"partitionkey", nonEmpty,
+			"idempotencykey", nonEmpty,
+			"traceparent", obj("type", "string"),
+			"tracestate", obj("type", "string"),
+			"expirytime", obj("type", "string", "format", "date-time"),
+		),
+		"required", []string{"specversion", "id", "source", "type", "data"},
+		"allOf", envelopeConditions(),
+	))
+}
+
+// envelopeConditions bind the data to the type, and the attributes of results
+// to what design and ledgers rely on: idempotencykey on terminal results only.
+func envelopeConditions() []object {
+	var all []object
+	for _, op := range payment.Ops() {
+		all = append(all, obj("if", fieldIs("type", commandType(op)), "then",
+			obj("properties", obj(
+				"id", line(128),
+				"source", line(255),
+				"correlationid", obj("maxLength", 255),
+				"data", fileRef(commandType(op)),
+			))))
+	}
+	for _, r := range resultTypes() {
+		all = append(all, obj("if", r.matches(), "then", r.envelope()))
+	}
+	return all
+}
+
+// line is a text of one line that is not blank.
+func line(longest int) object {
+	return text(1, longest).with(obj("pattern", `^[^\x00-\x1f\x7f-\x9f]*$`))
+}
+
+func fileRef(name string) object { return obj("$ref", name+".json") }
+
+// matches is the condition that an envelope is of this type.
+func (r resultType) matches() object {
+	if r.name != "payment.operator" {
+		return fieldIs("type", r.name)
+	}
+	return obj("properties", obj("type", obj("type", "string", "pattern", `^payment\.operator\.[a-z][a-z0-9_-]*$`)), "required", []string{"type"})
+}
+
+func (r resultType) envelope() object {
+	required := []string{"time", "datacontenttype", "dataschema"}
+	props := obj(
+		"id", obj("pattern", `^payment\.`, "description", "The NATS subject of the event."),
+		"time", def("time"),
+		"datacontenttype", obj("const", "application/json"),
+		"data", fileRef(r.name),
+	)
+	switch {
+	case r.op == "":
+		props = props.with(obj("idempotencykey", false))
+	case r.terminal():
+		required = append(required, "subject", "partitionkey", "causationid", "correlationid", "idempotencykey")
+	default:
+		required = append(required, "subject", "partitionkey", "causationid", "correlationid")
+		props = props.with(obj("idempotencykey", false))
+	}
+	return obj("properties", props, "required", required)
+}
+
+func (r resultType) terminal() bool {
+	return len(r.statuses) == 1 && payment.Status(r.statuses[0]).Terminal()
+}
+
+// uri is the $id of a schema file.
+func uri(name string) string { return schemas.BaseURI + name + ".json" }

@@ -1,6 +1,0 @@
-//go:build !race
-
-package crash_test
-
-// underRace: every step breaks in every way.
-const underRace = false

@@ -38,6 +38,7 @@ func rows() []row {
 		{"internal/currencygen", nil},
 		{"internal/embedded", nil},
 		{"internal/natstest", []string{"events"}},
+		{"internal/sidebyside", nil},
 		{"internal/publish", []string{"payment", "events"}},
 		{"internal/simulators", []string{"providers/simulator", "providers/*/*sim"}},
 		{"internal/passage", nil},
@@ -106,7 +107,7 @@ func gates() map[string][]string {
 func notInProduction() []string {
 	return []string{
 		"providers/simulator", "providers/*/*sim", "providers/providertest", "journal/journaltest",
-		"internal/embedded", "internal/demo", "internal/simulators", "internal/natstest", "internal/program", "github.com/nats-io/nats-server/**",
+		"internal/embedded", "internal/demo", "internal/simulators", "internal/natstest", "internal/program", "internal/sidebyside", "github.com/nats-io/nats-server/**",
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/countermand/countermand/internal/program"
+	"github.com/countermand/countermand/internal/sidebyside"
 	"github.com/countermand/countermand/proof/chaos/compare"
 	"github.com/countermand/countermand/providers/simulator"
 )
@@ -38,7 +39,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	os.Setenv(testDir, dir)
-	code := m.Run()
+	code := sidebyside.Run(m)
 	os.RemoveAll(dir)
 	os.Exit(code)
 }

@@ -174,7 +174,7 @@ func (l *LateLooks) carryOut(ctx context.Context, msg jetstream.Msg, at time.Tim
 	m := events.Message{Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data()}
 	out, err := l.looker.LookLate(ctx, m, l.timers)
 	waited := l.now().Sub(at) - l.after
-	hopeless := errors.Is(err, handlers.ErrNoStory)
+	hopeless := errors.Is(err, handlers.ErrNoHistory)
 	switch {
 	case ctx.Err() != nil && (err != nil || out.Later):
 		l.say(msg, giveBack(0))

@@ -20,7 +20,7 @@ type lookerFunc func(subject string) (handlers.Looked, error)
 
 func (f lookerFunc) LookLate(_ context.Context, result events.Message, _ handlers.Scheduler) (handlers.Looked, error) {
 	if string(result.Data) == "{" {
-		return handlers.Looked{}, fmt.Errorf("look: %w", handlers.ErrNoStory)
+		return handlers.Looked{}, fmt.Errorf("look: %w", handlers.ErrNoHistory)
 	}
 	return f(result.Subject)
 }

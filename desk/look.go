@@ -68,7 +68,7 @@ func (d *Desk) Look(ctx context.Context, who Operator, l Look) (*Looked, error) 
 	}
 	out, err := d.o.Service.Look(ctx, r.ID(), r.Operation, r.Key)
 	switch {
-	case errors.Is(err, handlers.ErrNoStory), errors.Is(err, payment.ErrDamaged):
+	case errors.Is(err, handlers.ErrNoHistory), errors.Is(err, payment.ErrDamaged):
 		return nil, &Error{Fault: FaultRefused, Message: "the payment's events do not tell how to ask about it", err: err}
 	case err != nil:
 		return nil, unavailable("look at the operation", err)

@@ -75,7 +75,7 @@ func TestALookThatCannotBeMadeSaysWhetherToTryAgain(t *testing.T) {
 	t.Parallel()
 	for want, cause := range map[desk.Fault]error{
 		desk.FaultUnavailable: errors.New("the journal is away"),
-		desk.FaultRefused:     fmt.Errorf("look: %w", handlers.ErrNoStory),
+		desk.FaultRefused:     fmt.Errorf("look: %w", handlers.ErrNoHistory),
 	} {
 		b := setup(t, payment.RepeatUnsafe, nil, nil, one(time.Hour))
 		_, r := b.view(desk.AsFailed)

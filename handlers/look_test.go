@@ -282,13 +282,13 @@ func TestAnOperationWithoutAStoryIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, stories := range []handlers.Stories{nil, silent{}} {
-		h, err := handlers.New(b.journal, set, b.quarantine, events.NewEncoder(nil), &handlers.Options{Now: time.Now, Stories: stories})
+	for _, history := range []handlers.History{nil, silent{}} {
+		h, err := handlers.New(b.journal, set, b.quarantine, events.NewEncoder(nil), &handlers.Options{Now: time.Now, History: history})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.Look(t.Context(), s.id, s.op, key, nil); !errors.Is(err, handlers.ErrNoStory) {
-			t.Errorf("with %T: %v", stories, err)
+		if _, err := h.Look(t.Context(), s.id, s.op, key, nil); !errors.Is(err, handlers.ErrNoHistory) {
+			t.Errorf("with %T: %v", history, err)
 		}
 	}
 }
@@ -345,7 +345,7 @@ func TestALateLookReadsTheOperationOutOfItsResult(t *testing.T) {
 		t.Errorf("%+v, %v", out, err)
 	}
 	for _, broken := range []events.Message{{Subject: result.Subject, Data: []byte("{")}, {Subject: "payment.refund.succeeded.x", Data: result.Data}} {
-		if _, err := b.handler.LookLate(t.Context(), broken, nil); !errors.Is(err, handlers.ErrNoStory) {
+		if _, err := b.handler.LookLate(t.Context(), broken, nil); !errors.Is(err, handlers.ErrNoHistory) {
 			t.Errorf("%s: %v", broken.Subject, err)
 		}
 	}

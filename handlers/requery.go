@@ -12,9 +12,9 @@ import (
 	"github.com/countermand/countermand/providers"
 )
 
-// Stories reads the events of payments (journal/stream.Journal).
+// History reads the events of payments (journal/stream.Journal).
 // Implementations are safe for concurrent use.
-type Stories interface {
+type History interface {
 	// History returns the events of one payment in order. complete is false if
 	// there are more events than it reads.
 	History(ctx context.Context, id payment.ID) (all []events.Entry, complete bool, err error)
@@ -53,8 +53,8 @@ const (
 // LateResults lists the results of a late look.
 func LateResults() []string { return []string{LateAgreed, LateFact, LateUnanswered} }
 
-// ErrNoStory: the payment's events do not say how an ended operation was called.
-var ErrNoStory = errors.New("the payment's events do not tell how the operation was called")
+// ErrNoHistory: the payment's events do not say how an ended operation was called.
+var ErrNoHistory = errors.New("the payment's events do not tell how the operation was called")
 
 // errNothingToAsk: no provider can tell anything about the operation.
 var errNothingToAsk = errors.New("nothing to ask the provider")
@@ -71,7 +71,7 @@ type operationName struct {
 // About an operation that has ended the provider is only asked.
 //
 // An error leaves everything as it was: the journal could not be read or written,
-// or the payment's events do not say what to ask (ErrNoStory).
+// or the payment's events do not say what to ask (ErrNoHistory).
 func (h *Handler) Look(ctx context.Context, id payment.ID, op payment.Op, key payment.Key, timers Scheduler) (Looked, error) {
 	out := Looked{Op: op, Key: key}
 	last, err := h.journal.Last(ctx, id)
@@ -164,7 +164,7 @@ func (h *Handler) looking(ctx context.Context, id payment.ID, last journal.Recor
 		return nil, err
 	}
 	if r.command.Fingerprint() != op.Fingerprint {
-		return nil, fmt.Errorf("look at operation: %w: %w", ErrNoStory, payment.ErrDamaged)
+		return nil, fmt.Errorf("look at operation: %w: %w", ErrNoHistory, payment.ErrDamaged)
 	}
 	w := h.newWork(ownDelivery(last, r.command), h.observed(in), r.command)
 	w.base.ID, w.base.Look, w.lastCall = id, true, r.lastCall
@@ -202,7 +202,7 @@ func (h *Handler) recall(
 	}
 	c, err := op.Command(id)
 	if err != nil {
-		return recalled{}, fmt.Errorf("rebuild command: %w: %w", ErrNoStory, err)
+		return recalled{}, fmt.Errorf("rebuild command: %w: %w", ErrNoHistory, err)
 	}
 	if !ended {
 		return recalled{command: c}, nil
@@ -216,10 +216,10 @@ func (h *Handler) recall(
 
 // lastOpen is an ended operation as it was when it was last open.
 func (h *Handler) lastOpen(ctx context.Context, id payment.ID, name operationName) (payment.Operation, error) {
-	if h.stories == nil {
-		return payment.Operation{}, ErrNoStory
+	if h.history == nil {
+		return payment.Operation{}, ErrNoHistory
 	}
-	history, _, err := h.stories.History(ctx, id)
+	history, _, err := h.history.History(ctx, id)
 	if err != nil {
 		return payment.Operation{}, fmt.Errorf("read payment's events: %w", err)
 	}
@@ -231,19 +231,19 @@ func (h *Handler) lastOpen(ctx context.Context, id payment.ID, name operationNam
 			return e.State.Operations[i], nil
 		}
 	}
-	return payment.Operation{}, ErrNoStory
+	return payment.Operation{}, ErrNoHistory
 }
 
 // LookLate asks again about the operation of a result in the journal. If the
-// message is not an event of a payment, the error is ErrNoStory.
+// message is not an event of a payment, the error is ErrNoHistory.
 func (h *Handler) LookLate(ctx context.Context, m events.Message, timers Scheduler) (Looked, error) {
 	e, err := events.DecodeEvent(m)
 	if err != nil {
-		return Looked{}, fmt.Errorf("%w: %w", ErrNoStory, err)
+		return Looked{}, fmt.Errorf("%w: %w", ErrNoHistory, err)
 	}
 	id, err := events.PaymentOf(m.Subject)
 	if err != nil {
-		return Looked{}, fmt.Errorf("%w: %w", ErrNoStory, err)
+		return Looked{}, fmt.Errorf("%w: %w", ErrNoHistory, err)
 	}
 	return h.Look(ctx, id, e.Op, e.Data.IdempotencyKey, timers)
 }

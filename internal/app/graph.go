@@ -121,7 +121,7 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 		return c, err
 	}
 	c.handler, err = handlers.New(c.journal, c.set, broker.NewQuarantine(c.js, c.topology), c.encoder, &handlers.Options{
-		Logger: c.log, Isolation: c.isolation, Observer: c.seen.all(), Stories: c.journal,
+		Logger: c.log, Isolation: c.isolation, Observer: c.seen.all(), History: c.journal,
 	})
 	if err != nil {
 		return c, err

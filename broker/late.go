@@ -18,7 +18,7 @@ import (
 // Looker asks a provider once more about the operation a result is about
 // (handlers.Handler). Implementations are safe for concurrent use.
 type Looker interface {
-	LookLate(ctx context.Context, result events.Message, s handlers.Scheduler) (handlers.Looked, error)
+	RequeryLate(ctx context.Context, result events.Message, s handlers.Scheduler) (handlers.Requeried, error)
 }
 
 // LateOptions are the optional parts of LateLooks; nil and zero mean the defaults.
@@ -172,7 +172,7 @@ func (l *LateLooks) carryOut(ctx context.Context, msg jetstream.Msg, at time.Tim
 	ctx, cancel := context.WithTimeout(ctx, lateFor)
 	defer cancel()
 	m := events.Message{Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data()}
-	out, err := l.looker.LookLate(ctx, m, l.timers)
+	out, err := l.looker.RequeryLate(ctx, m, l.timers)
 	waited := l.now().Sub(at) - l.after
 	hopeless := errors.Is(err, handlers.ErrNoHistory)
 	switch {

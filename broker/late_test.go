@@ -16,11 +16,11 @@ import (
 )
 
 // lookerFunc makes a looker of a function of the result's subject.
-type lookerFunc func(subject string) (handlers.Looked, error)
+type lookerFunc func(subject string) (handlers.Requeried, error)
 
-func (f lookerFunc) LookLate(_ context.Context, result events.Message, _ handlers.Scheduler) (handlers.Looked, error) {
+func (f lookerFunc) RequeryLate(_ context.Context, result events.Message, _ handlers.Scheduler) (handlers.Requeried, error) {
 	if string(result.Data) == "{" {
-		return handlers.Looked{}, fmt.Errorf("look: %w", handlers.ErrNoHistory)
+		return handlers.Requeried{}, fmt.Errorf("look: %w", handlers.ErrNoHistory)
 	}
 	return f(result.Subject)
 }
@@ -70,12 +70,12 @@ func TestResultsAreLookedAtAgainOnceTheyAreOldEnough(t *testing.T) {
 		at      time.Time
 	}
 	seen := make(chan looked, 10)
-	done := b.late(after, nil, func(subject string) (handlers.Looked, error) {
+	done := b.late(after, nil, func(subject string) (handlers.Requeried, error) {
 		seen <- looked{subject, time.Now()}
 		if strings.HasPrefix(subject, "payment.cancel.") {
-			return handlers.Looked{Asked: true, Event: payment.EventExecutedLate}, nil
+			return handlers.Requeried{Asked: true, Event: payment.EventExecutedLate}, nil
 		}
-		return handlers.Looked{Asked: true}, nil
+		return handlers.Requeried{Asked: true}, nil
 	})
 	began := time.Now()
 	b.result(payment.Refund, payment.EventStarted, "1")
@@ -113,14 +113,14 @@ func TestALateLookWithoutAnAnswerIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var tries atomic.Int64
-	done := b.late(time.Millisecond, nil, func(string) (handlers.Looked, error) {
+	done := b.late(time.Millisecond, nil, func(string) (handlers.Requeried, error) {
 		switch tries.Add(1) {
 		case 1:
-			return handlers.Looked{}, errors.New("the journal is away")
+			return handlers.Requeried{}, errors.New("the journal is away")
 		case 2:
-			return handlers.Looked{Asked: true, Later: true}, nil
+			return handlers.Requeried{Asked: true, Later: true}, nil
 		default:
-			return handlers.Looked{Asked: true, Event: payment.EventReturned}, nil
+			return handlers.Requeried{Asked: true, Event: payment.EventReturned}, nil
 		}
 	})
 	b.result(payment.Refund, payment.EventSucceeded, "1")
@@ -134,11 +134,11 @@ func TestALateLookIsGivenUpAfterADayAndWhatCannotBeReadAtOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	twoDaysOn := func() time.Time { return time.Now().Add(48 * time.Hour) }
-	done := b.late(time.Hour, twoDaysOn, func(subject string) (handlers.Looked, error) {
+	done := b.late(time.Hour, twoDaysOn, func(subject string) (handlers.Requeried, error) {
 		if strings.HasSuffix(subject, ".2.1") {
-			return handlers.Looked{}, nil
+			return handlers.Requeried{}, nil
 		}
-		return handlers.Looked{Asked: true, Later: true}, nil
+		return handlers.Requeried{Asked: true, Later: true}, nil
 	})
 	b.raw("payment.refund.succeeded.opay-eg.0.1", []byte("{"))
 	b.result(payment.Refund, payment.EventSucceeded, "1")

@@ -66,10 +66,10 @@ func (s *service) Ask(context.Context, payment.ID, payment.Op, payment.Key) (han
 	return handlers.Answer{Outcome: payment.Outcome{Result: payment.Ambiguous, Message: "card 4111 1111 1111 1111"}}, s.err
 }
 
-func (s *service) Look(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Looked, error) {
+func (s *service) Look(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Requeried, error) {
 	s.note()
 	s.asked++
-	return handlers.Looked{Asked: true, Answer: payment.Failed, Event: payment.EventReturned}, s.err
+	return handlers.Requeried{Asked: true, Answer: payment.Failed, Event: payment.EventReturned}, s.err
 }
 
 func (s *service) note() {

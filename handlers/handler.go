@@ -29,7 +29,7 @@ type Options struct {
 	Patience  time.Duration
 	Isolation Isolation // of the provider instances; default: none
 	Observer  Observer  // default: none
-	// History lets Look ask about operations that have ended. By default it cannot.
+	// History lets Requery ask about operations that have ended. By default it cannot.
 	History History
 }
 

@@ -32,7 +32,7 @@ func (h *Handler) Notified(ctx context.Context, id payment.ID, reference string,
 	}
 	var all error
 	for _, n := range names {
-		_, err := h.Look(ctx, id, n.op, n.key, timers)
+		_, err := h.Requery(ctx, id, n.op, n.key, timers)
 		all = errors.Join(all, err)
 	}
 	return len(names) > 0, all

@@ -68,7 +68,7 @@ func (w *world) known() (all []*command) {
 func (w *world) look(c *command, p *process) {
 	w.note(nil, "a look at %s by %d", c.name, p.number)
 	w.begin(p, nil, c, func(ctx context.Context, t *task) {
-		out, err := p.handler.Look(ctx, c.id, c.op, c.key, tap{p})
+		out, err := p.handler.Requery(ctx, c.id, c.op, c.key, tap{p})
 		w.note(t, "looked at %s: %+v, %v", c.name, out, err)
 		if err == nil && !out.Later && !t.dead {
 			w.looks[c.name]++

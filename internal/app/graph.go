@@ -155,8 +155,8 @@ func (c core) notificationService(cfg config.Notifications) service {
 
 // lateService asks once more about results of that age; 0: it does not.
 func (c core) lateService(age time.Duration) service {
-	late := broker.NewLateLooks(c.js, c.topology, c.handler, age, &broker.LateOptions{
-		Logger: c.log, Looked: c.seen.metrics.LateLooked,
+	late := broker.NewLateRequeries(c.js, c.topology, c.handler, age, &broker.LateOptions{
+		Logger: c.log, Requeried: c.seen.metrics.LateRequeried,
 	})
 	return when(age > 0, background("late queries", late.Run))
 }

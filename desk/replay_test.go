@@ -53,7 +53,7 @@ func (*counter) Resolve(context.Context, handlers.Ruling) (journal.Record, error
 	return journal.Record{}, nil
 }
 
-func (*counter) Look(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Requeried, error) {
+func (*counter) Requery(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Requeried, error) {
 	return handlers.Requeried{}, nil
 }
 

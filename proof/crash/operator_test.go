@@ -289,7 +289,7 @@ func (r ruler) Resolve(ctx context.Context, ruling handlers.Ruling) (journal.Rec
 	return r.Handler.Resolve(ctx, ruling, r.timers)
 }
 
-func (r ruler) Look(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Requeried, error) {
+func (r ruler) Requery(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Requeried, error) {
 	return r.Handler.Requery(ctx, id, op, key, r.timers)
 }
 

@@ -146,7 +146,7 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 // notificationService takes providers' notifications in, if the configuration says
 // where.
 func (c core) notificationService(cfg config.Notifications) service {
-	r := notifications.New(c.set, looker{c.handler, c.journal, c.timers}, &notifications.Options{
+	r := notifications.New(c.set, requerier{c.handler, c.journal, c.timers}, &notifications.Options{
 		Logger: c.log, Observer: c.seen.metrics, MaxBody: int64(cfg.MaxBody),
 		RatePerSecond: cfg.RatePerSecond, MaxAge: cfg.MaxAge, Remember: cfg.Remember,
 	})

@@ -43,7 +43,7 @@ type Index interface {
 type Service interface {
 	Resolve(ctx context.Context, r handlers.Ruling) (journal.Record, error)
 	Ask(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Answer, error)
-	Look(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Looked, error)
+	Requery(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Requeried, error)
 }
 
 // Options are the optional parts of a Desk; nil and zero values mean the defaults.

@@ -53,8 +53,8 @@ func (*counter) Resolve(context.Context, handlers.Ruling) (journal.Record, error
 	return journal.Record{}, nil
 }
 
-func (*counter) Look(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Looked, error) {
-	return handlers.Looked{}, nil
+func (*counter) Requery(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Requeried, error) {
+	return handlers.Requeried{}, nil
 }
 
 func (*counter) Ask(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Answer, error) {

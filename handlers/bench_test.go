@@ -158,7 +158,7 @@ func (s *setup) newHandler(j journal.Journal, instances []providers.Instance) *h
 		s.t.Fatal(err)
 	}
 	h, err := handlers.New(j, set, s.quarantine, events.NewEncoder(nil), &handlers.Options{
-		Now: s.clock.Now, Patience: 50 * time.Millisecond, Stories: s.journal,
+		Now: s.clock.Now, Patience: 50 * time.Millisecond, History: s.journal,
 	})
 	if err != nil {
 		s.t.Fatal(err)

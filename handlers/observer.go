@@ -47,7 +47,7 @@ const (
 	AppendUnknown  AppendResult = "unknown"  // not known whether the event is there, or why not
 )
 
-// CallKind is what an adapter was asked to do: an operation, by its name, which
+// CallKind is what an adapter was asked to do: the name of an operation, which
 // may move money, or one of the questions.
 type CallKind string
 

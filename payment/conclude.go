@@ -218,7 +218,7 @@ func (in Input) contradict(op Operation, h Heard) Decision {
 	out := h.Outcome
 	t := EventExecutedLate
 	switch {
-	case in.Look && out.Result == Succeeded && (op.Status == StatusSucceeded || out.Basis == BasisInferred):
+	case in.Requery && out.Result == Succeeded && (op.Status == StatusSucceeded || out.Basis == BasisInferred):
 		return in.unproven(op, h)
 	case out.Result == Succeeded && op.Status == StatusSucceeded && (in.sameMovement(op, h) || in.ruledOnOnly(op)):
 		return Decision{Action: Finish}

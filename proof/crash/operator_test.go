@@ -289,8 +289,8 @@ func (r ruler) Resolve(ctx context.Context, ruling handlers.Ruling) (journal.Rec
 	return r.Handler.Resolve(ctx, ruling, r.timers)
 }
 
-func (r ruler) Look(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Looked, error) {
-	return r.Handler.Look(ctx, id, op, key, r.timers)
+func (r ruler) Requery(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Requeried, error) {
+	return r.Handler.Requery(ctx, id, op, key, r.timers)
 }
 
 // noIndex lists no open payments: the operator of a cell knows its own.

@@ -56,9 +56,8 @@ func (d *Decoder) DecodeCommand(m Message) (payment.Command, *InvalidError) {
 	if len(f.list) > 0 {
 		return payment.Command{}, e.invalid(f)
 	}
-	c.EventID, c.Source, c.Time = e.values[attrID], e.values[attrSource], e.time
-	c.CorrelationID, c.Expiry = e.values[attrCorrelationID], e.expiry
-	c.TraceParent, c.TraceState = e.values[attrTraceParent], e.values[attrTraceState]
+	c.Origin = payment.Origin{CommandID: e.values[attrID], CommandSource: e.values[attrSource]}
+	c.Trace, c.Time, c.Expiry = e.trace(), e.time, e.expiry
 	return c, nil
 }
 

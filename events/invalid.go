@@ -55,10 +55,8 @@ type InvalidError struct {
 	Code   payment.Code // always payment.CodeInvalidCommand
 	Faults []payment.Fault
 
-	CommandID     string
-	CorrelationID string
-	TraceParent   string
-	TraceState    string
+	CommandID string
+	payment.Trace
 }
 
 // Error lists where what is wrong, in one line.

@@ -276,8 +276,14 @@ func integer(literal string) bool {
 func (e *envelope) invalid(f *faults) *InvalidError {
 	return &InvalidError{
 		Code: payment.CodeInvalidCommand, Faults: f.all(),
-		CommandID: e.values[attrID], CorrelationID: e.values[attrCorrelationID],
-		TraceParent: e.values[attrTraceParent], TraceState: e.values[attrTraceState],
+		CommandID: e.values[attrID], Trace: e.trace(),
+	}
+}
+
+// trace is what the envelope says of the conversation the event belongs to.
+func (e *envelope) trace() payment.Trace {
+	return payment.Trace{
+		CorrelationID: e.values[attrCorrelationID], TraceParent: e.values[attrTraceParent], TraceState: e.values[attrTraceState],
 	}
 }
 

@@ -186,7 +186,7 @@ func TestAnAnswerTooLargeIsCutAndSaysSo(t *testing.T) {
 	s, f := natstest.Start(t, nil), newFake()
 	f.story.Complete = true
 	for range 2000 {
-		f.story.Events = append(f.story.Events, desk.Event{Data: events.Result{Message: strings.Repeat("m", 1000)}})
+		f.story.Events = append(f.story.Events, desk.Event{Data: events.Result{Outcome: payment.Outcome{Message: strings.Repeat("m", 1000)}}})
 	}
 	f.story.Events[1999].Version = 2000
 	serve(t, s, f)

@@ -21,8 +21,8 @@ func story(op payment.Op, e payment.EventType) payment.Event {
 	at := moment()
 	ev := payment.Event{
 		Type: e, Op: op, ID: payment.ID{Provider: "opay-eg", Native: "1001.000"}, Key: "order-1001-return-1",
-		Payment:   payment.Details{OrderID: "1001.000", Country: "EG", CapturedAmount: egp(40000)},
-		CommandID: "c-1", CommandSource: "/orders", RequestedAt: at, OccurredAt: at.Add(time.Second),
+		Payment: payment.Details{OrderID: "1001.000", Country: "EG", CapturedAmount: egp(40000)},
+		Origin:  payment.Origin{CommandID: "c-1", CommandSource: "/orders"}, RequestedAt: at, OccurredAt: at.Add(time.Second),
 		State: payment.State{Format: payment.StateFormat, Version: 2},
 	}
 	if op.TakesAmount() {

@@ -90,23 +90,23 @@ func toEvent(e *envelope, f *faults) {
 	ev, err := binding.ToEvent(context.Background(), bindingMessage{e})
 	if err != nil {
 		if _, parseErr := url.Parse(e.values[attrDataSchema]); parseErr != nil {
-			f.add(attrDataSchema.pointer(), ruleEnvelope, "a URI")
+			f.Add(attrDataSchema.pointer(), ruleEnvelope, "a URI")
 			return
 		}
-		f.add(envelopePointer, ruleEnvelope, "")
+		f.Add(envelopePointer, ruleEnvelope, "")
 		return
 	}
 	err = ev.Validate()
 	var invalid event.ValidationError
 	if !errors.As(err, &invalid) {
 		if err != nil {
-			f.add(envelopePointer, ruleEnvelope, "")
+			f.Add(envelopePointer, ruleEnvelope, "")
 		}
 		return
 	}
 	for name := range invalid {
-		if !f.covers("ce-" + name) {
-			f.add("ce-"+name, ruleEnvelope, "")
+		if !f.Covers("ce-" + name) {
+			f.Add("ce-"+name, ruleEnvelope, "")
 		}
 	}
 }

@@ -12,10 +12,10 @@ import (
 // The adapter is unexported; what the SDK's helpers see through it is tested here.
 func TestTheSDKSeesAttributesExtensionsAndDataThroughTheAdapter(t *testing.T) {
 	t.Parallel()
-	f := new(faults)
-	e := readEnvelope(new(reader), Message{Data: []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"t","correlationid":"c","priority":5,"data":{}}`)}, f)
-	if len(f.list) > 0 {
-		t.Fatal(f.list)
+	f := newFaults()
+	e := readEnvelope(newReader(), Message{Data: []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"t","correlationid":"c","priority":5,"data":{}}`)}, f)
+	if len(f.List) > 0 {
+		t.Fatal(f.List)
 	}
 	m := bindingMessage{e}
 	ev, err := binding.ToEvent(context.Background(), m, binding.TransformerFunc(

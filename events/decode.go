@@ -49,7 +49,7 @@ func (d *Decoder) DecodeCommand(m Message) (payment.Command, *InvalidError) {
 	s := parseSubject(m.Subject)
 	op := checkType(e, s, f)
 	if e.values[attrSpecVersion] != "" {
-		toEvent(e, f)
+		checkSpecification(e, f)
 	}
 	f.Sort()
 	c := d.decodeData(r, e, commandSubject{op: op, provider: s.provider}, f)

@@ -237,7 +237,7 @@ func TestARulingWithAnEffectIsOfAProtocolThatAnOlderServiceRefuses(t *testing.T)
 	for effect, want := range map[payment.Effect]int{"": remote.Protocol, payment.EffectVoided: remote.Protocol + 1} {
 		go func() { <-f.entered }()
 		var no *desk.Error
-		if _, err := remote.NewClient(nc, "dana").Resolve(t.Context(), desk.Ruling{Effect: effect}); !errors.As(err, &no) || no.Fault != desk.FaultStale {
+		if _, err := remote.NewClient(nc, "dana").Resolve(t.Context(), desk.Ruling{Testimony: payment.Testimony{Effect: effect}}); !errors.As(err, &no) || no.Fault != desk.FaultStale {
 			t.Errorf("effect %q ended in %v", effect, err)
 		}
 		m, err := sent.NextMsgWithContext(t.Context())

@@ -97,8 +97,8 @@ func TestEveryResultTheEncoderWritesIsValidByItsSchema(t *testing.T) {
 	seen[checkEncoded(t, schemasOf, "rejection", rejection)] = true
 	action, err := encoder.EncodeOperator(payment.OperatorAction{
 		ULID: "01J8Z3N9Q8K6M2V4T7R5W1X0YA", Action: "resolve", Operator: "dana", Identity: "nats", Reason: "found in the portal", Evidence: "ticket 4711",
-		ID: payment.ID{Provider: "openpay-eu", Native: "529.1"}, Op: payment.Refund, Key: "k", Version: 3, Ruling: "succeeded", Effect: "refunded", Moved: egp(400),
-		ProviderReference: "rf-1", At: moment(),
+		ID: payment.ID{Provider: "openpay-eu", Native: "529.1"}, Op: payment.Refund, Key: "k", Version: 3, Ruling: "succeeded",
+		Testimony: payment.Testimony{Effect: "refunded", Moved: egp(400), ProviderReference: "rf-1"}, At: moment(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -31,7 +31,7 @@ func (b *bundle) result(op payment.Op, typ payment.EventType, native string) {
 	m, err := events.NewEncoder(nil).EncodeEvent(payment.Event{
 		Type: typ, Op: op, ID: payment.ID{Provider: "opay-eg", Native: native}, Key: "key-" + payment.Key(native),
 		Payment: payment.Details{OrderID: native, Country: "EG", Currency: "EGP"}, Amount: &payment.Money{Value: 400, Currency: "EGP"},
-		Attempt: 1, CommandID: "c", CommandSource: "/shop", OccurredAt: time.Now(),
+		Attempt: 1, Origin: payment.Origin{CommandID: "c", CommandSource: "/shop"}, OccurredAt: time.Now(),
 		State: payment.State{Format: payment.StateFormat, Version: 1},
 	})
 	if err != nil {

@@ -180,7 +180,7 @@ func TestARulingIsRecordedBeforeItIsCarriedOut(t *testing.T) {
 		t.Fatalf("done %+v, %v", done, err)
 	}
 	want := handlers.Ruling{ID: id, Op: payment.Refund, Key: r.Key, Version: 1, Resolution: payment.Resolution{
-		Verdict: payment.VerdictSucceeded, Seen: now, Moved: r.Moved, ProviderReference: "rf-1",
+		Verdict: payment.VerdictSucceeded, Seen: now, Testimony: payment.Testimony{Moved: r.Moved, ProviderReference: "rf-1"},
 		Resolved: payment.ResolvedBy{Operator: "alice", Reason: "asked the provider", Evidence: "ticket 4711"},
 	}}
 	if diff := cmp.Diff([]handlers.Ruling{want}, b.service.rulings); diff != "" {

@@ -134,7 +134,7 @@ func TestAReplayIsRecordedThenPublishedUnderANewID(t *testing.T) {
 	if invalid != nil {
 		t.Fatal(invalid)
 	}
-	if sent.EventID != got.EventID || sent.EventID == "old" || sent.Source != "/shop" || sent.CorrelationID != "old" || sent.Key != "k" || sent.Expiry.IsZero() {
+	if sent.CommandID != got.EventID || sent.CommandID == "old" || sent.CommandSource != "/shop" || sent.CorrelationID != "old" || sent.Key != "k" || sent.Expiry.IsZero() {
 		t.Errorf("sent %+v", sent)
 	}
 	if want := `"causationid":"payment.command.rejected.` + c.rejection.Token + `"`; !strings.Contains(string(c.sent.Data), want) {

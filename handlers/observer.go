@@ -185,10 +185,7 @@ func (h *Handler) begin(
 	ctx context.Context, d Delivery, c payment.Command, invalid *events.InvalidError,
 ) (inner context.Context, trace string, end func(Disposition)) {
 	if invalid != nil {
-		c = payment.Command{
-			EventID: invalid.CommandID, CorrelationID: invalid.CorrelationID,
-			TraceParent: invalid.TraceParent, TraceState: invalid.TraceState,
-		}
+		c = payment.Command{Origin: payment.Origin{CommandID: invalid.CommandID}, Trace: invalid.Trace}
 	}
 	end = func(Disposition) {}
 	if h.observer != nil {

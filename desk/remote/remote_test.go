@@ -186,7 +186,7 @@ func TestAnAnswerTooLargeIsCutAndSaysSo(t *testing.T) {
 	s, f := natstest.Start(t, nil), newFake()
 	f.story.Complete = true
 	for range 2000 {
-		f.story.Events = append(f.story.Events, desk.Event{Data: events.Result{Message: strings.Repeat("m", 1000)}})
+		f.story.Events = append(f.story.Events, desk.Event{Data: events.Result{Outcome: payment.Outcome{Message: strings.Repeat("m", 1000)}}})
 	}
 	f.story.Events[1999].Version = 2000
 	serve(t, s, f)
@@ -237,7 +237,7 @@ func TestARulingWithAnEffectIsOfAProtocolThatAnOlderServiceRefuses(t *testing.T)
 	for effect, want := range map[payment.Effect]int{"": remote.Protocol, payment.EffectVoided: remote.Protocol + 1} {
 		go func() { <-f.entered }()
 		var no *desk.Error
-		if _, err := remote.NewClient(nc, "dana").Resolve(t.Context(), desk.Ruling{Effect: effect}); !errors.As(err, &no) || no.Fault != desk.FaultStale {
+		if _, err := remote.NewClient(nc, "dana").Resolve(t.Context(), desk.Ruling{Testimony: payment.Testimony{Effect: effect}}); !errors.As(err, &no) || no.Fault != desk.FaultStale {
 			t.Errorf("effect %q ended in %v", effect, err)
 		}
 		m, err := sent.NextMsgWithContext(t.Context())

@@ -2,13 +2,16 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/countermand/countermand/internal/spelling"
 	"github.com/countermand/countermand/providers"
 )
 
@@ -60,7 +63,7 @@ func (d *decoder) mapping(node ast.Node, path string, targets ...reflect.Value) 
 // unknown adds the fault of a key that no target has.
 func (d *decoder) unknown(key ast.Node, path string, fields map[string][]reflect.Value) {
 	name := printable(key.GetToken().Value)
-	if near := nearest(name, fields); near != "" {
+	if near := spelling.Nearest(name, slices.Sorted(maps.Keys(fields))); near != "" {
 		d.add(line(key), join(path, name), "is unknown; did you mean %s?", near)
 		return
 	}

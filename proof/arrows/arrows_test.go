@@ -15,7 +15,7 @@ func rows() []row {
 	return []row{
 		{"payment", nil},
 		{"schemas", nil},
-		{"events", []string{"payment"}},
+		{"events", []string{"payment", "internal/strictjson"}},
 		{"journal", []string{"payment", "events"}},
 		{"journal/*", []string{"payment", "events", "journal", "internal/sleep"}},
 		{"providers", []string{"payment"}},
@@ -26,9 +26,11 @@ func rows() []row {
 		{"handlers", []string{"payment", "events", "journal", "providers", "internal/sleep"}},
 		{"desk", []string{"payment", "events", "journal", "providers", "handlers"}},
 		{"desk/remote", []string{"payment", "events", "desk", "internal/requests"}},
-		{"status", []string{"payment", "events", "journal"}},
+		{"status", []string{"payment", "events", "journal", "internal/strictjson"}},
 		{"status/service", []string{"payment", "status", "internal/requests"}},
 		{"internal/requests", nil},
+		{"internal/spelling", nil},
+		{"internal/strictjson", []string{"payment", "internal/spelling"}},
 		{"console", []string{"payment", "events", "desk", "providers"}},
 		{"broker", []string{"events", "handlers", "internal/sleep"}},
 		{"isolation", []string{"payment", "handlers", "internal/sleep"}},
@@ -60,7 +62,7 @@ func rows() []row {
 		{"proof/chaos/*", nil}, // the judge knows none of what it judges
 		{"proof/roles", nil},
 		{"examples/**", []string{"examples/cloudevent"}}, // what any client could be written with
-		{"internal/config", append(kinds(), "payment", "providers")},
+		{"internal/config", append(kinds(), "payment", "providers", "internal/spelling")},
 		// The commands that have a folder of their own, and what all commands share.
 		{"cmd/consumer/cli", []string{"payment", "events", "desk", "desk/remote", "internal/app", "internal/config"}},
 		{"cmd/consumer/review", []string{"payment", "events", "desk", "desk/remote", "cmd/consumer/cli"}},

@@ -20,7 +20,7 @@ func (x tap) History(ctx context.Context, id payment.ID) (all []events.Entry, co
 	for _, e := range w.histories[id] {
 		all = append(all, events.Entry{
 			Type: e.Type, Op: e.Op, State: e.State,
-			Data: events.Result{IdempotencyKey: e.Key, ClientReference: e.ClientReference, Attempt: e.Attempt},
+			Data: events.Result{IdempotencyKey: e.Key, Outcome: payment.Outcome{ClientReference: e.ClientReference}, Attempt: e.Attempt},
 		})
 	}
 	if !t.pause("history was read") {

@@ -31,6 +31,12 @@ const (
 	codeInvalid         = 188
 )
 
+// The operations, as faults and calls name them.
+const (
+	opRefund = "refund"
+	opQuery  = "query"
+)
+
 // Options are the simulator's switches; nil and zero values mean the defaults.
 type Options struct {
 	APIKey string           // every request must carry it; default DefaultAPIKey
@@ -119,7 +125,7 @@ func (s *Simulator) AddPayment(p Payment) error {
 }
 
 func (s *Simulator) serveRefund(w http.ResponseWriter, r *http.Request) {
-	in, call := s.read(r, "refund")
+	in, call := s.read(r, opRefund)
 	if reply, refused := s.refuse(in); refused {
 		s.Refuse(w, call, reply)
 		return
@@ -128,7 +134,7 @@ func (s *Simulator) serveRefund(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Simulator) serveStatus(w http.ResponseWriter, r *http.Request) {
-	in, call := s.read(r, "query")
+	in, call := s.read(r, opQuery)
 	if reply, refused := s.refuse(in); refused {
 		s.Refuse(w, call, reply)
 		return

@@ -66,7 +66,7 @@ func (s *Set) Close() {
 func (s *Set) Describe(w io.Writer, address string) {
 	for _, o := range s.all {
 		k := o.kind
-		account := k.YAML(func(s simulator.Setting) string { return fmt.Sprint(s.Value) })
+		account := k.YAML(simulator.Setting.Text)
 		fmt.Fprintf(w, "  http://%s/%s\n      account   %s\n      payments  %s\n", address, k.Name, account, payments(k))
 	}
 }

@@ -225,11 +225,11 @@ func TestACallNamesItsOperationByItsAmount(t *testing.T) {
 		"tranzzo": {`{"refund_amount":"12.34"}`: 1234, `{"refund_amount":12.3}`: 1230, `{"refund_amount":"0.50"}`: 50, `{"order_id":"x"}`: 25000},
 	}
 	for _, k := range kinds() {
-		captured := map[string]int64{k.provider + "/c-1": k.captured}
-		for body, want := range bodies[k.name] {
+		captured := map[string]int64{k.Instance + "/c-1": k.Amount}
+		for body, want := range bodies[k.Name] {
 			call := simulator.Call{Operation: "refund", Payment: "c-1", Body: body}
-			if got := k.claim(call, captured); got != (compare.Claim{Provider: k.provider, Payment: "c-1", Operation: "refund", Amount: want}) {
-				t.Errorf("%s %s: %+v, want %d", k.name, body, got, want)
+			if got := claim(k, call, captured); got != (compare.Claim{Provider: k.Instance, Payment: "c-1", Operation: "refund", Amount: want}) {
+				t.Errorf("%s %s: %+v, want %d", k.Name, body, got, want)
 			}
 		}
 	}

@@ -62,6 +62,9 @@ type Setting struct {
 	Secret bool
 }
 
+// Text is the value as text.
+func (s Setting) Text() string { return fmt.Sprint(s.Value) }
+
 // Payments says what payments of a kind look like.
 type Payments struct {
 	Currency string

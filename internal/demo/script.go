@@ -312,7 +312,7 @@ func (w *world) seed() error {
 		}
 		done[o.provider+"/"+o.payment] = true
 		m, state := w.member(o.provider), simulator.Paid
-		if o.op == payment.Cancel && s.ends == "succeeded" {
+		if o.op.EndsPayment() && s.ends == "succeeded" {
 			state = m.kind.Cancels[0]
 		}
 		if err := m.sim.Seed(m.kind.Seed(o.payment, m.kind.Amount, state)); err != nil {

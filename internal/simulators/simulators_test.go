@@ -1,9 +1,12 @@
+//go:build !production
+
 package simulators_test
 
 import (
 	"bytes"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -43,6 +46,16 @@ func TestBothTablesHoldEveryKindThereIs(t *testing.T) {
 	}
 }
 
+func TestTheConformanceSuiteRunsOnEveryKind(t *testing.T) {
+	t.Parallel()
+	for _, k := range kinds.All() {
+		suite, err := os.ReadFile("../../providers/" + k.Name + "/conformance_test.go")
+		if err != nil || !bytes.Contains(suite, []byte("providertest.Run(")) {
+			t.Errorf("conformance suite: providers/%s/conformance_test.go does not run it (%v)", k.Name, err)
+		}
+	}
+}
+
 // What the proofs expect of a kind is its simulator's word. The adapter must
 // not promise anything else.
 func TestAnAdapterPromisesWhatItsSimulatorDoes(t *testing.T) {
@@ -50,11 +63,7 @@ func TestAnAdapterPromisesWhatItsSimulatorDoes(t *testing.T) {
 	for _, k := range simulators.Kinds() {
 		t.Run(k.Name, func(t *testing.T) {
 			t.Parallel()
-			a, err := simulators.Open(k, "https://provider.example", providers.NewClient(nil))
-			if err != nil {
-				t.Fatal(err)
-			}
-			tr := a.Traits()
+			tr := traitsOf(t, k)
 			want := payment.Traits{
 				Kind: k.Name, Parallel: k.Parallel, Identity: payment.IdentityOrder, RequiresOrderID: true,
 				RequiresCountry: k.Also["country"] != "", RequiresCurrency: k.Also["currency"] != "",
@@ -160,13 +169,17 @@ func refund(t *testing.T, k simulator.Kind, sim simulator.Simulated, name string
 		t.Fatal(err)
 	}
 	ids := k.Identifiers(name)
-	out := a.Refund(t.Context(), providers.Request{
+	out := a.Call(t.Context(), providers.Request{
 		Op: payment.Refund, Amount: &payment.Money{Value: 400, Currency: payment.Currency(k.Currency)},
 		Payment: payment.Details{
 			OrderID: ids["orderId"], TransactionID: ids["transactionId"], Country: ids["country"], Currency: payment.Currency(k.Currency),
 		},
 		Key: "key", Reference: "0123456789abcdef0123456789abcdef",
 	})
+	calls := sim.Calls()
+	if amount, ok := k.AmountOf(calls[len(calls)-1].Body); !ok || amount != 400 {
+		t.Errorf("the recorded call names %d (%t), want 400", amount, ok)
+	}
 	if out.Result != payment.Succeeded && out.Result != payment.Pending && out.Result != payment.Indeterminate {
 		t.Fatalf("refund: %+v", out)
 	}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/countermand/countermand/internal/program"
 	"github.com/countermand/countermand/proof/chaos/compare"
+	registry "github.com/countermand/countermand/providers/kinds"
 	"github.com/countermand/countermand/providers/simulator"
 )
 
@@ -306,6 +307,28 @@ func TestAPathComesBackAfterEverythingThatIsDoneToIt(t *testing.T) {
 		}
 		if err := p.cut(t.Context(), time.Millisecond); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+func TestChaosPlaysEveryKind(t *testing.T) {
+	t.Parallel()
+	p, err := newDrawer(1).draw(500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range registry.All() {
+		if !slices.ContainsFunc(p.payments, func(s seeded) bool { return s.kind == k.Name }) {
+			t.Errorf("chaos: no payment is of %s", k.Name)
+		}
+	}
+	for _, k := range kinds() {
+		sum := 0
+		for _, s := range k.Scenes {
+			sum += s.Share
+		}
+		if sum != 10 {
+			t.Errorf("chaos: the scenes of %s happen to %d of ten payments", k.Name, sum)
 		}
 	}
 }

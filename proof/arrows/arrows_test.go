@@ -53,6 +53,7 @@ func rows() []row {
 		{"proof/contract", nil},
 		{"proof/crash", nil},
 		{"proof/mutants", nil},
+		{"proof/newkind", nil},
 		{"proof/properties", nil},
 		{"proof/simulation", []string{"payment", "events", "journal", "journal/memory", "providers", "handlers", "internal/simulators"}},
 		{"proof/e2e", nil},

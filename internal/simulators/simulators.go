@@ -1,5 +1,3 @@
-//go:build !production
-
 // Package simulators has the table of simulated provider kinds, and puts every
 // simulator on one address, each under the path of its kind, with an account
 // and payments to begin with. What a simulator does is said in its own package.

@@ -1,5 +1,3 @@
-//go:build !production
-
 package simulators_test
 
 import (
@@ -27,21 +25,21 @@ func TestBothTablesHoldEveryKindThereIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var there, real, simulated []string
+	var there, all, simulated []string
 	for _, f := range folders {
 		there = append(there, filepath.Base(filepath.Dir(f)))
 	}
 	for _, k := range kinds.All() {
-		real = append(real, k.Name)
+		all = append(all, k.Name)
 	}
 	for _, k := range simulators.Kinds() {
 		simulated = append(simulated, k.Name)
 	}
-	if diff := cmp.Diff(real, simulated); diff != "" {
+	if diff := cmp.Diff(all, simulated); diff != "" {
 		t.Errorf("the two tables differ (-kinds.All +simulators.Kinds):\n%s", diff)
 	}
-	slices.Sort(real)
-	if diff := cmp.Diff(there, real); diff != "" {
+	slices.Sort(all)
+	if diff := cmp.Diff(there, all); diff != "" {
 		t.Errorf("the tables are not what providers/ holds (-folders +kinds.All):\n%s", diff)
 	}
 }

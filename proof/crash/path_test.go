@@ -245,6 +245,7 @@ func (r row) reads() string {
 		if r.full {
 			return r.kind.Read
 		}
+	case payment.PrepareNever:
 	}
 	return ""
 }

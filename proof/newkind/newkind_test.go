@@ -41,7 +41,7 @@ func TestANewKindNeedsNoPlaceButThoseThatThePageNames(t *testing.T) {
 	for name, line := range map[string]string{"README.md": "| `" + model + "`", "docs/providers.md": "| `" + model + "`"} {
 		addLines(t, filepath.Join(dir, name), line)
 	}
-	addSection(t, filepath.Join(dir, "docs/providers.md"))
+	addSection(t, filepath.Join(dir, "docs", "providers.md"))
 	run(t, dir, "./internal/config", "-run=Settings", "-args", "-update")
 	run(t, dir, "-short", "./providers/"+made+"/...")
 	run(t, dir, "./internal/config", "./internal/simulators", "./internal/demo", "./proof/arrows")
@@ -180,7 +180,7 @@ func run(t *testing.T, dir string, args ...string) {
 
 func try(t *testing.T, dir string, args ...string) (string, error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"test"}, args...)...) //nolint:gosec // arguments of this file
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"test"}, args...)...)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/countermand/countermand/internal/spelling"
 	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/providers/kinds"
 )
 
 // decoder lays the file's tree over structs. Unlike a decoder that stops at the
@@ -142,14 +143,15 @@ func (d *decoder) provider(node ast.Node, path string) Provider {
 	}
 	common := reflect.ValueOf(&p).Elem()
 	kind, found := textAt(node, "kind")
-	if p.Settings = newSettings(kind); p.Settings != nil {
+	if k, known := kinds.Find(kind); known {
+		p.Settings = k.NewSettings()
 		d.mapping(node, path, common, reflect.ValueOf(p.Settings).Elem())
 		return p
 	}
 	if found == nil {
 		found = node
 	}
-	d.add(line(found), join(path, "kind"), "must be given, as one of %s", kinds)
+	d.add(line(found), join(path, "kind"), "must be given, as one of %s", kinds.Names())
 	d.lenient = true
 	d.mapping(node, path, common)
 	d.lenient = false

@@ -136,7 +136,7 @@ func (e *Encoder) EncodeCommand(c payment.Command) (Message, error) {
 	plain := &Encoder{source: e.source, schema: e.schema}
 	data := dataOf(c)
 	m, err := encode(plain, a, &data)
-	m.Subject = CommandSubject(c.Op, "")
+	m.Subject = a.Type
 	return m, err
 }
 

@@ -10,9 +10,9 @@ import (
 	"github.com/countermand/countermand/internal/sleep"
 )
 
-// lookEvery is how often a view looks whether the bucket has changed. Asking is
+// pollEvery is how often a view asks whether the bucket has changed. Asking is
 // one small request; a pause is seen by every replica within about this time.
-const lookEvery = time.Second
+const pollEvery = time.Second
 
 // Paused is told how a provider instance stands, once for each at the first
 // view and then with each change.
@@ -68,10 +68,10 @@ func NewControlView(c *Control, providers []string, tell Paused, o *ControlOptio
 // Run keeps the view until ctx ends. It outlives every outage of the server.
 func (v *ControlView) Run(ctx context.Context) {
 	for {
-		if err := v.look(ctx); err != nil && ctx.Err() == nil {
+		if err := v.poll(ctx); err != nil && ctx.Err() == nil {
 			v.failed(err)
 		}
-		if !sleep.For(ctx, lookEvery) {
+		if !sleep.For(ctx, pollEvery) {
 			return
 		}
 	}
@@ -106,8 +106,8 @@ func (v *ControlView) failed(err error) {
 	}
 }
 
-// look asks whether anything has changed and takes it in.
-func (v *ControlView) look(ctx context.Context) error {
+// poll asks whether anything has changed and takes it in.
+func (v *ControlView) poll(ctx context.Context) error {
 	last, err := v.control.last(ctx)
 	if err != nil {
 		return err

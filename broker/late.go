@@ -15,20 +15,20 @@ import (
 	"github.com/countermand/countermand/internal/sleep"
 )
 
-// Looker asks a provider once more about the operation a result is about
+// Requerier asks a provider once more about the operation a result is about
 // (handlers.Handler). Implementations are safe for concurrent use.
-type Looker interface {
-	LookLate(ctx context.Context, result events.Message, s handlers.Scheduler) (handlers.Looked, error)
+type Requerier interface {
+	RequeryLate(ctx context.Context, result events.Message, s handlers.Scheduler) (handlers.Requeried, error)
 }
 
-// LateOptions are the optional parts of LateLooks; nil and zero mean the defaults.
+// LateOptions are the optional parts of LateRequeries; nil and zero mean the defaults.
 type LateOptions struct {
 	Now    func() time.Time // default time.Now
 	Logger *slog.Logger     // default: none
-	// Looked is called at the end of every look with the provider's name and the
+	// Requeried is called at the end of every requery with the provider's name and the
 	// result, one of handlers.LateResults. Default: none.
-	Looked func(provider, result string)
-	// Retry is how long the first look without an answer is put off; default one
+	Requeried func(provider, result string)
+	// Retry is how long the first requery without an answer is put off; default one
 	// minute.
 	Retry time.Duration
 }
@@ -40,35 +40,35 @@ const (
 	// latePark bounds how long a result that is too young is put off. The server
 	// keeps few of them unacknowledged (maxLate), and those behind are younger.
 	latePark = time.Hour
-	// A look without an answer is put off by lateRetry at first and by
+	// A requery without an answer is put off by lateRetry at first and by
 	// lateMaxRetry at most, until lateGiveUp has passed.
 	lateRetry, lateMaxRetry, lateGiveUp = time.Minute, time.Hour, 24 * time.Hour
-	// lateFor bounds the time of one look.
+	// lateFor bounds the time of one requery.
 	lateFor = 5 * time.Minute
 )
 
-// LateLooks asks the provider once more, some time after a result: a refund that
+// LateRequeries asks the provider once more, some time after a result: a refund that
 // succeeded may come back, and one that failed may still be executed. It reads
 // the journal through a durable consumer of its own. All replicas share it, so
-// that each result is looked at once, even across restarts.
-type LateLooks struct {
-	js       jetstream.JetStream
-	topology Topology
-	looker   Looker
-	timers   handlers.Scheduler
-	after    time.Duration
-	retry    time.Duration
-	now      func() time.Time
-	log      *slog.Logger
-	looked   func(provider, result string)
-	bound    jetstream.Consumer
+// that each result is requeried once, even across restarts.
+type LateRequeries struct {
+	js        jetstream.JetStream
+	topology  Topology
+	requerier Requerier
+	timers    handlers.Scheduler
+	after     time.Duration
+	retry     time.Duration
+	now       func() time.Time
+	log       *slog.Logger
+	requeried func(provider, result string)
+	bound     jetstream.Consumer
 }
 
-// NewLateLooks returns late looks at results of that age. It does no I/O.
-func NewLateLooks(js jetstream.JetStream, t Topology, looker Looker, after time.Duration, o *LateOptions) *LateLooks {
-	l := &LateLooks{
-		js: js, topology: t, looker: looker, timers: NewTimers(js, t), after: after, retry: lateRetry,
-		now: time.Now, log: slog.New(slog.DiscardHandler), looked: func(string, string) {},
+// NewLateRequeries returns late requeries of results of that age. It does no I/O.
+func NewLateRequeries(js jetstream.JetStream, t Topology, requerier Requerier, after time.Duration, o *LateOptions) *LateRequeries {
+	l := &LateRequeries{
+		js: js, topology: t, requerier: requerier, timers: NewTimers(js, t), after: after, retry: lateRetry,
+		now: time.Now, log: slog.New(slog.DiscardHandler), requeried: func(string, string) {},
 	}
 	if o != nil {
 		l.apply(*o)
@@ -76,25 +76,25 @@ func NewLateLooks(js jetstream.JetStream, t Topology, looker Looker, after time.
 	return l
 }
 
-func (l *LateLooks) apply(o LateOptions) {
+func (l *LateRequeries) apply(o LateOptions) {
 	if o.Now != nil {
 		l.now = o.Now
 	}
 	if o.Logger != nil {
 		l.log = o.Logger
 	}
-	if o.Looked != nil {
-		l.looked = o.Looked
+	if o.Requeried != nil {
+		l.requeried = o.Requeried
 	}
 	if o.Retry > 0 {
 		l.retry = o.Retry
 	}
 }
 
-// Run looks until ctx ends, and returns once no message is in hand. A result
-// whose look was interrupted is delivered again. Run goes on after outages of
+// Run requeries until ctx ends, and returns once no message is in hand. A result
+// whose requery was interrupted is delivered again. Run goes on after outages of
 // the server.
-func (l *LateLooks) Run(ctx context.Context) {
+func (l *LateRequeries) Run(ctx context.Context) {
 	failing := false
 	for ctx.Err() == nil {
 		err := l.batch(ctx)
@@ -112,7 +112,7 @@ func (l *LateLooks) Run(ctx context.Context) {
 }
 
 // batch pulls some results and returns once none of them is in hand.
-func (l *LateLooks) batch(ctx context.Context) error {
+func (l *LateRequeries) batch(ctx context.Context) error {
 	if err := l.bind(ctx); err != nil {
 		return err
 	}
@@ -124,8 +124,8 @@ func (l *LateLooks) batch(ctx context.Context) error {
 	}
 	defer context.AfterFunc(ctx, messages.Stop)()
 	defer messages.Stop()
-	var looking sync.WaitGroup
-	defer looking.Wait()
+	var requeries sync.WaitGroup
+	defer requeries.Wait()
 	slots := make(chan struct{}, lateAtOnce)
 	for {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
@@ -144,14 +144,14 @@ func (l *LateLooks) batch(ctx context.Context) error {
 			continue
 		}
 		slots <- struct{}{}
-		looking.Go(func() {
+		requeries.Go(func() {
 			defer func() { <-slots }()
 			l.carryOut(ctx, msg, meta.Timestamp)
 		})
 	}
 }
 
-func (l *LateLooks) bind(ctx context.Context) error {
+func (l *LateRequeries) bind(ctx context.Context) error {
 	if l.bound != nil {
 		return nil
 	}
@@ -165,16 +165,16 @@ func (l *LateLooks) bind(ctx context.Context) error {
 	return nil
 }
 
-// carryOut looks at one result and acknowledges its message or gives it back.
-func (l *LateLooks) carryOut(ctx context.Context, msg jetstream.Msg, at time.Time) {
+// carryOut requeries one result and acknowledges its message or gives it back.
+func (l *LateRequeries) carryOut(ctx context.Context, msg jetstream.Msg, at time.Time) {
 	log := l.log.With("event_id", msg.Subject())
 	defer l.alive(msg)()
 	ctx, cancel := context.WithTimeout(ctx, lateFor)
 	defer cancel()
 	m := events.Message{Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data()}
-	out, err := l.looker.LookLate(ctx, m, l.timers)
+	out, err := l.requerier.RequeryLate(ctx, m, l.timers)
 	waited := l.now().Sub(at) - l.after
-	hopeless := errors.Is(err, handlers.ErrNoStory)
+	hopeless := errors.Is(err, handlers.ErrNoHistory)
 	switch {
 	case ctx.Err() != nil && (err != nil || out.Later):
 		l.say(msg, giveBack(0))
@@ -193,19 +193,19 @@ func (l *LateLooks) carryOut(ctx context.Context, msg jetstream.Msg, at time.Tim
 	}
 }
 
-func (l *LateLooks) done(msg jetstream.Msg, result string) {
+func (l *LateRequeries) done(msg jetstream.Msg, result string) {
 	l.say(msg, sayAck)
-	l.looked(events.ProviderOf(msg.Subject()), result)
+	l.requeried(events.ProviderOf(msg.Subject()), result)
 }
 
-func (l *LateLooks) say(msg jetstream.Msg, word func(jetstream.Msg) error) {
+func (l *LateRequeries) say(msg jetstream.Msg, word func(jetstream.Msg) error) {
 	if err := word(msg); err != nil {
 		l.log.Debug("result not settled, AckWait brings it", "error", err.Error())
 	}
 }
 
 // alive tells the server that a message is in hand, until stop is called.
-func (l *LateLooks) alive(msg jetstream.Msg) (stop func()) {
+func (l *LateRequeries) alive(msg jetstream.Msg) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var signalling sync.WaitGroup
 	signalling.Go(func() {

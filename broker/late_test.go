@@ -15,12 +15,12 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// lookerFunc makes a looker of a function of the result's subject.
-type lookerFunc func(subject string) (handlers.Looked, error)
+// requerierFunc makes a requerier of a function of the result's subject.
+type requerierFunc func(subject string) (handlers.Requeried, error)
 
-func (f lookerFunc) LookLate(_ context.Context, result events.Message, _ handlers.Scheduler) (handlers.Looked, error) {
+func (f requerierFunc) RequeryLate(_ context.Context, result events.Message, _ handlers.Scheduler) (handlers.Requeried, error) {
 	if string(result.Data) == "{" {
-		return handlers.Looked{}, fmt.Errorf("look: %w", handlers.ErrNoStory)
+		return handlers.Requeried{}, fmt.Errorf("requery: %w", handlers.ErrNoHistory)
 	}
 	return f(result.Subject)
 }
@@ -31,7 +31,7 @@ func (b *bundle) result(op payment.Op, typ payment.EventType, native string) {
 	m, err := events.NewEncoder(nil).EncodeEvent(payment.Event{
 		Type: typ, Op: op, ID: payment.ID{Provider: "opay-eg", Native: native}, Key: "key-" + payment.Key(native),
 		Payment: payment.Details{OrderID: native, Country: "EG", Currency: "EGP"}, Amount: &payment.Money{Value: 400, Currency: "EGP"},
-		Attempt: 1, CommandID: "c", CommandSource: "/shop", OccurredAt: time.Now(),
+		Attempt: 1, Origin: payment.Origin{CommandID: "c", CommandSource: "/shop"}, OccurredAt: time.Now(),
 		State: payment.State{Format: payment.StateFormat, Version: 1},
 	})
 	if err != nil {
@@ -48,20 +48,20 @@ func (b *bundle) raw(subject string, data []byte) {
 }
 
 // late is late looks at work. done has the result of each that is done with.
-func (b *bundle) late(after time.Duration, now func() time.Time, look lookerFunc) (done chan string) {
+func (b *bundle) late(after time.Duration, now func() time.Time, requery requerierFunc) (done chan string) {
 	b.t.Helper()
 	done = make(chan string, 100)
-	l := broker.NewLateLooks(b.js, b.topology, look, after, &broker.LateOptions{
-		Now: now, Looked: func(provider, result string) { done <- provider + " " + result }, Retry: 20 * time.Millisecond,
+	l := broker.NewLateRequeries(b.js, b.topology, requery, after, &broker.LateOptions{
+		Now: now, Requeried: func(provider, result string) { done <- provider + " " + result }, Retry: 20 * time.Millisecond,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); l.Run(ctx) }()
-	b.t.Cleanup(func() { cancel(); receive(b.t, ended, "the late looks to end") })
+	b.t.Cleanup(func() { cancel(); receive(b.t, ended, "the late requeries to end") })
 	return done
 }
 
-func TestResultsAreLookedAtAgainOnceTheyAreOldEnough(t *testing.T) {
+func TestResultsAreRequeriedOnceTheyAreOldEnough(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const after = 300 * time.Millisecond
@@ -70,19 +70,19 @@ func TestResultsAreLookedAtAgainOnceTheyAreOldEnough(t *testing.T) {
 		at      time.Time
 	}
 	seen := make(chan looked, 10)
-	done := b.late(after, nil, func(subject string) (handlers.Looked, error) {
+	done := b.late(after, nil, func(subject string) (handlers.Requeried, error) {
 		seen <- looked{subject, time.Now()}
 		if strings.HasPrefix(subject, "payment.cancel.") {
-			return handlers.Looked{Asked: true, Event: payment.EventExecutedLate}, nil
+			return handlers.Requeried{Asked: true, Event: payment.EventExecutedLate}, nil
 		}
-		return handlers.Looked{Asked: true}, nil
+		return handlers.Requeried{Asked: true}, nil
 	})
 	began := time.Now()
 	b.result(payment.Refund, payment.EventStarted, "1")
 	b.result(payment.Refund, payment.EventRejected, "2")
 	b.result(payment.Cancel, payment.EventSucceeded, "3")
 	b.result(payment.Refund, payment.EventSucceeded, "4")
-	first := receive(t, seen, "the first look")
+	first := receive(t, seen, "the first requery")
 	if first.subject != "payment.refund.succeeded.opay-eg.4.1" {
 		t.Errorf("looked at %+v", first)
 	}
@@ -109,18 +109,18 @@ func (b *bundle) settledOn(stream string) {
 	})
 }
 
-func TestALateLookWithoutAnAnswerIsTriedAgain(t *testing.T) {
+func TestALateRequeryWithoutAnAnswerIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var tries atomic.Int64
-	done := b.late(time.Millisecond, nil, func(string) (handlers.Looked, error) {
+	done := b.late(time.Millisecond, nil, func(string) (handlers.Requeried, error) {
 		switch tries.Add(1) {
 		case 1:
-			return handlers.Looked{}, errors.New("the journal is away")
+			return handlers.Requeried{}, errors.New("the journal is away")
 		case 2:
-			return handlers.Looked{Asked: true, Later: true}, nil
+			return handlers.Requeried{Asked: true, Later: true}, nil
 		default:
-			return handlers.Looked{Asked: true, Event: payment.EventReturned}, nil
+			return handlers.Requeried{Asked: true, Event: payment.EventReturned}, nil
 		}
 	})
 	b.result(payment.Refund, payment.EventSucceeded, "1")
@@ -130,15 +130,15 @@ func TestALateLookWithoutAnAnswerIsTriedAgain(t *testing.T) {
 	b.settledOn(b.topology.Events)
 }
 
-func TestALateLookIsGivenUpAfterADayAndWhatCannotBeReadAtOnce(t *testing.T) {
+func TestALateRequeryIsGivenUpAfterADayAndWhatCannotBeReadAtOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	twoDaysOn := func() time.Time { return time.Now().Add(48 * time.Hour) }
-	done := b.late(time.Hour, twoDaysOn, func(subject string) (handlers.Looked, error) {
+	done := b.late(time.Hour, twoDaysOn, func(subject string) (handlers.Requeried, error) {
 		if strings.HasSuffix(subject, ".2.1") {
-			return handlers.Looked{}, nil
+			return handlers.Requeried{}, nil
 		}
-		return handlers.Looked{Asked: true, Later: true}, nil
+		return handlers.Requeried{Asked: true, Later: true}, nil
 	})
 	b.raw("payment.refund.succeeded.opay-eg.0.1", []byte("{"))
 	b.result(payment.Refund, payment.EventSucceeded, "1")

@@ -43,7 +43,7 @@ type Index interface {
 type Service interface {
 	Resolve(ctx context.Context, r handlers.Ruling) (journal.Record, error)
 	Ask(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Answer, error)
-	Look(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Looked, error)
+	Requery(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Requeried, error)
 }
 
 // Options are the optional parts of a Desk; nil and zero values mean the defaults.
@@ -147,14 +147,11 @@ type Ruling struct {
 	// most 200 characters each, no personal data.
 	Reason   string `json:"reason"`
 	Evidence string `json:"evidence"`
-	// Effect is what a cancel that succeeded did: closed (where it is not said),
-	// voided, none, or refunded. Of nothing else it may be said.
-	Effect payment.Effect `json:"effect,omitempty"`
-	// Moved and ProviderReference: what went out, with the provider's own
-	// reference. Required where money moved (a refund as succeeded, a cancel
-	// with the effect refunded).
-	Moved             *payment.Money `json:"moved,omitempty"`
-	ProviderReference string         `json:"providerReference,omitempty"`
+	// Of a cancel that succeeded the effect may be said: closed (where it is not
+	// said), voided, none, or refunded. What moved and the provider's reference are
+	// required where money moved (a refund as succeeded, a cancel with the effect
+	// refunded).
+	payment.Testimony
 	// ConfirmAmount is the operation's amount, typed out: required for a retry
 	// that could pay twice.
 	ConfirmAmount *payment.Money `json:"confirmAmount,omitempty"`

@@ -66,10 +66,10 @@ func (s *service) Ask(context.Context, payment.ID, payment.Op, payment.Key) (han
 	return handlers.Answer{Outcome: payment.Outcome{Result: payment.Ambiguous, Message: "card 4111 1111 1111 1111"}}, s.err
 }
 
-func (s *service) Look(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Looked, error) {
+func (s *service) Requery(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Requeried, error) {
 	s.note()
 	s.asked++
-	return handlers.Looked{Asked: true, Answer: payment.Failed, Event: payment.EventReturned}, s.err
+	return handlers.Requeried{Asked: true, Answer: payment.Failed, Event: payment.EventReturned}, s.err
 }
 
 func (s *service) note() {
@@ -180,7 +180,7 @@ func TestARulingIsRecordedBeforeItIsCarriedOut(t *testing.T) {
 		t.Fatalf("done %+v, %v", done, err)
 	}
 	want := handlers.Ruling{ID: id, Op: payment.Refund, Key: r.Key, Version: 1, Resolution: payment.Resolution{
-		Verdict: payment.VerdictSucceeded, Seen: now, Moved: r.Moved, ProviderReference: "rf-1",
+		Verdict: payment.VerdictSucceeded, Seen: now, Testimony: payment.Testimony{Moved: r.Moved, ProviderReference: "rf-1"},
 		Resolved: payment.ResolvedBy{Operator: "alice", Reason: "asked the provider", Evidence: "ticket 4711"},
 	}}
 	if diff := cmp.Diff([]handlers.Ruling{want}, b.service.rulings); diff != "" {
@@ -202,7 +202,7 @@ func TestWithoutItsRecordNothingIsDone(t *testing.T) {
 		if _, err := b.desk.Ask(t.Context(), alice, id, payment.Refund, r.Key); faultOf(err) != desk.FaultUnavailable {
 			t.Errorf("fault %d: ask ended in %v", fault, err)
 		}
-		if _, err := b.desk.Look(t.Context(), alice, lookAt(r.Key)); faultOf(err) != desk.FaultUnavailable {
+		if _, err := b.desk.Requery(t.Context(), alice, requeryOf(r.Key)); faultOf(err) != desk.FaultUnavailable {
 			t.Errorf("fault %d: look ended in %v", fault, err)
 		}
 		if _, err := b.desk.Audit(t.Context(), alice, payment.OperatorAction{Action: "reveal", Token: "7-0", Reason: "why"}); faultOf(err) != desk.FaultUnavailable {

@@ -136,7 +136,7 @@ func (r Ruling) ruling(who Operator, first string) handlers.Ruling {
 		ID: r.ID(), Op: r.Operation, Key: r.Key, Version: r.Version,
 		Resolution: payment.Resolution{
 			Verdict: verdict, Resolved: payment.ResolvedBy{Operator: name, Reason: r.Reason, Evidence: r.Evidence},
-			Seen: r.Seen, Effect: r.Effect, Moved: r.Moved, ProviderReference: r.ProviderReference,
+			Seen: r.Seen, Testimony: r.Testimony,
 		},
 	}
 }
@@ -146,7 +146,7 @@ func (r Ruling) audit(action string, who Operator, id string, at time.Time) paym
 	return payment.OperatorAction{
 		ULID: id, Action: action, Operator: who.Name, Identity: string(who.Identity), Reason: r.Reason, Evidence: r.Evidence,
 		ID: r.ID(), Op: r.Operation, Key: r.Key, Version: r.Version,
-		Ruling: string(r.As), Effect: r.Effect, Moved: r.Moved, ProviderReference: r.ProviderReference, At: at,
+		Ruling: string(r.As), Testimony: r.Testimony, At: at,
 	}
 }
 
@@ -159,7 +159,7 @@ func proposes(a payment.OperatorAction, id payment.ID, op payment.Op, key paymen
 func proposalOf(a payment.OperatorAction) Proposal {
 	return Proposal{
 		Audit: a.ULID, Operator: a.Operator, At: a.At, As: As(a.Ruling), Reason: a.Reason, Evidence: a.Evidence,
-		Effect: a.Effect, Moved: a.Moved, ProviderReference: a.ProviderReference,
+		Testimony: a.Testimony,
 	}
 }
 

@@ -168,8 +168,8 @@ func (*Replayer) refuse(r Replay, why string) error {
 
 // publish records the action first: no audit, no command.
 func (p *Replayer) publish(ctx context.Context, who Operator, c payment.Command, out Replayed, r Replay) (Replayed, error) {
-	old := c.EventID
-	c.EventID, c.Time = "replay-"+p.desk.o.IDs(), p.now().UTC()
+	old := c.CommandID
+	c.CommandID, c.Time = "replay-"+p.desk.o.IDs(), p.now().UTC()
 	c.CorrelationID = cmp.Or(c.CorrelationID, old)
 	m, err := p.encoder.EncodeReplay(c, out.CausationID)
 	if err != nil {
@@ -177,14 +177,14 @@ func (p *Replayer) publish(ctx context.Context, who Operator, c payment.Command,
 	}
 	id, _ := p.desk.o.Providers.Get(c.Provider)
 	out.Audit, err = p.desk.Audit(ctx, who, payment.OperatorAction{
-		Action: ActionReplay, Token: r.Token, Reason: r.Reason, Evidence: evidence(c.EventID, r.Corrected),
+		Action: ActionReplay, Token: r.Token, Reason: r.Reason, Evidence: evidence(c.CommandID, r.Corrected),
 		ID: id.Provider.Traits().ID(c.Provider, c.Payment), Op: c.Op, Key: c.Key,
 	})
 	if err != nil {
 		return out, err
 	}
-	out.EventID = c.EventID
-	if err := p.commands.Publish(ctx, m, c.Source+"/"+c.EventID); err != nil {
+	out.EventID = c.CommandID
+	if err := p.commands.Publish(ctx, m, c.CommandSource+"/"+c.CommandID); err != nil {
 		return out, &Error{Fault: FaultUnknown, Message: "whether the command was published is not known; again is harmless, it is one operation: " + err.Error(), err: err}
 	}
 	out.Applied = true

@@ -53,8 +53,8 @@ func (*counter) Resolve(context.Context, handlers.Ruling) (journal.Record, error
 	return journal.Record{}, nil
 }
 
-func (*counter) Look(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Looked, error) {
-	return handlers.Looked{}, nil
+func (*counter) Requery(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Requeried, error) {
+	return handlers.Requeried{}, nil
 }
 
 func (*counter) Ask(context.Context, payment.ID, payment.Op, payment.Key) (handlers.Answer, error) {
@@ -134,7 +134,7 @@ func TestAReplayIsRecordedThenPublishedUnderANewID(t *testing.T) {
 	if invalid != nil {
 		t.Fatal(invalid)
 	}
-	if sent.EventID != got.EventID || sent.EventID == "old" || sent.Source != "/shop" || sent.CorrelationID != "old" || sent.Key != "k" || sent.Expiry.IsZero() {
+	if sent.CommandID != got.EventID || sent.CommandID == "old" || sent.CommandSource != "/shop" || sent.CorrelationID != "old" || sent.Key != "k" || sent.Expiry.IsZero() {
 		t.Errorf("sent %+v", sent)
 	}
 	if want := `"causationid":"payment.command.rejected.` + c.rejection.Token + `"`; !strings.Contains(string(c.sent.Data), want) {

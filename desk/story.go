@@ -92,15 +92,13 @@ type Choice struct {
 
 // Proposal is a ruling that waits for a second operator.
 type Proposal struct {
-	Audit             string         `json:"audit"`
-	Operator          string         `json:"operator"`
-	At                time.Time      `json:"at"`
-	As                As             `json:"as"`
-	Reason            string         `json:"reason"`
-	Evidence          string         `json:"evidence"`
-	Effect            payment.Effect `json:"effect,omitempty"`
-	Moved             *payment.Money `json:"moved,omitempty"`
-	ProviderReference string         `json:"providerReference,omitempty"`
+	Audit    string    `json:"audit"`
+	Operator string    `json:"operator"`
+	At       time.Time `json:"at"`
+	As       As        `json:"as"`
+	Reason   string    `json:"reason"`
+	Evidence string    `json:"evidence"`
+	payment.Testimony
 }
 
 // Find returns the operation with this op and key, or nil.

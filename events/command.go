@@ -9,7 +9,7 @@ import (
 // takes an amount, exactly one of Amount and Full is given: a forgotten amount
 // must not refund everything. Elsewhere both are unknown names.
 type commandData struct {
-	Op payment.Op `json:"-"` // as the envelope says
+	Op payment.Op `json:"-" validate:"-"` // as the envelope says
 
 	IdempotencyKey string          `json:"idempotencyKey" validate:"required,max=255,graphic"`
 	Provider       string          `json:"provider" validate:"required,provider"`

@@ -22,7 +22,7 @@ func NewDecoder() (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Decoder{validator: v, readers: sync.Pool{New: func() any { return new(reader) }}}, nil
+	return &Decoder{validator: v, readers: sync.Pool{New: func() any { return newReader() }}}, nil
 }
 
 // DecodeCommand reads and validates the command in a message: the envelope in
@@ -34,31 +34,30 @@ func NewDecoder() (*Decoder, error) {
 // original message, which only the caller knows. Expiry and Time are in UTC.
 // The message is not changed.
 func (d *Decoder) DecodeCommand(m Message) (payment.Command, *InvalidError) {
-	f := new(faults)
+	f := newFaults()
 	r := d.readers.Get().(*reader)
 	defer func() {
-		r.forget()
+		r.Forget()
 		d.readers.Put(r)
 	}()
 	e := readEnvelope(r, m, f)
 	if e.broken {
-		e.check(new(faults)) // only to empty what is not valid
+		e.check(newFaults()) // only to empty what is not valid
 		return payment.Command{}, e.invalid(f)
 	}
 	e.check(f)
 	s := parseSubject(m.Subject)
 	op := checkType(e, s, f)
 	if e.values[attrSpecVersion] != "" {
-		toEvent(e, f)
+		checkSpecification(e, f)
 	}
-	f.sort()
+	f.Sort()
 	c := d.decodeData(r, e, commandSubject{op: op, provider: s.provider}, f)
-	if len(f.list) > 0 {
+	if len(f.List) > 0 {
 		return payment.Command{}, e.invalid(f)
 	}
-	c.EventID, c.Source, c.Time = e.values[attrID], e.values[attrSource], e.time
-	c.CorrelationID, c.Expiry = e.values[attrCorrelationID], e.expiry
-	c.TraceParent, c.TraceState = e.values[attrTraceParent], e.values[attrTraceState]
+	c.Origin = payment.Origin{CommandID: e.values[attrID], CommandSource: e.values[attrSource]}
+	c.Trace, c.Time, c.Expiry = e.trace(), e.time, e.expiry
 	return c, nil
 }
 
@@ -67,26 +66,26 @@ func (d *Decoder) DecodeCommand(m Message) (payment.Command, *InvalidError) {
 func (d *Decoder) decodeData(r *reader, e *envelope, s commandSubject, f *faults) payment.Command {
 	op := s.op
 	if !e.hasData {
-		f.add(rootPointer, ruleRequired, "data")
+		f.Add(rootPointer, ruleRequired, "data")
 		return payment.Command{}
 	}
 	if op == "" {
 		return payment.Command{}
 	}
-	inData := new(faults)
+	inData := newFaults()
 	data := readData(r, e.data, op, inData)
 	if err := validate(d.validator, data, inData); err != nil {
 		// No message can bring this about; refusing is the careful answer.
-		inData.add(rootPointer, ruleEnvelope, "rules not applicable")
+		inData.Add(rootPointer, ruleEnvelope, "rules not applicable")
 	}
-	if s.provider != "" && !inData.covers("/provider") && s.provider != data.Provider {
-		inData.add("/provider", ruleSubject, "the provider of the subject")
+	if s.provider != "" && !inData.Covers("/provider") && s.provider != data.Provider {
+		inData.Add("/provider", ruleSubject, "the provider of the subject")
 	}
-	for _, x := range inData.list {
-		f.add(x.Pointer, x.Rule, x.Detail)
+	for _, x := range inData.List {
+		f.Add(x.Pointer, x.Rule, x.Detail)
 	}
-	f.dropped += inData.dropped
-	if len(f.list) > 0 {
+	f.Dropped += inData.Dropped
+	if len(f.List) > 0 {
 		return payment.Command{}
 	}
 	return data.command()

@@ -61,7 +61,7 @@ func wantRefund() payment.Command {
 			CapturedAmount: &payment.Money{Value: 40000, Currency: "EGP"},
 		},
 		Amount: &payment.Money{Value: 400, Currency: "EGP"}, Reason: "item returned",
-		EventID: "ev-1", Source: "/shop",
+		Origin: payment.Origin{CommandID: "ev-1", CommandSource: "/shop"},
 	}
 }
 
@@ -142,7 +142,7 @@ func TestACancelAndAFullRefundAreRead(t *testing.T) {
 	}
 	want := payment.Command{
 		Op: payment.Cancel, Key: "order-1001-cancel", Provider: "opay-eg",
-		Payment: payment.Details{OrderID: "1001000", Country: "EG"}, EventID: "ev-1", Source: "/shop",
+		Payment: payment.Details{OrderID: "1001000", Country: "EG"}, Origin: payment.Origin{CommandID: "ev-1", CommandSource: "/shop"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("cancel (-want +got):\n%s", diff)

@@ -8,4 +8,8 @@
 // its values, that no free text leaves unmasked, and that everything it writes
 // can be read back by any CloudEvents 1.0 library. It knows no stream, no
 // acknowledgement and no clock; those are left to journal, broker and handlers.
+//
+// The CloudEvents SDK judges the attributes of each command by the specification
+// and does no more: its reading is too lenient (it takes the last of duplicate
+// members and knows no percent-encoding of headers), and its writing is too slow.
 package events

@@ -90,12 +90,8 @@ func (e *Encoder) EncodeEvent(ev payment.Event) (Message, error) {
 		SpecVersion: "1.0", ID: subject, Source: e.source, Type: typ,
 		Subject: key, PartitionKey: key, Time: stamp(ev.OccurredAt),
 		DataContentType: jsonType, DataSchema: e.schema + typ + ".json",
-		CausationID: ev.CommandID, CorrelationID: ev.CorrelationID,
-		TraceParent: ev.TraceParent, TraceState: ev.TraceState,
 	}
-	if a.CorrelationID == "" {
-		a.CorrelationID = ev.CommandID
-	}
+	a.answers(ev.CommandID, ev.Trace)
 	if ev.Type.Terminal() {
 		a.IdempotencyKey = key + "/" + string(ev.Op) + "/" + string(ev.Key)
 	}
@@ -116,12 +112,8 @@ func (e *Encoder) EncodeRejection(r payment.Rejection, at time.Time) (Message, e
 	a := attributes{
 		SpecVersion: "1.0", ID: RejectedSubject(r.Token), Source: e.source, Type: rejectedType,
 		Time: stamp(at), DataContentType: jsonType, DataSchema: e.schema + rejectedType + ".json",
-		CausationID: r.CommandID, CorrelationID: r.CorrelationID,
-		TraceParent: r.TraceParent, TraceState: r.TraceState,
 	}
-	if a.CorrelationID == "" {
-		a.CorrelationID = r.CommandID
-	}
+	a.answers(r.CommandID, r.Trace)
 	return encode(e, a, &rejectionData{
 		Code: r.Code, Faults: r.Faults, Size: r.Size, SHA256: r.SHA256,
 		OriginSequence: r.OriginSequence, OriginSubject: Mask(r.OriginSubject),
@@ -137,14 +129,14 @@ func (e *Encoder) EncodeCommand(c payment.Command) (Message, error) {
 		return Message{}, fmt.Errorf("encode command: unknown operation %q", c.Op)
 	}
 	a := attributes{
-		SpecVersion: "1.0", ID: c.EventID, Source: c.Source, Type: commandType(c.Op),
+		SpecVersion: "1.0", ID: c.CommandID, Source: c.CommandSource, Type: commandType(c.Op),
 		Time: exact(c.Time), DataContentType: jsonType, CorrelationID: c.CorrelationID,
 		TraceParent: c.TraceParent, TraceState: c.TraceState, ExpiryTime: exact(c.Expiry),
 	}
 	plain := &Encoder{source: e.source, schema: e.schema}
 	data := dataOf(c)
 	m, err := encode(plain, a, &data)
-	m.Subject = CommandSubject(c.Op, "")
+	m.Subject = a.Type
 	return m, err
 }
 
@@ -178,6 +170,13 @@ func (e *Encoder) message(a *attributes, body []byte) Message {
 // event that cannot be written would be a known outcome lost.
 func wireOptions() json.Options {
 	return json.JoinOptions(jsonv1.OmitEmptyWithLegacySemantics(true), jsontext.AllowInvalidUTF8(true))
+}
+
+// answers names the command that an event answers, and repeats its trace. The
+// correlation id is the command's own id where the command named none.
+func (a *attributes) answers(commandID string, t payment.Trace) {
+	a.CausationID, a.CorrelationID = commandID, cmp.Or(t.CorrelationID, commandID)
+	a.TraceParent, a.TraceState = t.TraceParent, t.TraceState
 }
 
 // headers is the binary-mode form of the envelope.

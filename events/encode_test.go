@@ -24,7 +24,7 @@ func sampleEvents() map[string]payment.Event {
 	base := payment.Event{
 		Op: payment.Refund, ID: payment.ID{Provider: "opay-eg", Native: "1001.000"}, Key: "order/1001%",
 		Payment: payment.Details{OrderID: "1001.000", Country: "EG", Currency: "EGP", CapturedAmount: egp(40000)}, Amount: egp(400),
-		CommandID: "ev-1", CommandSource: "/shop", RequestedAt: at(0), OccurredAt: at(1), Attempt: 1,
+		Origin: payment.Origin{CommandID: "ev-1", CommandSource: "/shop"}, RequestedAt: at(0), OccurredAt: at(1), Attempt: 1,
 		State: payment.State{Format: 1, Version: 2, Captured: egp(40000), Operations: []payment.Operation{{
 			Op: payment.Refund, KeyHash: payment.Key("order/1001%").Hash(), Fingerprint: strings.Repeat("f", 64),
 			Status: payment.StatusSucceeded, First: 1, Last: 2, Amount: egp(400), Attempt: 1,
@@ -47,7 +47,7 @@ func sampleEvents() map[string]payment.Event {
 	review.State.Operations = []payment.Operation{{
 		Op: payment.Refund, KeyHash: "k", Fingerprint: "f", Status: payment.StatusIndeterminate, First: 1, Last: 2,
 		Open: &payment.Open{
-			Key: "order/1001%", Payment: base.Payment, CommandID: "ev-1", CommandSource: "/shop", RequestedAt: at(0),
+			Key: "order/1001%", Payment: base.Payment, Origin: payment.Origin{CommandID: "ev-1", CommandSource: "/shop"}, RequestedAt: at(0),
 			Snapshot: &payment.Reading{OK: true, Status: payment.PaymentPaid, Captured: egp(40000), At: at(0)},
 			Doubt:    []int{1}, Changed: at(1), Review: review.Review,
 		},

@@ -2,6 +2,8 @@ package events
 
 import (
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -32,42 +34,19 @@ const (
 
 // attrNamed returns the attribute of a name, or noAttr for another extension.
 func attrNamed(name string) attr {
-	switch name {
-	case "id":
-		return attrID
-	case "source":
-		return attrSource
-	case "specversion":
-		return attrSpecVersion
-	case "type":
-		return attrType
-	case "datacontenttype":
-		return attrDataContentType
-	case "dataschema":
-		return attrDataSchema
-	case "subject":
-		return attrSubject
-	case "time":
-		return attrTime
-	case "correlationid":
-		return attrCorrelationID
-	case "traceparent":
-		return attrTraceParent
-	case "tracestate":
-		return attrTraceState
-	case "expirytime":
-		return attrExpiryTime
-	default:
-		return noAttr
-	}
+	return attr(slices.Index(memberNames()[:attrCount], name)) // −1 is noAttr
 }
 
 // name is the inverse of attrNamed.
-func (a attr) name() string {
-	return [attrCount]string{
+func (a attr) name() string { return memberNames()[a] }
+
+// memberNames are the members of an event in the JSON format: the attributes in
+// the order of their numbers, and the data.
+func memberNames() []string {
+	return []string{
 		"id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time",
-		"correlationid", "traceparent", "tracestate", "expirytime",
-	}[a]
+		"correlationid", "traceparent", "tracestate", "expirytime", "data",
+	}
 }
 
 // pointer is how faults name the attribute.
@@ -107,7 +86,7 @@ type extension struct{ name, value string }
 func (e *envelope) set(a attr, value string, f *faults) {
 	if e.present[a] {
 		if !a.tracing() {
-			f.add(a.pointer(), ruleDuplicate, "")
+			f.Add(a.pointer(), ruleDuplicate, "")
 		}
 		e.values[a] = ""
 		return
@@ -118,7 +97,7 @@ func (e *envelope) set(a attr, value string, f *faults) {
 // extend stores an extension that is not used, after its name was checked.
 func (e *envelope) extend(name, value string, f *faults) {
 	if !attributeName(name) {
-		f.add("ce-"+shortName(name), ruleName, "attribute names are a to z and 0 to 9")
+		f.Add("ce-"+ShortName(name), ruleName, "attribute names are a to z and 0 to 9")
 		return
 	}
 	e.extensions = append(e.extensions, extension{name, value})
@@ -156,8 +135,8 @@ func (e *envelope) check(f *faults) {
 // fault adds a fault to an attribute unless it has one, and empties it.
 func (e *envelope) fault(a attr, rule, detail string, f *faults) {
 	e.values[a] = ""
-	if !f.covers(a.pointer()) {
-		f.add(a.pointer(), rule, detail)
+	if !f.Covers(a.pointer()) {
+		f.Add(a.pointer(), rule, detail)
 	}
 }
 
@@ -169,14 +148,14 @@ func (e *envelope) checkText(a attr, longest int, required bool, f *faults) {
 	case hasBreak(v):
 		e.fault(a, rulePattern, "no control characters or line breaks", f)
 	case utf8.RuneCountInString(v) > longest:
-		e.fault(a, ruleMax, "at most "+itoa(longest)+" characters", f)
+		e.fault(a, ruleMax, "at most "+strconv.Itoa(longest)+" characters", f)
 	}
 }
 
 // checkTime reads an optional RFC 3339 time. One that cannot be read is a fault
 // and never "no time": a command that was to expire must not live for ever.
 func (e *envelope) checkTime(a attr, f *faults) time.Time {
-	if !e.present[a] || f.covers(a.pointer()) {
+	if !e.present[a] || f.Covers(a.pointer()) {
 		return time.Time{}
 	}
 	v := e.values[a]

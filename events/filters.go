@@ -2,6 +2,7 @@ package events
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/countermand/countermand/payment"
@@ -56,9 +57,10 @@ func JournalSubjects() []string {
 
 // LateFilters returns the filters over the results that are looked at again
 // later: what gave money back may be returned, and what failed may go through.
+// Their order is that of the manifests that consumers were made with.
 func LateFilters() []string {
 	var all []string
-	for _, op := range payment.Ops() {
+	for _, op := range slices.Backward(payment.Ops()) {
 		if op.GivesBack() {
 			all = append(all, TypeFilter(op, payment.EventSucceeded))
 		}

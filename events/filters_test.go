@@ -25,7 +25,7 @@ func TestFiltersAreWhatStreamsAndConsumersWereMadeWith(t *testing.T) {
 			"payment.cancel.*.*.*.*", "payment.refund.*.*.*.*", "payment.command.rejected.*", "payment.operator.*.*",
 		}},
 		"payments of a provider": {events.PaymentFilters("opay-eg"), []string{"payment.cancel.*.opay-eg.*.*", "payment.refund.*.opay-eg.*.*"}},
-		"late":                   {events.LateFilters(), []string{"payment.cancel.failed.>", "payment.refund.succeeded.>", "payment.refund.failed.>"}},
+		"late":                   {events.LateFilters(), []string{"payment.refund.succeeded.>", "payment.refund.failed.>", "payment.cancel.failed.>"}},
 		"timers":                 {[]string{events.ScheduleFilter, events.DueFilter, timers}, []string{"payment.schedule.>", "payment.due.>", "payment.schedule.*.opay-eg.1=2E1.*"}},
 		"every payment":          {[]string{events.EveryPayment}, []string{"payment.*.*.*.*.*"}},
 		"kept":                   {[]string{events.QuarantineFilter, events.RejectedFilter}, []string{"payment.quarantine.*", "payment.command.rejected.*"}},

@@ -13,24 +13,22 @@ import (
 
 // operatorData is the data of an audit event.
 type operatorData struct {
-	Action            string         `json:"action"`
-	Operator          string         `json:"operator"`
-	Identity          string         `json:"identity,omitzero"`
-	Reason            string         `json:"reason"`
-	Evidence          string         `json:"evidence,omitzero"`
-	Provider          string         `json:"provider,omitzero"`
-	Payment           string         `json:"payment,omitzero"`
-	Operation         payment.Op     `json:"operation,omitzero"`
-	IdempotencyKey    payment.Key    `json:"idempotencyKey,omitzero"`
-	Version           uint64         `json:"version,omitzero"`
-	Token             string         `json:"token,omitzero"`
-	Ruling            string         `json:"ruling,omitzero"`
-	Effect            payment.Effect `json:"effect,omitzero"`
-	Moved             *payment.Money `json:"moved,omitzero"`
-	ProviderReference string         `json:"providerReference,omitzero"`
-	Outcome           string         `json:"outcome,omitzero"`
-	Follows           string         `json:"follows,omitzero"`
-	OccurredAt        Stamp          `json:"occurredAt"`
+	Action         string      `json:"action"`
+	Operator       string      `json:"operator"`
+	Identity       string      `json:"identity,omitzero"`
+	Reason         string      `json:"reason"`
+	Evidence       string      `json:"evidence,omitzero"`
+	Provider       string      `json:"provider,omitzero"`
+	Payment        string      `json:"payment,omitzero"`
+	Operation      payment.Op  `json:"operation,omitzero"`
+	IdempotencyKey payment.Key `json:"idempotencyKey,omitzero"`
+	Version        uint64      `json:"version,omitzero"`
+	Token          string      `json:"token,omitzero"`
+	Ruling         string      `json:"ruling,omitzero"`
+	payment.Testimony
+	Outcome    string `json:"outcome,omitzero"`
+	Follows    string `json:"follows,omitzero"`
+	OccurredAt Stamp  `json:"occurredAt"`
 }
 
 // EncodeOperator encodes the audit event of an operator's action, its texts
@@ -52,10 +50,12 @@ func (e *Encoder) EncodeOperator(a payment.OperatorAction) (Message, error) {
 		attr.Subject = partitionKey(a.ID)
 		attr.PartitionKey = attr.Subject
 	}
+	said := a.Testimony
+	said.ProviderReference = reference(said.ProviderReference)
 	return encode(e, attr, &operatorData{
 		Action: a.Action, Operator: Mask(a.Operator), Identity: a.Identity, Reason: Mask(a.Reason), Evidence: Mask(a.Evidence),
 		Provider: a.ID.Provider, Payment: paymentToken(a.ID), Operation: a.Op, IdempotencyKey: a.Key, Version: a.Version,
-		Token: a.Token, Ruling: a.Ruling, Effect: a.Effect, Moved: a.Moved, ProviderReference: reference(a.ProviderReference),
+		Token: a.Token, Ruling: a.Ruling, Testimony: said,
 		Outcome: a.Outcome, Follows: a.Follows, OccurredAt: Stamp{a.At},
 	})
 }
@@ -89,8 +89,8 @@ func DecodeOperator(m Message) (payment.OperatorAction, error) {
 	return payment.OperatorAction{
 		ULID: ulid, Action: data.Action, Operator: data.Operator, Identity: data.Identity, Reason: data.Reason, Evidence: data.Evidence,
 		ID: payment.ID{Provider: data.Provider, Native: native}, Op: data.Operation, Key: data.IdempotencyKey,
-		Version: data.Version, Token: data.Token, Ruling: data.Ruling, Effect: data.Effect, Moved: data.Moved,
-		ProviderReference: data.ProviderReference, Outcome: data.Outcome, Follows: data.Follows, At: data.OccurredAt.Time,
+		Version: data.Version, Token: data.Token, Ruling: data.Ruling, Testimony: data.Testimony,
+		Outcome: data.Outcome, Follows: data.Follows, At: data.OccurredAt.Time,
 	}, nil
 }
 

@@ -14,8 +14,8 @@ import (
 func operatorAction() payment.OperatorAction {
 	return payment.OperatorAction{
 		ULID: "01J8Z3N9Q8K6M2V4T7R5W1X0YA", Action: "resolve", Operator: "dana", Identity: "nats", Reason: "found in the portal", Evidence: "ticket 4711",
-		ID: payment.ID{Provider: "openpay-eu", Native: "529.1"}, Op: payment.Refund, Key: "k", Version: 3, Token: "7-0123456789ab", Ruling: "succeeded", Effect: payment.EffectRefunded,
-		Moved: &payment.Money{Value: 400, Currency: "EUR"}, ProviderReference: "rf-1", Outcome: "refused", Follows: "01J8Z3N9Q8K6M2V4T7R5W1X0YB",
+		ID: payment.ID{Provider: "openpay-eu", Native: "529.1"}, Op: payment.Refund, Key: "k", Version: 3, Token: "7-0123456789ab", Ruling: "succeeded",
+		Testimony: payment.Testimony{Effect: payment.EffectRefunded, Moved: &payment.Money{Value: 400, Currency: "EUR"}, ProviderReference: "rf-1"}, Outcome: "refused", Follows: "01J8Z3N9Q8K6M2V4T7R5W1X0YB",
 		At: time.Date(2026, 3, 4, 5, 6, 7, 89_000_000, time.UTC),
 	}
 }

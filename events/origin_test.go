@@ -20,7 +20,7 @@ func TestTheOriginIsReadInBothModesAndWithoutTheState(t *testing.T) {
 		if _, err := events.DecodeEvent(m); err == nil {
 			t.Fatal("the state is not of another format")
 		}
-		if o, err := events.DecodeOrigin(m); err != nil || o != (events.Origin{CommandID: "w", CommandSource: "/orders"}) {
+		if o, err := events.DecodeOrigin(m); err != nil || o != (payment.Origin{CommandID: "w", CommandSource: "/orders"}) {
 			t.Errorf("binary %v: %+v, %v", binary, o, err)
 		}
 	}

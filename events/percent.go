@@ -2,6 +2,7 @@ package events
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 )
@@ -52,11 +53,10 @@ func decodeHeader(s string) (string, error) {
 			return "", err
 		}
 	}
-	if strings.IndexByte(s, '%') >= 0 {
-		var err error
-		if s, err = unescape(s); err != nil {
-			return "", err
-		}
+	// Of a path's rules only those of the percent sign touch a text.
+	s, err := url.PathUnescape(s)
+	if err != nil {
+		return "", errHeaderEncoding
 	}
 	if !utf8.ValidString(s) {
 		return "", errHeaderEncoding
@@ -85,39 +85,4 @@ func unquote(s string) (string, error) {
 		b.WriteByte(s[i])
 	}
 	return b.String(), nil
-}
-
-func unescape(s string) (string, error) {
-	var b strings.Builder
-	b.Grow(len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' {
-			b.WriteByte(s[i])
-			continue
-		}
-		if i+2 >= len(s) {
-			return "", errHeaderEncoding
-		}
-		hi, lo := hexDigit(s[i+1]), hexDigit(s[i+2])
-		if hi < 0 || lo < 0 {
-			return "", errHeaderEncoding
-		}
-		b.WriteByte(byte(hi<<4 | lo))
-		i += 2
-	}
-	return b.String(), nil
-}
-
-// hexDigit returns the value of a hex digit of either case, or -1.
-func hexDigit(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
-	default:
-		return -1
-	}
 }

@@ -34,7 +34,8 @@ func DecodeRejection(m Message) (payment.Rejection, time.Time, error) {
 	}
 	return payment.Rejection{
 		Token: token, Code: data.Code, Faults: data.Faults, Size: data.Size, SHA256: data.SHA256,
-		OriginSequence: data.OriginSequence, OriginSubject: data.OriginSubject, CommandID: data.CommandID, CorrelationID: a.CorrelationID,
+		OriginSequence: data.OriginSequence, OriginSubject: data.OriginSubject, CommandID: data.CommandID,
+		Trace: payment.Trace{CorrelationID: a.CorrelationID},
 	}, data.OccurredAt.Time, nil
 }
 

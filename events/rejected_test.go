@@ -16,7 +16,7 @@ func TestARejectionIsReadBackInBothModes(t *testing.T) {
 	at := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	want := payment.Rejection{
 		Token: "17-0123456789ab", Code: payment.CodeInvalidCommand, Faults: []payment.Fault{{Pointer: "/amount", Rule: "required"}},
-		Size: 12, SHA256: "0123456789ab", OriginSequence: 17, OriginSubject: "payment.refund.requested", CommandID: "e", CorrelationID: "c",
+		Size: 12, SHA256: "0123456789ab", OriginSequence: 17, OriginSubject: "payment.refund.requested", CommandID: "e", Trace: payment.Trace{CorrelationID: "c"},
 	}
 	for _, binary := range []bool{false, true} {
 		m, err := events.NewEncoder(&events.EncoderOptions{Source: "/s", Binary: binary}).EncodeRejection(want, at)
@@ -52,7 +52,7 @@ func TestAReplayDecodesBackToTheCommandAndNamesItsCause(t *testing.T) {
 	t.Parallel()
 	want := payment.Command{
 		Op: payment.Refund, Key: "k", Provider: "opay-eg", Payment: payment.Details{OrderID: "1"}, Full: true,
-		EventID: "new", Source: "/shop", CorrelationID: "c",
+		Origin: payment.Origin{CommandID: "new", CommandSource: "/shop"}, Trace: payment.Trace{CorrelationID: "c"},
 	}
 	m, err := events.NewEncoder(&events.EncoderOptions{Source: "/s", Binary: true}).EncodeReplay(want, `odd"cause`)
 	if err != nil {

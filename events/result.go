@@ -10,7 +10,7 @@ const StatusReviewRequired = "reviewRequired"
 
 // Result is the data of a payment's event: what happened to one operation.
 // Fields that do not apply are absent on the wire, never null. Amounts are
-// integer minor units.
+// integer minor units; times are Stamps.
 type Result struct {
 	Operation      payment.Op      `json:"operation"`
 	IdempotencyKey payment.Key     `json:"idempotencyKey"`
@@ -19,30 +19,18 @@ type Result struct {
 	// Amount is what was asked for; absent with Full.
 	Amount *payment.Money `json:"amount,omitzero"`
 	Full   bool           `json:"full,omitzero"`
-	// Moved is what the provider says moved; books are kept by it and Effect.
-	Moved *payment.Money `json:"moved,omitzero"`
-	Fee   *payment.Money `json:"fee,omitzero"`
-	// Status is the event type's word, or StatusReviewRequired.
-	Status  string         `json:"status"`
-	Effect  payment.Effect `json:"effect,omitzero"`
-	Code    payment.Code   `json:"code,omitzero"`
-	Message string         `json:"message,omitzero"`
-	Basis   payment.Basis  `json:"basis,omitzero"`
-	// ClientReference is what was sent to the provider as our reference.
-	ClientReference   string              `json:"clientReference,omitzero"`
-	ProviderReference string              `json:"providerReference,omitzero"`
-	ProviderCode      string              `json:"providerCode,omitzero"`
-	ProviderMessage   string              `json:"providerMessage,omitzero"`
-	ProviderTime      Stamp               `json:"providerTime,omitzero"`
-	Attempt           int                 `json:"attempt,omitzero"`
-	CommandID         string              `json:"commandId,omitzero"`
-	CommandSource     string              `json:"commandSource,omitzero"`
-	RequestedAt       Stamp               `json:"requestedAt,omitzero"`
-	OccurredAt        Stamp               `json:"occurredAt,omitzero"`
-	CallUntil         Stamp               `json:"callUntil,omitzero"`
-	NextAttemptAt     Stamp               `json:"nextAttemptAt,omitzero"`
-	Review            *Review             `json:"review,omitzero"`
-	ResolvedBy        *payment.ResolvedBy `json:"resolvedBy,omitzero"`
+	// Status of the outcome is the event type's word, or StatusReviewRequired.
+	payment.Outcome
+	// ProviderTime is the outcome's.
+	ProviderTime Stamp `json:"providerTime,omitzero"`
+	Attempt      int   `json:"attempt,omitzero"`
+	payment.Origin
+	RequestedAt   Stamp               `json:"requestedAt,omitzero"`
+	OccurredAt    Stamp               `json:"occurredAt,omitzero"`
+	CallUntil     Stamp               `json:"callUntil,omitzero"`
+	NextAttemptAt Stamp               `json:"nextAttemptAt,omitzero"`
+	Review        *Review             `json:"review,omitzero"`
+	ResolvedBy    *payment.ResolvedBy `json:"resolvedBy,omitzero"`
 }
 
 // Review is payment.Review as results carry it.
@@ -73,29 +61,31 @@ type rejectionData struct {
 	OccurredAt     Stamp           `json:"occurredAt,omitzero"`
 }
 
-// resultOf lays an event out as data, with its free text masked.
+// resultOf lays an event out as data.
 func resultOf(e payment.Event) resultData {
 	d := resultData{
 		Result: Result{
 			Operation: e.Op, IdempotencyKey: e.Key, Provider: e.ID.Provider, Payment: e.Payment,
-			Amount: e.Amount, Full: e.Full, Moved: e.Moved, Fee: e.Fee,
-			Status: statusWord(e), Effect: e.Effect, Code: e.Code, Message: Mask(e.Message), Basis: e.Basis,
-			ClientReference: e.ClientReference, ProviderReference: e.ProviderReference,
-			ProviderCode: Mask(e.ProviderCode), ProviderMessage: Mask(e.ProviderMessage),
-			ProviderTime: Stamp{e.ProviderTime}, Attempt: e.Attempt,
-			CommandID: e.CommandID, CommandSource: e.CommandSource,
-			RequestedAt: Stamp{e.RequestedAt}, OccurredAt: Stamp{e.OccurredAt},
+			Amount: e.Amount, Full: e.Full, Outcome: published(e.Outcome), ProviderTime: Stamp{e.ProviderTime},
+			Attempt: e.Attempt, Origin: e.Origin, RequestedAt: Stamp{e.RequestedAt}, OccurredAt: Stamp{e.OccurredAt},
 			CallUntil: Stamp{e.CallUntil}, NextAttemptAt: Stamp{e.NextAttemptAt},
 			Review: reviewOf(e.Review), ResolvedBy: resolvedBy(e.ResolvedBy),
 		},
 		State: publishable(e.State),
 	}
+	d.Status = statusWord(e)
 	if e.Full {
 		// What a full refund resolved to is in the state; "amount" is only ever
 		// what the command asked for.
 		d.Amount = nil
 	}
 	return d
+}
+
+// published masks the free texts of an outcome.
+func published(o payment.Outcome) payment.Outcome {
+	o.Message, o.ProviderCode, o.ProviderMessage = Mask(o.Message), Mask(o.ProviderCode), Mask(o.ProviderMessage)
+	return o
 }
 
 func statusWord(e payment.Event) string {

@@ -86,9 +86,9 @@ func validate(v *validator.Validate, data any, f *faults) error {
 	}
 	for _, fe := range found {
 		pointer := pointerOf(fe.Namespace())
-		if !f.covers(pointer) {
+		if !f.Covers(pointer) {
 			rule, detail := describe(fe)
-			f.add(pointer, rule, detail)
+			f.Add(pointer, rule, detail)
 		}
 	}
 	return nil

@@ -210,7 +210,7 @@ func TestScheduleSubjectsAreFrozen(t *testing.T) {
 	otherKey, otherAmount, otherReason := base, base, base
 	otherKey.Key = "k2"
 	otherAmount.Amount = &payment.Money{Value: 401, Currency: "EGP"}
-	otherReason.Reason, otherReason.EventID = "another", "ev-2"
+	otherReason.Reason, otherReason.CommandID = "another", "ev-2"
 	vectors := map[string]string{
 		"refund":         events.ScheduleSubject(base, id),
 		"cancel":         events.ScheduleSubject(cancel, id),

@@ -10,9 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestWhatIsWrittenByHandIsWhatTheTagsSay holds the writer to the types: a field
-// that is added, renamed or moved there and not here fails it.
-func TestWhatIsWrittenByHandIsWhatTheTagsSay(t *testing.T) {
+// TestTheWriterWritesWhatReflectionWrites holds the writer to the types for any
+// values: the text must be the same to the last byte.
+func TestTheWriterWritesWhatReflectionWrites(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(7, 7))
 	for _, empty := range []float64{0, 0.5, 0.95} {
@@ -28,14 +28,14 @@ func TestWhatIsWrittenByHandIsWhatTheTagsSay(t *testing.T) {
 					t.Fatal(err)
 				}
 				if diff := cmp.Diff(byReflection(t, a, data, binary), string(got)); diff != "" {
-					t.Fatalf("by reflection and by hand (-want +got):\n%s", diff)
+					t.Fatalf("by reflection and by the writer (-want +got):\n%s", diff)
 				}
 			}
 		}
 	}
 }
 
-func byReflection(t *testing.T, a attributes, data resultData, binary bool) string {
+func byReflection(t testing.TB, a attributes, data resultData, binary bool) string {
 	t.Helper()
 	var v any = &structured[resultData]{attributes: a, Data: &data}
 	if binary {
@@ -46,6 +46,29 @@ func byReflection(t *testing.T, a attributes, data resultData, binary bool) stri
 		t.Fatal(err)
 	}
 	return string(want)
+}
+
+// BenchmarkWrite compares the writer with reflection, which it stands in for.
+func BenchmarkWrite(b *testing.B) {
+	filler := filler{random: rand.New(rand.NewPCG(7, 7)), empty: 0.5}
+	var a attributes
+	var data resultData
+	filler.fill(reflect.ValueOf(&a).Elem())
+	filler.fill(reflect.ValueOf(&data).Elem())
+	b.Run("writer", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := writeEvent(&a, &data, false); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("reflection", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			byReflection(b, a, data, false)
+		}
+	})
 }
 
 func TestATimeThatNoReaderTakesIsNotWritten(t *testing.T) {

@@ -2,7 +2,6 @@ package handlers_test
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 
 	"github.com/countermand/countermand/handlers"
@@ -11,19 +10,11 @@ import (
 	"github.com/countermand/countermand/providers/simulator"
 )
 
-// partialAtOpenpay is the refund that only a person can settle.
-func partialAtOpenpay() subject {
-	return subject{
-		name: "openpay refund partial", op: payment.Refund, id: payment.ID{Provider: "openpay-eu", Native: "529-1-2"}, movesMoney: true,
-		data: fmt.Sprintf(`{"idempotencyKey":%q,"provider":"openpay-eu","payment":{"transactionId":"529-1-2","orderId":"ref-1"},"amount":{"value":400,"currency":"EUR"}}`, key),
-	}
-}
-
 func TestAskingForAnOperatorMovesNothingAndAppendsNothing(t *testing.T) {
 	t.Parallel()
 	b := newSetup(t)
 	b.slow()
-	s := partialAtOpenpay()
+	s := named("openpay refund partial") // only a person can settle it
 	if err := b.seed(s).Fault(simulator.Fault{Operation: "refund", Mode: simulator.CutAfter, Times: 1}); err != nil {
 		t.Fatal(err)
 	}

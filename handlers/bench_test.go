@@ -14,14 +14,13 @@ import (
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/internal/simulators"
 	"github.com/countermand/countermand/journal"
 	"github.com/countermand/countermand/journal/memory"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/providers/bento/bentosim"
-	"github.com/countermand/countermand/providers/opay"
 	"github.com/countermand/countermand/providers/opay/opaysim"
-	"github.com/countermand/countermand/providers/openpay"
 	"github.com/countermand/countermand/providers/openpay/openpaysim"
 	"github.com/countermand/countermand/providers/simulator"
 	"github.com/countermand/countermand/providers/tranzzo/tranzzosim"
@@ -74,6 +73,7 @@ type setup struct {
 	openpay    *openpaysim.Simulator
 	bento      *bentosim.Simulator
 	tranzzo    *tranzzosim.Simulator
+	bases      map[string]*simulator.Base // by instance
 	instances  []providers.Instance
 	handler    *handlers.Handler
 	timers     map[string]handlers.Timer // by subject: a newer one replaces an older
@@ -87,32 +87,34 @@ func newSetup(t *testing.T) *setup {
 	s := &setup{
 		t: t, clock: &clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)},
 		journal: memory.New(nil), quarantine: &quarantine{}, timers: map[string]handlers.Timer{},
-		opay:    opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"}),
-		openpay: openpaysim.New(openpaysim.Options{APIKey: "0123456789abcdef0123456789abcdef", PartialRefunds: true}),
+		bases: map[string]*simulator.Base{},
 	}
 	client := providers.NewClient(&providers.ClientOptions{Now: s.clock.Now})
-	one, err := opay.New(opay.Settings{
-		BaseURL: serve(t, s.opay, s.opay.Base), MerchantID: opaysim.DefaultMerchantID,
-		SecretKey: providers.NewSecret(opaysim.DefaultSecretKey), CallbackURL: "https://shop.example/callback",
-	}, client)
-	if err != nil {
-		t.Fatal(err)
-	}
-	two, err := openpay.New(openpay.Settings{
-		BaseURL: serve(t, s.openpay, s.openpay.Base), Account: "shop-eu",
-		APIKey: providers.NewSecret("0123456789abcdef0123456789abcdef"), PartialRefunds: true,
-	}, client)
-	if err != nil {
-		t.Fatal(err)
-	}
 	policy := payment.DefaultPolicy()
 	policy.CallTimeout = callTimeout
-	s.addBento(client, policy)
-	s.addTranzzo(client, policy)
-	s.instances = append(s.instances, []providers.Instance{
-		{Name: "opay-eg", Kind: "opay", Account: one.Account(), Provider: one, Policy: policy, MaxConcurrent: 8},
-		{Name: "openpay-eu", Kind: "openpay", Account: two.Account(), Provider: two, Policy: policy, MaxConcurrent: 8},
-	}...)
+	for _, k := range simulators.Kinds() {
+		sim := k.New(simulator.Manner{Now: s.clock.Now, Pace: simulator.AtOnce})
+		if k.Name == "bento" { // with tokens of its own
+			s.addBento(client, policy)
+			continue
+		}
+		a, err := simulators.Open(k, serve(t, sim, sim.Base), client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.bases[k.Instance] = sim.Base
+		s.instances = append(s.instances, providers.Instance{
+			Name: k.Instance, Kind: k.Name, Account: a.Account(), Provider: a, Policy: policy, MaxConcurrent: 8,
+		})
+		switch own := sim.Handler.(type) {
+		case *opaysim.Simulator:
+			s.opay = own
+		case *openpaysim.Simulator:
+			s.openpay = own
+		case *tranzzosim.Simulator:
+			s.tranzzo = own
+		}
+	}
 	s.handler = s.newHandler(s.journal, s.instances)
 	return s
 }
@@ -158,7 +160,7 @@ func (s *setup) newHandler(j journal.Journal, instances []providers.Instance) *h
 		s.t.Fatal(err)
 	}
 	h, err := handlers.New(j, set, s.quarantine, events.NewEncoder(nil), &handlers.Options{
-		Now: s.clock.Now, Patience: 50 * time.Millisecond, Stories: s.journal,
+		Now: s.clock.Now, Patience: 50 * time.Millisecond, History: s.journal,
 	})
 	if err != nil {
 		s.t.Fatal(err)

@@ -11,21 +11,11 @@ import (
 	"github.com/countermand/countermand/providers/simulator"
 )
 
-// bentoSubjects are Bento's rows of the lost-answer matrix.
-func bentoSubjects() []subject {
-	id := payment.ID{Provider: "bento-uk", Native: "tx_1"}
-	data := `{"idempotencyKey":"` + key + `","provider":"bento-uk","payment":{"transactionId":"tx_1","orderId":"or_1"}%s}`
-	return []subject{
-		{name: "bento refund full", op: payment.Refund, id: id, data: fmt.Sprintf(data, `,"full":true`), movesMoney: true},
-		{name: "bento refund partial", op: payment.Refund, id: id, data: fmt.Sprintf(data, `,"amount":{"value":400,"currency":"GBP"}`), movesMoney: true},
-		{name: "bento cancel", op: payment.Cancel, id: id, data: fmt.Sprintf(data, "")},
-	}
-}
-
 // addBento adds an instance of Bento in front of its simulator.
 func (s *setup) addBento(client *providers.Client, policy payment.Policy) {
 	s.t.Helper()
 	s.bento = bentosim.New(bentosim.Options{Now: s.clock.Now, SettleAfter: 1})
+	s.bases["bento-uk"] = s.bento.Base
 	url := serve(s.t, s.bento, s.bento.Base)
 	p, err := bento.New(bento.Settings{
 		BaseURL: url, Account: "shop-uk", TokenURL: url + bentosim.TokenPath,
@@ -37,20 +27,6 @@ func (s *setup) addBento(client *providers.Client, policy payment.Policy) {
 	s.instances = append(s.instances, providers.Instance{
 		Name: "bento-uk", Kind: "bento", Account: p.Account(), Provider: p, Policy: policy, MaxConcurrent: 8,
 	})
-}
-
-// seedBento seeds the subject's transaction: a cancel wants one that is not captured.
-func (s *setup) seedBento(row subject) *simulator.Base {
-	s.t.Helper()
-	state := "CaptureSucceeded"
-	if row.op == payment.Cancel {
-		state = "AuthSucceeded"
-	}
-	err := s.bento.AddPayment(bentosim.Payment{OrderID: "or_1", TransactionID: row.id.Native, Amount: 40000, Currency: "GBP", State: state})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return s.bento.Base
 }
 
 // atBento seeds tx_1 in a state and returns the setup.

@@ -29,7 +29,7 @@ func (accepting) AppendRejection(context.Context, payment.Rejection) error { ret
 // refunded answers each call with a success.
 type refunded struct{ providers.Provider }
 
-func (refunded) Refund(context.Context, providers.Request) payment.Outcome {
+func (refunded) Call(context.Context, providers.Request) payment.Outcome {
 	return payment.Outcome{Result: payment.Succeeded, ProviderReference: "1"}
 }
 

@@ -29,8 +29,8 @@ type Options struct {
 	Patience  time.Duration
 	Isolation Isolation // of the provider instances; default: none
 	Observer  Observer  // default: none
-	// Stories let Look ask about operations that have ended. By default it cannot.
-	Stories Stories
+	// History lets Requery ask about operations that have ended. By default it cannot.
+	History History
 }
 
 // Handler carries commands out. It is safe for concurrent use. It works on one
@@ -48,7 +48,7 @@ type Handler struct {
 	locks      *keyedLock // of payments
 	isolation  Isolation  // nil: none
 	observer   Observer   // nil: none
-	stories    Stories    // nil: nothing is asked about ended operations
+	history    History    // nil: nothing is asked about ended operations
 }
 
 // New builds a Handler. The encoder writes the commands of timers, which keep
@@ -64,7 +64,7 @@ func New(j journal.Journal, set *providers.Set, q Quarantine, e *events.Encoder,
 	h := &Handler{
 		journal: j, providers: set, quarantine: q, decoder: d, encoder: e,
 		log: o.logger(), now: o.clock(), limits: o.Limits, patience: o.patience(),
-		locks: newKeyedLock(), isolation: o.Isolation, observer: o.Observer, stories: o.Stories,
+		locks: newKeyedLock(), isolation: o.Isolation, observer: o.Observer, history: o.History,
 	}
 	if o.Observer != nil {
 		h.journal = &observedJournal{Journal: j, observer: o.Observer}

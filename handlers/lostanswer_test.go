@@ -2,17 +2,19 @@ package handlers_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"text/tabwriter"
 	"time"
 
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/internal/simulators"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
-	"github.com/countermand/countermand/providers/opay/opaysim"
-	"github.com/countermand/countermand/providers/openpay/openpaysim"
+	"github.com/countermand/countermand/providers/kinds"
 	"github.com/countermand/countermand/providers/simulator"
 )
 
@@ -22,6 +24,7 @@ type subject struct {
 	op   payment.Op
 	id   payment.ID
 	data string
+	in   simulator.State // of the payment; empty: as the operation wants it
 	// cannotTell: an interrupted call of unknown fate ends before a person.
 	cannotTell bool
 	// knowsOnlyYes: asking finds what was executed, and cannot tell that nothing
@@ -33,18 +36,41 @@ type subject struct {
 
 const key = "order-1-return-1"
 
+// subjects are all operations at all kinds, at the payment of that kind's that
+// each simulator begins with.
 func subjects() []subject {
-	opayID := payment.ID{Provider: "opay-eg", Native: "1001000"}
-	openpayID := payment.ID{Provider: "openpay-eu", Native: "529-1-2"}
-	opay := `{"idempotencyKey":"` + key + `","provider":"opay-eg","payment":{"orderId":"1001000","country":"EG"}%s}`
-	openpay := `{"idempotencyKey":"` + key + `","provider":"openpay-eu","payment":{"transactionId":"529-1-2","orderId":"ref-1"}%s}`
-	return append(append(bentoSubjects(), tranzzoSubjects()...), []subject{
-		{name: "opay refund full", op: payment.Refund, id: opayID, data: fmt.Sprintf(opay, `,"full":true`), movesMoney: true},
-		{name: "opay refund partial", op: payment.Refund, id: opayID, data: fmt.Sprintf(opay, `,"amount":{"value":400,"currency":"EGP"}`), movesMoney: true},
-		{name: "opay cancel", op: payment.Cancel, id: opayID, data: fmt.Sprintf(opay, "")},
-		{name: "openpay refund full", op: payment.Refund, id: openpayID, data: fmt.Sprintf(openpay, `,"full":true`), movesMoney: true},
-		{name: "openpay refund partial", op: payment.Refund, id: openpayID, data: fmt.Sprintf(openpay, `,"amount":{"value":400,"currency":"EUR"}`), movesMoney: true, cannotTell: true},
-	}...)
+	var all []subject
+	for _, k := range simulators.Kinds() {
+		id := payment.ID{Provider: k.Instance, Native: k.Names()[0]}
+		for n, o := range k.Operations() {
+			s := subject{name: k.Name + " " + string(o), op: payment.Refund, id: id, in: simulator.StateFor(o), movesMoney: true}
+			more := ""
+			switch o {
+			case simulator.Cancel, simulator.Void:
+				if n == 0 {
+					s.name = k.Name + " cancel"
+				}
+				s.op, s.movesMoney = payment.Cancel, false
+			case simulator.FullRefund:
+				s.name, more = k.Name+" refund full", `,"full":true`
+			case simulator.PartialRefund:
+				s.name, more = k.Name+" refund partial", fmt.Sprintf(`,"amount":{"value":400,"currency":%q}`, k.Currency)
+				s.cannotTell, s.knowsOnlyYes = k.Blind, k.PartRepeat == simulator.Unsafe && !k.Blind
+			}
+			s.data = dataOf(k, more)
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// dataOf is a command's data about that payment.
+func dataOf(k simulator.Kind, more string) string {
+	ids, err := json.Marshal(k.Identifiers(k.Names()[0]))
+	if err != nil {
+		panic(err) // texts
+	}
+	return fmt.Sprintf(`{"idempotencyKey":%q,"provider":%q,"payment":%s%s}`, key, k.Instance, ids, more)
 }
 
 // interruption is one column: how the first call's answer is lost.
@@ -168,28 +194,17 @@ func (b *setup) judge(s subject, how interruption, op payment.Operation, moved i
 // seed gives the subject's payment to its simulator.
 func (b *setup) seed(s subject) *simulator.Base {
 	b.t.Helper()
-	if s.id.Provider == "bento-uk" {
-		return b.seedBento(s)
+	all := simulators.Kinds()
+	k := all[slices.IndexFunc(all, func(k simulator.Kind) bool { return k.Instance == s.id.Provider })]
+	state := s.in
+	if state == "" && s.op == payment.Cancel {
+		state = k.Cancels[0]
 	}
-	if s.id.Provider == "tranzzo-ua" {
-		return b.seedTranzzo(s)
-	}
-	if s.id.Provider == "openpay-eu" {
-		err := b.openpay.AddPayment(openpaysim.Payment{TransactionID: s.id.Native, ReferenceNo: "ref-1", Amount: 40000, Currency: "EUR"})
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		return b.openpay.Base
-	}
-	status := "SUCCESS"
-	if s.op == payment.Cancel {
-		status = "INITIAL"
-	}
-	err := b.opay.AddPayment(opaysim.Payment{Reference: s.id.Native, Country: "EG", Amount: 40000, Currency: "EGP", Status: status})
-	if err != nil {
+	base := b.bases[k.Instance]
+	if err := base.Seed(k.Seed(s.id.Native, 40000, state)); err != nil {
 		b.t.Fatal(err)
 	}
-	return b.opay.Base
+	return base
 }
 
 // stopFirstCall makes the consumer stop between its started event and the
@@ -239,3 +254,12 @@ func (p *sleeper) Call(ctx context.Context, r providers.Request) payment.Outcome
 }
 
 var _ handlers.Quarantine = (*quarantine)(nil)
+
+func TestTheLostAnswerMatrixHasRowsOfEveryKind(t *testing.T) {
+	t.Parallel()
+	for _, k := range kinds.All() {
+		if !slices.ContainsFunc(subjects(), func(s subject) bool { return strings.HasPrefix(s.name, k.Name+" ") }) {
+			t.Errorf("lost-answer matrix: no row is of %s", k.Name)
+		}
+	}
+}

@@ -32,7 +32,7 @@ func (h *Handler) Notified(ctx context.Context, id payment.ID, reference string,
 	}
 	var all error
 	for _, n := range names {
-		_, err := h.Look(ctx, id, n.op, n.key, timers)
+		_, err := h.Requery(ctx, id, n.op, n.key, timers)
 		all = errors.Join(all, err)
 	}
 	return len(names) > 0, all
@@ -47,8 +47,8 @@ func (h *Handler) meant(ctx context.Context, id payment.ID, last journal.Record,
 			open = append(open, operationName{op.Op, op.Open.Key})
 		}
 	}
-	if h.stories != nil && (whole || len(open) == 0) {
-		history, _, err := h.stories.History(ctx, id)
+	if h.history != nil && (whole || len(open) == 0) {
+		history, _, err := h.history.History(ctx, id)
 		if err != nil {
 			return nil, fmt.Errorf("read payment's events: %w", err)
 		}

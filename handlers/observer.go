@@ -47,7 +47,7 @@ const (
 	AppendUnknown  AppendResult = "unknown"  // not known whether the event is there, or why not
 )
 
-// CallKind is what an adapter was asked to do: an operation, by its name, which
+// CallKind is what an adapter was asked to do: the name of an operation, which
 // may move money, or one of the questions.
 type CallKind string
 
@@ -185,10 +185,7 @@ func (h *Handler) begin(
 	ctx context.Context, d Delivery, c payment.Command, invalid *events.InvalidError,
 ) (inner context.Context, trace string, end func(Disposition)) {
 	if invalid != nil {
-		c = payment.Command{
-			EventID: invalid.CommandID, CorrelationID: invalid.CorrelationID,
-			TraceParent: invalid.TraceParent, TraceState: invalid.TraceState,
-		}
+		c = payment.Command{Origin: payment.Origin{CommandID: invalid.CommandID}, Trace: invalid.Trace}
 	}
 	end = func(Disposition) {}
 	if h.observer != nil {

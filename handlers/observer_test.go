@@ -42,7 +42,7 @@ func (w *watcher) say(ctx context.Context, format string, args ...any) context.C
 
 // Handling implements handlers.Observer.
 func (w *watcher) Handling(ctx context.Context, _ handlers.Delivery, c payment.Command) (context.Context, string, func(handlers.Disposition)) {
-	inner := w.say(ctx, "handle %s %s", c.Op, c.EventID)
+	inner := w.say(ctx, "handle %s %s", c.Op, c.CommandID)
 	return inner, w.trace, func(d handlers.Disposition) { w.say(ctx, "= %s", d.Kind) }
 }
 

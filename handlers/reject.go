@@ -35,8 +35,7 @@ func (h *Handler) undecodable(ctx context.Context, d Delivery, invalid *events.I
 		Token: events.RejectionTokenOf(d.OriginSequence, original.SHA256), Code: invalid.Code, Faults: invalid.Faults,
 		Size: original.Size, SHA256: original.SHA256,
 		OriginSequence: d.OriginSequence, OriginSubject: d.Message.Subject,
-		CommandID: invalid.CommandID, CorrelationID: invalid.CorrelationID,
-		TraceParent: invalid.TraceParent, TraceState: invalid.TraceState,
+		CommandID: invalid.CommandID, Trace: invalid.Trace,
 	}
 	if err := h.quarantine.Keep(ctx, d.asItCame(r)); err != nil {
 		log.Warn("message could not be kept in quarantine", "error", err.Error())
@@ -66,8 +65,7 @@ func (w *work) refusal(code payment.Code) *events.InvalidError {
 // invalidCommand says what is wrong with a command that could be decoded.
 func invalidCommand(c payment.Command, code payment.Code, faults ...payment.Fault) *events.InvalidError {
 	return &events.InvalidError{
-		Code: code, Faults: faults, CommandID: c.EventID,
-		CorrelationID: c.CorrelationID, TraceParent: c.TraceParent, TraceState: c.TraceState,
+		Code: code, Faults: faults, CommandID: c.CommandID, Trace: c.Trace,
 	}
 }
 

@@ -12,16 +12,16 @@ import (
 	"github.com/countermand/countermand/providers"
 )
 
-// Stories reads the events of payments (journal/stream.Journal).
+// History reads the events of payments (journal/stream.Journal).
 // Implementations are safe for concurrent use.
-type Stories interface {
+type History interface {
 	// History returns the events of one payment in order. complete is false if
 	// there are more events than it reads.
 	History(ctx context.Context, id payment.ID) (all []events.Entry, complete bool, err error)
 }
 
-// Looked is the result of Look for one operation.
-type Looked struct {
+// Requeried is the result of Requery for one operation.
+type Requeried struct {
 	Op  payment.Op
 	Key payment.Key
 	// Asked is false if the provider was not asked: there was nothing to ask, or a
@@ -29,7 +29,7 @@ type Looked struct {
 	Asked bool
 	// Answer is the provider's answer, if it was asked.
 	Answer payment.Result
-	// Event is the type of the last event that Look appended; empty if it appended
+	// Event is the type of the last event that Requery appended; empty if it appended
 	// none. Events that rivals appended do not count.
 	Event payment.EventType
 	// Later is true if the provider must be asked at another time: the instance's
@@ -39,22 +39,22 @@ type Looked struct {
 }
 
 // Fact reports whether a fact was appended: returned or executed_late.
-func (l Looked) Fact() bool {
-	return l.Event == payment.EventReturned || l.Event == payment.EventExecutedLate
+func (r Requeried) Fact() bool {
+	return r.Event == payment.EventReturned || r.Event == payment.EventExecutedLate
 }
 
-// The results of a late look, as metrics show them.
+// The results of a late requery, as metrics show them.
 const (
 	LateAgreed     = "agreed"     // nothing new, or nothing to ask
 	LateFact       = "fact"       // returned or executed_late was appended
 	LateUnanswered = "unanswered" // given up without an answer
 )
 
-// LateResults lists the results of a late look.
+// LateResults lists the results of a late requery.
 func LateResults() []string { return []string{LateAgreed, LateFact, LateUnanswered} }
 
-// ErrNoStory: the payment's events do not say how an ended operation was called.
-var ErrNoStory = errors.New("the payment's events do not tell how the operation was called")
+// ErrNoHistory: the payment's events do not say how an ended operation was called.
+var ErrNoHistory = errors.New("the payment's events do not tell how the operation was called")
 
 // errNothingToAsk: no provider can tell anything about the operation.
 var errNothingToAsk = errors.New("nothing to ask the provider")
@@ -65,20 +65,20 @@ type operationName struct {
 	key payment.Key
 }
 
-// Look asks the provider about one operation now, whatever the state's own time
+// Requery asks the provider about one operation now, whatever the state's own time
 // is, and appends what the answer changes. An open operation is processed as if
 // its timer had fired, with all that may follow: its next timer goes to timers.
 // About an operation that has ended the provider is only asked.
 //
 // An error leaves everything as it was: the journal could not be read or written,
-// or the payment's events do not say what to ask (ErrNoStory).
-func (h *Handler) Look(ctx context.Context, id payment.ID, op payment.Op, key payment.Key, timers Scheduler) (Looked, error) {
-	out := Looked{Op: op, Key: key}
+// or the payment's events do not say what to ask (ErrNoHistory).
+func (h *Handler) Requery(ctx context.Context, id payment.ID, op payment.Op, key payment.Key, timers Scheduler) (Requeried, error) {
+	out := Requeried{Op: op, Key: key}
 	last, err := h.journal.Last(ctx, id)
 	if err != nil {
 		return out, fmt.Errorf("read payment: %w", err)
 	}
-	w, err := h.looking(ctx, id, last, operationName{op, key})
+	w, err := h.requeryWork(ctx, id, last, operationName{op, key})
 	if errors.Is(err, errNothingToAsk) {
 		return out, nil
 	}
@@ -101,7 +101,7 @@ func (h *Handler) Look(ctx context.Context, id payment.ID, op payment.Op, key pa
 		out.Answer = s.asked.Result
 	}
 	if s.end.Kind == Redeliver {
-		return out, errors.New("look at operation: the journal could not be written")
+		return out, errors.New("requery operation: the journal could not be written")
 	}
 	later := s.end.Kind == Later
 	if w.ended(s.journal.state()) {
@@ -141,15 +141,15 @@ func (w *work) soon(ctx context.Context, state payment.State, timers Scheduler) 
 		return nil
 	}
 	if err := timers.Schedule(ctx, w.later(at, 0).Timer); err != nil {
-		return fmt.Errorf("look at operation: %w", err)
+		return fmt.Errorf("requery operation: %w", err)
 	}
 	return nil
 }
 
-// looking prepares the work of Look. It returns errNothingToAsk for an operation
+// requeryWork prepares the work of Requery. It returns errNothingToAsk for an operation
 // that does not exist, was rejected, or was called at another account, and for a
 // provider that is not configured here.
-func (h *Handler) looking(ctx context.Context, id payment.ID, last journal.Record, name operationName) (*work, error) {
+func (h *Handler) requeryWork(ctx context.Context, id payment.ID, last journal.Record, name operationName) (*work, error) {
 	in, configured := h.providers.Get(id.Provider)
 	i := last.State.Find(name.op, name.key)
 	if !configured || i < 0 {
@@ -164,10 +164,10 @@ func (h *Handler) looking(ctx context.Context, id payment.ID, last journal.Recor
 		return nil, err
 	}
 	if r.command.Fingerprint() != op.Fingerprint {
-		return nil, fmt.Errorf("look at operation: %w: %w", ErrNoStory, payment.ErrDamaged)
+		return nil, fmt.Errorf("requery operation: %w: %w", ErrNoHistory, payment.ErrDamaged)
 	}
 	w := h.newWork(ownDelivery(last, r.command), h.observed(in), r.command)
-	w.base.ID, w.base.Look, w.lastCall = id, true, r.lastCall
+	w.base.ID, w.base.Requery, w.lastCall = id, true, r.lastCall
 	return w, nil
 }
 
@@ -202,7 +202,7 @@ func (h *Handler) recall(
 	}
 	c, err := op.Command(id)
 	if err != nil {
-		return recalled{}, fmt.Errorf("rebuild command: %w: %w", ErrNoStory, err)
+		return recalled{}, fmt.Errorf("rebuild command: %w: %w", ErrNoHistory, err)
 	}
 	if !ended {
 		return recalled{command: c}, nil
@@ -216,10 +216,10 @@ func (h *Handler) recall(
 
 // lastOpen is an ended operation as it was when it was last open.
 func (h *Handler) lastOpen(ctx context.Context, id payment.ID, name operationName) (payment.Operation, error) {
-	if h.stories == nil {
-		return payment.Operation{}, ErrNoStory
+	if h.history == nil {
+		return payment.Operation{}, ErrNoHistory
 	}
-	history, _, err := h.stories.History(ctx, id)
+	history, _, err := h.history.History(ctx, id)
 	if err != nil {
 		return payment.Operation{}, fmt.Errorf("read payment's events: %w", err)
 	}
@@ -231,19 +231,19 @@ func (h *Handler) lastOpen(ctx context.Context, id payment.ID, name operationNam
 			return e.State.Operations[i], nil
 		}
 	}
-	return payment.Operation{}, ErrNoStory
+	return payment.Operation{}, ErrNoHistory
 }
 
-// LookLate asks again about the operation of a result in the journal. If the
-// message is not an event of a payment, the error is ErrNoStory.
-func (h *Handler) LookLate(ctx context.Context, m events.Message, timers Scheduler) (Looked, error) {
+// RequeryLate asks again about the operation of a result in the journal. If the
+// message is not an event of a payment, the error is ErrNoHistory.
+func (h *Handler) RequeryLate(ctx context.Context, m events.Message, timers Scheduler) (Requeried, error) {
 	e, err := events.DecodeEvent(m)
 	if err != nil {
-		return Looked{}, fmt.Errorf("%w: %w", ErrNoStory, err)
+		return Requeried{}, fmt.Errorf("%w: %w", ErrNoHistory, err)
 	}
 	id, err := events.PaymentOf(m.Subject)
 	if err != nil {
-		return Looked{}, fmt.Errorf("%w: %w", ErrNoStory, err)
+		return Requeried{}, fmt.Errorf("%w: %w", ErrNoHistory, err)
 	}
-	return h.Look(ctx, id, e.Op, e.Data.IdempotencyKey, timers)
+	return h.Requery(ctx, id, e.Op, e.Data.IdempotencyKey, timers)
 }

@@ -284,7 +284,7 @@ func (w *work) keys(more int) []slog.Attr {
 	c := &w.base.Command
 	return append(
 		make([]slog.Attr, 0, 5+more),
-		slog.String("event_id", events.Mask(c.EventID)), slog.String("event_type", events.CommandSubject(c.Op, "")),
+		slog.String("event_id", events.Mask(c.CommandID)), slog.String("event_type", events.CommandSubject(c.Op, "")),
 		slog.String("payment_id", events.Token(w.base.ID.Native)), slog.String("operation", string(c.Op)), slog.String("provider", c.Provider),
 	)
 }

@@ -9,6 +9,6 @@
 // nothing older than the limit where a time is signed; that what it answers
 // tells a stranger nothing about providers or payments; and that nothing of a
 // body is logged but a masked reference. How a signature is checked it leaves
-// to the adapters, what asking means to the Looker, and TLS to whoever stands
+// to the adapters, what asking means to the Requerier, and TLS to whoever stands
 // in front.
 package notifications

@@ -24,25 +24,24 @@ const (
 	// maxInHand bounds the requests in hand at once, and with MaxBody the memory
 	// they take.
 	maxInHand = 256
-	// maxLooks bounds the looks under way at once; each may be a question to a
-	// provider.
-	maxLooks = 32
+	// maxRequeries bounds the requeries under way at once.
+	maxRequeries = 32
 	// fromFuture is how far ahead of ours a provider's clock may be.
 	fromFuture = 5 * time.Minute
 	// tryAgain is what is asked of whoever is to deliver again, in seconds.
 	tryAgain = "5"
 )
 
-// Looker brings the next status query of what a notification names forward: it
-// is told where to look and never what happened. Reference is a provider-facing
-// reference of one operation; empty, or equal to the payment's own identifier,
-// it means the operations of the payment. Found is false where nothing is known
-// by it, a payment that is not known at all included. An error says that it
-// could not be looked at, and may be tried again. Looking twice is harmless. A
-// look outlives the request it came with; its context ends when the process is
-// about to. Implementations are safe for concurrent use.
-type Looker interface {
-	Look(ctx context.Context, id payment.ID, reference string) (found bool, err error)
+// Requerier asks the provider now about the operations that a notification names.
+// It is told which they are and never what happened. A requery outlives the
+// request it came with. Its context ends shortly before the process does.
+// Implementations are safe for concurrent use.
+type Requerier interface {
+	// Requery takes the provider-facing reference of one operation. If the
+	// reference is empty, or equal to the payment's own identifier, it means the
+	// operations of the payment. found is false if nothing is known by it. After an
+	// error it may be tried again; a second requery is harmless.
+	Requery(ctx context.Context, id payment.ID, reference string) (found bool, err error)
 }
 
 // Observer is told what became of each request. The provider is a configured
@@ -63,7 +62,7 @@ type Options struct {
 	RatePerSecond float64
 	// MaxAge is how old a signed time may be; default 73 hours.
 	MaxAge time.Duration
-	// Patience is how long an answer waits for what the look finds; the look goes
+	// Patience is how long an answer waits for the requery; the requery goes
 	// on after it. Default 5 seconds.
 	Patience time.Duration
 	// Remember is how many notifications are remembered; default 10,000.
@@ -73,18 +72,18 @@ type Options struct {
 // Receiver answers POST /notifications/<provider>[/<payment>]. It is an
 // http.Handler, safe for concurrent use. Drain it once no request comes any more.
 type Receiver struct {
-	senders  map[string]*sender
-	looker   Looker
-	seen     *memory
-	inHand   chan struct{}
-	log      *slog.Logger
-	now      func() time.Time
-	observer Observer // nil: nobody is told
-	maxBody  int64
-	maxAge   time.Duration
-	patience time.Duration
-	looking  chan struct{} // a place for each look under way
-	ending   chan struct{} // closed: looks under way are to end
+	senders   map[string]*sender
+	requerier Requerier
+	seen      *memory
+	inHand    chan struct{}
+	log       *slog.Logger
+	now       func() time.Time
+	observer  Observer // nil: nobody is told
+	maxBody   int64
+	maxAge    time.Duration
+	patience  time.Duration
+	requeries chan struct{} // a place for each requery under way
+	ending    chan struct{} // closed: requeries under way are to end
 }
 
 // sender is one provider instance that can send notifications.
@@ -97,15 +96,15 @@ var _ http.Handler = (*Receiver)(nil)
 
 // New returns a receiver for those of the instances whose kind has signed
 // notifications; of the others none is taken.
-func New(set *providers.Set, looker Looker, o *Options) *Receiver {
+func New(set *providers.Set, requerier Requerier, o *Options) *Receiver {
 	if o == nil {
 		o = &Options{}
 	}
 	r := &Receiver{
-		senders: map[string]*sender{}, looker: looker, seen: newMemory(cmp.Or(o.Remember, 10_000)),
+		senders: map[string]*sender{}, requerier: requerier, seen: newMemory(cmp.Or(o.Remember, 10_000)),
 		inHand: make(chan struct{}, maxInHand), log: o.Logger, now: o.Now, observer: o.Observer,
 		maxBody: cmp.Or(o.MaxBody, 16<<10), maxAge: cmp.Or(o.MaxAge, 73*time.Hour),
-		patience: cmp.Or(o.Patience, 5*time.Second), looking: make(chan struct{}, maxLooks), ending: make(chan struct{}),
+		patience: cmp.Or(o.Patience, 5*time.Second), requeries: make(chan struct{}, maxRequeries), ending: make(chan struct{}),
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
@@ -131,7 +130,7 @@ func NewServer(h http.Handler) *http.Server {
 		Handler:                      h,
 		ReadHeaderTimeout:            5 * time.Second,
 		ReadTimeout:                  10 * time.Second,
-		WriteTimeout:                 15 * time.Second, // the look it waits for is in it
+		WriteTimeout:                 15 * time.Second, // includes the requery it waits for
 		IdleTimeout:                  60 * time.Second,
 		MaxHeaderBytes:               8 << 10,
 		DisableGeneralOptionsHandler: true,
@@ -234,7 +233,7 @@ func (r *Receiver) act(ctx context.Context, at place, from *sender, n providers.
 		r.seen.forget(k)
 		return Limited
 	}
-	return r.look(ctx, id, n.Reference, k)
+	return r.requery(ctx, id, n.Reference, k)
 }
 
 // fresh reports whether the signed time, where there is one, can be of a

@@ -19,11 +19,11 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-func TestAnAuthenticNotificationBringsALookAtWhatItNames(t *testing.T) {
+func TestAnAuthenticNotificationBringsARequeryOfWhatItNames(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		path, media, body string
-		look              string // empty: none
+		requery           string // empty: none
 	}{
 		"a reference alone may be the payment's own": {"/notifications/opay-eg", asJSON, ofOPay(egKey, "1001", noon()), "opay-eg 1001 1001"},
 		"the payment in the address":                 {"/notifications/opay-eg/1001", asJSON, ofOPay(egKey, "r1", noon()), "opay-eg 1001 r1"},
@@ -39,14 +39,14 @@ func TestAnAuthenticNotificationBringsALookAtWhatItNames(t *testing.T) {
 		if got := b.post(row.path, row.media, row.body); got != taken {
 			t.Errorf("%s: answered %s", name, got)
 		}
-		want, result := []string{row.look}, notifications.Accepted
-		if row.look == "" {
+		want, result := []string{row.requery}, notifications.Accepted
+		if row.requery == "" {
 			want, result = nil, notifications.Unknown
 		}
-		looks, results := b.seen()
+		requeries, results := b.seen()
 		provider, _, _ := strings.Cut(strings.TrimPrefix(row.path, "/notifications/"), "/")
-		if !slices.Equal(looks, want) || !slices.Equal(results, []string{provider + " " + string(result)}) {
-			t.Errorf("%s: looked at %q, counted %q", name, looks, results)
+		if !slices.Equal(requeries, want) || !slices.Equal(results, []string{provider + " " + string(result)}) {
+			t.Errorf("%s: looked at %q, counted %q", name, requeries, results)
 		}
 	}
 }
@@ -73,8 +73,8 @@ func TestTheSameNotificationActsOnceHoweverItIsWritten(t *testing.T) {
 			t.Errorf("%s: answered %s", again[2], got)
 		}
 	}
-	looks, results := b.seen()
-	if diff := cmp.Diff([]string{"opay-eg 1001 1001", "tranzzo-ua o-1"}, looks); diff != "" {
+	requeries, results := b.seen()
+	if diff := cmp.Diff([]string{"opay-eg 1001 1001", "tranzzo-ua o-1"}, requeries); diff != "" {
 		t.Error(diff)
 	}
 	duplicates := 0
@@ -101,8 +101,8 @@ func TestOfManyAtOnceOneActs(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if looks, _ := b.seen(); len(looks) != 1 {
-		t.Errorf("looked %d times", len(looks))
+	if requeries, _ := b.seen(); len(requeries) != 1 {
+		t.Errorf("looked %d times", len(requeries))
 	}
 }
 
@@ -169,9 +169,9 @@ func TestNothingForgedTruncatedReencodedOrOfAnotherMerchantIsAccepted(t *testing
 	if got := b.send(http.MethodPost, toEG, &packed, header); got != refused {
 		t.Errorf("compressed: answered %s", got)
 	}
-	looks, results := b.seen()
-	if len(looks) != 0 {
-		t.Errorf("looked at %q", looks)
+	requeries, results := b.seen()
+	if len(requeries) != 0 {
+		t.Errorf("looked at %q", requeries)
 	}
 	for _, r := range results {
 		if !slices.Contains([]string{"unknown", "opay-eg forged", "opay-eg malformed", "opay-ng forged", "tranzzo-ua forged", "tranzzo-ua malformed", "malformed"}, r) {
@@ -202,8 +202,8 @@ func TestOnlyAPostIsAnswered(t *testing.T) {
 			}
 		}
 	}
-	if looks, _ := b.seen(); len(looks) != 0 {
-		t.Errorf("looked at %q", looks)
+	if requeries, _ := b.seen(); len(requeries) != 0 {
+		t.Errorf("looked at %q", requeries)
 	}
 }
 
@@ -232,9 +232,9 @@ func TestAnOldNotificationDoesNothing(t *testing.T) {
 		if got := b.post(row.path, row.media, row.body); got != taken {
 			t.Errorf("answered %s", got)
 		}
-		looks, results := b.seen()
-		if !strings.HasSuffix(results[0], " "+string(row.result)) || (len(looks) == 1) != (row.result == notifications.Accepted) {
-			t.Errorf("%s: counted %q, looked at %q, want %s", row.body, results, looks, row.result)
+		requeries, results := b.seen()
+		if !strings.HasSuffix(results[0], " "+string(row.result)) || (len(requeries) == 1) != (row.result == notifications.Accepted) {
+			t.Errorf("%s: counted %q, looked at %q, want %s", row.body, results, requeries, row.result)
 		}
 	}
 }
@@ -256,9 +256,9 @@ func TestATooLargeBodyIsNotReadThrough(t *testing.T) {
 	if got := b.post("/notifications/opay-eg", asJSON, padded); got != taken {
 		t.Errorf("as large as allowed: %s", got)
 	}
-	looks, results := b.seen()
-	if diff := cmp.Diff([]string{"opay-eg too_large", "opay-eg too_large", "too_large", "too_large", "opay-eg accepted"}, results); diff != "" || len(looks) != 1 {
-		t.Errorf("looked at %q: %s", looks, diff)
+	requeries, results := b.seen()
+	if diff := cmp.Diff([]string{"opay-eg too_large", "opay-eg too_large", "too_large", "too_large", "opay-eg accepted"}, results); diff != "" || len(requeries) != 1 {
+		t.Errorf("looked at %q: %s", requeries, diff)
 	}
 }
 
@@ -277,8 +277,8 @@ func TestMoreThanTheRateAreAskedToComeAgainAndThenAct(t *testing.T) {
 	if got := b.post("/notifications/opay-eg", asJSON, ofOPay(egKey, "c", noon())); got != taken {
 		t.Errorf("a second later: %s", got)
 	}
-	looks, _ := b.seen()
-	if diff := cmp.Diff([]string{"opay-eg a a", "opay-eg b b", "opay-ng a a", "opay-eg c c"}, looks); diff != "" {
+	requeries, _ := b.seen()
+	if diff := cmp.Diff([]string{"opay-eg a a", "opay-eg b b", "opay-ng a a", "opay-eg c c"}, requeries); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -306,7 +306,7 @@ func TestWhatCouldNotBeLookedUpIsAskedForAgainAndThenActs(t *testing.T) {
 	}{
 		"the journal is away":      {func(context.Context) (bool, error) { return false, errors.New("no responders") }, comeAgain},
 		"the payment is not known": {func(context.Context) (bool, error) { return false, nil }, taken},
-		"a panic":                  {func(context.Context) (bool, error) { panic("of the looker") }, comeAgain},
+		"a panic":                  {func(context.Context) (bool, error) { panic("of the requerier") }, comeAgain},
 	} {
 		b := setup(t, nil)
 		good := b.answer
@@ -320,13 +320,13 @@ func TestWhatCouldNotBeLookedUpIsAskedForAgainAndThenActs(t *testing.T) {
 				t.Errorf("%s, again: answered %s", name, got)
 			}
 		}
-		if looks, results := b.seen(); len(looks) != 2 || !slices.Equal(results[1:], []string{"opay-eg accepted", "opay-eg duplicate"}) {
-			t.Errorf("%s: looked %d times, counted %q", name, len(looks), results)
+		if requeries, results := b.seen(); len(requeries) != 2 || !slices.Equal(results[1:], []string{"opay-eg accepted", "opay-eg duplicate"}) {
+			t.Errorf("%s: looked %d times, counted %q", name, len(requeries), results)
 		}
 	}
 }
 
-func TestALookGoesOnAfterTheAnswerAndIsWaitedForAtTheEnd(t *testing.T) {
+func TestARequeryGoesOnAfterTheAnswerAndIsWaitedForAtTheEnd(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *notifications.Options) { o.Patience = time.Millisecond })
 	begun, finish := make(chan context.Context, 1), make(chan struct{})
@@ -339,20 +339,20 @@ func TestALookGoesOnAfterTheAnswerAndIsWaitedForAtTheEnd(t *testing.T) {
 	ctx := <-begun
 	b.server.Close() // the request's own context has ended
 	if ctx.Err() != nil {
-		t.Error("the look's context ended with the request")
+		t.Error("the requery's context ended with the request")
 	}
 	drained := make(chan struct{})
 	go func() { b.receiver.Drain(t.Context()); close(drained) }()
 	select {
 	case <-drained:
-		t.Error("did not wait for the look")
+		t.Error("did not wait for the requery")
 	case <-time.After(20 * time.Millisecond):
 	}
 	close(finish)
 	<-drained
 }
 
-func TestALookThatIsNotDoneInTimeIsToldToEnd(t *testing.T) {
+func TestARequeryThatIsNotDoneInTimeIsToldToEnd(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *notifications.Options) { o.Patience = time.Millisecond })
 	b.set(func() {
@@ -373,8 +373,8 @@ func TestOnlySoManyAreRemembered(t *testing.T) {
 	for _, reference := range []string{"a", "b", "a", "c", "a", "b"} { // c takes the place of b, which was not heard of for longer
 		b.post("/notifications/opay-eg", asJSON, ofOPay(egKey, reference, noon()))
 	}
-	looks, _ := b.seen()
-	if diff := cmp.Diff([]string{"opay-eg a a", "opay-eg b b", "opay-eg c c", "opay-eg b b"}, looks); diff != "" {
+	requeries, _ := b.seen()
+	if diff := cmp.Diff([]string{"opay-eg a a", "opay-eg b b", "opay-eg c c", "opay-eg b b"}, requeries); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -395,15 +395,18 @@ func TestNothingOfABodyIsLoggedButTheEndOfItsReference(t *testing.T) {
 }
 
 // A receiver nobody is told of works all the same.
-func TestEverythingButTheLookerIsOptional(t *testing.T) {
+func TestEverythingButTheRequerierIsOptional(t *testing.T) {
 	t.Parallel()
-	r := notifications.New(instances(t), lookerFunc(func() {}), nil)
+	r := notifications.New(instances(t), requerierFunc(func() {}), nil)
 	if r == nil {
 		t.Error("none")
 	}
 }
 
-type lookerFunc func()
+type requerierFunc func()
 
-// Look implements notifications.Looker.
-func (f lookerFunc) Look(context.Context, payment.ID, string) (bool, error) { f(); return true, nil }
+// Requery implements notifications.Requerier.
+func (f requerierFunc) Requery(context.Context, payment.ID, string) (bool, error) {
+	f()
+	return true, nil
+}

@@ -61,8 +61,8 @@ func TestRequestsWithTwoReadingsAreRefused(t *testing.T) {
 			t.Errorf("%s: answered %d", name, got)
 		}
 	}
-	if looks, _ := b.seen(); len(looks) != 0 {
-		t.Errorf("looked at %q", looks)
+	if requeries, _ := b.seen(); len(requeries) != 0 {
+		t.Errorf("looked at %q", requeries)
 	}
 	// A length beside an encoding: the encoding counts, and what follows is not read.
 	both := head + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk

@@ -33,18 +33,18 @@ const (
 	asForm   = "application/x-www-form-urlencoded"
 )
 
-// bundle is a receiver for four instances, with a looker that notes.
+// bundle is a receiver for four instances, with a requerier that notes.
 type bundle struct {
 	t        *testing.T
 	receiver *notifications.Receiver
 	server   *httptest.Server
 	log      lockedBuffer
 
-	mu      sync.Mutex
-	looks   []string // provider, payment and reference
-	results []string // provider and result
-	at      time.Time
-	answer  func(ctx context.Context) (bool, error)
+	mu        sync.Mutex
+	requeries []string // provider, payment and reference
+	results   []string // provider and result
+	at        time.Time
+	answer    func(ctx context.Context) (bool, error)
 }
 
 func setup(t *testing.T, change func(*notifications.Options)) *bundle {
@@ -89,10 +89,10 @@ func instances(t *testing.T) *providers.Set {
 	return set
 }
 
-// Look implements notifications.Looker.
-func (b *bundle) Look(ctx context.Context, id payment.ID, reference string) (bool, error) {
+// Requery implements notifications.Requerier.
+func (b *bundle) Requery(ctx context.Context, id payment.ID, reference string) (bool, error) {
 	b.mu.Lock()
-	b.looks = append(b.looks, strings.TrimSpace(id.Provider+" "+id.Native+" "+reference))
+	b.requeries = append(b.requeries, strings.TrimSpace(id.Provider+" "+id.Native+" "+reference))
 	answer := b.answer
 	b.mu.Unlock()
 	return answer(ctx)
@@ -118,13 +118,13 @@ func (b *bundle) set(change func()) {
 	change()
 }
 
-// seen returns the looks and results so far and forgets them.
-func (b *bundle) seen() (looks, results []string) {
+// seen returns the requeries and results so far and forgets them.
+func (b *bundle) seen() (requeries, results []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	looks, results = b.looks, b.results
-	b.looks, b.results = nil, nil
-	return looks, results
+	requeries, results = b.requeries, b.results
+	b.requeries, b.results = nil, nil
+	return requeries, results
 }
 
 // post sends a body and returns the answer, as far as a stranger sees it.

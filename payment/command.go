@@ -39,14 +39,26 @@ type Command struct {
 	Full     bool
 	Reason   string
 
-	EventID       string
-	Source        string
-	Time          time.Time // zero when the event named none
-	CorrelationID string
-	TraceParent   string
-	TraceState    string
-	Expiry        time.Time // zero: never
-	RequestedAt   time.Time // the stream's time of the original message
+	Origin
+	Trace
+	Time        time.Time // zero when the event named none
+	Expiry      time.Time // zero: never
+	RequestedAt time.Time // the stream's time of the original message
+}
+
+// Origin names the command that began an operation, by the id and the source of
+// its CloudEvent. It is zero where there is no operation.
+type Origin struct {
+	CommandID     string `json:"commandId"`
+	CommandSource string `json:"commandSource"`
+}
+
+// Trace is what ties an event to the command it answers: the command's
+// correlation id and its W3C trace context. Any of them may be empty.
+type Trace struct {
+	CorrelationID string `json:"correlationId,omitempty"`
+	TraceParent   string `json:"traceparent,omitempty"`
+	TraceState    string `json:"tracestate,omitempty"`
 }
 
 // Fingerprint is the SHA-256 (hex) over the command's content: operation,

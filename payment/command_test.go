@@ -17,7 +17,7 @@ func partialRefund() payment.Command {
 		Op: payment.Refund, Key: "order-1001-return-1", Provider: "opay-eg",
 		Payment: payment.Details{OrderID: "1001000", Country: "EG", Currency: "EGP", CapturedAmount: &captured},
 		Amount:  &amount, Reason: "item returned",
-		EventID: "01J-1", Source: "/shop/orders",
+		Origin: payment.Origin{CommandID: "01J-1", CommandSource: "/shop/orders"},
 	}
 }
 
@@ -106,8 +106,8 @@ func TestFingerprintIgnoresWhatIsNotContent(t *testing.T) {
 		"key":             func(c *payment.Command) { c.Key = "other" },
 		"reason":          func(c *payment.Command) { c.Reason = "changed" },
 		"captured amount": func(c *payment.Command) { c.Payment.CapturedAmount = nil },
-		"event id":        func(c *payment.Command) { c.EventID = "01J-2" },
-		"source":          func(c *payment.Command) { c.Source = "/other" },
+		"event id":        func(c *payment.Command) { c.CommandID = "01J-2" },
+		"source":          func(c *payment.Command) { c.CommandSource = "/other" },
 		"time":            func(c *payment.Command) { c.Time = time.Unix(1, 0) },
 		"expiry":          func(c *payment.Command) { c.Expiry = time.Unix(1, 0) },
 		"requested at":    func(c *payment.Command) { c.RequestedAt = time.Unix(1, 0) },

@@ -218,7 +218,7 @@ func (in Input) contradict(op Operation, h Heard) Decision {
 	out := h.Outcome
 	t := EventExecutedLate
 	switch {
-	case in.Look && out.Result == Succeeded && (op.Status == StatusSucceeded || out.Basis == BasisInferred):
+	case in.Requery && out.Result == Succeeded && (op.Status == StatusSucceeded || out.Basis == BasisInferred):
 		return in.unproven(op, h)
 	case out.Result == Succeeded && op.Status == StatusSucceeded && (in.sameMovement(op, h) || in.ruledOnOnly(op)):
 		return Decision{Action: Finish}
@@ -270,37 +270,27 @@ func (in Input) ruledOnOnly(op Operation) bool {
 // fact makes an event that comes after the end. The state keeps the terminal
 // status; the command in hand supplies what the compact operation has dropped.
 func (in Input) fact(op Operation, t EventType, attempt int, out Outcome) *Event {
-	s, c := in.State, in.Command
+	s := in.State
 	s.Format = StateFormat
 	s.Version++
 	op.Last = s.Version
 	op.Contradicted = true
-	moved := out.Moved
 	switch {
-	case moved == nil && t == EventReturned:
-		moved = op.Moved
-	case moved == nil:
-		moved = op.Amount
+	case out.Moved == nil && t == EventReturned:
+		out.Moved = op.Moved
+	case out.Moved == nil:
+		out.Moved = op.Amount
 	}
-	effect := out.Effect
-	if t == EventReturned {
-		effect = ""
-	} else if effect == "" && op.Op.GivesBack() {
-		effect = EffectRefunded
+	switch {
+	case t == EventReturned:
+		out.Effect = ""
+	case out.Effect == "" && op.Op.GivesBack():
+		out.Effect = EffectRefunded
 	}
-	op.book(t, effect, moved)
+	op.book(t, out.Effect, out.Moved)
 	s.put(op)
-	e := &Event{
-		Type: t, Op: op.Op, ID: in.ID, Key: c.Key, Payment: c.Payment, Full: op.Full,
-		Moved: moved, Fee: out.Fee, Effect: effect, Code: out.Code, Message: out.Message, Basis: out.Basis,
-		ProviderReference: out.ProviderReference, ProviderCode: out.ProviderCode, ProviderMessage: out.ProviderMessage,
-		ProviderTime: out.ProviderTime, Attempt: attempt, CommandID: c.EventID, CommandSource: c.Source,
-		CorrelationID: c.CorrelationID, TraceParent: c.TraceParent, TraceState: c.TraceState,
-		RequestedAt: c.RequestedAt, OccurredAt: in.Now, State: s,
-	}
-	if !op.Full {
-		e.Amount = op.Amount
-	}
+	e := in.event(op, t, out)
+	e.Attempt, e.State = attempt, s
 	return e
 }
 

@@ -12,9 +12,9 @@ type Input struct {
 	ID      ID
 	Command Command // country and currency resolved
 	Timer   bool    // the message is a timer of ours, not a command or its redelivery
-	// Look: there is reason to ask the provider now, whatever the state's own time
-	// is: a notification, the late look at what has ended, a reconciliation.
-	Look     bool
+	// Requery: there is reason to ask the provider now, whatever the state's own time
+	// is: a notification, the late requery of what has ended, a reconciliation.
+	Requery  bool
 	Traits   Traits
 	Instance Instance
 	Reading  *Reading // nil: the payment was not read
@@ -82,7 +82,7 @@ type Decision struct {
 //
 //	state of the operation      and                                  decision
 //	any                         same key, other content              RejectCommand, state untouched
-//	terminal, called            asked to look again                  Query where the kind tells of ended ones; breaker open: ComeBack
+//	terminal, called            asked to requery                     Query where the kind tells of ended ones; breaker open: ComeBack
 //	terminal                    repeat                               Finish
 //	terminal                    operator decides                     RefuseOperator
 //	any                         provider not configured here         state: ComeBack, loudly, or RefuseOperator; none: 5 min, then RejectCommand
@@ -92,7 +92,7 @@ type Decision struct {
 //	open                        operator says retry, repeat unsafe   doubt cleared (they typed the amount), started, Call; or RefuseOperator (see retry)
 //	open                        operator says retry, elsewhere       earlier attempts stay in doubt, started, Call; or RefuseOperator (see retry)
 //	open                        account differs from the recorded    in doubt, pending: review; else deferred (waiting_for_review)
-//	started, pending, in doubt  asked to look                        as if it were due
+//	started, pending, in doubt  asked to requery                     as if it were due
 //	open                        not due, or a repeat                 ComeBack at the state's own time
 //	none, deferred (no attempt) a guard refuses, or giveUpAfter      rejected
 //	none, deferred              paused, breaker, in the way, no read ComeBack; after a minute deferred, again when the cause changes
@@ -122,8 +122,8 @@ func Decide(in Input) Decision {
 		return Decision{Action: RejectCommand, Code: CodeIdempotencyKeyReused}
 	case op.Status.Terminal() && in.Resolution != nil:
 		return Decision{Action: RefuseOperator, Code: CodeOther}
-	case op.Status.Terminal() && same && in.Look && in.worthAnotherLook(op):
-		return in.lookAgain()
+	case op.Status.Terminal() && same && in.Requery && in.worthRequery(op):
+		return in.requeryEnded()
 	case op.Status.Terminal() && same:
 		return Decision{Action: Finish}
 	case !in.Instance.Configured:
@@ -141,7 +141,7 @@ func Decide(in Input) Decision {
 		return in.resolve(op)
 	case op.Open.Account != "" && op.Open.Account != in.Instance.Account:
 		return in.otherAccount(op)
-	case (!in.Timer || in.Now.Before(op.Open.Due)) && (!in.Look || op.Status == StatusDeferred):
+	case (!in.Timer || in.Now.Before(op.Open.Due)) && (!in.Requery || op.Status == StatusDeferred):
 		return in.comeBack(in.nextLook(op), op.Code, "")
 	case op.Status == StatusDeferred && op.Attempt == 0:
 		return in.decideWaiting(op)

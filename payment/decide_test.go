@@ -98,7 +98,7 @@ func a() payment.Command { return refund("a", 400) }
 const now = "0s"
 
 func decideCases() []decideCase {
-	return slices.Concat(settledCases(), heldCases(), ruledCases(), waitingCases(), openCases(), lookCases())
+	return slices.Concat(settledCases(), heldCases(), ruledCases(), waitingCases(), openCases(), requeryCases())
 }
 
 func settledCases() []decideCase {

@@ -33,25 +33,12 @@ type Event struct {
 	Amount  *Money
 	Full    bool
 
-	Moved             *Money
-	Fee               *Money
-	Effect            Effect
-	Code              Code
-	Message           string
-	Basis             Basis
-	ClientReference   string
-	ProviderReference string
-	ProviderCode      string
-	ProviderMessage   string
-	ProviderTime      time.Time
-	Attempt           int
+	// Outcome is what the event says of it. What Type tells counts, not Result.
+	Outcome
+	Attempt int
 
-	CommandID     string
-	CommandSource string
-	CorrelationID string
-	TraceParent   string
-	TraceState    string
-
+	Origin
+	Trace
 	RequestedAt   time.Time
 	OccurredAt    time.Time
 	CallUntil     time.Time
@@ -94,9 +81,7 @@ type Rejection struct {
 	OriginSequence uint64
 	// OriginSubject is the subject the message came on.
 	OriginSubject string
-	// CommandID and CorrelationID are set where they could be read.
-	CommandID     string
-	CorrelationID string
-	TraceParent   string
-	TraceState    string
+	// CommandID and Trace are set where they could be read.
+	CommandID string
+	Trace
 }

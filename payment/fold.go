@@ -11,8 +11,7 @@ func (in Input) newOperation() Operation {
 	return Operation{
 		Op: c.Op, KeyHash: c.Key.Hash(), Fingerprint: c.Fingerprint(), Amount: c.Amount, Full: c.Full,
 		Open: &Open{
-			Key: c.Key, Payment: c.Payment, Reason: c.Reason, CommandID: c.EventID, CommandSource: c.Source,
-			CorrelationID: c.CorrelationID, TraceParent: c.TraceParent, TraceState: c.TraceState,
+			Key: c.Key, Payment: c.Payment, Reason: c.Reason, Origin: c.Origin, Trace: c.Trace,
 			Expiry: c.Expiry, RequestedAt: c.RequestedAt,
 		},
 	}
@@ -202,24 +201,29 @@ func (in Input) fold(op Operation, t EventType, out Outcome) *Event {
 	}
 	o := op.Open
 	o.Changed = in.Now
-	e := &Event{
-		Type: t, Op: op.Op, ID: in.ID, Key: o.Key, Payment: o.Payment, Full: op.Full,
-		Moved: out.Moved, Fee: out.Fee, Effect: out.Effect, Code: out.Code, Message: out.Message, Basis: out.Basis,
-		ClientReference: o.Reference, ProviderReference: op.ProviderReference, ProviderCode: out.ProviderCode,
-		ProviderMessage: out.ProviderMessage, ProviderTime: out.ProviderTime, Attempt: op.Attempt,
-		CommandID: o.CommandID, CommandSource: o.CommandSource, CorrelationID: o.CorrelationID,
-		TraceParent: o.TraceParent, TraceState: o.TraceState, RequestedAt: o.RequestedAt, OccurredAt: in.Now,
-		Review: o.Review,
-	}
-	if !op.Full {
-		e.Amount = op.Amount
-	}
+	e := in.event(op, t, out)
+	e.Key, e.Payment, e.Origin, e.Trace, e.RequestedAt = o.Key, o.Payment, o.Origin, o.Trace, o.RequestedAt
+	e.ClientReference, e.ProviderReference, e.Review = o.Reference, op.ProviderReference, o.Review
 	if Status(t).Terminal() {
 		op.Open = nil
 		e.Review = nil
 	}
 	s.put(op)
 	e.State = s
+	return e
+}
+
+// event makes an event of the operation, with what the command in hand says of it.
+func (in Input) event(op Operation, t EventType, out Outcome) *Event {
+	c := in.Command
+	e := &Event{
+		Type: t, Op: op.Op, ID: in.ID, Key: c.Key, Payment: c.Payment, Full: op.Full,
+		Outcome: out, Attempt: op.Attempt,
+		Origin: c.Origin, Trace: c.Trace, RequestedAt: c.RequestedAt, OccurredAt: in.Now,
+	}
+	if !op.Full {
+		e.Amount = op.Amount
+	}
 	return e
 }
 

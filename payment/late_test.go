@@ -10,8 +10,8 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// looking: somebody has reason to ask now.
-func looking(in *payment.Input) { in.Look = true }
+// requeried: somebody has reason to ask now.
+func requeried(in *payment.Input) { in.Requery = true }
 
 func and(changes ...func(*payment.Input)) func(*payment.Input) {
 	return func(in *payment.Input) {
@@ -21,11 +21,11 @@ func and(changes ...func(*payment.Input)) func(*payment.Input) {
 	}
 }
 
-// lookCases are about looks that no timer asked for.
-func lookCases() []decideCase {
+// requeryCases are about queries that no timer asked for.
+func requeryCases() []decideCase {
 	const (
-		ended = "terminal, called | asked to look again"
-		open  = "started, pending, in doubt | asked to look"
+		ended = "terminal, called | asked to requery"
+		open  = "started, pending, in doubt | asked to requery"
 	)
 	query, finish := seen{Action: payment.Query}, seen{Action: payment.Finish}
 	silent := func(in *payment.Input) { in.Traits.TellsEnded = false }
@@ -37,32 +37,32 @@ func lookCases() []decideCase {
 		s.command(cancel("c")).answered(1, payment.Outcome{Result: payment.Succeeded, Effect: payment.EffectClosed})
 	}
 	return []decideCase{
-		{row: ended, name: "a refund that succeeded is asked about again", begin: succeeded, after: 24 * time.Hour, ask: a(), with: looking, want: query},
-		{row: ended, name: "a refund that failed is asked about again", begin: failed, after: 24 * time.Hour, ask: a(), with: looking, want: query},
-		{row: ended, name: "what has ended is asked about in a pause", begin: succeeded, after: time.Hour, ask: a(), with: and(looking, paused), want: query},
+		{row: ended, name: "a refund that succeeded is asked about again", begin: succeeded, after: 24 * time.Hour, ask: a(), with: requeried, want: query},
+		{row: ended, name: "a refund that failed is asked about again", begin: failed, after: 24 * time.Hour, ask: a(), with: requeried, want: query},
+		{row: ended, name: "what has ended is asked about in a pause", begin: succeeded, after: time.Hour, ask: a(), with: and(requeried, paused), want: query},
 		{
-			row: ended, name: "nobody waits for it while the breaker is open", begin: succeeded, after: time.Hour, ask: a(), with: and(looking, broken),
+			row: ended, name: "nobody waits for it while the breaker is open", begin: succeeded, after: time.Hour, ask: a(), with: and(requeried, broken),
 			want: seen{Action: payment.ComeBack, Code: payment.CodeProviderUnavailable, At: "5m0s"},
 		},
-		{row: ended, name: "what was never called is not asked about", begin: rejected, ask: a(), with: looking, want: finish},
-		{row: ended, name: "a cancel that took effect is not asked about", begin: nothingDone, ask: cancel("c"), with: looking, want: finish},
-		{row: ended, name: "what was told once is not asked about again", begin: told, ask: a(), with: looking, want: finish},
-		{row: ended, name: "a kind that cannot tell is not asked", begin: succeeded, ask: a(), with: and(looking, silent), want: finish},
-		{row: ended, name: "where the instance is gone nobody can be asked", begin: succeeded, ask: a(), with: and(looking, removed), want: finish},
+		{row: ended, name: "what was never called is not asked about", begin: rejected, ask: a(), with: requeried, want: finish},
+		{row: ended, name: "a cancel that took effect is not asked about", begin: nothingDone, ask: cancel("c"), with: requeried, want: finish},
+		{row: ended, name: "what was told once is not asked about again", begin: told, ask: a(), with: requeried, want: finish},
+		{row: ended, name: "a kind that cannot tell is not asked", begin: succeeded, ask: a(), with: and(requeried, silent), want: finish},
+		{row: ended, name: "where the instance is gone nobody can be asked", begin: succeeded, ask: a(), with: and(requeried, removed), want: finish},
 		{
-			row: ended, name: "other content is refused, looked at or not", begin: succeeded, ask: refund("a", 401), with: looking,
+			row: ended, name: "other content is refused, looked at or not", begin: succeeded, ask: refund("a", 401), with: requeried,
 			want: seen{Action: payment.RejectCommand, Code: payment.CodeIdempotencyKeyReused},
 		},
-		{row: open, name: "a pending refund is asked about before its time", begin: pending, after: time.Second, ask: a(), with: looking, want: query},
-		{row: open, name: "a refund in doubt is asked about before its time", begin: doubtful, after: time.Second, ask: a(), with: looking, want: query},
-		{row: open, name: "a refund in review is asked about before its time", begin: reviewed, after: time.Second, ask: a(), with: looking, want: query},
+		{row: open, name: "a pending refund is asked about before its time", begin: pending, after: time.Second, ask: a(), with: requeried, want: query},
+		{row: open, name: "a refund in doubt is asked about before its time", begin: doubtful, after: time.Second, ask: a(), with: requeried, want: query},
+		{row: open, name: "a refund in review is asked about before its time", begin: reviewed, after: time.Second, ask: a(), with: requeried, want: query},
 		{
-			row: open, name: "while a call may be under way nobody asks", begin: started, after: time.Second, ask: a(), with: looking,
+			row: open, name: "while a call may be under way nobody asks", begin: started, after: time.Second, ask: a(), with: requeried,
 			want: seen{Action: payment.ComeBack, Code: payment.CodeWaitingForOperation, At: "14s"},
 		},
-		{row: open, name: "past callUntil it is asked about", begin: started, after: 15 * time.Second, ask: a(), with: looking, want: query},
+		{row: open, name: "past callUntil it is asked about", begin: started, after: 15 * time.Second, ask: a(), with: requeried, want: query},
 		{
-			row: open, name: "what waits to be called is not called sooner", begin: waiting, after: time.Second, ask: a(), with: looking,
+			row: open, name: "what waits to be called is not called sooner", begin: waiting, after: time.Second, ask: a(), with: requeried,
 			want: seen{Action: payment.ComeBack, Code: payment.CodePaused, At: "29s"},
 		},
 	}
@@ -102,7 +102,7 @@ func TestALateLookTellsWhatIsCertainAndNothingElse(t *testing.T) {
 			t.Parallel()
 			s := tell(t, opay())
 			c.begin(s)
-			s.pass(24 * time.Hour).about(a()).with(looking)
+			s.pass(24 * time.Hour).about(a()).with(requeried)
 			heard := payment.Heard{Query: true, Outcome: c.heard}
 			d := undisturbed(t, s.in, func(in payment.Input) payment.Decision { return payment.Conclude(in, heard) })
 			if diff := cmp.Diff(c.want, look(t, s.in, d), cmpopts.EquateEmpty()); diff != "" {

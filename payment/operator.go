@@ -2,6 +2,14 @@ package payment
 
 import "time"
 
+// Testimony is what a person says an operation did: its effect where that is to
+// be said, and what moved, with the provider's own reference.
+type Testimony struct {
+	Effect            Effect `json:"effect,omitzero"`
+	Moved             *Money `json:"moved,omitzero"`
+	ProviderReference string `json:"providerReference,omitzero"`
+}
+
 // OperatorAction is the audit of one thing an operator does or is shown. It is
 // appended before the thing is done; Outcome tells of what came to nothing.
 type OperatorAction struct {
@@ -21,12 +29,10 @@ type OperatorAction struct {
 	Key     Key
 	Version uint64
 	Token   string
-	// Ruling is what was ruled (succeeded, failed, retry), with its effect where
-	// that was to be said, and with what moved.
-	Ruling            string
-	Effect            Effect
-	Moved             *Money
-	ProviderReference string
+	// Ruling is what was ruled (succeeded, failed, retry), Testimony what was
+	// said of it.
+	Ruling string
+	Testimony
 	// Outcome is empty for what was about to be done; refused or unknown, with
 	// Follows the ULID of that event, for what came to nothing or may have.
 	Outcome string

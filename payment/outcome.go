@@ -65,27 +65,38 @@ const (
 
 // Outcome is what one call or one status query ended in, classified by the
 // adapter. The zero value is an indeterminate outcome.
+//
+// Events embed it: a field with a JSON name is published under that name, in
+// this order, and needs no further code. A free text must also be masked, in
+// package events.
 type Outcome struct {
-	Result Result
-	Code   Code
-	Effect Effect // successes only
-	Moved  *Money // what the provider says moved, if it says
-	Fee    *Money
-	// Basis is filled in by the core (answer for calls, query for queries)
-	// unless the adapter knows better (inferred).
-	Basis             Basis
-	ProviderReference string
-	ProviderCode      string
-	ProviderMessage   string // masked and cut by whoever publishes it
-	ProviderTime      time.Time
-	// RetryAfter is how long the provider asked us to stay away; zero: it did not.
-	RetryAfter time.Duration
-	// Unhealthy marks an outcome that speaks of the instance, not of the
-	// payment: credentials, merchant configuration, empty balance.
-	Unhealthy bool
+	Result Result `json:"-"`
+	// Moved is what the provider says moved, if it says. Books are kept by
+	// Moved and Effect.
+	Moved *Money `json:"moved,omitzero"`
+	Fee   *Money `json:"fee,omitzero"`
+	// Status is the status that is published. Only the encoder of events sets it.
+	Status string `json:"status"`
+	Effect Effect `json:"effect,omitzero"` // successes only
+	Code   Code   `json:"code,omitzero"`
 	// Message says in plain words what was seen, for the log and the event.
 	// It never contains a secret.
-	Message string
+	Message string `json:"message,omitzero"`
+	// Basis is filled in by the core (answer for calls, query for queries)
+	// unless the adapter knows better (inferred).
+	Basis Basis `json:"basis,omitzero"`
+	// ClientReference is the reference that was sent to the provider. The core
+	// fills it in.
+	ClientReference   string    `json:"clientReference,omitzero"`
+	ProviderReference string    `json:"providerReference,omitzero"`
+	ProviderCode      string    `json:"providerCode,omitzero"`
+	ProviderMessage   string    `json:"providerMessage,omitzero"` // masked and cut by whoever publishes it
+	ProviderTime      time.Time `json:"providerTime,omitzero"`
+	// RetryAfter is how long the provider asked us to stay away; zero: it did not.
+	RetryAfter time.Duration `json:"-"`
+	// Unhealthy marks an outcome that speaks of the instance, not of the
+	// payment: credentials, merchant configuration, empty balance.
+	Unhealthy bool `json:"-"`
 }
 
 // PaymentStatus is what a provider says a payment is in. The zero value means

@@ -19,8 +19,7 @@ func (o Operation) Command(id ID) (Command, error) {
 	open := o.Open
 	c := Command{
 		Op: o.Op, Key: open.Key, Provider: id.Provider, Payment: open.Payment, Full: o.Full, Reason: open.Reason,
-		EventID: open.CommandID, Source: open.CommandSource, CorrelationID: open.CorrelationID,
-		TraceParent: open.TraceParent, TraceState: open.TraceState, Expiry: open.Expiry, RequestedAt: open.RequestedAt,
+		Origin: open.Origin, Trace: open.Trace, Expiry: open.Expiry, RequestedAt: open.RequestedAt,
 	}
 	if !o.Full {
 		// With Full the state's amount is what was resolved later, not what was asked.

@@ -56,12 +56,9 @@ type Resolution struct {
 	// another event: such a view decides nothing. The zero value is before
 	// every call.
 	Seen time.Time
-	// Effect is what a success did. A refund's is refunded, said or not; a
-	// cancel's is closed where it is not said.
-	Effect Effect
-	// Moved and ProviderReference say what moved, for VerdictSucceeded.
-	Moved             *Money
-	ProviderReference string
+	// Testimony is for VerdictSucceeded. A refund's effect is refunded, said or
+	// not; a cancel's is closed where it is not said.
+	Testimony
 }
 
 // fits reports whether the effect can be that of the verdict on op. Money that

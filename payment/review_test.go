@@ -51,7 +51,7 @@ func TestAnOperatorsWordIsOnTheEvent(t *testing.T) {
 	reviewed(s)
 	s.with(func(in *payment.Input) {
 		in.Resolution = &payment.Resolution{
-			Verdict: payment.VerdictSucceeded, Moved: inEGP(390), ProviderReference: "p-7",
+			Verdict: payment.VerdictSucceeded, Testimony: payment.Testimony{Moved: inEGP(390), ProviderReference: "p-7"},
 			Resolved: payment.ResolvedBy{Operator: "ann", Reason: "ledger read", Evidence: "ticket 7"},
 		}
 	}).command(a())
@@ -94,7 +94,7 @@ func TestAnOperatorSaysWhatACancelDid(t *testing.T) {
 		s.command(c.command).pass(10*time.Second).answered(1, payment.Outcome{Message: "timed out"})
 		s.with(func(in *payment.Input) {
 			in.Resolution = &payment.Resolution{
-				Verdict: c.verdict, Effect: c.effect, Moved: c.moved, Seen: in.Now, Resolved: payment.ResolvedBy{Operator: "ann", Reason: "ledger read"},
+				Verdict: c.verdict, Testimony: payment.Testimony{Effect: c.effect, Moved: c.moved}, Seen: in.Now, Resolved: payment.ResolvedBy{Operator: "ann", Reason: "ledger read"},
 			}
 		}).command(c.command)
 		e := s.last.Event

@@ -73,7 +73,7 @@ func command(op payment.Op, key payment.Key) payment.Command {
 	return payment.Command{
 		Op: op, Key: key, Provider: "shop",
 		Payment: payment.Details{OrderID: "1001", TransactionID: "tx-1", Country: "EG", Currency: "EGP"},
-		EventID: "event-" + string(key), Source: "/orders", CorrelationID: "correlation-" + string(key),
+		Origin:  payment.Origin{CommandID: "event-" + string(key), CommandSource: "/orders"}, Trace: payment.Trace{CorrelationID: "correlation-" + string(key)},
 		RequestedAt: morning(),
 	}
 }

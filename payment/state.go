@@ -61,16 +61,13 @@ type Operation struct {
 
 // Open is what is needed to go on with an operation that has not ended.
 type Open struct {
-	Key           Key       `json:"key"`
-	Payment       Details   `json:"payment"`
-	Reason        string    `json:"reason,omitempty"`
-	CommandID     string    `json:"commandId"`
-	CommandSource string    `json:"commandSource"`
-	CorrelationID string    `json:"correlationId,omitempty"`
-	TraceParent   string    `json:"traceparent,omitempty"`
-	TraceState    string    `json:"tracestate,omitempty"`
-	Expiry        time.Time `json:"expiry,omitzero"`
-	RequestedAt   time.Time `json:"requestedAt"`
+	Key     Key     `json:"key"`
+	Payment Details `json:"payment"`
+	Reason  string  `json:"reason,omitempty"`
+	Origin
+	Trace
+	Expiry      time.Time `json:"expiry,omitzero"`
+	RequestedAt time.Time `json:"requestedAt"`
 
 	// Account is the hash of the account the operation was first called at.
 	Account string `json:"account,omitempty"`

@@ -37,8 +37,7 @@ func widest(n int, a alphabet) payment.Command {
 			OrderID: graphic(64), TransactionID: graphic(64), Country: "EG", Currency: "EGP",
 			CapturedAmount: inEGP(payment.MaxAmount),
 		},
-		Amount: inEGP(1_000_000_000_000), Reason: text(200), EventID: text(128), Source: text(255), CorrelationID: text(255),
-		TraceParent: strings.Repeat("0", 55), TraceState: graphic(512),
+		Amount: inEGP(1_000_000_000_000), Reason: text(200), Origin: payment.Origin{CommandID: text(128), CommandSource: text(255)}, Trace: payment.Trace{CorrelationID: text(255), TraceParent: strings.Repeat("0", 55), TraceState: graphic(512)},
 		Expiry: morning().Add(100*24*time.Hour - 1), RequestedAt: morning().Add(123456789),
 	}
 }

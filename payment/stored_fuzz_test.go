@@ -56,7 +56,7 @@ func FuzzAnyStoredStateIsDecidedCarefully(f *testing.F) {
 		s := tell(t, traits[how/4%3]).pass(time.Duration(how%7919) * time.Minute)
 		s.in.State, s.in.Command, s.in.Timer = state, commands[how%4], how&16 != 0
 		s.in.Instance.Paused, s.in.Instance.Breaker = how&32 != 0, payment.Breaker(how/64%3)
-		s.in.Look = how&512 != 0
+		s.in.Requery = how&512 != 0
 		if how&256 != 0 {
 			s.in.Reading = paid(40000, 0)
 		}

@@ -25,6 +25,21 @@ func VerifyURL(setting, raw string) error {
 	}
 }
 
+// VerifyPath wants a path that is appended to a base URL. It starts with /, has
+// neither query nor fragment and names each placeholder. The error begins with
+// the setting's name.
+func VerifyPath(setting, path string, placeholders ...string) error {
+	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#") {
+		return fmt.Errorf("%s: must start with / and carry no query", setting)
+	}
+	for _, p := range placeholders {
+		if !strings.Contains(path, p) {
+			return fmt.Errorf("%s: must name %s", setting, p)
+		}
+	}
+	return nil
+}
+
 // Loopback reports whether a host without its port is this machine alone.
 func Loopback(host string) bool {
 	ip := net.ParseIP(host)

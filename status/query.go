@@ -1,17 +1,13 @@
 package status
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/strictjson"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -34,26 +30,18 @@ type Query struct {
 // ID names the query's payment.
 func (q Query) ID() payment.ID { return payment.ID{Provider: q.Provider, Native: q.Payment} }
 
-// The rules a request can break; docs/errors.md explains them.
+// The rules a request can break beside those of the reader; docs/errors.md
+// explains them.
 const (
-	ruleJSON      = "json"
 	ruleRequired  = "required"
-	ruleUnknown   = "unknown"
-	ruleDuplicate = "duplicate"
-	ruleType      = "type"
-	ruleMin       = "min"
 	ruleMax       = "max"
 	rulePattern   = "pattern"
 	ruleOneOf     = "one_of"
 	ruleExclusive = "exclusive"
 )
 
-const (
-	// maxFaults bounds what is told of one request.
-	maxFaults = 20
-	// maxNamed bounds how much of an unknown member's name is repeated, in characters.
-	maxNamed = 64
-)
+// maxFaults bounds what is told of one request.
+const maxFaults = 20
 
 // field is one member of a request: all are texts.
 type field struct {
@@ -71,143 +59,88 @@ type field struct {
 // faults the query is not to be used.
 func DecodeQuery(data []byte) (Query, []payment.Fault) {
 	if len(data) > MaxQuery {
-		return Query{}, []payment.Fault{{Rule: ruleMax, Detail: "at most 8192 bytes"}}
+		return broken(ruleMax, "at most 8192 bytes")
 	}
 	var q Query
 	var operation, key string
-	fields := []*field{
+	c := check{fields: []*field{
 		{name: "provider", value: &q.Provider, max: 32, valid: providerName, detail: "^[a-z0-9][a-z0-9-]{0,31}$"},
 		{name: "payment", value: &q.Payment, max: 64, valid: graphic, detail: "printable ASCII without space"},
 		{name: "operation", value: &operation, max: 16},
 		{name: "idempotencyKey", value: &key, max: 255, valid: graphic, detail: "printable ASCII without space"},
 		{name: "commandId", value: &q.CommandID, max: 128, valid: oneLine, detail: "one line"},
 		{name: "commandSource", value: &q.CommandSource, max: 255, valid: oneLine, detail: "one line"},
+	}}
+	c.Max = maxFaults
+	r := &strictjson.Reader{Name: events.ShortName}
+	r.Begin(data, strictjson.Root, &c.Faults)
+	read := c.read(r)
+	switch {
+	case r.Broken():
+		return broken(strictjson.RuleJSON, "")
+	case !read:
+		return broken(strictjson.RuleType, "an object")
+	case !r.End():
+		return broken(strictjson.RuleJSON, "one value and nothing behind it")
 	}
-	r := &reader{dec: jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true)), fields: fields}
-	r.object()
-	if !r.broken {
-		r.values()
-		r.together()
-	}
+	c.values()
+	c.together()
 	q.Operation, q.Key = payment.Op(operation), payment.Key(key)
-	return q, r.faults
+	return q, c.List
 }
 
-type reader struct {
-	dec    *jsontext.Decoder
+// broken refuses what is no JSON object: nothing more can be said of it.
+func broken(rule, detail string) (Query, []payment.Fault) {
+	return Query{}, []payment.Fault{{Rule: rule, Detail: detail}}
+}
+
+// check holds the fields of a request to their rules.
+type check struct {
+	strictjson.Faults
 	fields []*field
-	faults []payment.Fault
-	// broken: it is no JSON object, and nothing more can be said.
-	broken bool
 }
 
-func (r *reader) fault(pointer, rule, detail string) {
-	if len(r.faults) < maxFaults {
-		r.faults = append(r.faults, payment.Fault{Pointer: pointer, Rule: rule, Detail: detail})
+// read reads the whole request, and reports whether it is an object.
+func (c *check) read(r *strictjson.Reader) bool {
+	names := make([]string, len(c.fields))
+	for i, f := range c.fields {
+		names[i] = f.name
 	}
-}
-
-func (r *reader) fail(rule, detail string) {
-	r.broken, r.faults = true, []payment.Fault{{Rule: rule, Detail: detail}}
-}
-
-// object reads the whole request.
-func (r *reader) object() {
-	first, err := r.dec.ReadToken()
-	if err != nil {
-		r.fail(ruleJSON, "")
-		return
-	}
-	if first.Kind() != '{' {
-		r.fail(ruleType, "an object")
-		return
-	}
-	for r.dec.PeekKind() != '}' {
-		name, err := r.dec.ReadToken()
-		if err != nil {
-			r.fail(ruleJSON, "")
-			return
-		}
-		if !r.member(name.String()) {
-			r.fail(ruleJSON, "")
-			return
-		}
-	}
-	if _, err := r.dec.ReadToken(); err != nil {
-		r.fail(ruleJSON, "")
-		return
-	}
-	if _, err := r.dec.ReadToken(); !errors.Is(err, io.EOF) {
-		r.fail(ruleJSON, "one value and nothing behind it")
-	}
-}
-
-// member reads one value; false where the rest cannot be read.
-func (r *reader) member(name string) bool {
-	value, err := r.dec.ReadValue()
-	if err != nil {
-		return false
-	}
-	for _, f := range r.fields {
-		switch {
-		case f.name != name:
-			continue
-		case f.given:
-			r.fault("/"+name, ruleDuplicate, "")
-			return true
-		}
+	return r.Members(strictjson.Root, names, func(name, at string) {
+		f := c.fields[slices.Index(names, name)]
 		f.given = true
-		if value.Kind() != '"' {
-			r.fault("/"+name, ruleType, "a string")
-			return true
+		text := r.Text(at)
+		if r.Broken() || c.Covers(at) {
+			return
 		}
-		text, err := jsontext.AppendUnquote(nil, value)
-		if err != nil {
-			return false
+		*f.value = text
+		switch {
+		case utf8.RuneCountInString(text) > f.max:
+			c.Add(at, ruleMax, "")
+		case f.valid != nil && !f.valid(text):
+			c.Add(at, rulePattern, f.detail)
 		}
-		*f.value = string(text)
-		f.check(r)
-		return true
-	}
-	r.fault("/"+named(name), ruleUnknown, "")
-	return true
+	})
 }
 
-// check holds a text to its rule.
-func (f *field) check(r *reader) {
-	switch at := "/" + f.name; {
-	case *f.value == "":
-		r.fault(at, ruleMin, "at least 1 character")
-	case utf8.RuneCountInString(*f.value) > f.max:
-		r.fault(at, ruleMax, "")
-	case f.valid != nil && !f.valid(*f.value):
-		r.fault(at, rulePattern, f.detail)
-	}
-}
-
-func (r *reader) given(name string) bool {
-	for _, f := range r.fields {
-		if f.name == name {
-			return f.given
-		}
-	}
-	return false
+func (c *check) given(name string) bool {
+	return slices.ContainsFunc(c.fields, func(f *field) bool { return f.name == name && f.given })
 }
 
 // values holds the one closed list.
-func (r *reader) values() {
-	for _, f := range r.fields {
+func (c *check) values() {
+	for _, f := range c.fields {
 		if v := payment.Op(*f.value); f.name == "operation" && v != "" && !v.Known() {
-			r.fault("/operation", ruleOneOf, payment.JoinOps(", "))
+			c.Add("/operation", ruleOneOf, payment.JoinOps(", "))
 		}
 	}
 }
 
 // together says which fields want each other, and which do not go together.
-func (r *reader) together() {
+func (c *check) together() {
 	needs := func(name, other string) {
-		if r.given(name) {
-			r.needed(other, "together with "+name)
+		if c.given(name) {
+			c.needed(other, "together with "+name)
 		}
 	}
 	needs("commandId", "commandSource")
@@ -215,33 +148,23 @@ func (r *reader) together() {
 	needs("operation", "idempotencyKey")
 	needs("idempotencyKey", "operation")
 	needs("payment", "provider")
-	if r.given("operation") || r.given("idempotencyKey") {
-		r.needed("payment", "together with idempotencyKey")
+	if c.given("operation") || c.given("idempotencyKey") {
+		c.needed("payment", "together with idempotencyKey")
 	}
-	if r.given("commandId") && r.given("idempotencyKey") {
-		r.fault("/idempotencyKey", ruleExclusive, "not together with commandId")
+	if c.given("commandId") && c.given("idempotencyKey") {
+		c.Add("/idempotencyKey", ruleExclusive, "not together with commandId")
 	}
-	if !r.given("commandId") && !r.given("commandSource") {
-		r.needed("provider", "or commandId and commandSource")
-		r.needed("payment", "or commandId and commandSource")
+	if !c.given("commandId") && !c.given("commandSource") {
+		c.needed("provider", "or commandId and commandSource")
+		c.needed("payment", "or commandId and commandSource")
 	}
 }
 
 // needed adds a fault for a field that is missing, once.
-func (r *reader) needed(name, detail string) {
-	told := slices.ContainsFunc(r.faults, func(f payment.Fault) bool { return f.Pointer == "/"+name })
-	if !r.given(name) && !told {
-		r.fault("/"+name, ruleRequired, detail)
+func (c *check) needed(name, detail string) {
+	if at := "/" + name; !c.given(name) && !c.Covers(at) {
+		c.Add(at, ruleRequired, detail)
 	}
-}
-
-// named is a foreign name as a pointer may hold it, shortened and masked.
-func named(name string) string {
-	name = events.Mask(name)
-	if utf8.RuneCountInString(name) > maxNamed {
-		name = string([]rune(name)[:maxNamed]) + "…"
-	}
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
 func providerName(s string) bool {

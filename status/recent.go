@@ -80,7 +80,7 @@ func newRecent(log Log, limit int, pace *rate.Limiter) *recent {
 }
 
 // find looks for a command's operation. The zero name is none in what was searched.
-func (r *recent) find(ctx context.Context, o events.Origin) (name, Searched, error) {
+func (r *recent) find(ctx context.Context, o payment.Origin) (name, Searched, error) {
 	command := hash(o)
 	sequence, searched := r.look(command)
 	if sequence == 0 && r.max > 0 {
@@ -131,13 +131,13 @@ func (r *recent) search(ctx context.Context, command [16]byte) error {
 
 // hash names a command in little room. Half of a SHA-256 has no collisions that
 // anybody could find, and what is found is compared in full.
-func hash(o events.Origin) [16]byte {
+func hash(o payment.Origin) [16]byte {
 	sum := sha256.Sum256([]byte(o.CommandSource + "\x00" + o.CommandID))
 	return [16]byte(sum[:16])
 }
 
 // read reads the name of the operation at a position.
-func (r *recent) read(ctx context.Context, sequence uint64, o events.Origin) (name, error) {
+func (r *recent) read(ctx context.Context, sequence uint64, o payment.Origin) (name, error) {
 	m, err := r.log.At(ctx, sequence)
 	if err != nil {
 		return name{}, err
@@ -146,7 +146,7 @@ func (r *recent) read(ctx context.Context, sequence uint64, o events.Origin) (na
 	if err != nil {
 		return name{}, err
 	}
-	if e.ID != m.Subject || originOf(e) != o {
+	if e.ID != m.Subject || e.Data.Origin != o {
 		return name{}, errors.New("an event is not what it was")
 	}
 	id, err := events.PaymentOf(m.Subject)
@@ -231,7 +231,7 @@ func (r *recent) restart(newest Message) {
 type seen struct {
 	sequence uint64
 	at       time.Time
-	origin   events.Origin
+	origin   payment.Origin
 }
 
 // messages reads from first to last, side by side. One that cannot be read as
@@ -253,7 +253,7 @@ func (r *recent) messages(ctx context.Context, first, last uint64) ([]seen, erro
 				}
 				o, err := events.DecodeOrigin(m.Message)
 				if err != nil {
-					o = events.Origin{}
+					o = payment.Origin{}
 				}
 				found[i] = seen{m.Sequence, m.Time, o}
 			}

@@ -51,7 +51,9 @@ func (b *book) hole() {
 }
 
 // command names the command that began the operation with a key.
-func command(key payment.Key) (id, source string) { return "evt-" + string(key), "/shop" }
+func command(key payment.Key) payment.Origin {
+	return payment.Origin{CommandID: "evt-" + string(key), CommandSource: "/shop"}
+}
 
 // event appends an event of an operation of a payment, as it stands after it.
 func (b *book) event(id payment.ID, key payment.Key, s payment.Status, change func(*payment.Operation)) {
@@ -60,14 +62,14 @@ func (b *book) event(id payment.ID, key payment.Key, s payment.Status, change fu
 	state.Format = payment.StateFormat
 	state.Version++
 	state.Operations = append([]payment.Operation{}, state.Operations...)
-	commandID, source := command(key)
+	origin := command(key)
 	i := state.Find(payment.Refund, key)
 	if i < 0 {
 		i = len(state.Operations)
 		state.Operations = append(state.Operations, payment.Operation{
 			Op: payment.Refund, KeyHash: key.Hash(), Fingerprint: strings.Repeat("f", 64), First: state.Version,
 			Amount: &payment.Money{Value: 400, Currency: "EGP"},
-			Open:   &payment.Open{Key: key, CommandID: commandID, CommandSource: source, RequestedAt: start(), Due: start().Add(time.Hour), CallUntil: start().Add(time.Minute)},
+			Open:   &payment.Open{Key: key, Origin: origin, RequestedAt: start(), Due: start().Add(time.Hour), CallUntil: start().Add(time.Minute)},
 		})
 	}
 	o := &state.Operations[i]
@@ -81,7 +83,7 @@ func (b *book) event(id payment.ID, key payment.Key, s payment.Status, change fu
 	b.states[id] = state
 	m, err := events.NewEncoder(&events.EncoderOptions{Binary: state.Version%2 == 0}).EncodeEvent(payment.Event{
 		Type: payment.EventType(s), Op: payment.Refund, ID: id, Key: key, Payment: payment.Details{OrderID: id.Native},
-		Amount: o.Amount, Attempt: 1, CommandID: commandID, CommandSource: source, RequestedAt: start(), OccurredAt: start(), State: state,
+		Amount: o.Amount, Attempt: 1, Origin: origin, RequestedAt: start(), OccurredAt: start(), State: state,
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -176,6 +178,6 @@ func codeOf(err error) status.Code {
 
 // byCommand asks by the command of the operation with a key alone.
 func byCommand(key payment.Key) status.Query {
-	id, source := command(key)
-	return status.Query{CommandID: id, CommandSource: source}
+	o := command(key)
+	return status.Query{CommandID: o.CommandID, CommandSource: o.CommandSource}
 }

@@ -95,15 +95,15 @@ func (r *Reader) last(ctx context.Context, id payment.ID) (journal.Record, error
 func (r *Reader) within(ctx context.Context, q Query, s payment.State) (Answer, error) {
 	for i := len(s.Operations) - 1; i >= 0; i-- {
 		var key payment.Key
-		var origin events.Origin
+		var origin payment.Origin
 		if open := s.Operations[i].Open; open != nil {
-			key, origin = open.Key, events.Origin{CommandID: open.CommandID, CommandSource: open.CommandSource}
+			key, origin = open.Key, open.Origin
 		} else {
 			e, err := r.first(ctx, q.ID(), s.Operations[i])
 			if err != nil {
 				return Answer{}, err
 			}
-			key, origin = e.Data.IdempotencyKey, originOf(e)
+			key, origin = e.Data.IdempotencyKey, e.Data.Origin
 		}
 		if origin == q.origin() {
 			return one(q.ID(), s, i, key, origin), nil
@@ -148,16 +148,12 @@ func (r *Reader) byCommand(ctx context.Context, q Query) (Answer, error) {
 	return one(found.id, record.State, i, found.key, q.origin()), nil
 }
 
-func (q Query) origin() events.Origin {
-	return events.Origin{CommandID: q.CommandID, CommandSource: q.CommandSource}
-}
-
-func originOf(e events.Entry) events.Origin {
-	return events.Origin{CommandID: e.Data.CommandID, CommandSource: e.Data.CommandSource}
+func (q Query) origin() payment.Origin {
+	return payment.Origin{CommandID: q.CommandID, CommandSource: q.CommandSource}
 }
 
 // one is the answer of one operation whose key and command are known.
-func one(id payment.ID, s payment.State, i int, key payment.Key, o events.Origin) Answer {
+func one(id payment.ID, s payment.State, i int, key payment.Key, o payment.Origin) Answer {
 	a := answer(id, s, i)
 	a.Operations[0].Key, a.Operations[0].CommandID, a.Operations[0].CommandSource = key, o.CommandID, o.CommandSource
 	return a

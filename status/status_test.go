@@ -69,10 +69,10 @@ func TestOneOperationIsFoundByItsKeyOrItsCommandWhetherItHasEndedOrNot(t *testin
 	b.event(second, "a", payment.StatusStarted, nil) // the same key and payment elsewhere, a repeated event id too
 	r := b.reader(10)
 	for _, key := range []payment.Key{"a", "b", "c"} {
-		id, source := command(key)
+		o := command(key)
 		queries := []status.Query{
 			{Provider: "opay-eg", Payment: "1001.000", Operation: payment.Refund, Key: key},
-			{Provider: "opay-eg", Payment: "1001.000", CommandID: id, CommandSource: source},
+			{Provider: "opay-eg", Payment: "1001.000", CommandID: o.CommandID, CommandSource: o.CommandSource},
 		}
 		if key != "a" {
 			queries = append(queries, byCommand(key))
@@ -82,7 +82,7 @@ func TestOneOperationIsFoundByItsKeyOrItsCommandWhetherItHasEndedOrNot(t *testin
 			if err != nil || got.Provider != "opay-eg" || got.Version != 5 || len(got.Operations) != 1 || got.Operations[0].Key != key {
 				t.Errorf("%+v is answered %+v, %v", q, got, err)
 			}
-			if q.CommandID != "" && got.Operations[0].CommandID != id {
+			if q.CommandID != "" && got.Operations[0].CommandID != o.CommandID {
 				t.Errorf("%+v is answered %+v", q, got)
 			}
 		}

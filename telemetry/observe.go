@@ -120,9 +120,9 @@ func (m *Metrics) Notified(provider string, r notifications.Result) {
 	m.notified.WithLabelValues(m.provider(provider), string(r)).Inc()
 }
 
-// LateLooked counts a result that the provider was asked about again. The result
+// LateRequeried counts a result that the provider was asked about again. The result
 // is one of handlers.LateResults.
-func (m *Metrics) LateLooked(provider, result string) {
+func (m *Metrics) LateRequeried(provider, result string) {
 	m.late.WithLabelValues(m.provider(provider), result).Inc()
 }
 

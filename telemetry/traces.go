@@ -113,7 +113,7 @@ func (t *Traces) Handling(
 		api.WithAttributes(
 			attribute.String("messaging.system", "nats"),
 			attribute.String("messaging.operation.type", "process"),
-			attribute.String("messaging.message.id", events.Mask(c.EventID)),
+			attribute.String("messaging.message.id", events.Mask(c.CommandID)),
 			attribute.Int("countermand.deliveries", d.Deliveries),
 			attribute.Bool("countermand.timer", d.Timer),
 		),

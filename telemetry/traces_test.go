@@ -49,7 +49,7 @@ func traced(t *testing.T, sample float64, d handlers.Delivery, c payment.Command
 }
 
 func refund(traceparent string) payment.Command {
-	return payment.Command{Op: payment.Refund, Provider: "opay-eg", EventID: "e-1", TraceParent: traceparent, TraceState: "shop=1"}
+	return payment.Command{Op: payment.Refund, Provider: "opay-eg", Origin: payment.Origin{CommandID: "e-1"}, Trace: payment.Trace{TraceParent: traceparent, TraceState: "shop=1"}}
 }
 
 // byName finds a span.
@@ -128,7 +128,7 @@ func TestWhatIsSampledIsTheCommandsWordFirstAndTheSettingElse(t *testing.T) {
 
 func TestAMessageThatIsNoCommandIsTracedWithoutWhatItClaims(t *testing.T) {
 	t.Parallel()
-	spans, _ := traced(t, 1, handlers.Delivery{}, payment.Command{EventID: "card 4111111111111111"})
+	spans, _ := traced(t, 1, handlers.Delivery{}, payment.Command{Origin: payment.Origin{CommandID: "card 4111111111111111"}})
 	for _, s := range spans {
 		for _, a := range s.Attributes {
 			if strings.Contains(a.Value.String(), "4111111111111111") {

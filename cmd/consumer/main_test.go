@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/countermand/countermand/internal/sidebyside"
 )
 
 // asProgram in the environment makes the test binary the program itself: real
@@ -23,7 +25,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main() // exits
 	}
-	os.Exit(m.Run())
+	os.Exit(sidebyside.Run(m))
 }
 
 // patience is how long a test waits for anything; many packages' tests share

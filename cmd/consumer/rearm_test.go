@@ -90,7 +90,7 @@ func (b *rearmBundle) waiting(order string) payment.Event {
 		Command: payment.Command{
 			Op: payment.Refund, Key: "return-1", Provider: "opay-eg", Amount: &payment.Money{Value: 400, Currency: "EGP"},
 			Payment: payment.Details{OrderID: order, Country: "EG", Currency: "EGP"},
-			EventID: "event-1", Source: "/orders", RequestedAt: time.Now().Add(-time.Hour).UTC(),
+			Origin:  payment.Origin{CommandID: "event-1", CommandSource: "/orders"}, RequestedAt: time.Now().Add(-time.Hour).UTC(),
 		},
 		ID: payment.ID{Provider: "opay-eg", Native: order}, Traits: instances[0].Provider.Traits(), Now: time.Now().Add(-time.Hour).UTC(),
 		Instance: payment.Instance{Configured: true, Account: instances[0].Account, Policy: instances[0].Policy},
@@ -207,7 +207,7 @@ func TestARearmedOperationEndsAndATimerTooManyIsHarmless(t *testing.T) {
 	count := natstest.Messages(t, b.js, b.cfg.Streams.Events)
 	superfluous := payment.Command{
 		Op: e.Op, Key: e.Key, Provider: e.ID.Provider, Payment: e.Payment, Amount: e.Amount,
-		EventID: e.CommandID, Source: e.CommandSource, RequestedAt: e.RequestedAt,
+		Origin: payment.Origin{CommandID: e.CommandID, CommandSource: e.CommandSource}, RequestedAt: e.RequestedAt,
 	}
 	m, err := events.NewEncoder(nil).EncodeCommand(superfluous)
 	if err != nil {

@@ -121,7 +121,7 @@ func (b *bookkeeping) tell(s story, i int) string {
 		Command: payment.Command{
 			Op: payment.Refund, Key: "return-1", Provider: "opay-eg", Amount: &payment.Money{Value: 400, Currency: "EGP"},
 			Payment: payment.Details{OrderID: s.order, Country: "EG", Currency: "EGP"},
-			EventID: "event-" + s.order, Source: "/orders", RequestedAt: at,
+			Origin:  payment.Origin{CommandID: "event-" + s.order, CommandSource: "/orders"}, RequestedAt: at,
 		},
 		ID: payment.ID{Provider: "opay-eg", Native: s.order}, Traits: b.instance.Provider.Traits(), Now: at.Add(time.Millisecond),
 		Instance: payment.Instance{Configured: true, Account: b.instance.Account, Policy: b.instance.Policy},

@@ -65,13 +65,13 @@ func (c *Client) Resolve(ctx context.Context, r desk.Ruling) (desk.Done, error) 
 	return *out.Done, nil
 }
 
-// Look has the provider asked once more about an operation.
-func (c *Client) Look(ctx context.Context, l desk.Look) (*desk.Looked, error) {
-	r, err := c.ask(ctx, actionLook, request{Look: &l})
-	if err == nil && r.Looked == nil {
+// Requery has the provider asked again about an operation.
+func (c *Client) Requery(ctx context.Context, q desk.Requery) (*desk.Requeried, error) {
+	r, err := c.ask(ctx, actionRequery, request{Requery: &q})
+	if err == nil && r.Requeried == nil {
 		err = errEmpty
 	}
-	return r.Looked, err
+	return r.Requeried, err
 }
 
 // Replay has a rejected message published anew, or with DryRun only checked. An

@@ -60,11 +60,11 @@ func (f *fake) Audit(context.Context, desk.Operator, payment.OperatorAction) (st
 	return "01J8Z3N9Q8K6M2V4T7R5W1X0YA", nil
 }
 
-func (f *fake) Look(_ context.Context, who desk.Operator, l desk.Look) (*desk.Looked, error) {
+func (f *fake) Requery(_ context.Context, who desk.Operator, l desk.Requery) (*desk.Requeried, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.who = append(f.who, who)
-	return &desk.Looked{Asked: true, Answer: string(l.Key)}, nil
+	return &desk.Requeried{Asked: true, Answer: string(l.Key)}, nil
 }
 
 func newFake() *fake { return &fake{entered: make(chan struct{}), release: make(chan struct{})} }
@@ -114,13 +114,13 @@ func TestTheSubjectAndNothingElseNamesTheOperator(t *testing.T) {
 	}
 }
 
-func TestALookGoesToTheDeskAndItsAnswerComesBack(t *testing.T) {
+func TestARequeryGoesToTheDeskAndItsAnswerComesBack(t *testing.T) {
 	t.Parallel()
 	s, f := natstest.Start(t, nil), newFake()
 	serve(t, s, f)
-	looked, err := remote.NewClient(connect(t, s), "dana").Look(t.Context(), desk.Look{Key: "k"})
-	if err != nil || !looked.Asked || looked.Answer != "k" || len(f.who) != 1 || f.who[0].Name != "dana" {
-		t.Errorf("%+v, %v, by %+v", looked, err, f.who)
+	requeried, err := remote.NewClient(connect(t, s), "dana").Requery(t.Context(), desk.Requery{Key: "k"})
+	if err != nil || !requeried.Asked || requeried.Answer != "k" || len(f.who) != 1 || f.who[0].Name != "dana" {
+		t.Errorf("%+v, %v, by %+v", requeried, err, f.who)
 	}
 }
 
@@ -186,7 +186,7 @@ func TestAnAnswerTooLargeIsCutAndSaysSo(t *testing.T) {
 	s, f := natstest.Start(t, nil), newFake()
 	f.story.Complete = true
 	for range 2000 {
-		f.story.Events = append(f.story.Events, desk.Event{Data: events.Result{Message: strings.Repeat("m", 1000)}})
+		f.story.Events = append(f.story.Events, desk.Event{Data: events.Result{Outcome: payment.Outcome{Message: strings.Repeat("m", 1000)}}})
 	}
 	f.story.Events[1999].Version = 2000
 	serve(t, s, f)
@@ -237,7 +237,7 @@ func TestARulingWithAnEffectIsOfAProtocolThatAnOlderServiceRefuses(t *testing.T)
 	for effect, want := range map[payment.Effect]int{"": remote.Protocol, payment.EffectVoided: remote.Protocol + 1} {
 		go func() { <-f.entered }()
 		var no *desk.Error
-		if _, err := remote.NewClient(nc, "dana").Resolve(t.Context(), desk.Ruling{Effect: effect}); !errors.As(err, &no) || no.Fault != desk.FaultStale {
+		if _, err := remote.NewClient(nc, "dana").Resolve(t.Context(), desk.Ruling{Testimony: payment.Testimony{Effect: effect}}); !errors.As(err, &no) || no.Fault != desk.FaultStale {
 			t.Errorf("effect %q ended in %v", effect, err)
 		}
 		m, err := sent.NextMsgWithContext(t.Context())

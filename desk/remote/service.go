@@ -37,7 +37,7 @@ type Desk interface {
 	Ask(ctx context.Context, who desk.Operator, id payment.ID, op payment.Op, key payment.Key) (*desk.Reply, error)
 	Resolve(ctx context.Context, who desk.Operator, r desk.Ruling) (desk.Done, error)
 	Audit(ctx context.Context, who desk.Operator, a payment.OperatorAction) (string, error)
-	Look(ctx context.Context, who desk.Operator, l desk.Look) (*desk.Looked, error)
+	Requery(ctx context.Context, who desk.Operator, l desk.Requery) (*desk.Requeried, error)
 }
 
 // Replayer publishes rejected messages anew (*desk.Replayer).
@@ -84,7 +84,7 @@ func Serve(nc *nats.Conn, d Desk, opts *Options) (*Service, error) {
 	}
 	s := &Service{Service: served, nc: nc, desk: d, o: o}
 	actions := map[string]answer{
-		actionQueue: s.queue, actionPayment: s.payment, actionAsk: s.ask, actionResolve: s.resolve, actionAudit: s.audit, actionLook: s.look,
+		actionQueue: s.queue, actionPayment: s.payment, actionAsk: s.ask, actionResolve: s.resolve, actionAudit: s.audit, actionRequery: s.requery,
 	}
 	if o.Replayer != nil {
 		actions[actionReplay] = s.replay
@@ -215,12 +215,12 @@ func (s *Service) audit(ctx context.Context, who desk.Operator, q request) (resp
 	return response{Audit: id}, err
 }
 
-func (s *Service) look(ctx context.Context, who desk.Operator, q request) (response, error) {
-	if q.Look == nil {
+func (s *Service) requery(ctx context.Context, who desk.Operator, q request) (response, error) {
+	if q.Requery == nil {
 		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: "the request names no operation to look at"}
 	}
-	looked, err := s.desk.Look(ctx, who, *q.Look)
-	return response{Looked: looked}, err
+	requeried, err := s.desk.Requery(ctx, who, *q.Requery)
+	return response{Requeried: requeried}, err
 }
 
 func (s *Service) replay(ctx context.Context, who desk.Operator, q request) (response, error) {

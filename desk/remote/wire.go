@@ -22,7 +22,7 @@ const (
 	actionResolve = "resolve"
 	actionAudit   = "audit"
 	actionReplay  = "replay"
-	actionLook    = "look"
+	actionRequery = "look"
 )
 
 // group stands before all subjects.
@@ -48,21 +48,21 @@ type request struct {
 	Reason string `json:"reason,omitempty"`
 	// Replay is what is to be published anew.
 	Replay *desk.Replay `json:"replay,omitempty"`
-	// Look is what is to be asked about again.
-	Look *desk.Look `json:"look,omitempty"`
+	// Requery is the operation to ask the provider about again.
+	Requery *desk.Requery `json:"look,omitempty"`
 }
 
 // response is what is answered: one of its fields, by the action.
 type response struct {
-	Protocol int            `json:"protocol"`
-	Queue    *desk.Queue    `json:"queue,omitempty"`
-	Story    *desk.Story    `json:"story,omitempty"`
-	Reply    *desk.Reply    `json:"reply,omitempty"`
-	Done     *desk.Done     `json:"done,omitempty"`
-	Audit    string         `json:"audit,omitempty"`
-	Replayed *desk.Replayed `json:"replayed,omitempty"`
-	Looked   *desk.Looked   `json:"looked,omitempty"`
-	Error    *desk.Error    `json:"error,omitempty"`
+	Protocol  int             `json:"protocol"`
+	Queue     *desk.Queue     `json:"queue,omitempty"`
+	Story     *desk.Story     `json:"story,omitempty"`
+	Reply     *desk.Reply     `json:"reply,omitempty"`
+	Done      *desk.Done      `json:"done,omitempty"`
+	Audit     string          `json:"audit,omitempty"`
+	Replayed  *desk.Replayed  `json:"replayed,omitempty"`
+	Requeried *desk.Requeried `json:"looked,omitempty"`
+	Error     *desk.Error     `json:"error,omitempty"`
 }
 
 // codes are the faults as the codes of a NATS service's error, after HTTP's.

@@ -23,12 +23,12 @@ import (
 
 // The adapters join packages that do not know each other.
 var (
-	_ desk.Service         = ruler{}
-	_ desk.Commands        = commands{}
-	_ desk.Index           = openJournal{}
-	_ telemetry.Journal    = openJournal{}
-	_ status.Log           = positions{}
-	_ notifications.Looker = looker{}
+	_ desk.Service            = ruler{}
+	_ desk.Commands           = commands{}
+	_ desk.Index              = openJournal{}
+	_ telemetry.Journal       = openJournal{}
+	_ status.Log              = positions{}
+	_ notifications.Requerier = requerier{}
 )
 
 // ruler is the handler with the timers that a ruling's call needs.
@@ -43,9 +43,9 @@ func (r ruler) Resolve(ctx context.Context, ruling handlers.Ruling) (journal.Rec
 	return r.Handler.Resolve(ctx, ruling, r.timers)
 }
 
-// Look implements desk.Service.
-func (r ruler) Look(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Looked, error) {
-	return r.Handler.Look(ctx, id, op, key, r.timers)
+// Requery implements desk.Service.
+func (r ruler) Requery(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Requeried, error) {
+	return r.Handler.Requery(ctx, id, op, key, r.timers)
 }
 
 // commands publishes to the stream of commands.
@@ -107,17 +107,17 @@ func (j openJournal) State(ctx context.Context, id payment.ID) (payment.State, e
 // journal is away.
 const seenWithin = 3 * time.Second
 
-// looker brings forward the status queries that notifications are about.
-type looker struct {
+// requerier brings forward the status queries that notifications are about.
+type requerier struct {
 	handler *handlers.Handler
 	journal journal.Journal
 	timers  *broker.Timers
 }
 
-// Look implements notifications.Looker. The handler waits while the journal is
+// Requery implements notifications.Requerier. The handler waits while the journal is
 // away, and a provider's connection must not wait with it. Therefore the journal
 // is read here first.
-func (l looker) Look(ctx context.Context, id payment.ID, reference string) (bool, error) {
+func (l requerier) Requery(ctx context.Context, id payment.ID, reference string) (bool, error) {
 	soon, cancel := context.WithTimeout(ctx, seenWithin)
 	rec, err := l.journal.Last(soon, id)
 	cancel()

@@ -121,7 +121,7 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 		return c, err
 	}
 	c.handler, err = handlers.New(c.journal, c.set, broker.NewQuarantine(c.js, c.topology), c.encoder, &handlers.Options{
-		Logger: c.log, Isolation: c.isolation, Observer: c.seen.all(), Stories: c.journal,
+		Logger: c.log, Isolation: c.isolation, Observer: c.seen.all(), History: c.journal,
 	})
 	if err != nil {
 		return c, err
@@ -146,7 +146,7 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 // notificationService takes providers' notifications in, if the configuration says
 // where.
 func (c core) notificationService(cfg config.Notifications) service {
-	r := notifications.New(c.set, looker{c.handler, c.journal, c.timers}, &notifications.Options{
+	r := notifications.New(c.set, requerier{c.handler, c.journal, c.timers}, &notifications.Options{
 		Logger: c.log, Observer: c.seen.metrics, MaxBody: int64(cfg.MaxBody),
 		RatePerSecond: cfg.RatePerSecond, MaxAge: cfg.MaxAge, Remember: cfg.Remember,
 	})
@@ -155,8 +155,8 @@ func (c core) notificationService(cfg config.Notifications) service {
 
 // lateService asks once more about results of that age; 0: it does not.
 func (c core) lateService(age time.Duration) service {
-	late := broker.NewLateLooks(c.js, c.topology, c.handler, age, &broker.LateOptions{
-		Logger: c.log, Looked: c.seen.metrics.LateLooked,
+	late := broker.NewLateRequeries(c.js, c.topology, c.handler, age, &broker.LateOptions{
+		Logger: c.log, Requeried: c.seen.metrics.LateRequeried,
 	})
 	return when(age > 0, background("late queries", late.Run))
 }

@@ -38,7 +38,7 @@ func (b *bundle) started(order string, ago time.Duration) payment.Event {
 		Command: payment.Command{
 			Op: payment.Refund, Key: "return-1", Provider: in.Name, Amount: &payment.Money{Value: 400, Currency: "EGP"},
 			Payment: payment.Details{OrderID: order, Country: "EG", Currency: "EGP"},
-			EventID: "event-1", Source: "/orders", RequestedAt: time.Now().Add(-ago).UTC(),
+			Origin:  payment.Origin{CommandID: "event-1", CommandSource: "/orders"}, RequestedAt: time.Now().Add(-ago).UTC(),
 		},
 		ID: payment.ID{Provider: in.Name, Native: order}, Traits: in.Provider.Traits(), Now: time.Now().Add(-ago).UTC(),
 		Instance: payment.Instance{Configured: true, Account: in.Account, Policy: in.Policy},

@@ -174,7 +174,7 @@ type Provider struct {
 	// ReviewAfter is how long a machine goes on asking before a person is called.
 	ReviewAfter time.Duration `yaml:"reviewAfter" validate:"min=1s"`
 
-	// Settings are the kind's own: *opay.Settings or *openpay.Settings, by Kind.
+	// Settings are the kind's own, as its NewSettings returns them.
 	Settings any `yaml:"-" validate:"-"`
 }
 

@@ -2,14 +2,18 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/countermand/countermand/internal/spelling"
 	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/providers/kinds"
 )
 
 // decoder lays the file's tree over structs. Unlike a decoder that stops at the
@@ -60,7 +64,7 @@ func (d *decoder) mapping(node ast.Node, path string, targets ...reflect.Value) 
 // unknown adds the fault of a key that no target has.
 func (d *decoder) unknown(key ast.Node, path string, fields map[string][]reflect.Value) {
 	name := printable(key.GetToken().Value)
-	if near := nearest(name, fields); near != "" {
+	if near := spelling.Nearest(name, slices.Sorted(maps.Keys(fields))); near != "" {
 		d.add(line(key), join(path, name), "is unknown; did you mean %s?", near)
 		return
 	}
@@ -139,14 +143,15 @@ func (d *decoder) provider(node ast.Node, path string) Provider {
 	}
 	common := reflect.ValueOf(&p).Elem()
 	kind, found := textAt(node, "kind")
-	if p.Settings = newSettings(kind); p.Settings != nil {
+	if k, known := kinds.Find(kind); known {
+		p.Settings = k.NewSettings()
 		d.mapping(node, path, common, reflect.ValueOf(p.Settings).Elem())
 		return p
 	}
 	if found == nil {
 		found = node
 	}
-	d.add(line(found), join(path, "kind"), "must be given, as one of %s", kinds)
+	d.add(line(found), join(path, "kind"), "must be given, as one of %s", kinds.Names())
 	d.lenient = true
 	d.mapping(node, path, common)
 	d.lenient = false

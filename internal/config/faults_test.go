@@ -150,10 +150,10 @@ func TestAnInstanceIsCheckedAsAWhole(t *testing.T) {
 		"an empty entry":      {"providers:\n  -\n", []found{{2, "providers[0]", "must be a mapping"}}},
 		"no list":             {"providers: {name: a}\n", []found{{1, "providers", "must be a list"}}},
 		"no kind": {"providers:\n  - name: a\n    baseURL: https://a.example\n    secretKey: HUSH\n", []found{
-			{2, "providers[0].kind", "one of opay, openpay"},
+			{2, "providers[0].kind", "one of opay, tranzzo"},
 		}},
 		"unknown kind": {"providers:\n  - name: a\n    kind: opay2\n    baseURL: https://a.example\n", []found{
-			{3, "providers[0].kind", "one of opay, openpay"},
+			{3, "providers[0].kind", "one of opay, tranzzo"},
 		}},
 		"all required keys missing": {"providers:\n  - {kind: openpay}\n", []found{
 			{2, "providers[0].account", "required"},

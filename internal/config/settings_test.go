@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/providers/kinds"
 )
 
 // updateSettings writes the page anew: go test ./internal/config -run Settings -update.
@@ -84,62 +85,11 @@ func settingsText(t *testing.T) string {
 	table("Service", settingRows(t, reflect.ValueOf(Defaults()).Elem(), ""))
 	common := settingRows(t, reflect.ValueOf(DefaultProvider()), "providers[]")
 	table("Every provider", common)
-	for name := range strings.SplitSeq(kinds, ", ") {
-		own := settingRows(t, reflect.ValueOf(newSettings(name)).Elem(), "providers[]")
-		table("Kind `"+name+"`", withDefaults(t, name, without(own, common)))
+	for _, k := range kinds.All() {
+		own := settingRows(t, reflect.ValueOf(k.Defaults()), "providers[]")
+		table("Kind `"+k.Name+"`", without(own, common))
 	}
 	return b.String()
-}
-
-// kindDefaults are what the kinds fill in themselves, after reading.
-func kindDefaults() map[string]map[string]string {
-	const opayPath = "/api/v1/international"
-	const bentoPath = "/payments/v1/orders/{orderId}/transactions/{transactionId}"
-	return map[string]map[string]string{
-		"opay": {
-			"refundRepeat": "refused", "duplicateCodes": "02004 20000", "notFoundCodes": "02006 00012 02812",
-			"paths.close": opayPath + "/payment/close", "paths.refund": opayPath + "/payment/refund/create",
-			"paths.refundQuery": opayPath + "/payment/refund/query", "paths.status": opayPath + "/cashier/status",
-		},
-		"openpay": {
-			"encoding": "form", "refundPath": "/pw/v3/payment/refund", "statusPath": "/pw/v3/payment/status",
-			"codes.approved": "00 0", "codes.alreadyRefunded": "32", "codes.invalidRequest": "188", "codes.waiting": "283",
-		},
-		"tranzzo": {
-			"amountForm": "string", "maxOrderID": "64", "cancelledCodes": "6007", "failureStatuses": "failure",
-			"paths.cancel": "/api/v1/pos/{posId}/order/{orderId}/cancel", "paths.orders": "/api/v1/pos/{posId}/orders/{orderId}",
-			"paths.void": "/api/v1/void", "paths.refund": "/api/v1/refund",
-		},
-		"bento": {"tokenAuth": "body", "cancelPath": bentoPath + "/_cancel", "readPath": bentoPath},
-	}
-}
-
-// withDefaults fills in a kind's own defaults. They are written down above and
-// not read from the kind, so each must at least stand in its source, and each
-// key must exist.
-func withDefaults(t *testing.T, kind string, rows []settingRow) []settingRow {
-	t.Helper()
-	source, err := os.ReadFile(filepath.FromSlash("../../providers/" + kind + "/settings.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defaults := kindDefaults()[kind]
-	for i, r := range rows {
-		key := strings.TrimPrefix(r.key, "providers[].")
-		for word := range strings.FieldsSeq(defaults[key]) {
-			if !strings.Contains(string(source), word) {
-				t.Errorf("%s of %s: %s does not stand in its source; the kind's default has changed", key, kind, word)
-			}
-		}
-		if standard, ok := defaults[key]; ok {
-			rows[i].standard = "`" + strings.ReplaceAll(standard, " ", "`, `") + "`"
-			delete(defaults, key)
-		}
-	}
-	for key := range defaults {
-		t.Errorf("%s has no setting %s", kind, key)
-	}
-	return rows
 }
 
 // without leaves out the keys that are rows of the common table already, unless
@@ -237,6 +187,8 @@ func defaultWord(v reflect.Value) string {
 		return fmt.Sprintf("`%t`", v.Bool())
 	case v.IsZero(), v.Kind() == reflect.Struct:
 		return "–"
+	case v.Kind() == reflect.Slice && entryOf(v) == nil:
+		return "`" + strings.Join(v.Interface().([]string), "`, `") + "`"
 	case isDuration && d%time.Hour == 0:
 		return fmt.Sprintf("`%dh`", d/time.Hour)
 	case isDuration && d%time.Minute == 0:
@@ -251,7 +203,7 @@ func ruleWords(field reflect.StructField, standard reflect.Value) string {
 	kind := field.Type.Kind()
 	var words []string
 	if field.Type == reflect.TypeFor[string]() && field.Name == "Kind" {
-		words = append(words, "must be one of "+kinds) // the decoder's rule
+		words = append(words, "must be one of "+kinds.Names()) // the decoder's rule
 	}
 	each := ""
 	for tag := range strings.SplitSeq(field.Tag.Get("validate"), ",") {

@@ -22,6 +22,7 @@ import (
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers/opay/opaysim"
 )
 
 // Options are the demo's switches.
@@ -243,8 +244,9 @@ func (p *play) settle(i int) {
 	if len(history) == 0 {
 		return
 	}
-	if d := history[len(history)-1].Data; d.Provider == opayEG && d.Status == "pending" {
-		_ = p.world.opay.Settle(d.ClientReference) // decided already: nothing to do
+	d := history[len(history)-1].Data
+	if opay, ok := p.world.member(d.Provider).sim.Handler.(*opaysim.Simulator); ok && d.Status == "pending" {
+		_ = opay.Settle(d.ClientReference) // decided already: nothing to do
 	}
 }
 

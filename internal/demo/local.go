@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/providers/kinds"
 )
 
 // Operator is who decides at the console of a service with simulated providers.
@@ -74,7 +76,7 @@ func (l *Local) HowTo() string {
 	return fmt.Sprintf(`Countermand runs with an embedded server and simulated providers, for trying out.
 
   NATS         %[1]s
-  simulators   http://127.0.0.1:%[2]d/opay, /openpay, /tranzzo, /bento: GET …/ledger counts, POST …/faults breaks
+  simulators   http://127.0.0.1:%[2]d/%[7]s: GET …/ledger counts, POST …/faults breaks
   console      http://%[6]s/console/
   health       http://%[6]s/readyz
   data         %[3]s (delete it to start afresh)
@@ -97,7 +99,7 @@ Then see what the provider did:
 
 Ctrl-C ends it.
 
-`, l.world.server.URL(), l.world.Main, l.world.dir, body, l.world.Nats, l.admin)
+`, l.world.server.URL(), l.world.Main, l.world.dir, body, l.world.Nats, l.admin, strings.ReplaceAll(kinds.Names(), ", ", ", /"))
 }
 
 // Close stops server and simulators.

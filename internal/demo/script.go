@@ -8,12 +8,11 @@ import (
 	"slices"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/simulators"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers/bento/bentosim"
 	"github.com/countermand/countermand/providers/opay/opaysim"
-	"github.com/countermand/countermand/providers/openpay/openpaysim"
 	"github.com/countermand/countermand/providers/simulator"
-	"github.com/countermand/countermand/providers/tranzzo/tranzzosim"
 )
 
 // The demo's provider instances.
@@ -73,12 +72,9 @@ type fields map[string]any
 
 func (o operation) command(id string, data fields) message {
 	data["idempotencyKey"], data["provider"] = o.key, o.provider
-	ids := fields{"orderId": o.payment, "country": "EG"}
-	switch o.provider {
-	case openpayEU, bentoUK:
-		ids = fields{"transactionId": o.payment, "orderId": "order-" + o.payment}
-	case tranzzoUA:
-		ids = fields{"orderId": o.payment, "currency": "UAH"}
+	ids := fields{}
+	for key, value := range kindOf(o.provider).Identifiers(o.payment) {
+		ids[key] = value
 	}
 	if captured, ok := data["captured"]; ok {
 		ids["capturedAmount"] = captured
@@ -106,7 +102,33 @@ func cancel(provider, p, key string) operation { return operation{provider, p, p
 
 // script is every story, in the order they are told. All run at once.
 func script() []story {
-	return slices.Concat(plainStories(), hardStories(), twistedStories(), refusedStories())
+	told := slices.Concat(plainStories(), hardStories(), twistedStories(), refusedStories())
+	return append(told, otherStories(told)...)
+}
+
+// otherStories tell a refund at each kind that no other story is about.
+func otherStories(told []story) []story {
+	var all []story
+	for _, k := range simulators.Kinds() {
+		if slices.ContainsFunc(told, func(s story) bool { return s.operation.provider == k.Instance }) {
+			continue
+		}
+		o := refund(k.Instance, k.Names()[0], "order-5000-all-"+k.Name)
+		all = append(all, story{
+			title: "A full refund at " + k.Name, tells: "The provider gives back what was paid.",
+			messages: []message{o.command("demo-50-"+k.Name, fields{"full": true})}, operation: o, ends: "succeeded", moved: 1,
+		})
+	}
+	return all
+}
+
+// kindOf is the kind of one of the demo's instances.
+func kindOf(instance string) simulator.Kind {
+	if instance == opayNG {
+		instance = opayEG
+	}
+	all := simulators.Kinds()
+	return all[slices.IndexFunc(all, func(k simulator.Kind) bool { return k.Instance == instance })] // the script names no other
 }
 
 func plainStories() []story {
@@ -278,64 +300,47 @@ func refusedStories() []story {
 	}
 }
 
-// seed puts the script's payments and faults into fresh simulators.
+// seed puts the script's payments and faults into fresh simulators. A payment
+// that is cancelled is in the first state in which its kind can do that; the
+// exception is paid, so that its cancel is refused.
 func (w *world) seed() error {
-	for _, p := range []string{"1001000", "1001001", "1001003", "1001010", "1001011", "1001012", "1001020", "1001021"} {
-		if err := w.opay.AddPayment(opaysim.Payment{Reference: p, Country: "EG", Amount: 40000, Currency: "EGP"}); err != nil {
+	done := map[string]bool{}
+	for _, s := range script() {
+		o := s.operation
+		if o.provider == "" || done[o.provider+"/"+o.payment] {
+			continue
+		}
+		done[o.provider+"/"+o.payment] = true
+		m, state := w.member(o.provider), simulator.Paid
+		if o.op.EndsPayment() && s.ends == "succeeded" {
+			state = m.kind.Cancels[0]
+		}
+		if err := m.sim.Seed(m.kind.Seed(o.payment, m.kind.Amount, state)); err != nil {
 			return err
 		}
 	}
-	if err := w.opay.AddPayment(opaysim.Payment{Reference: "1001002", Country: "EG", Amount: 40000, Currency: "EGP", Status: "INITIAL"}); err != nil {
-		return err
-	}
-	if err := w.opayNG.AddPayment(opaysim.Payment{Reference: "1001013", Country: "EG", Amount: 40000, Currency: "EGP"}); err != nil {
-		return err
-	}
-	for _, n := range []string{"1", "2", "10", "11", "20"} {
-		t := "529-1438673740-" + n
-		if err := w.openpay.AddPayment(openpaysim.Payment{TransactionID: t, ReferenceNo: "order-" + t, Amount: 12340, Currency: "EUR"}); err != nil {
+	for instance, faults := range plannedFaults() {
+		if err := w.member(instance).sim.Fault(faults...); err != nil {
 			return err
 		}
 	}
-	if err := w.seedTwisted(); err != nil {
-		return err
-	}
-	err := w.opay.Fault(
-		simulator.Fault{Operation: "refund", Payment: "1001010", Mode: simulator.CutAfter, Times: 1},
-		simulator.Fault{Operation: "refund", Payment: "1001011", Mode: simulator.CutBefore, Times: 1},
-		simulator.Fault{Operation: "refund", Payment: "1001012", Mode: opaysim.StayPending, Times: 1},
-	)
-	if err != nil {
-		return err
-	}
-	return w.openpay.Fault(
-		simulator.Fault{Operation: "refund", Payment: "529-1438673740-10", Mode: simulator.CutAfter, Times: 1},
-		simulator.Fault{Operation: "refund", Payment: "529-1438673740-11", Mode: simulator.CutAfter, Times: 1},
-	)
+	return nil
 }
 
-// seedTwisted is seed for Tranzzo and Bento.
-func (w *world) seedTwisted() error {
-	for order, status := range map[string]string{"ua-1001": "init", "ua-1002": "success", "ua-1003": "success"} {
-		if err := w.tranzzo.AddPayment(tranzzosim.Payment{OrderID: order, Amount: 25000, Currency: "UAH", Status: status}); err != nil {
-			return err
-		}
+// plannedFaults are what goes wrong at each instance, once each.
+func plannedFaults() map[string][]simulator.Fault {
+	once := func(operation, payment string, mode simulator.Mode) simulator.Fault {
+		return simulator.Fault{Operation: operation, Payment: payment, Mode: mode, Times: 1}
 	}
-	for transaction, state := range map[string]string{"tx-1001": "CaptureSucceeded", "tx-1002": "AuthSucceeded", "tx-1003": "CaptureSucceeded"} {
-		p := bentosim.Payment{OrderID: "order-" + transaction, TransactionID: transaction, Amount: 9900, Currency: "GBP", State: state}
-		if err := w.bento.AddPayment(p); err != nil {
-			return err
-		}
+	return map[string][]simulator.Fault{
+		opayEG: {
+			once("refund", "1001010", simulator.CutAfter), once("refund", "1001011", simulator.CutBefore),
+			once("refund", "1001012", opaysim.StayPending),
+		},
+		openpayEU: {
+			once("refund", "529-1438673740-10", simulator.CutAfter), once("refund", "529-1438673740-11", simulator.CutAfter),
+		},
+		tranzzoUA: {once("refund", "ua-1002", simulator.CutAfter), once("refund", "ua-1003", simulator.CutBefore)},
+		bentoUK:   {once("cancel", "tx-1002", bentosim.CaptureFirst), once("refund", "tx-1003", simulator.CutAfter)},
 	}
-	err := w.tranzzo.Fault(
-		simulator.Fault{Operation: "refund", Payment: "ua-1002", Mode: simulator.CutAfter, Times: 1},
-		simulator.Fault{Operation: "refund", Payment: "ua-1003", Mode: simulator.CutBefore, Times: 1},
-	)
-	if err != nil {
-		return err
-	}
-	return w.bento.Fault(
-		simulator.Fault{Operation: "cancel", Payment: "tx-1002", Mode: bentosim.CaptureFirst, Times: 1},
-		simulator.Fault{Operation: "refund", Payment: "tx-1003", Mode: simulator.CutAfter, Times: 1},
-	)
 }

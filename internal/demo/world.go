@@ -12,21 +12,16 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/internal/embedded"
+	"github.com/countermand/countermand/internal/simulators"
 	"github.com/countermand/countermand/providers"
-	"github.com/countermand/countermand/providers/bento"
-	"github.com/countermand/countermand/providers/bento/bentosim"
-	"github.com/countermand/countermand/providers/opay"
 	"github.com/countermand/countermand/providers/opay/opaysim"
-	"github.com/countermand/countermand/providers/openpay"
-	"github.com/countermand/countermand/providers/openpay/openpaysim"
 	"github.com/countermand/countermand/providers/simulator"
-	"github.com/countermand/countermand/providers/tranzzo"
-	"github.com/countermand/countermand/providers/tranzzo/tranzzosim"
 )
 
 // outageHeals is how long the provider that is down at first stays down.
@@ -40,11 +35,7 @@ type world struct {
 	Seeded bool `json:"seeded"`
 
 	dir     string
-	opay    *opaysim.Simulator
-	opayNG  *opaysim.Simulator
-	openpay *openpaysim.Simulator
-	tranzzo *tranzzosim.Simulator
-	bento   *bentosim.Simulator
+	sims    []member
 	server  *embedded.Server
 	main    *http.Server
 	outage  *http.Server
@@ -66,21 +57,34 @@ type ports struct {
 	Outage int `json:"outage"` // answers nobody at first
 }
 
-// simulated is a simulated provider whose memory can be kept.
-type simulated interface {
-	http.Handler
-	Save() ([]byte, error)
-	Load([]byte) error
-	OnChange(func())
-	Ledger() *simulator.Ledger
-	Close()
+// member is one instance and the simulator it calls.
+type member struct {
+	kind     simulator.Kind
+	instance string
+	sim      simulator.Simulated
+	settings any // of the instance, once the ports are chosen
 }
 
-// simulators returns the simulators by the instance that is configured for each.
-func (w *world) simulators() map[string]simulated {
-	return map[string]simulated{
-		opayEG: w.opay, opayNG: w.opayNG, openpayEU: w.openpay, tranzzoUA: w.tranzzo, bentoUK: w.bento,
+// secondMerchant is the account of opay-ng.
+const secondMerchant = "256612345678902"
+
+// members are one instance of every kind, and a second one of OPay's whose
+// address answers nobody at first.
+func members() []member {
+	second := opaysim.Definition()
+	second.Account = append([]simulator.Setting{{Key: "merchantID", Value: secondMerchant}}, second.Account[1:]...)
+	sim := opaysim.New(opaysim.Options{MerchantID: secondMerchant, FirstStatus: "SUCCESS"})
+	all := []member{{kind: second, instance: opayNG, sim: simulator.Simulated{Handler: sim, Base: sim.Base}}}
+	for _, k := range simulators.Kinds() {
+		all = append(all, member{kind: k, instance: k.Instance, sim: k.New(simulator.Manner{Pace: simulator.AtOnce})})
 	}
+	return all
+}
+
+// member is the one of an instance.
+func (w *world) member(instance string) member {
+	i := slices.IndexFunc(w.sims, func(m member) bool { return m.instance == instance })
+	return w.sims[i] // the script names no other
 }
 
 // openWorld starts the world in dir, or goes on with the one that is there.
@@ -88,14 +92,9 @@ func openWorld(dir string) (*world, error) { return openWorldAt(dir, ports{}) }
 
 // openWorldAt is openWorld on given ports; zero ones are chosen.
 func openWorldAt(dir string, at ports) (*world, error) {
-	w := &world{dir: dir, ports: at, failed: make(chan error, 8)}
-	w.opay = opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"})
-	w.opayNG = opaysim.New(opaysim.Options{MerchantID: "256612345678902", FirstStatus: "SUCCESS"})
-	w.openpay = openpaysim.New(openpaysim.Options{APIKey: openpayKey, PartialRefunds: true})
-	w.tranzzo = tranzzosim.New(tranzzosim.Options{})
-	w.bento = bentosim.New(bentosim.Options{})
+	w := &world{dir: dir, ports: at, sims: members(), failed: make(chan error, 8)}
 	remember := func() error { return w.remember(at) }
-	steps := []func() error{remember, w.choosePorts, w.restore, w.serveMain, w.startServer}
+	steps := []func() error{remember, w.choosePorts, w.configure, w.restore, w.serveMain, w.startServer}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			w.close()
@@ -113,9 +112,6 @@ func openWorldAt(dir string, at ports) (*world, error) {
 	})
 	return w, nil
 }
-
-// openpayKey is the simulated account's key: no secret of anybody's.
-const openpayKey = "4d41d21a935f5bba9dee7c7be4a7ca04"
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
@@ -172,6 +168,20 @@ func (w *world) choosePorts() error {
 	return nil
 }
 
+// configure fills in the settings of each instance.
+func (w *world) configure() (err error) {
+	for i, m := range w.sims {
+		base := fmt.Sprintf("http://127.0.0.1:%d/%s", w.Main, m.kind.Name)
+		if m.instance == opayNG {
+			base = fmt.Sprintf("http://127.0.0.1:%d", w.Outage)
+		}
+		if w.sims[i].settings, err = simulators.Settings(m.kind, base); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // restore loads the simulators' memory, or seeds and keeps it for the first time.
 func (w *world) restore() error {
 	if !w.resumed {
@@ -179,8 +189,8 @@ func (w *world) restore() error {
 			return fmt.Errorf("seed simulators: %w", err)
 		}
 	}
-	for instance, sim := range w.simulators() {
-		name := instance + ".json"
+	for _, m := range w.sims {
+		name, sim := m.instance+".json", m.sim
 		if w.resumed {
 			b, err := os.ReadFile(w.path(name))
 			if err != nil {
@@ -210,7 +220,7 @@ func (w *world) restore() error {
 	return replace(w.path("world.json"), b)
 }
 
-func (w *world) keep(name string, sim simulated) error {
+func (w *world) keep(name string, sim simulator.Simulated) error {
 	b, err := sim.Save()
 	if err != nil {
 		return fmt.Errorf("keep %s: %w", name, err)
@@ -232,8 +242,10 @@ func replace(path string, b []byte) error {
 
 func (w *world) serveMain() error {
 	mux := http.NewServeMux()
-	for path, sim := range map[string]simulated{"/opay": w.opay, "/openpay": w.openpay, "/tranzzo": w.tranzzo, "/bento": w.bento} {
-		mux.Handle(path+"/", http.StripPrefix(path, sim))
+	for _, m := range w.sims {
+		if m.instance != opayNG {
+			mux.Handle("/"+m.kind.Name+"/", http.StripPrefix("/"+m.kind.Name, m.sim))
+		}
 	}
 	var err error
 	w.main, err = w.serve(w.Main, mux)
@@ -244,7 +256,7 @@ func (w *world) serveOutage() (err error) {
 	w.healing.Lock()
 	defer w.healing.Unlock()
 	if !w.closed {
-		w.outage, err = w.serve(w.Outage, w.opayNG)
+		w.outage, err = w.serve(w.Outage, w.member(opayNG).sim)
 	}
 	return err
 }
@@ -278,8 +290,8 @@ func (w *world) close() {
 		w.healing.Lock()
 		w.closed = true
 		w.healing.Unlock()
-		for _, sim := range w.simulators() {
-			sim.Close()
+		for _, m := range w.sims {
+			m.sim.Close()
 		}
 		for _, s := range []*http.Server{w.main, w.outage} {
 			if s != nil {
@@ -301,33 +313,9 @@ func (w *world) config() *config.Config {
 	cfg.NATS.Replicas = 1
 	cfg.Admin.Listen = ""
 	cfg.Desk.SelfAsserted = true // the embedded server asks nobody who they are
-	base := fmt.Sprintf("http://127.0.0.1:%d", w.Main)
-	for _, p := range []struct {
-		name, kind string
-		settings   any
-	}{
-		{opayEG, "opay", &opay.Settings{
-			BaseURL: base + "/opay", MerchantID: opaysim.DefaultMerchantID,
-			SecretKey: providers.NewSecret(opaysim.DefaultSecretKey), CallbackURL: "https://shop.example/callback",
-		}},
-		{opayNG, "opay", &opay.Settings{
-			BaseURL: fmt.Sprintf("http://127.0.0.1:%d", w.Outage), MerchantID: "256612345678902",
-			SecretKey: providers.NewSecret(opaysim.DefaultSecretKey), CallbackURL: "https://shop.example/callback",
-		}},
-		{openpayEU, "openpay", &openpay.Settings{
-			BaseURL: base + "/openpay", Account: "shop-eu", APIKey: providers.NewSecret(openpayKey), PartialRefunds: true,
-		}},
-		{tranzzoUA, "tranzzo", &tranzzo.Settings{
-			BaseURL: base + "/tranzzo", PosID: tranzzosim.DefaultPosID, Currency: "UAH",
-			EndpointsKey: providers.NewSecret(tranzzosim.DefaultEndpointsKey),
-			APIKey:       providers.NewSecret(tranzzosim.DefaultAPIKey), APISecret: providers.NewSecret(tranzzosim.DefaultAPISecret),
-		}},
-		{bentoUK, "bento", &bento.Settings{
-			BaseURL: base + "/bento", Account: "shop-uk", Token: providers.NewSecret(bentosim.DefaultToken),
-		}},
-	} {
+	for _, m := range w.sims {
 		one := config.DefaultProvider()
-		one.Name, one.Kind, one.Settings = p.name, p.kind, p.settings
+		one.Name, one.Kind, one.Settings = m.instance, m.kind.Name, m.settings
 		one.Timeout = 2 * time.Second
 		one.Retry.Initial, one.Retry.Max = time.Second, 4*time.Second
 		one.Poll.Initial, one.Poll.Max = time.Second, 4*time.Second
@@ -348,7 +336,7 @@ func quicken(in []providers.Instance) []providers.Instance {
 // count is the simulators' own word on one operation's payment: how often
 // money moved, and how much. Closing or voiding moves none.
 func (w *world) count(o operation) (movements int, total map[string]int64) {
-	l := w.simulators()[o.provider].Ledger()
+	l := w.member(o.provider).sim.Ledger()
 	for _, m := range l.Movements(o.payment) {
 		if m.Amount > 0 {
 			movements++

@@ -55,8 +55,7 @@ func command(order, key string, amount int64) payment.Command {
 		Payment: payment.Details{
 			OrderID: order, Country: "EG", Currency: "EGP", CapturedAmount: &payment.Money{Value: 40000, Currency: "EGP"},
 		},
-		EventID: "event-" + key, Source: "/orders", CorrelationID: "order-" + order,
-		TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", TraceState: "a=b",
+		Origin: payment.Origin{CommandID: "event-" + key, CommandSource: "/orders"}, Trace: payment.Trace{CorrelationID: "order-" + order, TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", TraceState: "a=b"},
 		Expiry: began.Add(24 * time.Hour), RequestedAt: began,
 	}
 	if amount == 0 {

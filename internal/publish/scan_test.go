@@ -27,7 +27,7 @@ func scan(t *testing.T, text string) []string {
 	err = publish.Scan(strings.NewReader(text), "f", d, func(i publish.Item) error {
 		line := fmt.Sprintf("%d", i.Line)
 		if len(i.Faults) == 0 {
-			line += " " + i.Command.EventID
+			line += " " + i.Command.CommandID
 		}
 		for _, f := range i.Faults {
 			line += fmt.Sprintf(" [%d %s %s]", f.Line, f.Pointer, f.Rule)

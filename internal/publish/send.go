@@ -69,7 +69,7 @@ func (s *Sender) Send(ctx context.Context, i Item) error {
 		}
 	}
 	msg := &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}
-	future, err := s.js.PublishMsgAsync(msg, jetstream.WithMsgID(i.Command.Source+"/"+i.Command.EventID))
+	future, err := s.js.PublishMsgAsync(msg, jetstream.WithMsgID(i.Command.CommandSource+"/"+i.Command.CommandID))
 	if err != nil {
 		return fmt.Errorf("publish command: %w", err)
 	}

@@ -42,7 +42,7 @@ func TestWhatIsSentDecodesAsWrittenInBothModesAndOnlyOnce(t *testing.T) {
 	send := func(o *publish.SendOptions) publish.Sent {
 		s := publish.NewSender(js, o)
 		err := publish.Scan(strings.NewReader(file(commands)), "f", d, func(i publish.Item) error {
-			want[i.Command.EventID+i.Command.Fingerprint()] = true
+			want[i.Command.CommandID+i.Command.Fingerprint()] = true
 			return s.Send(ctx, i)
 		})
 		sent, closing := s.Close()
@@ -70,7 +70,7 @@ func TestWhatIsSentDecodesAsWrittenInBothModesAndOnlyOnce(t *testing.T) {
 		if invalid != nil || m.Subject() != "payment.cancel.requested.p" || m.Headers().Get("ce-id") == "" {
 			t.Fatalf("on %s: %v", m.Subject(), invalid)
 		}
-		delete(want, got.EventID+got.Fingerprint())
+		delete(want, got.CommandID+got.Fingerprint())
 	}
 	if len(want) > 0 {
 		t.Fatalf("%d commands changed on the way", len(want))

@@ -38,6 +38,7 @@ type Options struct {
 type Service struct {
 	kind   Kind
 	log    *slog.Logger
+	nc     *nats.Conn
 	micro  micro.Service
 	slots  chan struct{}
 	inHand sync.WaitGroup
@@ -60,7 +61,7 @@ func New(nc *nats.Conn, k Kind, o *Options) (*Service, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	s := &Service{kind: k, log: o.Logger, slots: make(chan struct{}, k.AtOnce)}
+	s := &Service{kind: k, log: o.Logger, nc: nc, slots: make(chan struct{}, k.AtOnce)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -114,11 +115,36 @@ func (s *Service) take(r micro.Request, h Handler) {
 	}
 	s.inHand.Go(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, s.kind.For)
-		answer := h.Handle(ctx, r)
+		answer := h.Handle(ctx, async{r, s.nc})
 		cancel()
 		<-s.slots
 		answer()
 	})
+}
+
+// async is a request that a goroutine of its own answers. The library's Respond and
+// Error leave an error in the request, and the library reads it as soon as the
+// endpoint's handler has returned. These send the same message and leave nothing.
+type async struct {
+	micro.Request
+
+	nc *nats.Conn
+}
+
+// Respond implements micro.Request.
+func (a async) Respond(data []byte, opts ...micro.RespondOpt) error {
+	m := &nats.Msg{Subject: a.Reply(), Data: data}
+	for _, set := range opts {
+		set(m)
+	}
+	return a.nc.PublishMsg(m)
+}
+
+// Error implements micro.Request.
+func (a async) Error(code, description string, data []byte, opts ...micro.RespondOpt) error {
+	return a.Respond(data, append(opts, micro.WithHeaders(micro.Headers{
+		micro.ErrorHeader: {description}, micro.ErrorCodeHeader: {code},
+	}))...)
 }
 
 // inbox reports whether an answer may go to a subject: an inbox, or what the

@@ -1,8 +1,6 @@
-//go:build !production
-
-// Package simulators puts every provider's simulator on one address, each
-// under the path of its kind, with an account and payments to begin with. It
-// leaves what a simulator does, and does not, to the simulator's own package.
+// Package simulators has the table of simulated provider kinds, and puts every
+// simulator on one address, each under the path of its kind, with an account
+// and payments to begin with. What a simulator does is said in its own package.
 package simulators
 
 import (
@@ -10,133 +8,84 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/countermand/countermand/providers/bento/bentosim"
-	"github.com/countermand/countermand/providers/opay/opaysim"
-	"github.com/countermand/countermand/providers/openpay/openpaysim"
-	"github.com/countermand/countermand/providers/tranzzo/tranzzosim"
+	"github.com/countermand/countermand/providers/simulator"
 )
 
-// payments is how many payments of each kind there are to begin with.
-const payments = 10
-
-// kind is one simulated provider.
-type kind struct {
-	name    string
-	handler http.Handler
-	close   func()
-	account string // how to reach it, for people
-	seeded  string // which payments there are
-}
-
 // Set is every simulator; safe for concurrent use.
-type Set struct{ kinds []kind }
+type Set struct{ all []one }
+
+// one is one simulated provider.
+type one struct {
+	kind simulator.Kind
+	sim  simulator.Simulated
+}
 
 // New returns all simulators with their accounts and first payments.
 func New() (*Set, error) {
 	s := &Set{}
-	for _, add := range []func() (kind, error){newOPay, newOpenpay, newTranzzo, newBento} {
-		k, err := add()
-		if err != nil {
-			s.Close()
-			return nil, err
+	for _, k := range Kinds() {
+		sim := k.New(simulator.Manner{})
+		s.all = append(s.all, one{k, sim})
+		for n, name := range k.Names() {
+			if err := sim.Seed(k.Seed(name, k.Amount, firstState(k, n))); err != nil {
+				s.Close()
+				return nil, fmt.Errorf("seed %s: %w", k.Name, err)
+			}
 		}
-		s.kinds = append(s.kinds, k)
 	}
 	return s, nil
+}
+
+// firstState leaves the last two payments to be cancelled, where that works.
+func firstState(k simulator.Kind, n int) simulator.State {
+	if n >= len(k.Names())-2 && len(k.Cancels) > 0 {
+		return k.Cancels[0]
+	}
+	return simulator.Paid
 }
 
 // Handler serves every simulator under /<kind>.
 func (s *Set) Handler() http.Handler {
 	mux := http.NewServeMux()
-	for _, k := range s.kinds {
-		mux.Handle("/"+k.name+"/", http.StripPrefix("/"+k.name, k.handler))
+	for _, o := range s.all {
+		mux.Handle("/"+o.kind.Name+"/", http.StripPrefix("/"+o.kind.Name, o.sim))
 	}
 	return mux
 }
 
 // Close cuts what hangs.
 func (s *Set) Close() {
-	for _, k := range s.kinds {
-		k.close()
+	for _, o := range s.all {
+		o.sim.Close()
 	}
 }
 
 // Describe tells people what there is, at the address it is served on.
 func (s *Set) Describe(w io.Writer, address string) {
-	for _, k := range s.kinds {
-		fmt.Fprintf(w, "  http://%s/%s\n      account   %s\n      payments  %s\n", address, k.name, k.account, k.seeded)
+	for _, o := range s.all {
+		k := o.kind
+		account := k.YAML(simulator.Setting.Text)
+		fmt.Fprintf(w, "  http://%s/%s\n      account   %s\n      payments  %s\n", address, k.Name, account, payments(k))
 	}
 }
 
-func newOPay() (kind, error) {
-	sim := opaysim.New(opaysim.Options{})
-	for n := range payments {
-		status := "SUCCESS"
-		if n >= payments-2 {
-			status = "INITIAL"
-		}
-		p := opaysim.Payment{Reference: fmt.Sprintf("100100%d", n), Country: "EG", Amount: 40000, Currency: "EGP", Status: status}
-		if err := sim.AddPayment(p); err != nil {
-			return kind{}, fmt.Errorf("seed opay: %w", err)
-		}
+// payments says which there are to begin with.
+func payments(k simulator.Kind) string {
+	names := k.Names()
+	text := "orderId "
+	if k.ByTransaction {
+		text = "transactionId "
 	}
-	return kind{
-		name: "opay", handler: sim, close: sim.Close,
-		account: fmt.Sprintf("merchantID %s, secretKey %s", opaysim.DefaultMerchantID, opaysim.DefaultSecretKey),
-		seeded:  "orderId 1001000 to 1001009, country EG, 40000 EGP minor each; the last two are unpaid",
-	}, nil
-}
-
-func newOpenpay() (kind, error) {
-	sim := openpaysim.New(openpaysim.Options{APIKey: openpaysim.DefaultAPIKey, PartialRefunds: true})
-	for n := range payments {
-		t := fmt.Sprintf("529-1438673740-%d", n)
-		p := openpaysim.Payment{TransactionID: t, ReferenceNo: "order-" + t, Amount: 12340, Currency: "EUR"}
-		if err := sim.AddPayment(p); err != nil {
-			return kind{}, fmt.Errorf("seed openpay: %w", err)
-		}
+	text += names[0] + " to " + names[len(names)-1]
+	if k.ByTransaction {
+		text += ", orderId " + simulator.OrderOf("<transactionId>")
 	}
-	return kind{
-		name: "openpay", handler: sim, close: sim.Close,
-		account: "apiKey " + openpaysim.DefaultAPIKey + ", partial refunds on",
-		seeded:  "transactionId 529-1438673740-0 to -9, orderId order-<transactionId>, 12340 EUR minor each",
-	}, nil
-}
-
-func newTranzzo() (kind, error) {
-	sim := tranzzosim.New(tranzzosim.Options{})
-	for n := range payments {
-		p := tranzzosim.Payment{OrderID: fmt.Sprintf("ua-100%d", n), Amount: 25000, Currency: "UAH"}
-		if n >= payments-2 {
-			p.Status = "init"
-		}
-		if err := sim.AddPayment(p); err != nil {
-			return kind{}, fmt.Errorf("seed tranzzo: %w", err)
-		}
+	for key, value := range k.Also {
+		text += ", " + key + " " + value
 	}
-	return kind{
-		name: "tranzzo", handler: sim, close: sim.Close,
-		account: fmt.Sprintf("posID %s, endpointsKey %s, apiKey %s, apiSecret %s", tranzzosim.DefaultPosID,
-			tranzzosim.DefaultEndpointsKey, tranzzosim.DefaultAPIKey, tranzzosim.DefaultAPISecret),
-		seeded: "orderId ua-1000 to ua-1009, 25000 UAH minor each; the last two are unpaid",
-	}, nil
-}
-
-func newBento() (kind, error) {
-	sim := bentosim.New(bentosim.Options{})
-	for n := range payments {
-		t := fmt.Sprintf("tx-100%d", n)
-		p := bentosim.Payment{OrderID: "order-" + t, TransactionID: t, Amount: 9900, Currency: "GBP"}
-		if n >= payments-2 {
-			p.State = "AuthSucceeded"
-		}
-		if err := sim.AddPayment(p); err != nil {
-			return kind{}, fmt.Errorf("seed bento: %w", err)
-		}
+	text += fmt.Sprintf(", %d %s minor each", k.Amount, k.Currency)
+	if len(k.Cancels) > 0 {
+		text += "; the last two are " + string(k.Cancels[0])
 	}
-	return kind{
-		name: "bento", handler: sim, close: sim.Close,
-		account: "token " + bentosim.DefaultToken,
-		seeded:  "transactionId tx-1000 to tx-1009, orderId order-<transactionId>, 9900 GBP minor each; the last two are authorised only",
-	}, nil
+	return text
 }

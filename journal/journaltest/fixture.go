@@ -17,11 +17,13 @@ func Event(id payment.ID, version uint64, writer string) payment.Event {
 	amount := payment.Money{Value: 400, Currency: "EGP"}
 	details := payment.Details{OrderID: id.Native, Country: "EG", Currency: "EGP"}
 	key := payment.Key("order-1001-return-1")
+	origin := payment.Origin{CommandID: writer, CommandSource: "/orders"}
+	trace := payment.Trace{CorrelationID: writer}
 	return payment.Event{
 		Type: payment.EventStarted, Op: payment.Refund, ID: id, Key: key,
 		Payment: details, Amount: &amount,
-		ClientReference: "0123456789abcdef0123456789abcdef", Attempt: 1,
-		CommandID: writer, CommandSource: "/orders", CorrelationID: writer,
+		Outcome: payment.Outcome{ClientReference: "0123456789abcdef0123456789abcdef"}, Attempt: 1,
+		Origin: origin, Trace: trace,
 		RequestedAt: at, OccurredAt: at.Add(time.Second), CallUntil: at.Add(time.Minute),
 		State: payment.State{
 			Format: payment.StateFormat, Version: version,
@@ -29,7 +31,7 @@ func Event(id payment.ID, version uint64, writer string) payment.Event {
 				Op: payment.Refund, KeyHash: key.Hash(), Fingerprint: strings.Repeat("f", 64),
 				Status: payment.StatusStarted, First: 1, Last: version, Amount: &amount, Attempt: 1,
 				Open: &payment.Open{
-					Key: key, Payment: details, CommandID: writer, CommandSource: "/orders", CorrelationID: writer,
+					Key: key, Payment: details, Origin: origin, Trace: trace,
 					RequestedAt: at, Account: strings.Repeat("a", 32), Reference: "0123456789abcdef0123456789abcdef",
 					CallUntil: at.Add(time.Minute), Changed: at.Add(time.Second),
 				},

@@ -10,6 +10,7 @@ import (
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/journal/journaltest"
+	"github.com/countermand/countermand/payment"
 )
 
 func TestEventsAreFoundByVersionAndByPositionAndWhatIsNotThereIsNone(t *testing.T) {
@@ -59,7 +60,7 @@ func TestEventsAreFoundByVersionAndByPositionAndWhatIsNotThereIsNone(t *testing.
 	if err != nil || m.Sequence != 2 {
 		t.Fatalf("position 2 is %+v, %v", m, err)
 	}
-	if o, err := events.DecodeOrigin(m.Message); err != nil || o != (events.Origin{CommandID: "other", CommandSource: "/orders"}) {
+	if o, err := events.DecodeOrigin(m.Message); err != nil || o != (payment.Origin{CommandID: "other", CommandSource: "/orders"}) {
 		t.Errorf("its command is %+v, %v", o, err)
 	}
 	if m, err := j.At(t.Context(), 14); err != nil || m.Sequence != 0 {

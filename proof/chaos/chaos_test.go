@@ -22,7 +22,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/countermand/countermand/internal/program"
+	"github.com/countermand/countermand/internal/sidebyside"
 	"github.com/countermand/countermand/proof/chaos/compare"
+	registry "github.com/countermand/countermand/providers/kinds"
 	"github.com/countermand/countermand/providers/simulator"
 )
 
@@ -38,7 +40,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	os.Setenv(testDir, dir)
-	code := m.Run()
+	code := sidebyside.Run(m)
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
@@ -225,11 +227,11 @@ func TestACallNamesItsOperationByItsAmount(t *testing.T) {
 		"tranzzo": {`{"refund_amount":"12.34"}`: 1234, `{"refund_amount":12.3}`: 1230, `{"refund_amount":"0.50"}`: 50, `{"order_id":"x"}`: 25000},
 	}
 	for _, k := range kinds() {
-		captured := map[string]int64{k.provider + "/c-1": k.captured}
-		for body, want := range bodies[k.name] {
+		captured := map[string]int64{k.Instance + "/c-1": k.Amount}
+		for body, want := range bodies[k.Name] {
 			call := simulator.Call{Operation: "refund", Payment: "c-1", Body: body}
-			if got := k.claim(call, captured); got != (compare.Claim{Provider: k.provider, Payment: "c-1", Operation: "refund", Amount: want}) {
-				t.Errorf("%s %s: %+v, want %d", k.name, body, got, want)
+			if got := claim(k, call, captured); got != (compare.Claim{Provider: k.Instance, Payment: "c-1", Operation: "refund", Amount: want}) {
+				t.Errorf("%s %s: %+v, want %d", k.Name, body, got, want)
 			}
 		}
 	}
@@ -306,6 +308,28 @@ func TestAPathComesBackAfterEverythingThatIsDoneToIt(t *testing.T) {
 		}
 		if err := p.cut(t.Context(), time.Millisecond); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+func TestChaosPlaysEveryKind(t *testing.T) {
+	t.Parallel()
+	p, err := newDrawer(1).draw(500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range registry.All() {
+		if !slices.ContainsFunc(p.payments, func(s seeded) bool { return s.kind == k.Name }) {
+			t.Errorf("chaos: no payment is of %s", k.Name)
+		}
+	}
+	for _, k := range kinds() {
+		sum := 0
+		for _, s := range k.Scenes {
+			sum += s.Share
+		}
+		if sum != 10 {
+			t.Errorf("chaos: the scenes of %s happen to %d of ten payments", k.Name, sum)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func (o *operators) pause(ctx, faults context.Context) error {
 	all := kinds()
 	next := func() { sleep.For(faults, pauseEvery/3+time.Duration(o.below(int(pauseEvery*2/3)))) }
 	for next(); faults.Err() == nil; next() {
-		provider := all[o.below(len(all))].provider
+		provider := all[o.below(len(all))].Instance
 		if o.command(ctx, "pause", provider, "--reason", "a rehearsal") == nil {
 			o.did("paused a provider")
 			sleep.For(faults, time.Duration(o.below(int(2*time.Second))))

@@ -10,7 +10,6 @@ import (
 
 	"github.com/countermand/countermand/internal/program"
 	"github.com/countermand/countermand/internal/sleep"
-	"github.com/countermand/countermand/providers/openpay/openpaysim"
 	"github.com/countermand/countermand/providers/simulator"
 )
 
@@ -64,13 +63,11 @@ func killPlan(seed uint64, n int) *plan {
 	d := newDrawer(seed)
 	d.once = true
 	all := kinds()
-	k := all[slices.IndexFunc(all, func(k kind) bool { return k.name == "openpay" })]
+	k := all[slices.IndexFunc(all, func(k simulator.Kind) bool { return k.Name == "openpay" })]
 	for i := range n {
 		d.begin(k, fmt.Sprintf("c-%d", i))
 		d.parts(1, "unsafe")
-		d.plan.payments = append(d.plan.payments, seeded{k.name, openpaysim.Payment{
-			TransactionID: d.native, ReferenceNo: "order-" + d.native, Amount: k.captured, Currency: k.currency,
-		}})
+		d.seed(simulator.Paid)
 	}
 	return d.plan
 }

@@ -33,26 +33,26 @@ func (s *simulators) misbehave(ctx context.Context, random *rand.Rand) error {
 		case <-tick.C:
 		}
 		k := all[random.IntN(len(all))]
-		err := s.fault(ctx, k.name, drawFault(random, k))
+		err := s.fault(ctx, k.Name, drawFault(random, k))
 		if err == nil && n%forgetEvery == 0 {
 			for _, k := range all {
-				err = s.do(ctx, http.MethodDelete, "/"+k.name+"/faults", nil, nil)
+				err = s.do(ctx, http.MethodDelete, "/"+k.Name+"/faults", nil, nil)
 			}
 		}
 		if err != nil && ctx.Err() == nil {
-			return fmt.Errorf("have %s misbehave: %w", k.name, err)
+			return fmt.Errorf("have %s misbehave: %w", k.Name, err)
 		}
 	}
 }
 
 // drawFault draws one fault for the next calls of any sort, or of one. A call
 // may come to be carried out seconds after its caller has given it up.
-func drawFault(random *rand.Rand, k kind) simulator.Fault {
+func drawFault(random *rand.Rand, k simulator.Kind) simulator.Fault {
 	modes := append([]simulator.Mode{
 		simulator.CutBefore, simulator.CutAfter, simulator.CutAfter, simulator.Late, simulator.Late, simulator.Delay, simulator.HangAfter,
 		simulator.StatusBefore, simulator.StatusAfter, simulator.GarbageBefore, simulator.GarbageAfter, simulator.OversizedAfter,
 		simulator.RedirectBefore, simulator.RateLimit, simulator.Lag, simulator.Lag, simulator.Decline,
-	}, k.modes...)
+	}, k.Modes...)
 	f := simulator.Fault{
 		Operation: []string{"", "refund", "refund", "refund", "cancel"}[random.IntN(5)],
 		Times:     1 + random.IntN(3), Mode: modes[random.IntN(len(modes))],

@@ -12,6 +12,7 @@ import (
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/proof/chaos/compare"
+	"github.com/countermand/countermand/providers/simulator"
 	"github.com/countermand/countermand/schemas"
 )
 
@@ -61,7 +62,7 @@ type drawer struct {
 	random *rand.Rand
 	plan   *plan
 
-	kind   kind
+	kind   simulator.Kind
 	native string
 	at     float64
 	used   map[int64]bool // amounts
@@ -102,21 +103,30 @@ func newDrawer(seed uint64) *drawer {
 }
 
 // payment draws one payment and its commands.
-func (d *drawer) payment(all []kind, i int) {
-	pick := d.random.IntN(100)
+func (d *drawer) payment(all []simulator.Kind, i int) {
+	weights := 0
 	for _, k := range all {
-		if pick -= k.share; pick < 0 {
+		weights += k.Weight
+	}
+	pick := d.random.IntN(weights)
+	for _, k := range all {
+		if pick -= k.Weight; pick < 0 {
 			d.begin(k, fmt.Sprintf("c-%d", i))
-			d.plan.payments = append(d.plan.payments, seeded{k.name, k.draw(d, k, d.native)})
+			d.seed(d.play())
 			return
 		}
 	}
 }
 
-func (d *drawer) begin(k kind, native string) {
+// seed adds the payment at hand, in a state.
+func (d *drawer) seed(s simulator.State) {
+	d.plan.payments = append(d.plan.payments, seeded{d.kind.Name, d.kind.Seed(d.native, d.kind.Amount, s)})
+}
+
+func (d *drawer) begin(k simulator.Kind, native string) {
 	d.kind, d.native, d.at, d.used = k, native, d.random.Float64(), map[int64]bool{}
 	d.asked = 0
-	d.plan.captured[k.provider+"/"+native] = k.captured
+	d.plan.captured[k.Instance+"/"+native] = k.Amount
 }
 
 // newAmount returns one that no other operation of the payment has, so that a movement
@@ -128,7 +138,7 @@ func (d *drawer) newAmount() int64 {
 		}
 	}
 	for {
-		amount := 100 + d.random.Int64N(d.kind.captured/4-100)
+		amount := 100 + d.random.Int64N(d.kind.Amount/4-100)
 		if !d.used[amount] {
 			d.used[amount] = true
 			return amount
@@ -154,13 +164,11 @@ func (d *drawer) parts(n int, repeat string) {
 
 // full asks for everything; every kind refuses a second one.
 func (d *drawer) full() {
-	d.ask(wish{op: payment.Refund, repeat: "refused", amount: d.kind.captured, full: true})
+	d.ask(wish{op: payment.Refund, repeat: "refused", amount: d.kind.Amount, full: true})
 }
 
-func (d *drawer) cancel(repeat string) { d.ask(wish{op: payment.Cancel, repeat: repeat}) }
-
 func (d *drawer) tooMuch(repeat string) {
-	d.ask(wish{op: payment.Refund, repeat: repeat, amount: d.kind.captured + 1 + d.random.Int64N(1000), refused: true})
+	d.ask(wish{op: payment.Refund, repeat: repeat, amount: d.kind.Amount + 1 + d.random.Int64N(1000), refused: true})
 }
 
 func (d *drawer) expired(repeat string) {
@@ -169,20 +177,20 @@ func (d *drawer) expired(repeat string) {
 
 // ask adds one operation, its command and perhaps repeats of that.
 func (d *drawer) ask(w wish) {
-	parallel := d.kind.name == "opay" && w.op.GivesBack() && !w.full
+	parallel := d.kind.Parallel && w.op.GivesBack() && !w.full
 	if d.asked++; d.apart && d.asked > 1 && !parallel {
 		return
 	}
 	n := len(d.plan.commands)
 	key := fmt.Sprintf("key-%d", n)
-	claim := compare.Claim{Provider: d.kind.provider, Payment: d.native, Operation: string(w.op), Amount: w.amount}
+	claim := compare.Claim{Provider: d.kind.Instance, Payment: d.native, Operation: string(w.op), Amount: w.amount}
 	claims := []compare.Claim{claim}
 	if w.op.EndsPayment() { // a gateway may refund instead
-		claims = append(claims, compare.Claim{Provider: d.kind.provider, Payment: d.native, Operation: string(payment.Refund), Amount: d.kind.captured})
+		claims = append(claims, compare.Claim{Provider: d.kind.Instance, Payment: d.native, Operation: string(payment.Refund), Amount: d.kind.Amount})
 	}
 	d.plan.commands = append(d.plan.commands, compare.Command{
-		Name:    operationName(d.kind.provider, d.native, string(w.op), key),
-		Payment: d.kind.provider + "/" + d.native, Repeat: w.repeat, Claims: claims, Refused: w.refused,
+		Name:    operationName(d.kind.Instance, d.native, string(w.op), key),
+		Payment: d.kind.Instance + "/" + d.native, Repeat: w.repeat, Claims: claims, Refused: w.refused,
 	})
 	data := d.data(w, key)
 	id := fmt.Sprintf("e-%d", n)
@@ -209,12 +217,12 @@ func operationName(provider, native, op, key string) string {
 
 // data is a command's.
 func (d *drawer) data(w wish, key string) map[string]any {
-	money := func(value int64) map[string]any { return map[string]any{"value": value, "currency": d.kind.currency} }
-	ids := map[string]any{"orderId": d.native, "capturedAmount": money(d.kind.captured)}
-	if d.kind.name == "bento" || d.kind.name == "openpay" {
-		ids["transactionId"], ids["orderId"] = d.native, "order-"+d.native
+	money := func(value int64) map[string]any { return map[string]any{"value": value, "currency": d.kind.Currency} }
+	ids := map[string]any{"orderId": d.native, "capturedAmount": money(d.kind.Amount)}
+	if d.kind.ByTransaction {
+		ids["transactionId"], ids["orderId"] = d.native, simulator.OrderOf(d.native)
 	}
-	data := map[string]any{"idempotencyKey": key, "provider": d.kind.provider, "payment": ids, "reason": "item returned"}
+	data := map[string]any{"idempotencyKey": key, "provider": d.kind.Instance, "payment": ids, "reason": "item returned"}
 	switch {
 	case !w.op.TakesAmount():
 	case w.full:
@@ -230,7 +238,7 @@ func (d *drawer) add(at float64, msgID, eventID string, w wish, data map[string]
 	kind := events.CommandSubject(w.op, "")
 	m := message{at: min(at, 1), id: source + "/" + msgID, subject: kind}
 	if d.random.IntN(2) == 0 {
-		m.subject += "." + d.kind.provider
+		m.subject += "." + d.kind.Instance
 	}
 	if d.random.IntN(5) == 0 { // binary mode
 		m.header = map[string][]string{

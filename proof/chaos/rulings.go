@@ -205,8 +205,8 @@ func opposite(r desk.Ruling, c compare.Command) desk.Ruling {
 	if r.Operation.GivesBack() {
 		currency := ""
 		for _, k := range kinds() {
-			if k.provider == r.Provider {
-				currency = k.currency
+			if k.Instance == r.Provider {
+				currency = k.Currency
 			}
 		}
 		r.Moved, r.ProviderReference = &payment.Money{Value: c.Claims[0].Amount, Currency: payment.Currency(currency)}, "made up"

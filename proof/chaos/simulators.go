@@ -9,9 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
 
 	"github.com/countermand/countermand/internal/program"
 	"github.com/countermand/countermand/payment"
@@ -73,7 +70,9 @@ func (s *simulators) do(ctx context.Context, method, path string, body, into any
 }
 
 func (s *simulators) ready(ctx context.Context) error {
-	return program.Await(ctx, func() bool { return program.Answers(ctx, "http://"+program.Local(s.port)+"/opay/ledger") })
+	return program.Await(ctx, func() bool {
+		return program.Answers(ctx, "http://"+program.Local(s.port)+"/"+kinds()[0].Name+"/ledger")
+	})
 }
 
 // seed adds the payments of a plan.
@@ -94,10 +93,10 @@ func (s *simulators) fault(ctx context.Context, kind string, f simulator.Fault) 
 // carried out now.
 func (s *simulators) calm(ctx context.Context) error {
 	for _, k := range kinds() {
-		if err := s.do(ctx, http.MethodDelete, "/"+k.name+"/faults", nil, nil); err != nil {
+		if err := s.do(ctx, http.MethodDelete, "/"+k.Name+"/faults", nil, nil); err != nil {
 			return err
 		}
-		if err := s.do(ctx, http.MethodPost, "/"+k.name+"/release", nil, nil); err != nil {
+		if err := s.do(ctx, http.MethodPost, "/"+k.Name+"/release", nil, nil); err != nil {
 			return err
 		}
 	}
@@ -113,16 +112,16 @@ type record struct {
 }
 
 // movements reads one provider's ledger: what it says of each claim.
-func (s *simulators) movements(ctx context.Context, k kind) (map[compare.Claim][]simulator.Movement, error) {
+func (s *simulators) movements(ctx context.Context, k simulator.Kind) (map[compare.Claim][]simulator.Movement, error) {
 	var ledger struct {
 		Movements []simulator.Movement `json:"movements"`
 	}
-	if err := s.do(ctx, http.MethodGet, "/"+k.name+"/ledger", nil, &ledger); err != nil {
+	if err := s.do(ctx, http.MethodGet, "/"+k.Name+"/ledger", nil, &ledger); err != nil {
 		return nil, err
 	}
 	all := map[compare.Claim][]simulator.Movement{}
 	for _, m := range ledger.Movements {
-		c := compare.Claim{Provider: k.provider, Payment: m.Payment, Operation: m.Operation, Amount: m.Amount}
+		c := compare.Claim{Provider: k.Instance, Payment: m.Payment, Operation: m.Operation, Amount: m.Amount}
 		all[c] = append(all[c], m)
 	}
 	return all, nil
@@ -137,7 +136,7 @@ func (s *simulators) read(ctx context.Context, p *plan) (*record, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := s.do(ctx, http.MethodGet, "/"+k.name+"/calls", nil, &calls); err != nil {
+		if err := s.do(ctx, http.MethodGet, "/"+k.Name+"/calls", nil, &calls); err != nil {
 			return nil, err
 		}
 		for claim, moved := range ledger {
@@ -153,7 +152,7 @@ func (s *simulators) read(ctx context.Context, p *plan) (*record, error) {
 				r.questions++
 				continue
 			}
-			r.calls = append(r.calls, compare.Call{Claim: k.claim(c, p.captured), Refusal: refusal(c)})
+			r.calls = append(r.calls, compare.Call{Claim: claim(k, c, p.captured), Refusal: refusal(c)})
 		}
 	}
 	return r, nil
@@ -166,61 +165,15 @@ func refusal(c simulator.Call) bool {
 }
 
 // claim names the operation that a call was for, by its amount.
-func (k kind) claim(c simulator.Call, captured map[string]int64) compare.Claim {
-	out := compare.Claim{Provider: k.provider, Payment: c.Payment, Operation: c.Operation}
+func claim(k simulator.Kind, c simulator.Call, captured map[string]int64) compare.Claim {
+	out := compare.Claim{Provider: k.Instance, Payment: c.Payment, Operation: c.Operation}
 	if !payment.Op(c.Operation).TakesAmount() {
 		return out
 	}
-	amount, named := k.amount(c.Body)
+	amount, named := k.AmountOf(c.Body)
 	if !named {
-		amount = captured[k.provider+"/"+c.Payment]
+		amount = captured[k.Instance+"/"+c.Payment]
 	}
 	out.Amount = amount
 	return out
-}
-
-// The amounts in requests, in minor units; false: left out, which is all.
-
-func opayAmount(body string) (int64, bool) {
-	var v struct {
-		Amount struct {
-			Total int64 `json:"total"`
-		} `json:"amount"`
-	}
-	err := json.Unmarshal([]byte(body), &v)
-	return v.Amount.Total, err == nil
-}
-
-func bentoAmount(body string) (int64, bool) {
-	var v struct {
-		RefundAmount *int64 `json:"refundAmount"`
-	}
-	if json.Unmarshal([]byte(body), &v) != nil || v.RefundAmount == nil {
-		return 0, false
-	}
-	return *v.RefundAmount, true
-}
-
-func openpayAmount(body string) (int64, bool) {
-	form, err := url.ParseQuery(body)
-	if err != nil || form.Get("amount") == "" {
-		return 0, false
-	}
-	return minor(form.Get("amount"))
-}
-
-func tranzzoAmount(body string) (int64, bool) {
-	var v struct {
-		RefundAmount json.RawMessage `json:"refund_amount"`
-	}
-	if json.Unmarshal([]byte(body), &v) != nil || len(v.RefundAmount) == 0 {
-		return 0, false
-	}
-	whole, fraction, _ := strings.Cut(strings.Trim(string(v.RefundAmount), `"`), ".")
-	return minor(whole + (fraction + "00")[:2])
-}
-
-func minor(digits string) (int64, bool) {
-	n, err := strconv.ParseInt(digits, 10, 64)
-	return n, err == nil
 }

@@ -109,7 +109,7 @@ func (w *world) configure(binary string) error {
 	proxies := newProxies()
 	var providers strings.Builder
 	for _, k := range kinds() {
-		p, err := newPath(proxies, k.name, w.simulators.port, &w.ports)
+		p, err := newPath(proxies, k.Name, w.simulators.port, &w.ports)
 		if err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func (w *world) configure(binary string) error {
 		if w.shape.direct {
 			address = program.Local(w.simulators.port)
 		}
-		fmt.Fprintf(&providers, "  - {name: %s, kind: %s, baseURL: \"http://%s/%s\", %s, %s}\n", k.provider, k.name, address, k.name, k.settings, w.shape.timing)
+		fmt.Fprintf(&providers, "  - {name: %s, kind: %s, baseURL: \"http://%s/%s\", %s, %s}\n", k.Instance, k.Name, address, k.Name, settings(k), w.shape.timing)
 	}
 	ports, err := w.ports.Free(w.shape.consumers + 1)
 	if err != nil {

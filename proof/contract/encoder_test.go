@@ -21,8 +21,8 @@ func story(op payment.Op, e payment.EventType) payment.Event {
 	at := moment()
 	ev := payment.Event{
 		Type: e, Op: op, ID: payment.ID{Provider: "opay-eg", Native: "1001.000"}, Key: "order-1001-return-1",
-		Payment:   payment.Details{OrderID: "1001.000", Country: "EG", CapturedAmount: egp(40000)},
-		CommandID: "c-1", CommandSource: "/orders", RequestedAt: at, OccurredAt: at.Add(time.Second),
+		Payment: payment.Details{OrderID: "1001.000", Country: "EG", CapturedAmount: egp(40000)},
+		Origin:  payment.Origin{CommandID: "c-1", CommandSource: "/orders"}, RequestedAt: at, OccurredAt: at.Add(time.Second),
 		State: payment.State{Format: payment.StateFormat, Version: 2},
 	}
 	if op.TakesAmount() {
@@ -97,8 +97,8 @@ func TestEveryResultTheEncoderWritesIsValidByItsSchema(t *testing.T) {
 	seen[checkEncoded(t, schemasOf, "rejection", rejection)] = true
 	action, err := encoder.EncodeOperator(payment.OperatorAction{
 		ULID: "01J8Z3N9Q8K6M2V4T7R5W1X0YA", Action: "resolve", Operator: "dana", Identity: "nats", Reason: "found in the portal", Evidence: "ticket 4711",
-		ID: payment.ID{Provider: "openpay-eu", Native: "529.1"}, Op: payment.Refund, Key: "k", Version: 3, Ruling: "succeeded", Effect: "refunded", Moved: egp(400),
-		ProviderReference: "rf-1", At: moment(),
+		ID: payment.ID{Provider: "openpay-eu", Native: "529.1"}, Op: payment.Refund, Key: "k", Version: 3, Ruling: "succeeded",
+		Testimony: payment.Testimony{Effect: "refunded", Moved: egp(400), ProviderReference: "rf-1"}, At: moment(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -101,7 +101,7 @@ func (c *cell) fault(format string, args ...any) {
 // must ends everything on what is no finding but a broken harness.
 func (c *cell) must(err error) {
 	if err != nil {
-		panic(fmt.Sprintf("%s %s, %s, %s: %v", c.bench.row.provider, c.bench.row.name, c.path.name, c.plan, err))
+		panic(fmt.Sprintf("%s %s, %s, %s: %v", c.bench.row.kind.Instance, c.bench.row.name, c.path.name, c.plan, err))
 	}
 }
 

@@ -25,8 +25,8 @@ func TestNoStepThatBreaksCostsAResultOrMovesMoneyTwice(t *testing.T) {
 		world: newWorld(t), met: map[kind]int{}, broken: map[breakage]int{}, events: map[string]bool{}, kept: map[string]bool{},
 	}
 	byProvider := map[string][]row{}
-	for _, r := range rows() {
-		byProvider[r.provider] = append(byProvider[r.provider], r)
+	for _, r := range rows(t) {
+		byProvider[r.kind.Instance] = append(byProvider[r.kind.Instance], r)
 		m.wanted += len(r.paths())
 	}
 	t.Run("matrix", func(t *testing.T) {
@@ -47,7 +47,7 @@ func (m *matrix) provider(t *testing.T, rows []row) {
 	s := &sample{seen: map[breakage]bool{}}
 	for _, r := range rows {
 		for _, p := range r.paths() {
-			t.Run(slug(r.name)+"/"+slug(p.name), func(t *testing.T) { m.path(t, r, p, s) })
+			t.Run(slug(string(r.name))+"/"+slug(p.name), func(t *testing.T) { m.path(t, r, p, s) })
 		}
 	}
 }
@@ -164,7 +164,7 @@ func (m *matrix) cell(t *testing.T, b *bench, p path, breaks plan) *cell {
 	native := fmt.Sprintf("p%d", m.next)
 	m.mu.Unlock()
 	c := &cell{
-		t: t, world: m.world, bench: b, path: p, plan: breaks, id: payment.ID{Provider: b.row.provider, Native: native},
+		t: t, world: m.world, bench: b, path: p, plan: breaks, id: payment.ID{Provider: b.row.kind.Instance, Native: native},
 	}
 	for _, cmd := range p.commands {
 		c.commands = append(c.commands, &cmd)
@@ -233,7 +233,7 @@ func (m *matrix) enter(c *cell) {
 	if len(c.struck) > 0 {
 		name = c.trace[c.struck[0]-1].String()
 	}
-	line := fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d", c.bench.row.provider, c.bench.row.name, c.path.name,
+	line := fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d", c.bench.row.kind.Instance, c.bench.row.name, c.path.name,
 		name, c.plan, strings.Join(c.ends(), ", "), c.sent(), moved)
 	m.mu.Lock()
 	defer m.mu.Unlock()

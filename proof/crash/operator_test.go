@@ -131,7 +131,7 @@ func (c *cell) rulingOn(story *desk.Story, op *desk.Operation, cmd *command) *ru
 		r.As = desk.AsSucceeded
 	}
 	if r.As == desk.AsSucceeded && cmd.op == payment.Refund {
-		r.Moved = &payment.Money{Value: moved[0].Amount, Currency: payment.Currency(c.bench.row.currency())}
+		r.Moved = &payment.Money{Value: moved[0].Amount, Currency: payment.Currency(c.bench.row.kind.Currency)}
 		r.ProviderReference = portal(cmp.Or(moved[0].ProviderReference, moved[0].Payment))
 	}
 	for _, choice := range op.Choices {
@@ -289,8 +289,8 @@ func (r ruler) Resolve(ctx context.Context, ruling handlers.Ruling) (journal.Rec
 	return r.Handler.Resolve(ctx, ruling, r.timers)
 }
 
-func (r ruler) Look(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Looked, error) {
-	return r.Handler.Look(ctx, id, op, key, r.timers)
+func (r ruler) Requery(ctx context.Context, id payment.ID, op payment.Op, key payment.Key) (handlers.Requeried, error) {
+	return r.Handler.Requery(ctx, id, op, key, r.timers)
 }
 
 // noIndex lists no open payments: the operator of a cell knows its own.
@@ -303,7 +303,7 @@ func (l *life) newDesk(set *providers.Set, books *stream.Journal, service ruler)
 	c := l.cell
 	o := &desk.Options{Now: c.bench.clock.Now, IDs: c.world.ulid}
 	if c.path.second {
-		o.SecondPersonAbove = []payment.Money{{Value: 1, Currency: payment.Currency(c.bench.row.currency())}}
+		o.SecondPersonAbove = []payment.Money{{Value: 1, Currency: payment.Currency(c.bench.row.kind.Currency)}}
 	}
 	return desk.New(tappedBooks{l, books}, noIndex{}, service, set, o)
 }
@@ -322,7 +322,7 @@ func (r row) ruled() []path {
 			path{name: "ruled succeeded", rules: truthful, deaf: true, faults: executed, ends: []string{succeeded}},
 			path{name: "ruled failed", rules: truthful, deaf: true, faults: not, ends: []string{failed}})
 	}
-	if r.name == partial && r.provider == openpayEU {
+	if r.name == partial && r.kind.Blind {
 		all = append(all,
 			path{name: "ruled by two", rules: truthful, deaf: true, second: true, faults: executed, ends: []string{succeeded}},
 			path{name: "ruled, another waits", rules: truthful, hidden: true, faults: executed, ends: []string{succeeded, succeeded}, commands: []command{
@@ -335,7 +335,7 @@ func (r row) ruled() []path {
 // again is how a retry ends of what was not executed: Bento voids nothing that
 // it cannot read first, so that there the operator's second word is the end.
 func (r row) again() string {
-	if r.provider == bentoUK && r.name == void {
+	if r.kind.CancelNeedsSight && r.name == void {
 		return failed
 	}
 	return succeeded

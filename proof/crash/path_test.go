@@ -3,51 +3,58 @@ package crash_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"testing"
 	"time"
 
+	"github.com/countermand/countermand/internal/simulators"
 	"github.com/countermand/countermand/payment"
-	"github.com/countermand/countermand/providers/bento/bentosim"
-	"github.com/countermand/countermand/providers/opay/opaysim"
+	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/providers/simulator"
 )
 
 // row is an operation at a provider.
 type row struct {
-	provider string
-	name     string
-	op       payment.Op
-	full     bool
+	kind   simulator.Kind
+	traits payment.OperationTraits // the adapter's own
+	name   simulator.Operation
+	op     payment.Op
+	full   bool
+	// offered is false where the provider has no such operation.
+	offered bool
 }
 
 const (
-	opayEG    = "opay-eg"
-	tranzzoUA = "tranzzo-ua"
-	bentoUK   = "bento-uk"
-	openpayEU = "openpay-eu"
-
-	cancel  = "cancel"
-	void    = "void"
-	full    = "full refund"
-	partial = "partial refund"
+	cancel  = simulator.Cancel
+	void    = simulator.Void
+	full    = simulator.FullRefund
+	partial = simulator.PartialRefund
 )
 
-func rows() []row {
-	return []row{
-		{opayEG, cancel, payment.Cancel, false},
-		{opayEG, full, payment.Refund, true},
-		{opayEG, partial, payment.Refund, false},
-		{tranzzoUA, cancel, payment.Cancel, false},
-		{tranzzoUA, void, payment.Cancel, false},
-		{tranzzoUA, full, payment.Refund, true},
-		{tranzzoUA, partial, payment.Refund, false},
-		{bentoUK, void, payment.Cancel, false},
-		{bentoUK, full, payment.Refund, true},
-		{bentoUK, partial, payment.Refund, false},
-		{openpayEU, cancel, payment.Cancel, false},
-		{openpayEU, full, payment.Refund, true},
-		{openpayEU, partial, payment.Refund, false},
+// rows are all operations at all kinds. Where there is no cancel, asking for one
+// is a row too.
+func rows(t *testing.T) []row {
+	t.Helper()
+	var all []row
+	for _, k := range simulators.Kinds() {
+		a, err := simulators.Open(k, nobody, providers.NewClient(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(k.Cancels) == 0 {
+			all = append(all, row{kind: k, name: cancel, op: payment.Cancel})
+		}
+		for _, name := range k.Operations() {
+			r := row{kind: k, name: name, op: payment.Refund, full: name == full, offered: true}
+			if name == cancel || name == void {
+				r.op = payment.Cancel
+			}
+			r.traits = a.Traits().For(r.op, r.full)
+			all = append(all, r)
+		}
 	}
+	return all
 }
 
 // The amounts of the matrix, in minor units: by them a movement is known again.
@@ -56,10 +63,6 @@ const (
 	part     = 400
 	other    = 300
 )
-
-func (r row) currency() string {
-	return map[string]string{opayEG: "EGP", tranzzoUA: "UAH", bentoUK: "GBP", openpayEU: "EUR"}[r.provider]
-}
 
 // path is one way a command can go.
 type path struct {
@@ -122,11 +125,12 @@ func (r row) own() command {
 
 // data is the command as a structured event about a payment.
 func (c *command) data(r row, id payment.ID) []byte {
-	names := map[string]string{
-		opayEG: `"orderId":%[1]q,"country":"EG"`, tranzzoUA: `"orderId":%[1]q,"currency":"UAH"`,
-		bentoUK: `"transactionId":%[1]q,"orderId":"o-%[1]s"`, openpayEU: `"transactionId":%[1]q,"orderId":"r-%[1]s"`,
+	var names []string
+	for key, value := range r.kind.Identifiers(id.Native) {
+		names = append(names, fmt.Sprintf("%q:%q", key, value))
 	}
-	provider := r.provider
+	slices.Sort(names)
+	provider := r.kind.Instance
 	if c.provider != "" {
 		provider = c.provider
 	}
@@ -139,9 +143,9 @@ func (c *command) data(r row, id payment.ID) []byte {
 	case c.full:
 		what = `,"full":true`
 	case c.amount > 0:
-		what = fmt.Sprintf(`,"amount":{"value":%d,"currency":%q}`, c.amount, r.currency())
+		what = fmt.Sprintf(`,"amount":{"value":%d,"currency":%q}`, c.amount, r.kind.Currency)
 	}
-	data := fmt.Sprintf(`{%s"provider":%q,"payment":{%s%s}%s}`, key, provider, fmt.Sprintf(names[r.provider], id.Native), c.details, what)
+	data := fmt.Sprintf(`{%s"provider":%q,"payment":{%s%s}%s}`, key, provider, strings.Join(names, ","), c.details, what)
 	text := fmt.Sprintf(`{"specversion":"1.0","id":"e-%s-%s","source":"/shop","type":"payment.%s.requested"%s,"data":%s}`,
 		id.Native, c.key, c.op, c.envelope, data)
 	if !json.Valid([]byte(text)) {
@@ -153,7 +157,7 @@ func (c *command) data(r row, id payment.ID) []byte {
 // paths lists the ways the row's command can go.
 func (r row) paths() []path {
 	own := r.own()
-	if r.provider == openpayEU && r.op == payment.Cancel {
+	if !r.offered {
 		return []path{{name: "not supported", commands: []command{own}, ends: []string{rejected}}}
 	}
 	all := []path{
@@ -183,10 +187,10 @@ func (r row) paths() []path {
 // special is what not every row has.
 func (r row) special() []path {
 	var all []path
-	if r.provider != openpayEU && r.name != cancel {
+	if r.kind.Slow && r.name != cancel {
 		all = append(all, path{name: "pending, then done", pending: true, ends: []string{succeeded}})
 	}
-	later := map[string]simulator.Mode{opayEG: opaysim.DeclineLater, bentoUK: bentosim.DeclineLater}[r.provider]
+	later := r.kind.DeclineLater
 	if later != "" && r.op == payment.Refund {
 		all = append(all, path{name: "pending, then failed", pending: true, faults: []simulator.Fault{{Mode: later}}, ends: []string{failed}})
 	}
@@ -201,7 +205,7 @@ func (r row) special() []path {
 			ends: []string{succeeded},
 		})
 	}
-	if r.name == partial && r.provider == opayEG {
+	if r.name == partial && r.kind.Name == simulators.Kinds()[0].Name { // once is enough
 		all = append(all, path{
 			name: "unknown provider", age: 4*time.Minute + 45*time.Second,
 			commands: []command{r.own().with(func(c *command) { c.provider, c.refused = "nobody", true })}, ends: []string{refused},
@@ -217,7 +221,7 @@ func (r row) inTheWay() path {
 		name: "in the way", commands: []command{r.own(), second},
 		faults: []simulator.Fault{{Mode: simulator.RateLimit, Times: 1}}, ends: []string{succeeded, succeeded},
 	}
-	if r.op == payment.Cancel || r.full || r.provider == bentoUK {
+	if r.op == payment.Cancel || r.full || r.kind.OneRefund {
 		p.ends[1] = rejected // nothing is left to refund, or its one refund is used up
 	}
 	return p
@@ -225,32 +229,31 @@ func (r row) inTheWay() path {
 
 // refusesRepeat has the first call's answer lost and the provider not find it.
 func (r row) refusesRepeat() []simulator.Fault {
-	reads := r.reads()
-	if reads == "" || r.provider == opayEG {
-		reads = map[string]string{cancel: "read"}[r.name]
-		if reads == "" {
-			reads = "query"
-		}
+	asks := r.kind.Query
+	if r.op == payment.Cancel {
+		asks = r.kind.Read
 	}
-	return []simulator.Fault{{Mode: simulator.CutAfter, Times: 1}, {Operation: reads, Mode: simulator.Lag, Times: 3}}
+	return []simulator.Fault{{Mode: simulator.CutAfter, Times: 1}, {Operation: asks, Mode: simulator.Lag, Times: 3}}
 }
 
 // reads is what the simulator calls the preparing read, "" where there is none.
 func (r row) reads() string {
-	switch {
-	case r.provider == opayEG && r.full, r.provider == bentoUK:
-		return "read"
-	case r.provider == tranzzoUA, r.provider == openpayEU && r.full:
-		return "query"
-	default:
-		return ""
+	switch r.traits.Prepare {
+	case payment.PrepareAlways:
+		return r.kind.Read
+	case payment.PrepareAmount:
+		if r.full {
+			return r.kind.Read
+		}
+	case payment.PrepareNever:
 	}
+	return ""
 }
 
 // seen is how an operation ends that was executed unheard: found out, unless
 // its provider shows nothing of it.
 func (r row) seen(end string) string {
-	if r.provider == openpayEU && r.name == partial {
+	if r.kind.Blind && r.name == partial {
 		return review
 	}
 	return end
@@ -259,7 +262,7 @@ func (r row) seen(end string) string {
 // safe is how an operation ends that was lost before it was executed: repeated,
 // unless a repeat could pay twice.
 func (r row) safe(end string) string {
-	if r.name == partial && (r.provider == openpayEU || r.provider == tranzzoUA) {
+	if r.traits.Repeat == payment.RepeatUnsafe {
 		return review
 	}
 	return end
@@ -268,7 +271,7 @@ func (r row) safe(end string) string {
 // takesNoRepeat reports whether a decline of a repeat reads like the refusal of
 // what is known: that is never repeated, and if it is not found a person is asked.
 func (r row) takesNoRepeat() bool {
-	return r.provider == bentoUK && r.name == void || r.provider == tranzzoUA && r.name == full
+	return slices.Contains(r.kind.VagueDeclines, r.name)
 }
 
 func (c command) with(change func(*command)) command {
@@ -285,8 +288,8 @@ func (r row) differ(c *command) {
 	// A cancel has no content of its own but the payment: one more detail of it
 	// is other content.
 	c.details = `,"country":"GB"`
-	if r.provider == opayEG {
-		c.details = `,"currency":"EGP"`
+	if r.kind.Also["country"] != "" {
+		c.details = fmt.Sprintf(`,"currency":%q`, r.kind.Currency)
 	}
 }
 

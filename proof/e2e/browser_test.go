@@ -270,16 +270,21 @@ type violation struct {
 	} `json:"nodes"`
 }
 
+// axe is the accessibility checker's source, for a page to load.
+func axe(t *testing.T) string {
+	t.Helper()
+	source, err := os.ReadFile(axeFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(source) + ";true"
+}
+
 // accessible runs the checker over the page as it is.
 func (b *browser) accessible() (found []violation, passes int) {
 	b.t.Helper()
-	source, err := os.ReadFile(axeFile)
-	if err != nil {
-		b.t.Fatal(err)
-	}
 	const run = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
 		.then(r => JSON.stringify({violations: r.violations, passes: r.passes.length}))`
-	do(b, chromedp.Evaluate[bool](string(source)+";true"))
 	report := do(b, chromedp.Evaluate[string](run, chromedp.EvalAwaitPromise))
 	var r struct {
 		Violations []violation `json:"violations"`
@@ -338,13 +343,14 @@ func (b *browser) shoot(name string) {
 	}
 }
 
-// inspect looks at one page in every look: the checker, the width, the console.
+// inspect opens a page and looks at it in every look: the checker, the width, the console.
 func (b *browser) inspect(name, address string) {
 	b.t.Helper()
+	b.open(address, "main")
+	do(b, chromedp.Evaluate[bool](axe(b.t)))
 	for _, l := range looks() {
 		where := name + "-" + l.String()
 		b.as(l)
-		b.open(address, "main")
 		if do(b, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > `+strconv.FormatInt(l.width, 10))) {
 			b.t.Errorf("%s: the page is wider than the window", where)
 		}

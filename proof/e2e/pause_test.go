@@ -16,7 +16,8 @@ import (
 	"github.com/countermand/countermand/providers/simulator"
 )
 
-// replica is one instance of the service whose standing tests may look at.
+// replica is one instance of the service whose standing tests may look at. What
+// waits for a provider is tried again soon.
 type replica struct {
 	*app.App
 
@@ -34,7 +35,7 @@ func (w *world) replica() replica {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	service, err := app.New(nc, w.cfg, instances, &app.Options{Logger: log, AckWait: ackWait})
+	service, err := app.New(nc, w.cfg, instances, &app.Options{Logger: log, AckWait: ackWait, Wrap: comeBackSoon})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -194,6 +195,9 @@ func TestRetryAfterIsHonouredByEveryCallOfTheInstance(t *testing.T) {
 func TestABrokenProviderIsProbedByOneCallAtATimeUntilItIsMended(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
+	for i := range w.cfg.Providers {
+		w.cfg.Providers[i].Retry.Max = time.Second // between two probes
+	}
 	results := w.follow()
 	const commands = 40
 	if err := w.opay.Fault(simulator.Fault{Operation: "refund", Mode: simulator.RateLimit}); err != nil {

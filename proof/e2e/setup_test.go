@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/internal/natstest"
@@ -133,6 +134,20 @@ func (w *world) run(cfg *config.Config, o *app.Options) (stop func()) {
 	w.t.Cleanup(stop)
 	return stop
 }
+
+// soon is a handler whose timers go off within a second. What has to wait, for a
+// newer version or for a provider that is away, waits for half a minute otherwise.
+type soon struct{ broker.Handler }
+
+func (s soon) Handle(ctx context.Context, d handlers.Delivery) handlers.Disposition {
+	disposition := s.Handler.Handle(ctx, d)
+	if at := time.Now().Add(time.Second); disposition.Kind == handlers.Later && disposition.Timer.At.After(at) {
+		disposition.Timer.At = at
+	}
+	return disposition
+}
+
+func comeBackSoon(h broker.Handler) broker.Handler { return soon{h} }
 
 // event is a result event as these tests read it.
 type event struct {

@@ -132,12 +132,13 @@ func (a *alerts) await(t *testing.T, text string, times int) {
 	}
 }
 
-// as is the world with its service at another address, and another log.
+// as is the world with its service at another address, and another log; what waits
+// for the other version is tried again soon.
 func (w *world) as(url string, log *slog.Logger) (stop func()) {
 	w.t.Helper()
 	cfg := *w.cfg
 	cfg.NATS.URL = url
-	return w.run(&cfg, &app.Options{Logger: log})
+	return w.run(&cfg, &app.Options{Logger: log, Wrap: comeBackSoon})
 }
 
 func TestWhatANewerVersionBeganWaitsForItAndIsNeverGuessedAt(t *testing.T) {

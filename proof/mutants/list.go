@@ -194,7 +194,7 @@ func storing() []mutant {
 func delaying() []mutant {
 	return []mutant{
 		{
-			"a look asks before its timer is brought forward", "handlers/requery.go",
+			"a requery asks before its timer is brought forward", "handlers/requery.go",
 			"	if err := w.soon(ctx, last.State, timers); err != nil {\n		return out, err\n	}\n", "",
 		},
 		{

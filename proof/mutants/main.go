@@ -135,7 +135,7 @@ func (h *hunt) catch(ctx context.Context, m mutant) bool {
 // proofs are the tests that have to notice the bug, the likeliest first.
 func (h *hunt) proofs(m mutant) [][]string {
 	if m.slow() {
-		return [][]string{{"./handlers", "-timeout", "4m", "-run", "TestAnOperationWhoseLookDied"}}
+		return [][]string{{"./handlers", "-timeout", "4m", "-run", "TestAnOperationWhoseRequeryDied"}}
 	}
 	proofs := [][]string{
 		{"./proof/simulation", "-timeout", "4m", "-run", "TestNoSchedule|TestWhatBroke", "-schedules", strconv.Itoa(h.schedules)},

@@ -170,7 +170,7 @@ func (w *world) decide(t *rapid.T, e *errand, timer bool) {
 	in := w.in
 	in.Command, in.Timer = e.command, timer
 	// Now and then there is reason to ask early, or about what has ended.
-	in.Look = t != nil && rapid.IntRange(0, 3).Draw(t, "look") == 0
+	in.Requery = t != nil && rapid.IntRange(0, 3).Draw(t, "look") == 0
 	d := payment.Decide(in)
 	if d.Action == payment.ReadPayment {
 		in.Reading = &payment.Reading{}

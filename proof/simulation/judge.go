@@ -107,7 +107,7 @@ func (w *world) appended(e *payment.Event) {
 	before := w.states[e.ID]
 	w.check(e.Version() == before.Version+1, "version %d after %d", e.Version(), before.Version)
 	w.states[e.ID] = e.State
-	w.stories[e.ID] = append(w.stories[e.ID], e)
+	w.histories[e.ID] = append(w.histories[e.ID], e)
 	name := operation{id: e.ID, op: e.Op, key: e.Key}
 	rec := w.provider.accounts[e.ID].record(name)
 	delete(w.askedCalm, name)

@@ -9,18 +9,18 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-var _ handlers.Stories = tap{}
+var _ handlers.History = tap{}
 
-// History implements handlers.Stories: what was accepted, as far as it is read.
+// History implements handlers.History: what was accepted, as far as it is read.
 func (x tap) History(ctx context.Context, id payment.ID) (all []events.Entry, complete bool, err error) {
 	t, w := taskOf(ctx), x.p.engine.world
 	if !t.pause("read history") {
 		return nil, false, errGone
 	}
-	for _, e := range w.stories[id] {
+	for _, e := range w.histories[id] {
 		all = append(all, events.Entry{
 			Type: e.Type, Op: e.Op, State: e.State,
-			Data: events.Result{IdempotencyKey: e.Key, ClientReference: e.ClientReference, Attempt: e.Attempt},
+			Data: events.Result{IdempotencyKey: e.Key, Outcome: payment.Outcome{ClientReference: e.ClientReference}, Attempt: e.Attempt},
 		})
 	}
 	if !t.pause("history was read") {
@@ -37,14 +37,14 @@ type late struct {
 	turned map[operation]bool
 	told   map[operation]payment.EventType
 	looks  map[operation]int
-	// stories are the events of each payment that were accepted.
-	stories map[payment.ID][]*payment.Event
+	// histories are the events of each payment that were accepted.
+	histories map[payment.ID][]*payment.Event
 }
 
 func newLate() late {
 	return late{
 		turned: map[operation]bool{}, told: map[operation]payment.EventType{}, looks: map[operation]int{},
-		stories: map[payment.ID][]*payment.Event{},
+		histories: map[payment.ID][]*payment.Event{},
 	}
 }
 
@@ -68,7 +68,7 @@ func (w *world) known() (all []*command) {
 func (w *world) look(c *command, p *process) {
 	w.note(nil, "a look at %s by %d", c.name, p.number)
 	w.begin(p, nil, c, func(ctx context.Context, t *task) {
-		out, err := p.handler.Look(ctx, c.id, c.op, c.key, tap{p})
+		out, err := p.handler.Requery(ctx, c.id, c.op, c.key, tap{p})
 		w.note(t, "looked at %s: %+v, %v", c.name, out, err)
 		if err == nil && !out.Later && !t.dead {
 			w.looks[c.name]++

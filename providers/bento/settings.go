@@ -3,7 +3,6 @@ package bento
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/countermand/countermand/providers"
 )
@@ -45,8 +44,8 @@ type Settings struct {
 	ReadPath   string `yaml:"readPath" validate:"omitempty,startswith=/"`
 }
 
-// withDefaults returns the settings with every absent value filled in.
-func (s Settings) withDefaults() Settings {
+// WithDefaults returns the settings with every absent value filled in.
+func (s Settings) WithDefaults() Settings {
 	set := func(field *string, fallback string) {
 		if *field == "" {
 			*field = fallback
@@ -58,8 +57,8 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
-// verify returns every fault of the settings (defaults filled in) at once.
-func (s Settings) verify() error {
+// Verify returns every fault of the settings (defaults filled in) at once.
+func (s Settings) Verify() error {
 	faults := []error{providers.VerifyURL("baseURL", s.BaseURL)}
 	if s.Account == "" {
 		faults = append(faults, errors.New("account: a permanent label is required"))
@@ -75,17 +74,7 @@ func (s Settings) verify() error {
 	if s.TokenAuth != TokenAuthBody && s.TokenAuth != TokenAuthBasic {
 		faults = append(faults, fmt.Errorf("tokenAuth: %q is neither body nor basic", s.TokenAuth))
 	}
-	faults = append(faults, verifyPath("cancelPath", s.CancelPath), verifyPath("readPath", s.ReadPath))
+	faults = append(faults, providers.VerifyPath("cancelPath", s.CancelPath, "{transactionId}"),
+		providers.VerifyPath("readPath", s.ReadPath, "{transactionId}"))
 	return errors.Join(faults...)
-}
-
-func verifyPath(name, path string) error {
-	switch {
-	case !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#"):
-		return fmt.Errorf("%s: must start with / and carry no query", name)
-	case !strings.Contains(path, "{transactionId}"):
-		return fmt.Errorf("%s: must name {transactionId}", name)
-	default:
-		return nil
-	}
 }

@@ -23,10 +23,13 @@ type Provider struct {
 
 var _ providers.Provider = (*Provider)(nil)
 
+// Definition is the kind's entry in the table of kinds.
+func Definition() providers.Kind { return providers.NewKind(Kind, New) }
+
 // New returns an adapter, or an error that lists every fault of the settings.
 func New(s Settings, client *providers.Client) (*Provider, error) {
-	s = s.withDefaults()
-	if err := s.check(); err != nil {
+	s, err := providers.Complete(Kind, s, client)
+	if err != nil {
 		return nil, err
 	}
 	return &Provider{settings: s, client: client, meanings: meanings()}, nil

@@ -61,8 +61,8 @@ type Paths struct {
 	Status      string `yaml:"status" validate:"omitempty,startswith=/"`      // /api/v1/international/cashier/status
 }
 
-// withDefaults fills in what is documented beside each setting.
-func (s Settings) withDefaults() Settings {
+// WithDefaults returns the settings with every absent value filled in.
+func (s Settings) WithDefaults() Settings {
 	const prefix = "/api/v1/international"
 	for path, standard := range map[*string]string{
 		&s.Paths.Close:       prefix + "/payment/close",
@@ -85,9 +85,9 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
-// check returns everything wrong with the settings; no message holds a value
+// Verify returns every fault of the settings (defaults filled in) at once; no message holds a value
 // that could be a secret.
-func (s Settings) check() error {
+func (s Settings) Verify() error {
 	var faults []error
 	fault := func(bad bool, text string) {
 		if bad {
@@ -105,10 +105,7 @@ func (s Settings) check() error {
 	for _, code := range append(append([]string{}, s.DuplicateCodes...), s.NotFoundCodes...) {
 		fault(code == codeSuccess || code == "", "duplicateCodes, notFoundCodes: must not hold the code of success")
 	}
-	if len(faults) > 0 {
-		return fmt.Errorf("check opay settings: %w", errors.Join(faults...))
-	}
-	return nil
+	return errors.Join(faults...)
 }
 
 // callbackURL is where OPay is to send the notifications of a payment's refunds.

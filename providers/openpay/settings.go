@@ -3,7 +3,6 @@ package openpay
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/countermand/countermand/providers"
 )
@@ -70,8 +69,8 @@ const (
 	defaultStatusPath = "/pw/v3/payment/status"
 )
 
-// withDefaults returns the settings with every absent value filled in.
-func (s Settings) withDefaults() Settings {
+// WithDefaults returns the settings with every absent value filled in.
+func (s Settings) WithDefaults() Settings {
 	if s.Encoding == "" {
 		s.Encoding = EncodingForm
 	}
@@ -98,23 +97,16 @@ func (c Codes) withDefaults() Codes {
 	return c
 }
 
-// verify returns every fault of the settings (defaults filled in) at once.
-func (s Settings) verify() error {
-	var faults []error
-	if err := providers.VerifyURL("baseURL", s.BaseURL); err != nil {
-		faults = append(faults, err)
-	}
+// Verify returns every fault of the settings (defaults filled in) at once.
+func (s Settings) Verify() error {
+	faults := []error{providers.VerifyURL("baseURL", s.BaseURL)}
 	if s.Account == "" {
 		faults = append(faults, errors.New("account: a permanent label is required"))
 	}
 	if s.Encoding != EncodingForm && s.Encoding != EncodingJSON {
 		faults = append(faults, fmt.Errorf("encoding: %q is neither form nor json", s.Encoding))
 	}
-	for name, path := range map[string]string{"refundPath": s.RefundPath, "statusPath": s.StatusPath} {
-		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#") {
-			faults = append(faults, fmt.Errorf("%s: must start with / and carry no query", name))
-		}
-	}
+	faults = append(faults, providers.VerifyPath("refundPath", s.RefundPath), providers.VerifyPath("statusPath", s.StatusPath))
 	return errors.Join(append(faults, s.Codes.verify()...)...)
 }
 

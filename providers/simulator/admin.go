@@ -4,13 +4,21 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 )
 
 // Mount adds the administration paths (see the package comment) to a
-// simulator's mux. seed adds one payment from its JSON.
-func (b *Base) Mount(mux *http.ServeMux, seed func(body []byte) error) {
+// simulator's mux. The function adds one payment.
+func Mount[P any](b *Base, mux *http.ServeMux, add func(P) error) {
+	b.seed = func(body []byte) error {
+		var p P
+		if err := Decode(body, &p); err != nil {
+			return fmt.Errorf("decode payment: %w", err)
+		}
+		return add(p)
+	}
 	mux.HandleFunc("GET /ledger", func(w http.ResponseWriter, _ *http.Request) {
 		admit(w, struct {
 			Movements []Movement       `json:"movements"`
@@ -32,7 +40,16 @@ func (b *Base) Mount(mux *http.ServeMux, seed func(body []byte) error) {
 		}
 		return b.Fault(faults...)
 	}))
-	mux.HandleFunc("POST /payments", b.accept(seed))
+	mux.HandleFunc("POST /payments", b.accept(b.seed))
+}
+
+// Seed adds one payment, of the simulator's own type or as what JSON makes it.
+func (b *Base) Seed(payment any) error {
+	body, err := json.Marshal(payment)
+	if err != nil {
+		return fmt.Errorf("encode payment: %w", err)
+	}
+	return b.seed(body)
 }
 
 // accept hands a request's body on and answers what became of it.
@@ -59,10 +76,8 @@ func admit(w http.ResponseWriter, v any, err error) {
 	_, _ = w.Write(append(reply.Body, '\n')) // the caller may be gone
 }
 
-// DecodeSeed decodes a seeded payment, refusing members it does not know.
-func DecodeSeed(body []byte, v any) error { return decodeStrict(body, v) }
-
-func decodeStrict(body []byte, v any) error {
+// Decode decodes one JSON value and refuses members that v does not have.
+func Decode(body []byte, v any) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(v); err != nil {

@@ -35,6 +35,9 @@ type Base struct {
 	now      func() time.Time
 	secrets  []string
 	modes    []Mode
+	seed     func(payment []byte) error
+	ownMu    *sync.Mutex // guards own
+	own      any
 
 	mu      sync.Mutex
 	faults  []Fault

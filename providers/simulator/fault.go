@@ -128,7 +128,7 @@ func (b *Base) take(c Call) Fault {
 
 func decodeFaults(body []byte) ([]Fault, error) {
 	var faults []Fault
-	if err := decodeStrict(body, &faults); err != nil {
+	if err := Decode(body, &faults); err != nil {
 		return nil, fmt.Errorf("decode faults: %w", err)
 	}
 	return faults, nil

@@ -1,33 +1,62 @@
 package simulator
 
-import "sync"
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+)
 
-// Memory is what a Base keeps for its process to be killed and started again,
-// as a real provider would not notice. Executions that a Late fault holds back
-// are not in it: they are lost, like a request that never arrived.
+// Memory is what a Base knows. Executions that a Late fault holds back are not
+// in it: they are lost, like a request that never arrived.
 type Memory struct {
 	Faults    []Fault    `json:"faults,omitempty"`
 	Calls     []Call     `json:"calls,omitempty"`
 	Movements []Movement `json:"movements,omitempty"`
 }
 
-// Remember returns a copy of the memory as it is now.
-func (b *Base) Remember() Memory {
-	b.mu.Lock()
-	m := Memory{Faults: append([]Fault{}, b.faults...), Calls: append([]Call{}, b.calls...)}
-	b.mu.Unlock()
-	m.Movements = b.ledger.Movements("")
-	return m
+// saved is everything a simulator knows: the Base's part and its own.
+type saved struct {
+	Base Memory `json:"base"`
+	Own  any    `json:"own"`
 }
 
-// Recall sets the memory of a Base that has served nothing yet.
-func (b *Base) Recall(m Memory) {
+// Keep names what the simulator knows beside its Base, for Save and Load: a
+// pointer to a struct that JSON can hold, and the mutex that guards it. It must
+// be called before the first call is served.
+func (b *Base) Keep(mu *sync.Mutex, own any) { b.ownMu, b.own = mu, own }
+
+// Save returns the whole memory. A new simulator with the same options can load
+// it after the process was killed: a real provider would not notice that.
+func (b *Base) Save() ([]byte, error) {
+	b.ownMu.Lock() // an execution is in both parts or in neither
+	defer b.ownMu.Unlock()
+	s := saved{Own: b.own}
 	b.mu.Lock()
-	b.faults, b.calls = m.Faults, m.Calls
+	s.Base = Memory{Faults: append([]Fault{}, b.faults...), Calls: append([]Call{}, b.calls...)}
 	b.mu.Unlock()
-	for _, movement := range m.Movements {
+	s.Base.Movements = b.ledger.Movements("")
+	text, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("save simulator: %w", err)
+	}
+	return text, nil
+}
+
+// Load sets the memory of a simulator that has served nothing yet.
+func (b *Base) Load(text []byte) error {
+	b.ownMu.Lock()
+	defer b.ownMu.Unlock()
+	s := saved{Own: b.own}
+	if err := json.Unmarshal(text, &s); err != nil {
+		return fmt.Errorf("load simulator: %w", err)
+	}
+	b.mu.Lock()
+	b.faults, b.calls = s.Base.Faults, s.Base.Calls
+	b.mu.Unlock()
+	for _, movement := range s.Base.Movements {
 		b.ledger.Record(movement)
 	}
+	return nil
 }
 
 // OnChange sets what is called after each execution and each fault that

@@ -37,11 +37,11 @@ func setup(t *testing.T) *bank {
 		call := simulator.Call{Operation: "refund", Payment: "p1", Reference: r.URL.Query().Get("ref"), Body: string(body)}
 		b.Serve(w, r, call, func(f simulator.Fault) simulator.Reply { return b.pay(call, f) })
 	})
-	b.Mount(mux, func(body []byte) error {
-		var v struct {
-			ID string `json:"id"`
-		}
-		return simulator.DecodeSeed(body, &v)
+	simulator.Mount(b.Base, mux, func(struct {
+		ID string `json:"id"`
+	},
+	) error {
+		return nil
 	})
 	// Under a prefix, as the command mounts simulators.
 	root := http.NewServeMux()

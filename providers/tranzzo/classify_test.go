@@ -56,7 +56,7 @@ func inDoubt(r providers.Request) providers.Request {
 }
 
 func defaults() Settings {
-	return Settings{PosID: "dc728de1-51ef-4ef1-80f7-3b44b07b5667", BalanceCodes: []string{"3001"}}.withDefaults()
+	return Settings{PosID: "dc728de1-51ef-4ef1-80f7-3b44b07b5667", BalanceCodes: []string{"3001"}}.WithDefaults()
 }
 
 // op is one operation of order 123 as an object.
@@ -249,7 +249,7 @@ func TestWhatNeverLeftAndWhatMayHaveAreToldApart(t *testing.T) {
 
 func TestConfiguredCodesAndStatusesTakeTheirMeaning(t *testing.T) {
 	t.Parallel()
-	s := Settings{CancelledCodes: []string{"7001"}, FailureStatuses: []string{"rejected"}}.withDefaults()
+	s := Settings{CancelledCodes: []string{"7001"}, FailureStatuses: []string{"rejected"}}.WithDefaults()
 	say := func(c call, r providers.Request, body string) payment.Outcome {
 		return classify(s, c, r, providers.Answer{Status: 200, Body: []byte(body)})
 	}

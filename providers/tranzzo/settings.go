@@ -2,9 +2,7 @@ package tranzzo
 
 import (
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
@@ -70,8 +68,8 @@ type Paths struct {
 	Refund string `yaml:"refund" validate:"omitempty,startswith=/"` // /api/v1/refund
 }
 
-// withDefaults returns the settings with every absent value filled in.
-func (s Settings) withDefaults() Settings {
+// WithDefaults returns the settings with every absent value filled in.
+func (s Settings) WithDefaults() Settings {
 	set := func(field *string, standard string) {
 		if *field == "" {
 			*field = standard
@@ -96,9 +94,9 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
-// verify returns every fault of the settings (defaults filled in) at once; no
+// Verify returns every fault of the settings (defaults filled in) at once; no
 // message holds a value that could be a secret.
-func (s Settings) verify() error {
+func (s Settings) Verify() error {
 	faults := []error{providers.VerifyURL("baseURL", s.BaseURL)}
 	fault := func(bad bool, text string) {
 		if bad {
@@ -122,18 +120,7 @@ func (s Settings) verify() error {
 			"failureStatuses: must not hold init, pending or success")
 	}
 	faults = append(faults,
-		verifyPath("paths.cancel", s.Paths.Cancel, true), verifyPath("paths.orders", s.Paths.Orders, true),
-		verifyPath("paths.void", s.Paths.Void, false), verifyPath("paths.refund", s.Paths.Refund, false))
+		providers.VerifyPath("paths.cancel", s.Paths.Cancel, "{orderId}"), providers.VerifyPath("paths.orders", s.Paths.Orders, "{orderId}"),
+		providers.VerifyPath("paths.void", s.Paths.Void), providers.VerifyPath("paths.refund", s.Paths.Refund))
 	return errors.Join(faults...)
-}
-
-func verifyPath(name, path string, ofOrder bool) error {
-	switch {
-	case !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#"):
-		return fmt.Errorf("%s: must start with / and carry no query", name)
-	case ofOrder && !strings.Contains(path, "{orderId}"):
-		return fmt.Errorf("%s: must name {orderId}", name)
-	default:
-		return nil
-	}
 }

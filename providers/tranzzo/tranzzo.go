@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -27,15 +25,15 @@ type Provider struct {
 
 var _ providers.Provider = (*Provider)(nil)
 
+// Definition is the kind's entry in the table of kinds.
+func Definition() providers.Kind { return providers.NewKind(Kind, New) }
+
 // New builds a provider from its settings and the client it calls through. It
 // does no I/O. The error lists all faults of the settings; none holds a secret.
 func New(s Settings, client *providers.Client) (*Provider, error) {
-	s = s.withDefaults()
-	if err := s.verify(); err != nil {
-		return nil, fmt.Errorf("verify tranzzo settings: %w", err)
-	}
-	if client == nil {
-		return nil, errors.New("verify tranzzo settings: a client is required")
+	s, err := providers.Complete(Kind, s, client)
+	if err != nil {
+		return nil, err
 	}
 	return &Provider{
 		settings: s,

@@ -9,8 +9,10 @@ import (
 	"io"
 	"iter"
 	"os"
+	"time"
 
 	"github.com/countermand/countermand/internal/spill"
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/reconcile"
 )
 
@@ -35,8 +37,43 @@ type answered struct {
 	Payment string `json:"payment"` // its token
 	// Version is the payment's when it was asked about: an answer is used again only
 	// while our books have not moved.
-	Version uint64            `json:"version"`
-	Answers reconcile.Answers `json:"answers"`
+	Version uint64  `json:"version"`
+	Answers answers `json:"answers"`
+}
+
+// answers are reconcile.Answers as a checkpoint file has them.
+type answers struct {
+	Reading  *payment.Reading `json:"reading,omitempty"`
+	Outcomes []*outcome       `json:"outcomes,omitempty"`
+}
+
+// outcome is a whole payment.Outcome: its JSON names leave out what no event says.
+type outcome struct {
+	payment.Outcome
+	Result     payment.Result
+	RetryAfter time.Duration
+	Unhealthy  bool
+}
+
+func written(a reconcile.Answers) answers {
+	out := answers{Reading: a.Reading, Outcomes: make([]*outcome, len(a.Outcomes))}
+	for i, o := range a.Outcomes {
+		if o != nil {
+			out.Outcomes[i] = &outcome{*o, o.Result, o.RetryAfter, o.Unhealthy}
+		}
+	}
+	return out
+}
+
+func (a answers) read() reconcile.Answers {
+	out := reconcile.Answers{Reading: a.Reading, Outcomes: make([]*payment.Outcome, len(a.Outcomes))}
+	for i, o := range a.Outcomes {
+		if o != nil {
+			o.Outcome.Result, o.Outcome.RetryAfter, o.Outcome.Unhealthy = o.Result, o.RetryAfter, o.Unhealthy
+			out.Outcomes[i] = &o.Outcome
+		}
+	}
+	return out
 }
 
 // Checkpoint keeps answers in a file, so that a run that was ended goes on where
@@ -147,7 +184,7 @@ func (c *Checkpoint) Recall(token string, version uint64) (reconcile.Answers, bo
 	if err := json.Unmarshal(last, &a); err != nil {
 		return reconcile.Answers{}, false, fmt.Errorf("read checkpoint: %w", err)
 	}
-	return a.Answers, a.Version == version, nil
+	return a.Answers.read(), a.Version == version, nil
 }
 
 func (c *Checkpoint) advance() error {
@@ -162,7 +199,7 @@ func (c *Checkpoint) Keep(token string, version uint64, a reconcile.Answers) err
 	if c == nil || !worthKeeping(a) {
 		return nil
 	}
-	if err := c.write(answered{Payment: token, Version: version, Answers: a}); err != nil {
+	if err := c.write(answered{Payment: token, Version: version, Answers: written(a)}); err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	if c.written++; c.written%syncEvery == 0 {

@@ -4,8 +4,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/reconcile"
@@ -24,6 +28,64 @@ func open(t *testing.T, name string) *books.Checkpoint {
 
 func said(out payment.Outcome) reconcile.Answers {
 	return reconcile.Answers{Outcomes: []*payment.Outcome{&out}}
+}
+
+// whole is an outcome in which every field says something.
+func whole(t *testing.T) payment.Outcome {
+	t.Helper()
+	out := payment.Outcome{
+		Result: payment.Succeeded, Moved: &payment.Money{Value: 4, Currency: "EGP"}, Fee: &payment.Money{Value: 1, Currency: "EGP"},
+		Status: "s", Effect: "e", Code: "c", Message: "m", Basis: "b", ClientReference: "cr", ProviderReference: "pr", ProviderCode: "pc",
+		ProviderMessage: "pm", ProviderTime: time.Unix(5, 6).UTC(), RetryAfter: time.Second, Unhealthy: true,
+	}
+	for v, i := reflect.ValueOf(out), 0; i < v.NumField(); i++ {
+		if v.Field(i).IsZero() {
+			t.Fatalf("give %s a value: a checkpoint must keep it", v.Type().Field(i).Name)
+		}
+	}
+	return out
+}
+
+func TestACheckpointKeepsAWholeOutcome(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "answers")
+	c, want := open(t, name), said(whole(t))
+	want.Outcomes = append(want.Outcomes, nil) // not asked
+	if err := c.Keep("b", 3, want); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, there, err := open(t, name).Recall("b", 3)
+	if diff := cmp.Diff(want, got); diff != "" || !there || err != nil {
+		t.Errorf("there %t, %v (-want +got):\n%s", there, err, diff)
+	}
+}
+
+// The names of an outcome's fields once were those of Go.
+func TestACheckpointOfAnEarlierVersionIsRead(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "answers")
+	if err := open(t, name).Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString(`{"payment":"b","version":3,"answers":{"outcomes":[{"Result":1,"Code":"c","Effect":"e","Moved":{"value":4,"currency":"EGP"},` +
+		`"Fee":{"value":1,"currency":"EGP"},"Basis":"b","ProviderReference":"pr","ProviderCode":"pc","ProviderMessage":"pm",` +
+		`"ProviderTime":"1970-01-01T00:00:05.000000006Z","RetryAfter":1000000000,"Unhealthy":true,"Message":"m"}]}}` + "\n")
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	want := whole(t)
+	want.Status, want.ClientReference = "", ""
+	got, there, err := open(t, name).Recall("b", 3)
+	if diff := cmp.Diff(said(want), got); diff != "" || !there || err != nil {
+		t.Errorf("there %t, %v (-want +got):\n%s", there, err, diff)
+	}
 }
 
 func TestACheckpointRecallsTheNewestAnswerWhileOurBooksHaveNotMoved(t *testing.T) {

@@ -100,7 +100,7 @@ func (c *Command) Run(w *cli.World) (err error) {
 		if err != nil {
 			return err
 		}
-		r.again = &lookingAgain{desk: client, world: w, out: r.out, reason: c.Reason}
+		r.again = &requeries{desk: client, world: w, out: r.out, reason: c.Reason}
 		emit = r.again.emit
 	}
 	r.sink = &reconcile.Sink{Period: period, Provider: c.Provider, Report: &reconcile.Report{}, Emit: emit}
@@ -194,7 +194,7 @@ type reconciling struct {
 	instance *providers.Instance // nil: there is a statement
 	sink     *reconcile.Sink
 	out      *differences
-	again    *lookingAgain // nil: nothing is applied
+	again    *requeries // nil: nothing is applied
 	began    time.Time
 	recalled int
 }

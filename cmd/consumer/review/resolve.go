@@ -116,7 +116,8 @@ func (c *resolveCommand) rulings(w *cli.World) ([]desk.Ruling, error) {
 func (d decision) ruling(needsView bool) (desk.Ruling, error) {
 	r := desk.Ruling{
 		Provider: d.Provider, Payment: d.Payment, Operation: d.Operation, Key: d.Key, As: d.As, Reason: d.Reason, Evidence: d.Evidence,
-		Effect: d.Effect, Moved: d.Moved, ProviderReference: d.ProviderReference, ConfirmAmount: d.ConfirmAmount,
+		Testimony:     payment.Testimony{Effect: d.Effect, Moved: d.Moved, ProviderReference: d.ProviderReference},
+		ConfirmAmount: d.ConfirmAmount,
 	}
 	if d.View == "" && !needsView {
 		return r, nil

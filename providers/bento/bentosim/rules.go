@@ -66,15 +66,15 @@ func (s *Simulator) cancel(t *transaction, amount *int64, f simulator.Fault) sim
 	}
 	refuse := problem(http.StatusUnprocessableEntity, "Action Cannot Be Performed")
 	switch {
-	case t.pending != nil || t.State != authSucceeded && t.State != captureSucceeded:
+	case t.Pending != nil || t.State != authSucceeded && t.State != captureSucceeded:
 		return refuse
 	case f.Mode == simulator.Decline || f.Mode == DeclineRetryable:
 		return s.decline(t, f)
 	case t.State == authSucceeded:
 		return s.accept(t, f, change{State: authVoided})
 	case amount == nil:
-		return s.accept(t, f, change{State: refunded, Amount: t.captured})
-	case *amount > t.captured:
+		return s.accept(t, f, change{State: refunded, Amount: t.Captured})
+	case *amount > t.Captured:
 		return refuse
 	default:
 		return s.accept(t, f, change{State: refunded, Amount: *amount})
@@ -84,14 +84,14 @@ func (s *Simulator) cancel(t *transaction, amount *int64, f simulator.Fault) sim
 // accept takes a void or refund on, moves the money, and answers 202.
 func (s *Simulator) accept(t *transaction, f simulator.Fault, c change) simulator.Reply {
 	stale := t.view()
-	if t.before == nil {
-		t.before = &stale
+	if t.Before == nil {
+		t.Before = &stale
 	}
 	operation := opCancel
 	if c.State == refunded {
 		operation, t.State, c.Reads = opRefund, refunding, s.options.SettleAfter
 		if s.options.AmountAtOnce {
-			t.refunded += c.Amount
+			t.PaidBack += c.Amount
 			c.Counted = true
 		}
 	}
@@ -110,7 +110,7 @@ func (s *Simulator) accept(t *transaction, f simulator.Fault, c change) simulato
 			Amount: c.Amount, Currency: t.Currency,
 		})
 	}
-	t.pending = &c
+	t.Pending = &c
 	switch {
 	case s.options.Answer == AnswerFinal && c.Reads >= 0:
 		t.finish(s.Now())
@@ -149,12 +149,12 @@ func (s *Simulator) show(t *transaction, f simulator.Fault) simulator.Reply {
 	switch {
 	case t == nil:
 		return problem(http.StatusNotFound, "Resource Not Found")
-	case f.Mode == simulator.Lag && t.before != nil:
-		return data(http.StatusOK, *t.before)
-	case t.pending != nil && t.pending.Reads == 0:
+	case f.Mode == simulator.Lag && t.Before != nil:
+		return data(http.StatusOK, *t.Before)
+	case t.Pending != nil && t.Pending.Reads == 0:
 		t.finish(s.Now())
-	case t.pending != nil && t.pending.Reads > 0:
-		t.pending.Reads--
+	case t.Pending != nil && t.Pending.Reads > 0:
+		t.Pending.Reads--
 	}
 	return data(http.StatusOK, t.view())
 }

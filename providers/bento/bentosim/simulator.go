@@ -96,10 +96,15 @@ type Simulator struct {
 	options Options
 	mux     *http.ServeMux
 
-	mu           sync.Mutex
-	transactions map[string]*transaction
-	tokens       map[string]time.Time // until
-	serial       int
+	mu sync.Mutex
+	memory
+}
+
+// memory is what the simulator knows, guarded by its mu.
+type memory struct {
+	Transactions map[string]*transaction `json:"transactions"`
+	Tokens       map[string]time.Time    `json:"tokens"` // until
+	Serial       int                     `json:"serial"`
 }
 
 // New returns a simulator without transactions. Close it.
@@ -114,22 +119,16 @@ func New(o Options) *Simulator {
 			Now: o.Now, Secrets: []string{o.Token, o.ClientSecret, url.QueryEscape(o.ClientSecret)},
 			Modes: []simulator.Mode{CaptureFirst, StayPending, DeclineLater, DeclineRetryable},
 		}),
-		options:      o,
-		mux:          http.NewServeMux(),
-		transactions: map[string]*transaction{},
-		tokens:       map[string]time.Time{},
+		options: o,
+		mux:     http.NewServeMux(),
+		memory:  memory{Transactions: map[string]*transaction{}, Tokens: map[string]time.Time{}},
 	}
 	const path = "/payments/v1/orders/{order}/transactions/{transaction}"
 	s.mux.HandleFunc("PUT "+path+"/_cancel", s.serveCancel)
 	s.mux.HandleFunc("GET "+path, s.serveRead)
 	s.mux.HandleFunc("POST "+TokenPath, s.serveToken)
-	s.Mount(s.mux, func(body []byte) error {
-		var p Payment
-		if err := simulator.DecodeSeed(body, &p); err != nil {
-			return fmt.Errorf("decode payment: %w", err)
-		}
-		return s.AddPayment(p)
-	})
+	simulator.Mount(s.Base, s.mux, s.AddPayment)
+	s.Keep(&s.mu, &s.memory)
 	return s
 }
 
@@ -148,10 +147,10 @@ func (s *Simulator) AddPayment(p Payment) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, taken := s.transactions[p.TransactionID]; taken {
+	if _, taken := s.Transactions[p.TransactionID]; taken {
 		return fmt.Errorf("add payment %s: transactionId is taken", p.TransactionID)
 	}
-	s.transactions[p.TransactionID] = seeded(p, s.Now())
+	s.Transactions[p.TransactionID] = seeded(p, s.Now())
 	return nil
 }
 
@@ -159,7 +158,7 @@ func (s *Simulator) AddPayment(p Payment) error {
 func (s *Simulator) Capture(transactionID string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, ok := s.transactions[transactionID]
+	t, ok := s.Transactions[transactionID]
 	if !ok || !t.capture(s.Now()) {
 		return fmt.Errorf("capture %s: it is not authorised", transactionID)
 	}
@@ -170,7 +169,7 @@ func (s *Simulator) Capture(transactionID string) error {
 func (s *Simulator) SetState(transactionID, state string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, ok := s.transactions[transactionID]
+	t, ok := s.Transactions[transactionID]
 	if !ok || !slices.Contains(states(), state) {
 		return fmt.Errorf("set state of %s: no such transaction or state", transactionID)
 	}
@@ -182,7 +181,7 @@ func (s *Simulator) SetState(transactionID, state string) error {
 func (s *Simulator) Settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range s.transactions {
+	for _, t := range s.Transactions {
 		t.finish(s.Now())
 	}
 }
@@ -225,7 +224,7 @@ func (s *Simulator) serveRead(w http.ResponseWriter, r *http.Request) {
 func (s *Simulator) operation(id string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t, ok := s.transactions[id]; ok && t.captured > 0 {
+	if t, ok := s.Transactions[id]; ok && t.Captured > 0 {
 		return opRefund
 	}
 	return opCancel
@@ -233,7 +232,7 @@ func (s *Simulator) operation(id string) string {
 
 // find returns the transaction of that order, or nil. Callers hold mu.
 func (s *Simulator) find(order, id string) *transaction {
-	if t, ok := s.transactions[id]; ok && t.OrderID == order {
+	if t, ok := s.Transactions[id]; ok && t.OrderID == order {
 		return t
 	}
 	return nil

@@ -17,7 +17,7 @@ func TokenOf(n int) string { return fmt.Sprintf("simulated-bento-access-%06d", n
 func (s *Simulator) RevokeTokens() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.tokens)
+	clear(s.Tokens)
 }
 
 // refuse answers a call without a token that is accepted now.
@@ -38,7 +38,7 @@ func (s *Simulator) accepts(token string) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	until, known := s.tokens[token]
+	until, known := s.Tokens[token]
 	return known && s.Now().Before(until)
 }
 
@@ -71,9 +71,9 @@ func (s *Simulator) serveToken(w http.ResponseWriter, r *http.Request) {
 func (s *Simulator) issue() simulator.Reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.serial++
-	token := TokenOf(s.serial)
-	s.tokens[token] = s.Now().Add(s.options.TokenLife)
+	s.Serial++
+	token := TokenOf(s.Serial)
+	s.Tokens[token] = s.Now().Add(s.options.TokenLife)
 	answer := map[string]any{"access_token": token, "token_type": "Bearer"}
 	if !s.options.HideTokenLife {
 		answer["expires_in"] = int64(s.options.TokenLife.Seconds())

@@ -29,15 +29,15 @@ func states() []string {
 // transaction is one transaction; the simulator's mu guards it.
 type transaction struct {
 	Payment
-	captured int64
-	refunded int64
-	status   status
-	history  []entry
-	created  time.Time
-	updated  time.Time
-	pending  *change
-	// before is the view from before the first void or refund, for lagging reads.
-	before *view
+	Captured int64     `json:"captured"`
+	PaidBack int64     `json:"paidBack"`
+	Status   status    `json:"status"`
+	History  []entry   `json:"history"`
+	Created  time.Time `json:"created"`
+	Updated  time.Time `json:"updated"`
+	Pending  *change   `json:"pending,omitempty"`
+	// Before is the view from before the first void or refund, for lagging reads.
+	Before *view `json:"before,omitempty"`
 }
 
 // change is an accepted void or refund that is not finished.
@@ -95,9 +95,9 @@ func failed(code string) status {
 
 // seeded is a transaction with the history that leads to its state.
 func seeded(p Payment, now time.Time) *transaction {
-	t := &transaction{Payment: p, created: now}
+	t := &transaction{Payment: p, Created: now}
 	t.State = authorizing
-	t.updated = now
+	t.Updated = now
 	step := func(action, state string, s status) {
 		t.State = state
 		t.note(action, s, now)
@@ -133,47 +133,47 @@ func (t *transaction) afterCapture(p Payment, now time.Time) {
 	switch p.State {
 	case refunding:
 		t.State = refunding
-		t.pending = &change{State: refunded, Amount: p.Amount, Reads: -1}
+		t.Pending = &change{State: refunded, Amount: p.Amount, Reads: -1}
 	case refunded:
-		t.pending = &change{State: refunded, Amount: p.Refunded}
+		t.Pending = &change{State: refunded, Amount: p.Refunded}
 		if p.Refunded == 0 {
-			t.pending.Amount = p.Amount
+			t.Pending.Amount = p.Amount
 		}
 		t.finish(now)
 	case refundFailed:
-		t.pending = &change{State: refundFailed, Code: "PG0005"}
+		t.Pending = &change{State: refundFailed, Code: "PG0005"}
 		t.finish(now)
 	}
 }
 
 // capture captures an authorised transaction that is not being voided.
 func (t *transaction) capture(now time.Time) bool {
-	if t.State != authSucceeded || t.pending != nil {
+	if t.State != authSucceeded || t.Pending != nil {
 		return false
 	}
-	t.State, t.captured = captureSucceeded, t.Amount
+	t.State, t.Captured = captureSucceeded, t.Amount
 	t.note("Capture", approved(), now)
 	return true
 }
 
 // finish brings an accepted void or refund to its end.
 func (t *transaction) finish(now time.Time) {
-	c := t.pending
+	c := t.Pending
 	if c == nil {
 		return
 	}
-	t.pending, t.State = nil, c.State
+	t.Pending, t.State = nil, c.State
 	switch c.State {
 	case authVoided:
 		t.note("Void", approved(), now)
 	case refunded:
 		if !c.Counted {
-			t.refunded += c.Amount
+			t.PaidBack += c.Amount
 		}
 		t.note("Refund", approved(), now)
 	case refundFailed:
 		if c.Counted {
-			t.refunded -= c.Amount
+			t.PaidBack -= c.Amount
 		}
 		t.note("Refund", failed(c.Code), now)
 	case authSucceeded: // a void that failed
@@ -187,18 +187,18 @@ func (t *transaction) note(action string, s status, now time.Time) {
 	if s.Outcome != "succeeded" {
 		result = "Failure"
 	}
-	t.status, t.updated = s, now
-	t.history = append(t.history, entry{
-		Amount: t.Amount - t.refunded, Result: result, Action: action, Status: s, Created: stamp(now),
+	t.Status, t.Updated = s, now
+	t.History = append(t.History, entry{
+		Amount: t.Amount - t.PaidBack, Result: result, Action: action, Status: s, Created: stamp(now),
 	})
 }
 
 func (t *transaction) view() view {
 	return view{
 		OrderID: t.OrderID, TransactionID: t.TransactionID, CustomerID: "cu_" + t.OrderID, PaymentMethodID: "pm_" + t.OrderID,
-		TotalAmount: t.Amount - t.refunded, AuthorizedAmount: t.Amount, CapturedAmount: t.captured, RefundedAmount: t.refunded,
-		Currency: t.Currency, Description: "A description of the transaction.", State: t.State, Status: t.status,
-		History: append([]entry{}, t.history...), Created: stamp(t.created), Updated: stamp(t.updated),
+		TotalAmount: t.Amount - t.PaidBack, AuthorizedAmount: t.Amount, CapturedAmount: t.Captured, RefundedAmount: t.PaidBack,
+		Currency: t.Currency, Description: "A description of the transaction.", State: t.State, Status: t.Status,
+		History: append([]entry{}, t.History...), Created: stamp(t.Created), Updated: stamp(t.Updated),
 	}
 }
 

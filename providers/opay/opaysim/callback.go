@@ -19,35 +19,35 @@ import (
 func (s *Simulator) Callback(reference string) (to string, body []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.refunds[reference]
+	r, ok := s.Refunds[reference]
 	if !ok {
 		return "", nil, fmt.Errorf("callback: no refund %q", reference)
 	}
-	named := r.reference
+	named := r.Reference
 	if s.options.CallbackNamesPayment {
-		named = r.original
+		named = r.Original
 	}
-	amount, at, done := strconv.FormatInt(r.amount, 10), s.Now().Format(time.RFC3339), r.status == "SUCCESS"
+	amount, at, done := strconv.FormatInt(r.Amount, 10), s.Now().Format(time.RFC3339), r.Status == "SUCCESS"
 	mark := "f"
 	if done {
 		mark = "t"
 	}
 	mac := hmac.New(func() hash.Hash { return sha3.New512() }, []byte(s.options.SecretKey))
 	fmt.Fprintf(mac, `{Amount:"%s",Currency:"%s",Reference:"%s",Refunded:%s,Status:"%s",Timestamp:"%s",Token:"%s",TransactionID:"%s"}`,
-		amount, r.currency, named, mark, r.status, at, r.orderNo, r.orderNo)
+		amount, r.Currency, named, mark, r.Status, at, r.OrderNo, r.OrderNo)
 	body, err = json.Marshal(map[string]any{
 		"type": "transaction-status", "sha512": hex.EncodeToString(mac.Sum(nil)),
 		"payload": map[string]any{
-			"amount": amount, "channel": "Web", "country": s.payments[r.original].Country, "currency": r.currency,
-			"displayedFailure": "", "fee": "0", "feeCurrency": r.currency, "instrumentType": "BankCard",
-			"reference": named, "refunded": done, "status": r.status, "timestamp": at, "token": r.orderNo,
-			"transactionId": r.orderNo, "updated_at": at,
+			"amount": amount, "channel": "Web", "country": s.Payments[r.Original].Country, "currency": r.Currency,
+			"displayedFailure": "", "fee": "0", "feeCurrency": r.Currency, "instrumentType": "BankCard",
+			"reference": named, "refunded": done, "status": r.Status, "timestamp": at, "token": r.OrderNo,
+			"transactionId": r.OrderNo, "updated_at": at,
 		},
 	})
 	if err != nil {
 		return "", nil, fmt.Errorf("callback: %w", err)
 	}
-	return r.callback, body, nil
+	return r.Callback, body, nil
 }
 
 // Notify sends a refund's notification to the address its request named and

@@ -48,15 +48,15 @@ func money(total int64, currency string) map[string]any {
 
 // find returns the payment a request names, nil where there is none in that
 // country. Callers hold mu.
-func (s *Simulator) find(reference, orderNo, country string) *Payment {
+func (s *Simulator) find(reference, orderNo, country string) *held {
 	if reference != "" {
-		if p := s.payments[reference]; p != nil && p.Country == country {
+		if p := s.Payments[reference]; p != nil && p.Country == country {
 			return p
 		}
 		return nil
 	}
-	for _, p := range s.payments {
-		if p.orderNo == orderNo && p.Country == country {
+	for _, p := range s.Payments {
+		if p.OrderNo == orderNo && p.Country == country {
 			return p
 		}
 	}
@@ -75,11 +75,11 @@ func (s *Simulator) close(q request, f simulator.Fault) simulator.Reply {
 	if p.Status == "INITIAL" {
 		p.Status = "CLOSE"
 		s.Ledger().Record(simulator.Movement{
-			Time: s.Now(), Operation: opCancel, Payment: p.Reference, ProviderReference: p.orderNo, Currency: p.Currency,
+			Time: s.Now(), Operation: opCancel, Payment: p.Reference, ProviderReference: p.OrderNo, Currency: p.Currency,
 		})
 	}
 	return success(map[string]any{
-		"reference": p.Reference, "orderNo": p.orderNo, "country": p.Country,
+		"reference": p.Reference, "orderNo": p.OrderNo, "country": p.Country,
 		"orderStatus": p.Status, "amount": money(p.Amount, p.Currency),
 	})
 }
@@ -94,79 +94,79 @@ func (s *Simulator) createRefund(q request, f simulator.Fault) simulator.Reply {
 	if q.Reference == "" || q.OriginalReference == "" || q.CallbackURL == "" || q.Amount == nil || q.Amount.Total <= 0 {
 		return refusal("02001")
 	}
-	if _, exists := s.refunds[q.Reference]; exists && !s.options.RepeatsExecute {
+	if _, exists := s.Refunds[q.Reference]; exists && !s.options.RepeatsExecute {
 		return refusal(s.options.DuplicateCode)
 	}
 	p := s.find(q.OriginalReference, "", q.Country)
 	if p == nil {
 		return refusal("02006")
 	}
-	if p.Status != "SUCCESS" || p.Voided || q.Amount.Currency != p.Currency || q.Amount.Total > p.Amount-p.refunded {
+	if p.Status != "SUCCESS" || p.Voided || q.Amount.Currency != p.Currency || q.Amount.Total > p.Amount-p.Refunded {
 		return refusal("02001")
 	}
 	r := s.accept(q, f)
-	if r.end == "SUCCESS" {
-		p.refunded += r.amount
+	if r.End == "SUCCESS" {
+		p.Refunded += r.Amount
 		s.Ledger().Record(simulator.Movement{
-			Time: s.Now(), Operation: opRefund, Payment: p.Reference, Reference: r.reference,
-			ProviderReference: r.orderNo, Amount: r.amount, Currency: r.currency,
+			Time: s.Now(), Operation: opRefund, Payment: p.Reference, Reference: r.Reference,
+			ProviderReference: r.OrderNo, Amount: r.Amount, Currency: r.Currency,
 		})
 	}
 	data := s.describe(r, p)
-	data["refundAmount"] = money(r.amount, r.currency)
+	data["refundAmount"] = money(r.Amount, r.Currency)
 	return success(data)
 }
 
 // accept stores a refund with the end it will come to.
 func (s *Simulator) accept(q request, f simulator.Fault) *refund {
 	r := &refund{
-		reference: q.Reference, original: q.OriginalReference, orderNo: s.number(),
-		amount: q.Amount.Total, currency: q.Amount.Currency,
-		status: s.options.FirstStatus, end: "SUCCESS", queries: s.options.SettleAfter, callback: q.CallbackURL,
+		Reference: q.Reference, Original: q.OriginalReference, OrderNo: s.number(),
+		Amount: q.Amount.Total, Currency: q.Amount.Currency,
+		Status: s.options.FirstStatus, End: "SUCCESS", Queries: s.options.SettleAfter, Callback: q.CallbackURL,
 	}
 	switch f.Mode {
 	case simulator.Decline:
-		r.status, r.end, r.errorCode = "FAIL", "FAIL", "05"
+		r.Status, r.End, r.ErrorCode = "FAIL", "FAIL", "05"
 	case DeclineLater:
-		r.status, r.end, r.errorCode = "PENDING", "FAIL", cmp.Or(f.Code, "05")
+		r.Status, r.End, r.ErrorCode = "PENDING", "FAIL", cmp.Or(f.Code, "05")
 	case StayPending:
-		r.status, r.queries = "PENDING", -1
+		r.Status, r.Queries = "PENDING", -1
 	}
-	s.refunds[r.reference] = r
+	s.Refunds[r.Reference] = r
 	return r
 }
 
 // queryRefund shows a refund by the merchant's reference.
 func (s *Simulator) queryRefund(q request, f simulator.Fault) simulator.Reply {
-	r := s.refunds[q.Reference]
+	r := s.Refunds[q.Reference]
 	switch {
 	case f.Mode == simulator.Decline:
 		return refusal(cmp.Or(f.Code, "50003"))
 	case f.Mode == simulator.Lag, r == nil:
 		return refusal("02006")
 	}
-	p := s.find(r.original, "", q.Country)
+	p := s.find(r.Original, "", q.Country)
 	if p == nil {
 		return refusal("02006")
 	}
 	switch {
-	case r.queries == 0:
-		r.status = r.end
-	case r.queries > 0:
-		r.queries--
+	case r.Queries == 0:
+		r.Status = r.End
+	case r.Queries > 0:
+		r.Queries--
 	}
 	data := s.describe(r, p)
-	data["amount"] = money(r.amount, r.currency)
-	if r.status == "FAIL" {
-		data["errorCode"], data["errorMsg"] = r.errorCode, message(r.errorCode)
+	data["amount"] = money(r.Amount, r.Currency)
+	if r.Status == "FAIL" {
+		data["errorCode"], data["errorMsg"] = r.ErrorCode, message(r.ErrorCode)
 	}
 	return success(data)
 }
 
-func (s *Simulator) describe(r *refund, p *Payment) map[string]any {
+func (s *Simulator) describe(r *refund, p *held) map[string]any {
 	return map[string]any{
-		"reference": r.reference, "originalReference": r.original, "orderNo": r.orderNo,
-		"originalOrderNo": p.orderNo, "country": p.Country, "orderStatus": r.status,
+		"reference": r.Reference, "originalReference": r.Original, "orderNo": r.OrderNo,
+		"originalOrderNo": p.OrderNo, "country": p.Country, "orderStatus": r.Status,
 	}
 }
 
@@ -180,8 +180,8 @@ func (s *Simulator) readPayment(q request, f simulator.Fault) simulator.Reply {
 		return refusal("02006")
 	}
 	data := map[string]any{
-		"reference": p.Reference, "orderNo": p.orderNo, "status": p.Status, "isVoided": p.Voided,
-		"amount": money(p.Amount, p.Currency), "vat": money(0, p.Currency), "createTime": p.created.UnixMilli(),
+		"reference": p.Reference, "orderNo": p.OrderNo, "status": p.Status, "isVoided": p.Voided,
+		"amount": money(p.Amount, p.Currency), "vat": money(0, p.Currency), "createTime": p.Created.UnixMilli(),
 	}
 	if p.Status == "FAIL" {
 		data["failureCode"], data["failureReason"] = "05", message("05")

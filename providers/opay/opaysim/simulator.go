@@ -65,10 +65,15 @@ type Simulator struct {
 	options Options
 	mux     *http.ServeMux
 
-	mu       sync.Mutex
-	payments map[string]*Payment
-	refunds  map[string]*refund
-	serial   int64
+	mu sync.Mutex
+	memory
+}
+
+// memory is what the simulator knows, guarded by its mu.
+type memory struct {
+	Payments map[string]*held   `json:"payments"`
+	Refunds  map[string]*refund `json:"refunds"`
+	Serial   int64              `json:"serial"`
 }
 
 // Payment is one payment of the merchant's.
@@ -80,23 +85,28 @@ type Payment struct {
 	// Status is INITIAL, PENDING, SUCCESS, FAIL or CLOSE; default SUCCESS.
 	Status string `json:"status"`
 	Voided bool   `json:"voided"`
+}
 
-	orderNo  string
-	created  time.Time
-	refunded int64
+// held is a payment with what OPay adds to it.
+type held struct {
+	Payment
+	OrderNo  string    `json:"orderNo"`
+	Created  time.Time `json:"created"`
+	Refunded int64     `json:"refunded"`
 }
 
 // refund is one accepted or failed refund.
 type refund struct {
-	reference, original string
-	orderNo             string
-	amount              int64
-	currency            string
-	status              string
-	end                 string // the status it will come to
-	queries             int    // until then; negative: until Settle
-	errorCode           string
-	callback            string // where its notification goes
+	Reference string `json:"reference"`
+	Original  string `json:"original"`
+	OrderNo   string `json:"orderNo"`
+	Amount    int64  `json:"amount"`
+	Currency  string `json:"currency"`
+	Status    string `json:"status"`
+	End       string `json:"end"`     // the status it will come to
+	Queries   int    `json:"queries"` // until then; negative: until Settle
+	ErrorCode string `json:"errorCode"`
+	Callback  string `json:"callback"` // where its notification goes
 }
 
 // New returns a simulator without payments. Close it.
@@ -109,23 +119,17 @@ func New(o Options) *Simulator {
 		Base: simulator.NewBase(&simulator.Options{
 			Now: o.Now, Secrets: []string{o.SecretKey}, Modes: []simulator.Mode{StayPending, DeclineLater},
 		}),
-		options:  o,
-		mux:      http.NewServeMux(),
-		payments: map[string]*Payment{},
-		refunds:  map[string]*refund{},
+		options: o,
+		mux:     http.NewServeMux(),
+		memory:  memory{Payments: map[string]*held{}, Refunds: map[string]*refund{}},
 	}
 	const prefix = "POST /api/v1/international"
 	s.mux.HandleFunc(prefix+"/payment/close", s.handle(opCancel, s.close))
 	s.mux.HandleFunc(prefix+"/payment/refund/create", s.handle(opRefund, s.createRefund))
 	s.mux.HandleFunc(prefix+"/payment/refund/query", s.handle(opQuery, s.queryRefund))
 	s.mux.HandleFunc(prefix+"/cashier/status", s.handle(opRead, s.readPayment))
-	s.Mount(s.mux, func(body []byte) error {
-		var p Payment
-		if err := simulator.DecodeSeed(body, &p); err != nil {
-			return fmt.Errorf("decode payment: %w", err)
-		}
-		return s.AddPayment(p)
-	})
+	simulator.Mount(s.Base, s.mux, s.AddPayment)
+	s.Keep(&s.mu, &s.memory)
 	return s
 }
 
@@ -143,11 +147,10 @@ func (s *Simulator) AddPayment(p Payment) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, taken := s.payments[p.Reference]; taken {
+	if _, taken := s.Payments[p.Reference]; taken {
 		return fmt.Errorf("add payment: reference %q is taken", p.Reference)
 	}
-	p.orderNo, p.created = s.number(), s.Now()
-	s.payments[p.Reference] = &p
+	s.Payments[p.Reference] = &held{Payment: p, OrderNo: s.number(), Created: s.Now()}
 	return nil
 }
 
@@ -155,7 +158,7 @@ func (s *Simulator) AddPayment(p Payment) error {
 func (s *Simulator) SetStatus(reference, status string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, ok := s.payments[reference]
+	p, ok := s.Payments[reference]
 	if !ok {
 		return fmt.Errorf("set status: no payment %q", reference)
 	}
@@ -167,18 +170,18 @@ func (s *Simulator) SetStatus(reference, status string) error {
 func (s *Simulator) Settle(reference string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.refunds[reference]
+	r, ok := s.Refunds[reference]
 	if !ok {
 		return fmt.Errorf("settle: no refund %q", reference)
 	}
-	r.status = r.end
+	r.Status = r.End
 	return nil
 }
 
 // number returns the next of OPay's own numbers. Callers hold mu.
 func (s *Simulator) number() string {
-	s.serial++
-	return fmt.Sprintf("2110091408%08d", s.serial)
+	s.Serial++
+	return fmt.Sprintf("2110091408%08d", s.Serial)
 }
 
 // request is any of OPay's requests.
@@ -208,7 +211,7 @@ func (s *Simulator) handle(operation string, rule func(request, simulator.Fault)
 			return
 		}
 		var q request
-		if simulator.DecodeSeed(body, &q) != nil || q.Country == "" || (q.Reference == "" && q.OrderNo == "") {
+		if simulator.Decode(body, &q) != nil || q.Country == "" || (q.Reference == "" && q.OrderNo == "") {
 			s.Refuse(w, call, refusal("02001"))
 			return
 		}
@@ -229,8 +232,8 @@ func (s *Simulator) names(operation string, q request) (payment, reference strin
 	case opQuery:
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if r, ok := s.refunds[q.Reference]; ok {
-			payment = r.original
+		if r, ok := s.Refunds[q.Reference]; ok {
+			payment = r.Original
 		}
 		return payment, q.Reference
 	default:

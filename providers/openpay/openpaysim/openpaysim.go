@@ -31,6 +31,12 @@ const (
 	codeInvalid         = 188
 )
 
+// The operations, as faults and calls name them.
+const (
+	opRefund = "refund"
+	opQuery  = "query"
+)
+
 // Options are the simulator's switches; nil and zero values mean the defaults.
 type Options struct {
 	APIKey string           // every request must carry it; default DefaultAPIKey
@@ -57,8 +63,12 @@ type Payment struct {
 	Method string `json:"method,omitempty"`
 	// Status is the payment's own, default APPROVED.
 	Status string `json:"status,omitempty"`
+}
 
-	refunded int64
+// held is a payment and what was refunded of it.
+type held struct {
+	Payment
+	Refunded int64 `json:"refunded"`
 }
 
 // Simulator is the simulated provider; safe for concurrent use. Close it
@@ -68,28 +78,28 @@ type Simulator struct {
 	options Options
 	mux     *http.ServeMux
 
-	mu       sync.Mutex
-	payments map[string]*Payment // by transaction
+	mu sync.Mutex
+	memory
+}
+
+// memory is what the simulator knows, guarded by its mu.
+type memory struct {
+	Payments map[string]*held `json:"payments"` // by transaction
 }
 
 // New returns a simulator without payments. Close it.
 func New(o Options) *Simulator {
 	o.APIKey = cmp.Or(o.APIKey, DefaultAPIKey)
 	s := &Simulator{
-		Base:     simulator.NewBase(&simulator.Options{Now: o.Now, Secrets: []string{o.APIKey}}),
-		options:  o,
-		mux:      http.NewServeMux(),
-		payments: map[string]*Payment{},
+		Base:    simulator.NewBase(&simulator.Options{Now: o.Now, Secrets: []string{o.APIKey}}),
+		options: o,
+		mux:     http.NewServeMux(),
+		memory:  memory{Payments: map[string]*held{}},
 	}
 	s.mux.HandleFunc("POST /pw/v3/payment/refund", s.serveRefund)
 	s.mux.HandleFunc("POST /pw/v3/payment/status", s.serveStatus)
-	s.Mount(s.mux, func(body []byte) error {
-		var p Payment
-		if err := simulator.DecodeSeed(body, &p); err != nil {
-			return fmt.Errorf("decode payment: %w", err)
-		}
-		return s.AddPayment(p)
-	})
+	simulator.Mount(s.Base, s.mux, s.AddPayment)
+	s.Keep(&s.mu, &s.memory)
 	return s
 }
 
@@ -105,17 +115,17 @@ func (s *Simulator) AddPayment(p Payment) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, other := range s.payments {
+	for _, other := range s.Payments {
 		if other.TransactionID == p.TransactionID || other.ReferenceNo == p.ReferenceNo {
 			return fmt.Errorf("add payment %s: transactionId or referenceNo is taken", p.TransactionID)
 		}
 	}
-	s.payments[p.TransactionID] = &p
+	s.Payments[p.TransactionID] = &held{Payment: p}
 	return nil
 }
 
 func (s *Simulator) serveRefund(w http.ResponseWriter, r *http.Request) {
-	in, call := s.read(r, "refund")
+	in, call := s.read(r, opRefund)
 	if reply, refused := s.refuse(in); refused {
 		s.Refuse(w, call, reply)
 		return
@@ -124,7 +134,7 @@ func (s *Simulator) serveRefund(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Simulator) serveStatus(w http.ResponseWriter, r *http.Request) {
-	in, call := s.read(r, "query")
+	in, call := s.read(r, opQuery)
 	if reply, refused := s.refuse(in); refused {
 		s.Refuse(w, call, reply)
 		return

@@ -39,7 +39,7 @@ func (s *Simulator) paymentOf(in request) string {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id, p := range s.payments {
+	for id, p := range s.Payments {
 		if p.ReferenceNo == in.referenceNo {
 			return id
 		}
@@ -110,7 +110,7 @@ func invalid(field string) simulator.Reply {
 }
 
 // of is an envelope that names the payment.
-func (s *Simulator) of(p *Payment, status, message string, code any) answer {
+func (s *Simulator) of(p *held, status, message string, code any) answer {
 	return answer{
 		Code: code, Status: status, Message: message, TransactionID: p.TransactionID, ReferenceNo: p.ReferenceNo,
 		Amount: strconv.FormatInt(p.Amount, 10), Currency: p.Currency, Date: s.Now().Unix(),

@@ -26,7 +26,7 @@ func (s *Simulator) refund(in request, f simulator.Fault) simulator.Reply {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.payments[in.transactionID]
+	p := s.Payments[in.transactionID]
 	if p == nil || p.ReferenceNo != in.referenceNo {
 		return notFound()
 	}
@@ -37,24 +37,24 @@ func (s *Simulator) refund(in request, f simulator.Fault) simulator.Reply {
 		return reply(http.StatusOK, s.of(p, "ERROR", "Payment method is not refundable", CodeNotRefundable))
 	}
 	switch {
-	case p.refunded >= p.Amount:
+	case p.Refunded >= p.Amount:
 		return s.declined(p, codeAlreadyRefunded, "Already refunded")
 	case p.Status != "APPROVED":
 		return s.declined(p, CodeNotRefundable, "Transaction is not refundable")
 	case in.amount == "":
-		return s.execute(p, p.Amount-p.refunded)
+		return s.execute(p, p.Amount-p.Refunded)
 	case !s.options.PartialRefunds:
 		return s.declined(p, CodeNoPartialRefunds, "Partial refund is not allowed")
 	}
 	return s.refundPart(p, in)
 }
 
-func (s *Simulator) refundPart(p *Payment, in request) simulator.Reply {
+func (s *Simulator) refundPart(p *held, in request) simulator.Reply {
 	amount, err := strconv.ParseInt(in.amount, 10, 64)
 	switch {
 	case err != nil || amount <= 0:
 		return invalid("amount")
-	case in.currency != p.Currency || amount > p.Amount-p.refunded:
+	case in.currency != p.Currency || amount > p.Amount-p.Refunded:
 		return s.declined(p, CodeTooMuch, "Invalid amount")
 	default:
 		return s.execute(p, amount)
@@ -62,8 +62,8 @@ func (s *Simulator) refundPart(p *Payment, in request) simulator.Reply {
 }
 
 // execute moves the money and says so.
-func (s *Simulator) execute(p *Payment, amount int64) simulator.Reply {
-	p.refunded += amount
+func (s *Simulator) execute(p *held, amount int64) simulator.Reply {
+	p.Refunded += amount
 	s.Ledger().Record(simulator.Movement{
 		Time: s.Now(), Operation: "refund", Payment: p.TransactionID, Reference: p.ReferenceNo,
 		Amount: amount, Currency: p.Currency,
@@ -76,7 +76,7 @@ func (s *Simulator) execute(p *Payment, amount int64) simulator.Reply {
 }
 
 // declined has no isLive, as in the sample; its code is a number.
-func (s *Simulator) declined(p *Payment, code any, message string) simulator.Reply {
+func (s *Simulator) declined(p *held, code any, message string) simulator.Reply {
 	return reply(http.StatusOK, s.of(p, "DECLINED", message, code))
 }
 
@@ -99,7 +99,7 @@ func (s *Simulator) status(in request, f simulator.Fault) simulator.Reply {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range s.payments {
+	for _, p := range s.Payments {
 		if p.ReferenceNo == in.referenceNo {
 			return reply(http.StatusOK, s.describe(p, f.Mode == simulator.Lag))
 		}
@@ -107,17 +107,17 @@ func (s *Simulator) status(in request, f simulator.Fault) simulator.Reply {
 	return notFound()
 }
 
-func (s *Simulator) describe(p *Payment, lagging bool) answer {
+func (s *Simulator) describe(p *held, lagging bool) answer {
 	live := false
 	a := s.of(p, p.Status, p.Status, codeApproved)
 	a.IsLive = &live
 	switch {
 	case lagging:
-	case p.refunded >= p.Amount && !s.options.HideRefunds:
+	case p.Refunded >= p.Amount && !s.options.HideRefunds:
 		a.Status, a.Message = "REFUNDED", "Refunded"
-	case p.refunded > 0 && s.options.ShowPartialRefunds:
+	case p.Refunded > 0 && s.options.ShowPartialRefunds:
 		a.Status, a.Message = "PARTIALLY_REFUNDED", "Partially refunded"
-		a.RefundedAmount = strconv.FormatInt(p.refunded, 10)
+		a.RefundedAmount = strconv.FormatInt(p.Refunded, 10)
 	}
 	return a
 }

@@ -22,7 +22,7 @@ func (s *Simulator) ExecuteLate(orderID string) error {
 func (s *Simulator) turn(orderID, from string, to func(*order, *operation)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o := s.orders[orderID]; o != nil {
+	if o := s.Orders[orderID]; o != nil {
 		for i := len(o.Operations) - 1; i > 0; i-- {
 			if op := o.Operations[i]; op.Method == "refund" && op.Status == from {
 				to(o, op)

@@ -40,13 +40,13 @@ type operation struct {
 }
 
 func (s *Simulator) operation(method string, amount int64, status, comment string) *operation {
-	s.serial++
+	s.Serial++
 	code := codeSuccess
 	if status == "init" || status == "pending" {
 		code = codePending
 	}
 	return &operation{
-		ID: fmt.Sprintf("00000000-0000-4000-8000-%012d", s.serial), Method: method, Amount: amount,
+		ID: fmt.Sprintf("00000000-0000-4000-8000-%012d", s.Serial), Method: method, Amount: amount,
 		Status: status, Code: code, Comment: comment, Created: s.Now(),
 	}
 }

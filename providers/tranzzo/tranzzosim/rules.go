@@ -80,7 +80,7 @@ func (s *Simulator) refund(in request, f simulator.Fault) simulator.Reply {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := s.orders[in.OrderID]
+	o := s.Orders[in.OrderID]
 	switch {
 	case o == nil:
 		return notFound()
@@ -110,7 +110,7 @@ func (s *Simulator) void(in request, f simulator.Fault) simulator.Reply {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := s.orders[in.OrderID]
+	o := s.Orders[in.OrderID]
 	switch {
 	case o == nil:
 		return notFound()
@@ -186,7 +186,7 @@ func (s *Simulator) serveCancel(w http.ResponseWriter, r *http.Request) {
 func (s *Simulator) cancel(id string, f simulator.Fault) simulator.Reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := s.orders[id]
+	o := s.Orders[id]
 	if o == nil {
 		return notFound()
 	}
@@ -218,7 +218,7 @@ func (s *Simulator) serveOrders(w http.ResponseWriter, r *http.Request) {
 func (s *Simulator) list(id string, f simulator.Fault) simulator.Reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := s.orders[id]
+	o := s.Orders[id]
 	if o == nil {
 		return notFound()
 	}

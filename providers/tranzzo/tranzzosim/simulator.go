@@ -65,9 +65,14 @@ type Simulator struct {
 	options Options
 	mux     *http.ServeMux
 
-	mu     sync.Mutex
-	orders map[string]*order
-	serial int
+	mu sync.Mutex
+	memory
+}
+
+// memory is what the simulator knows, guarded by its mu.
+type memory struct {
+	Serial int               `json:"serial"`
+	Orders map[string]*order `json:"orders"`
 }
 
 // New returns a simulator without payments. Close it.
@@ -80,19 +85,14 @@ func New(o Options) *Simulator {
 		Base:    simulator.NewBase(&simulator.Options{Now: o.Now, Secrets: []string{o.EndpointsKey, o.APIKey, o.APISecret}}),
 		options: o,
 		mux:     http.NewServeMux(),
-		orders:  map[string]*order{},
+		memory:  memory{Orders: map[string]*order{}},
 	}
 	s.mux.HandleFunc("POST /api/v1/pos/{pos}/order/{order}/cancel", s.serveCancel)
 	s.mux.HandleFunc("GET /api/v1/pos/{pos}/orders/{order}", s.serveOrders)
 	s.mux.HandleFunc("POST /api/v1/void", s.serveBody("cancel", s.void))
 	s.mux.HandleFunc("POST /api/v1/refund", s.serveBody("refund", s.refund))
-	s.Mount(s.mux, func(body []byte) error {
-		var p Payment
-		if err := simulator.DecodeSeed(body, &p); err != nil {
-			return fmt.Errorf("decode payment: %w", err)
-		}
-		return s.AddPayment(p)
-	})
+	simulator.Mount(s.Base, s.mux, s.AddPayment)
+	s.Keep(&s.mu, &s.memory)
 	return s
 }
 
@@ -113,7 +113,7 @@ func (s *Simulator) AddPayment(p Payment) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.orders[p.OrderID] != nil {
+	if s.Orders[p.OrderID] != nil {
 		return fmt.Errorf("add payment %s: orderId is taken", p.OrderID)
 	}
 	o := &order{Payment: p}
@@ -121,7 +121,7 @@ func (s *Simulator) AddPayment(p Payment) error {
 	if p.Status == "failure" {
 		o.Operations[0].Code = "2001"
 	}
-	s.orders[p.OrderID] = o
+	s.Orders[p.OrderID] = o
 	return nil
 }
 
@@ -165,7 +165,7 @@ func (s *Simulator) RefundElsewhere(orderID string, amount int64, comment string
 func (s *Simulator) change(orderID string, f func(*order) bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o := s.orders[orderID]; o == nil || !f(o) {
+	if o := s.Orders[orderID]; o == nil || !f(o) {
 		return fmt.Errorf("change order %s: unknown, or not in a state for it", orderID)
 	}
 	return nil
@@ -175,7 +175,7 @@ func (s *Simulator) change(orderID string, f func(*order) bool) error {
 func (s *Simulator) Settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, o := range s.orders {
+	for _, o := range s.Orders {
 		s.settle(o)
 	}
 }

@@ -16,7 +16,7 @@ import (
 func (s *Simulator) Webhook(orderID string) (to string, body []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := s.orders[orderID]
+	o := s.Orders[orderID]
 	if o == nil || len(o.Operations) < 2 {
 		return "", nil, fmt.Errorf("webhook of order %s: no void or refund of it", orderID)
 	}

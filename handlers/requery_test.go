@@ -32,9 +32,9 @@ func carriedOut(t *testing.T, name string, faults ...simulator.Fault) (*setup, s
 	return b, s
 }
 
-func (b *setup) look(s subject) handlers.Looked {
+func (b *setup) requery(s subject) handlers.Requeried {
 	b.t.Helper()
-	out, err := b.handler.Look(context.Background(), s.id, s.op, key, &scheduler{b: b})
+	out, err := b.handler.Requery(context.Background(), s.id, s.op, key, &scheduler{b: b})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -60,16 +60,16 @@ func (b *setup) reference() string {
 func TestARefundThatCameBackIsToldOnce(t *testing.T) {
 	t.Parallel()
 	b, s := carriedOut(t, "opay refund partial")
-	if out := b.look(s); !out.Asked || out.Answer != payment.Succeeded || out.Event != "" || out.Later {
+	if out := b.requery(s); !out.Asked || out.Answer != payment.Succeeded || out.Event != "" || out.Later {
 		t.Errorf("a refund that stands: %+v", out)
 	}
 	if err := b.opay.Return(b.reference()); err != nil {
 		t.Fatal(err)
 	}
-	if out := b.look(s); out.Event != payment.EventReturned || out.Answer != payment.Failed {
+	if out := b.requery(s); out.Event != payment.EventReturned || out.Answer != payment.Failed {
 		t.Errorf("a refund that came back: %+v", out)
 	}
-	if out := b.look(s); out.Event != "" || out.Asked {
+	if out := b.requery(s); out.Event != "" || out.Asked {
 		t.Errorf("told already: %+v", out)
 	}
 	if got, want := b.types(), "started succeeded returned"; got != want {
@@ -87,7 +87,7 @@ func TestWhatWasCalledFailedAndWentThroughIsToldOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		b.look(s)
+		b.requery(s)
 	}
 	if got, want := b.types(), "started failed executed_late"; got != want {
 		t.Errorf("the journal says %q, want %q", got, want)
@@ -108,7 +108,7 @@ func TestTheListingTellsThatARefundCameBack(t *testing.T) {
 	if err := b.tranzzo.Return(s.id.Native); err != nil {
 		t.Fatal(err)
 	}
-	if out := b.look(s); out.Event != payment.EventReturned {
+	if out := b.requery(s); out.Event != payment.EventReturned {
 		t.Errorf("%+v", out)
 	}
 }
@@ -116,13 +116,13 @@ func TestTheListingTellsThatARefundCameBack(t *testing.T) {
 func TestATransactionTellsThatItsRefundFailedLate(t *testing.T) {
 	t.Parallel()
 	b, s := carriedOut(t, "bento refund partial")
-	if out := b.look(s); out.Event != "" || out.Answer != payment.Succeeded {
+	if out := b.requery(s); out.Event != "" || out.Answer != payment.Succeeded {
 		t.Errorf("a refund that stands: %+v", out)
 	}
 	if err := b.bento.SetState(s.id.Native, "RefundFailed"); err != nil {
 		t.Fatal(err)
 	}
-	if out := b.look(s); out.Event != payment.EventReturned {
+	if out := b.requery(s); out.Event != payment.EventReturned {
 		t.Errorf("%+v", out)
 	}
 }
@@ -131,12 +131,12 @@ func TestAKindThatCannotTellOfWhatHasEndedIsNotAsked(t *testing.T) {
 	t.Parallel()
 	b, s := carriedOut(t, "openpay refund full")
 	calls := len(b.openpay.Calls())
-	if out := b.look(s); out.Asked || len(b.openpay.Calls()) != calls {
+	if out := b.requery(s); out.Asked || len(b.openpay.Calls()) != calls {
 		t.Errorf("%+v, %d calls more", out, len(b.openpay.Calls())-calls)
 	}
 }
 
-func TestALookBringsAnOpenOperationsNextQuestionForward(t *testing.T) {
+func TestARequeryBringsAnOpenOperationsNextQuestionForward(t *testing.T) {
 	t.Parallel()
 	b := newSetup(t)
 	b.slow()
@@ -145,7 +145,7 @@ func TestALookBringsAnOpenOperationsNextQuestionForward(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.deliver(b.command(s.op, s.data))
-	if out := b.look(s); !out.Asked || out.Event != "" || out.Later {
+	if out := b.requery(s); !out.Asked || out.Event != "" || out.Later {
 		t.Errorf("still pending: %+v", out)
 	}
 	if len(b.timers) != 1 {
@@ -154,7 +154,7 @@ func TestALookBringsAnOpenOperationsNextQuestionForward(t *testing.T) {
 	if err := b.opay.Settle(b.reference()); err != nil {
 		t.Fatal(err)
 	}
-	if out := b.look(s); out.Event != payment.EventSucceeded {
+	if out := b.requery(s); out.Event != payment.EventSucceeded {
 		t.Errorf("settled: %+v", out)
 	}
 	b.drive(func() bool { return false }) // the timer that is left finds it ended
@@ -164,7 +164,7 @@ func TestALookBringsAnOpenOperationsNextQuestionForward(t *testing.T) {
 }
 
 // A rival that asks at the same time is told the same, and appends it first.
-func TestALookThatARivalForestalledSaysNoEvent(t *testing.T) {
+func TestARequeryThatARivalForestalledSaysNoEvent(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		fault simulator.Fault
@@ -196,9 +196,9 @@ func TestALookThatARivalForestalledSaysNoEvent(t *testing.T) {
 			if err := c.turn(b); err != nil {
 				t.Fatal(err)
 			}
-			var rival handlers.Looked
-			first := &onAppend{Journal: b.journal.Writer(nil), do: func() { rival = b.look(s) }}
-			out, err := b.newHandler(first, b.instances).Look(t.Context(), s.id, s.op, key, &scheduler{b: b})
+			var rival handlers.Requeried
+			first := &onAppend{Journal: b.journal.Writer(nil), do: func() { rival = b.requery(s) }}
+			out, err := b.newHandler(first, b.instances).Requery(t.Context(), s.id, s.op, key, &scheduler{b: b})
 			if err != nil || !out.Asked || out.Event != "" {
 				t.Errorf("%+v, %v; want asked, and no event: the rival appended it", out, err)
 			}
@@ -209,7 +209,7 @@ func TestALookThatARivalForestalledSaysNoEvent(t *testing.T) {
 	}
 }
 
-func TestALookSaysItsOwnEventAlsoBehindARivals(t *testing.T) {
+func TestARequerySaysItsOwnEventAlsoBehindARivals(t *testing.T) {
 	t.Parallel()
 	b, s := carriedOut(t, "opay refund partial")
 	if err := b.opay.Return(b.reference()); err != nil {
@@ -218,7 +218,7 @@ func TestALookSaysItsOwnEventAlsoBehindARivals(t *testing.T) {
 	first := &onAppend{Journal: b.journal.Writer(nil), do: func() {
 		b.deliver(b.command(s.op, strings.Replace(s.data, key, "rival-key", 1)))
 	}}
-	out, err := b.newHandler(first, b.instances).Look(t.Context(), s.id, s.op, key, &scheduler{b: b})
+	out, err := b.newHandler(first, b.instances).Requery(t.Context(), s.id, s.op, key, &scheduler{b: b})
 	if err != nil || out.Event != payment.EventReturned {
 		t.Errorf("%+v, %v", out, err)
 	}
@@ -227,18 +227,18 @@ func TestALookSaysItsOwnEventAlsoBehindARivals(t *testing.T) {
 	}
 }
 
-func TestALookThatHadNoAnswerIsForLater(t *testing.T) {
+func TestARequeryThatHadNoAnswerIsForLater(t *testing.T) {
 	t.Parallel()
 	b, s := carriedOut(t, "opay refund partial")
 	if err := b.opay.Fault(simulator.Fault{Operation: "query", Mode: simulator.CutBefore, Times: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if out := b.look(s); !out.Asked || !out.Later || out.Event != "" {
+	if out := b.requery(s); !out.Asked || !out.Later || out.Event != "" {
 		t.Errorf("%+v", out)
 	}
 }
 
-func TestWhatCannotBeLookedAtIsNotAskedAbout(t *testing.T) {
+func TestWhatCannotBeRequeriedIsNotAskedAbout(t *testing.T) {
 	t.Parallel()
 	b, s := carriedOut(t, "opay refund partial")
 	calls := len(b.opay.Calls())
@@ -251,15 +251,15 @@ func TestWhatCannotBeLookedAtIsNotAskedAbout(t *testing.T) {
 	unknown.Native = "unknown"
 	gone := s.id
 	gone.Provider = "gone"
-	for name, look := range map[string]func() (handlers.Looked, error){
-		"another key":     func() (handlers.Looked, error) { return b.handler.Look(t.Context(), s.id, s.op, "other", nil) },
-		"another payment": func() (handlers.Looked, error) { return b.handler.Look(t.Context(), unknown, s.op, key, nil) },
-		"no instance":     func() (handlers.Looked, error) { return b.handler.Look(t.Context(), gone, s.op, key, nil) },
-		"another account": func() (handlers.Looked, error) {
-			return b.newHandler(b.journal, elsewhere).Look(t.Context(), s.id, s.op, key, nil)
+	for name, requery := range map[string]func() (handlers.Requeried, error){
+		"another key":     func() (handlers.Requeried, error) { return b.handler.Requery(t.Context(), s.id, s.op, "other", nil) },
+		"another payment": func() (handlers.Requeried, error) { return b.handler.Requery(t.Context(), unknown, s.op, key, nil) },
+		"no instance":     func() (handlers.Requeried, error) { return b.handler.Requery(t.Context(), gone, s.op, key, nil) },
+		"another account": func() (handlers.Requeried, error) {
+			return b.newHandler(b.journal, elsewhere).Requery(t.Context(), s.id, s.op, key, nil)
 		},
 	} {
-		if out, err := look(); err != nil || out.Asked || out.Later {
+		if out, err := requery(); err != nil || out.Asked || out.Later {
 			t.Errorf("%s: %+v, %v", name, out, err)
 		}
 	}
@@ -282,13 +282,13 @@ func TestAnOperationWithoutAStoryIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, stories := range []handlers.Stories{nil, silent{}} {
-		h, err := handlers.New(b.journal, set, b.quarantine, events.NewEncoder(nil), &handlers.Options{Now: time.Now, Stories: stories})
+	for _, history := range []handlers.History{nil, silent{}} {
+		h, err := handlers.New(b.journal, set, b.quarantine, events.NewEncoder(nil), &handlers.Options{Now: time.Now, History: history})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.Look(t.Context(), s.id, s.op, key, nil); !errors.Is(err, handlers.ErrNoStory) {
-			t.Errorf("with %T: %v", stories, err)
+		if _, err := h.Requery(t.Context(), s.id, s.op, key, nil); !errors.Is(err, handlers.ErrNoHistory) {
+			t.Errorf("with %T: %v", history, err)
 		}
 	}
 }
@@ -326,7 +326,7 @@ func TestANotificationIsAboutTheOperationItsReferenceNames(t *testing.T) {
 	}
 }
 
-func TestALateLookReadsTheOperationOutOfItsResult(t *testing.T) {
+func TestALateRequeryReadsTheOperationOutOfItsResult(t *testing.T) {
 	t.Parallel()
 	b, s := carriedOut(t, "opay refund partial")
 	all, err := b.journal.Events()
@@ -340,12 +340,12 @@ func TestALateLookReadsTheOperationOutOfItsResult(t *testing.T) {
 	if err := b.opay.Return(b.reference()); err != nil {
 		t.Fatal(err)
 	}
-	out, err := b.handler.LookLate(t.Context(), result, &scheduler{b: b})
+	out, err := b.handler.RequeryLate(t.Context(), result, &scheduler{b: b})
 	if err != nil || !out.Fact() || out.Op != s.op || out.Key != key {
 		t.Errorf("%+v, %v", out, err)
 	}
 	for _, broken := range []events.Message{{Subject: result.Subject, Data: []byte("{")}, {Subject: "payment.refund.succeeded.x", Data: result.Data}} {
-		if _, err := b.handler.LookLate(t.Context(), broken, nil); !errors.Is(err, handlers.ErrNoStory) {
+		if _, err := b.handler.RequeryLate(t.Context(), broken, nil); !errors.Is(err, handlers.ErrNoHistory) {
 			t.Errorf("%s: %v", broken.Subject, err)
 		}
 	}

@@ -11,20 +11,20 @@ import (
 	"github.com/countermand/countermand/reconcile"
 )
 
-// lookingAgain has the service ask about differences once they are printed.
-type lookingAgain struct {
+// requeries asks the service to requery differences once they are printed.
+type requeries struct {
 	desk   *remote.Client
 	world  *cli.World
 	out    *differences
 	reason string
-	// told counts what went out as events, later what has to be tried again and
-	// failed what the desk said no to.
+	// told counts the events that went out, later the operations to be tried again,
+	// and failed those that the desk refused.
 	told, later, failed int
 }
 
-// emit prints a difference and, where an operation of ours is behind it, has
-// the provider asked about it.
-func (l *lookingAgain) emit(d reconcile.Difference) error {
+// emit prints a difference. If one of our operations is behind it, the provider
+// is asked about that.
+func (l *requeries) emit(d reconcile.Difference) error {
 	if err := l.out.emit(d); err != nil {
 		return err
 	}
@@ -38,33 +38,33 @@ func (l *lookingAgain) emit(d reconcile.Difference) error {
 	}
 	ctx, cancel := context.WithTimeout(l.world.Context, cli.DeskFor)
 	defer cancel()
-	looked, err := l.desk.Look(ctx, desk.Look{
+	requeried, err := l.desk.Requery(ctx, desk.Requery{
 		Provider: d.Provider, Payment: d.Payment, Operation: d.Operation, Key: d.Key, Reason: l.reason,
 	})
 	var no *desk.Error
 	switch {
 	case err == nil:
-		return l.took(d, looked)
+		return l.took(d, requeried)
 	case errors.As(err, &no):
 		l.failed++
-		return l.out.looked(d, nil, no.Message)
+		return l.out.requeried(d, nil, no.Message)
 	default:
-		return err // nobody answers: the next one would wait in vain as well
+		return err // Nobody answers: the next one would wait in vain as well.
 	}
 }
 
-func (l *lookingAgain) took(d reconcile.Difference, looked *desk.Looked) error {
-	if looked.Event != "" {
+func (l *requeries) took(d reconcile.Difference, requeried *desk.Requeried) error {
+	if requeried.Event != "" {
 		l.told++
 	}
-	if looked.Later {
+	if requeried.Later {
 		l.later++
 	}
-	return l.out.looked(d, looked, "")
+	return l.out.requeried(d, requeried, "")
 }
 
 // end says what is left to do.
-func (l *lookingAgain) end() (left []error) {
+func (l *requeries) end() (left []error) {
 	if l.out.json == nil {
 		fmt.Fprintf(l.world.Stderr, "%d events went out\n", l.told)
 	}
@@ -77,14 +77,14 @@ func (l *lookingAgain) end() (left []error) {
 	return left
 }
 
-// looked prints what came of asking again; refused says why it was not done.
-func (d *differences) looked(x reconcile.Difference, l *desk.Looked, refused string) error {
+// requeried prints the result of a requery; refused says why there was none.
+func (d *differences) requeried(x reconcile.Difference, l *desk.Requeried, refused string) error {
 	if d.json != nil {
 		return d.json.Encode(map[string]any{"look": struct {
-			Payment string       `json:"payment"`
-			Key     string       `json:"idempotencyKey"`
-			Looked  *desk.Looked `json:"looked,omitempty"`
-			Refused string       `json:"refused,omitempty"`
+			Payment   string          `json:"payment"`
+			Key       string          `json:"idempotencyKey"`
+			Requeried *desk.Requeried `json:"looked,omitempty"`
+			Refused   string          `json:"refused,omitempty"`
 		}{x.Payment, string(x.Key), l, refused}})
 	}
 	out := d.world.Stdout

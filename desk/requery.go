@@ -9,11 +9,11 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// ActionLook is the audit of a look that an operator asks for.
-const ActionLook = "look"
+// ActionRequery is the audit of a requery that an operator asks for.
+const ActionRequery = "look"
 
-// Look names one operation to be asked about again.
-type Look struct {
+// Requery names one operation to be asked about again.
+type Requery struct {
 	Provider  string      `json:"provider"`
 	Payment   string      `json:"payment"`
 	Operation payment.Op  `json:"operation"`
@@ -22,8 +22,8 @@ type Look struct {
 	Reason string `json:"reason"`
 }
 
-// Looked is what came of it.
-type Looked struct {
+// Requeried is the result of a requery.
+type Requeried struct {
 	Audit string `json:"audit"`
 	// Asked is false where there was nothing to ask: it was never called, has been
 	// told already, or its kind cannot tell of what has ended.
@@ -37,12 +37,11 @@ type Looked struct {
 	Later bool `json:"later,omitempty"`
 }
 
-// Look has the provider asked once more about an operation, whether it has
-// ended or not, and what that changes is appended: a refund that came back is
-// told as returned, one called failed that went through as executed_late. It
-// is audited first. Errors are *Error.
-func (d *Desk) Look(ctx context.Context, who Operator, l Look) (*Looked, error) {
-	r := Ruling{Provider: l.Provider, Payment: l.Payment, Operation: l.Operation, Key: l.Key, Reason: l.Reason}
+// Requery asks the provider again about an operation, open or ended, and appends
+// what the answer changes: returned for a refund that came back, executed_late
+// for a failed one that went through. It is audited first. Errors are *Error.
+func (d *Desk) Requery(ctx context.Context, who Operator, q Requery) (*Requeried, error) {
+	r := Ruling{Provider: q.Provider, Payment: q.Payment, Operation: q.Operation, Key: q.Key, Reason: q.Reason}
 	if err := who.check(); err != nil {
 		return nil, err
 	}
@@ -62,20 +61,20 @@ func (d *Desk) Look(ctx context.Context, who Operator, l Look) (*Looked, error) 
 		return nil, &Error{Fault: FaultNotFound, Message: "the payment has no such operation under this key"}
 	}
 	r.Version = rec.State.Version
-	a := r.audit(ActionLook, who, d.o.IDs(), d.o.Now())
+	a := r.audit(ActionRequery, who, d.o.IDs(), d.o.Now())
 	if err := d.audit(ctx, a); err != nil {
 		return nil, err
 	}
-	out, err := d.o.Service.Look(ctx, r.ID(), r.Operation, r.Key)
+	out, err := d.o.Service.Requery(ctx, r.ID(), r.Operation, r.Key)
 	switch {
-	case errors.Is(err, handlers.ErrNoStory), errors.Is(err, payment.ErrDamaged):
+	case errors.Is(err, handlers.ErrNoHistory), errors.Is(err, payment.ErrDamaged):
 		return nil, &Error{Fault: FaultRefused, Message: "the payment's events do not tell how to ask about it", err: err}
 	case err != nil:
 		return nil, unavailable("look at the operation", err)
 	}
-	looked := &Looked{Audit: a.ULID, Asked: out.Asked, Event: out.Event, Later: out.Later}
+	requeried := &Requeried{Audit: a.ULID, Asked: out.Asked, Event: out.Event, Later: out.Later}
 	if out.Asked {
-		looked.Answer = out.Answer.String()
+		requeried.Answer = out.Answer.String()
 	}
-	return looked, nil
+	return requeried, nil
 }

@@ -16,7 +16,7 @@ import (
 // timer lies that far off.
 const away = 2 * time.Hour
 
-// death is where a consumer dies in a look.
+// death is where a consumer dies in a requery.
 type death struct {
 	name string
 	// begin brings the operation to where its own timer is hours away.
@@ -47,9 +47,9 @@ func deaths() []death {
 	}
 }
 
-// A look may lead to a call at a time when the operation's own timer is hours
+// A requery may lead to a call at a time when the operation's own timer is hours
 // away. Whoever dies in it leaves a timer that is soon.
-func TestAnOperationWhoseLookDiedIsLookedAtSoon(t *testing.T) {
+func TestAnOperationWhoseRequeryDiedIsAskedAboutSoon(t *testing.T) {
 	t.Parallel()
 	for _, d := range deaths() {
 		t.Run(d.name, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestAnOperationWhoseLookDiedIsLookedAtSoon(t *testing.T) {
 			if timer := b.onlyTimer(); timer.At.Sub(b.clock.Now()) < time.Hour {
 				t.Fatalf("its own timer is at %s, %s from now: not hours away", timer.At, timer.At.Sub(b.clock.Now()))
 			}
-			b.dieInLook(s, &deadly{Journal: b.journal.Writer(nil), at: d.at, lost: d.lost})
+			b.dieInRequery(s, &deadly{Journal: b.journal.Writer(nil), at: d.at, lost: d.lost})
 			if moved := b.opay.Ledger().Count(string(s.op), s.id.Native); b.types() != d.left || moved != d.moved {
 				t.Fatalf("it died with %q in the journal and %d movements, want %q and %d", b.types(), moved, d.left, d.moved)
 			}
@@ -81,7 +81,7 @@ func TestAnOperationWhoseLookDiedIsLookedAtSoon(t *testing.T) {
 
 // Where the state's own time is near, or nothing is asked, no timer is stored
 // but the one of what came of it.
-func TestALookStoresNoTimerThatNobodyNeeds(t *testing.T) {
+func TestARequeryStoresNoTimerThatNobodyNeeds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		fault  simulator.Fault
@@ -101,7 +101,7 @@ func TestALookStoresNoTimerThatNobodyNeeds(t *testing.T) {
 			b.deliver(b.command(s.op, s.data))
 			stored := 0
 			store := &scheduler{b: b, before: func(handlers.Timer) { stored++ }}
-			out, err := b.handler.Look(t.Context(), s.id, s.op, key, store)
+			out, err := b.handler.Requery(t.Context(), s.id, s.op, key, store)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,19 +162,19 @@ func (b *setup) onlyTimer() handlers.Timer {
 	panic("unreachable")
 }
 
-// dieInLook has a consumer over j look at the operation and die in it.
-func (b *setup) dieInLook(s subject, j *deadly) {
+// dieInRequery has a consumer over j requery the operation and die in it.
+func (b *setup) dieInRequery(s subject, j *deadly) {
 	b.t.Helper()
 	h := b.newHandler(j, b.instances)
 	over := make(chan bool)
 	go func() {
 		lived := false
 		defer func() { over <- lived }()
-		_, _ = h.Look(context.Background(), s.id, s.op, key, &scheduler{b: b}) // nobody hears of it
+		_, _ = h.Requery(context.Background(), s.id, s.op, key, &scheduler{b: b}) // nobody hears of it
 		lived = true
 	}()
 	if <-over {
-		b.t.Fatalf("the look lived; the journal says %q", b.types())
+		b.t.Fatalf("the requery lived; the journal says %q", b.types())
 	}
 }
 

@@ -8,21 +8,21 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// look has the payment looked at and returns what that said; Accepted where it
-// takes longer than an answer should. The look goes on without the request: it
-// may be in the middle of a question to the provider. One that came to nothing
-// is forgotten, so that the same notification can act when it comes again.
-func (r *Receiver) look(ctx context.Context, id payment.ID, reference string, k key) Result {
+// requery has the payment requeried and returns the result. It returns Accepted
+// if that takes longer than an answer should. The requery goes on without the
+// request, because it may be waiting for the provider. If it comes to nothing,
+// the notification is forgotten, so that it can act when it comes again.
+func (r *Receiver) requery(ctx context.Context, id payment.ID, reference string, k key) Result {
 	select {
-	case r.looking <- struct{}{}:
+	case r.requeries <- struct{}{}:
 	default:
 		r.seen.forget(k)
 		return Limited
 	}
 	ended := make(chan Result, 1)
 	go func() {
-		defer func() { <-r.looking }()
-		result := r.looked(context.WithoutCancel(ctx), id, reference)
+		defer func() { <-r.requeries }()
+		result := r.requeried(context.WithoutCancel(ctx), id, reference)
 		if result != Accepted {
 			r.seen.forget(k)
 		}
@@ -38,7 +38,7 @@ func (r *Receiver) look(ctx context.Context, id payment.ID, reference string, k 
 	}
 }
 
-func (r *Receiver) looked(ctx context.Context, id payment.ID, reference string) (result Result) {
+func (r *Receiver) requeried(ctx context.Context, id payment.ID, reference string) (result Result) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -54,7 +54,7 @@ func (r *Receiver) looked(ctx context.Context, id payment.ID, reference string) 
 			result = Unavailable
 		}
 	}()
-	found, err := r.looker.Look(ctx, id, reference)
+	found, err := r.requerier.Requery(ctx, id, reference)
 	switch {
 	case err != nil:
 		r.log.Warn("notification could not be looked up", "provider", id.Provider, "error", err.Error())
@@ -66,12 +66,12 @@ func (r *Receiver) looked(ctx context.Context, id payment.ID, reference string) 
 	}
 }
 
-// Drain waits for the looks under way, which are told to end when ctx does, and
-// lets no other begin. Call it once, after the server was stopped.
+// Drain waits for the requeries under way and lets no other begin. When ctx ends,
+// they are told to end. Call it once, after the server was stopped.
 func (r *Receiver) Drain(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { close(r.ending) })
 	defer stop()
-	for range cap(r.looking) {
-		r.looking <- struct{}{}
+	for range cap(r.requeries) {
+		r.requeries <- struct{}{}
 	}
 }

@@ -1,0 +1,10 @@
+package stream
+
+import (
+	"os"
+	"testing"
+
+	"github.com/countermand/countermand/internal/sidebyside"
+)
+
+func TestMain(m *testing.M) { os.Exit(sidebyside.Run(m)) }

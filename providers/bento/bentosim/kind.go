@@ -1,0 +1,63 @@
+package bentosim
+
+import (
+	"github.com/countermand/countermand/providers/simulator"
+)
+
+// Definition is the kind's entry in the table of simulated kinds.
+func Definition() simulator.Kind {
+	return simulator.Kind{
+		Name: "bento", Instance: "bento-uk", New: simulated, Weight: 20,
+		Account: []simulator.Setting{
+			{Key: "account", Value: "shop-uk"},
+			{Key: "token", Value: DefaultToken, Secret: true},
+		},
+		Payments: simulator.Payments{
+			Currency: "GBP", Amount: 9900, First: "tx-100%d", ByTransaction: true,
+			Seed: seedOf, AmountOf: amountOf,
+		},
+		Habits: simulator.Habits{
+			Cancels:      []simulator.State{simulator.Authorised},
+			CancelRepeat: simulator.Refused, PartRepeat: simulator.Refused,
+			OneRefund: true, Slow: true, Compares: true, CancelNeedsSight: true, Read: opRead, Query: opRead,
+			VagueDeclines: []simulator.Operation{simulator.Void},
+			Modes:         []simulator.Mode{CaptureFirst, DeclineRetryable}, DeclineLater: DeclineLater,
+		},
+		Scenes: []simulator.Scene{
+			{Share: 3, State: simulator.Paid, Asks: []simulator.Ask{{What: simulator.AskFull}}},
+			{Share: 3, State: simulator.Paid, Asks: []simulator.Ask{{What: simulator.AskParts}}},
+			{Share: 2, State: simulator.Authorised, Asks: []simulator.Ask{{What: simulator.AskCancel}}},
+			{Share: 1, State: simulator.Paid, Asks: []simulator.Ask{{What: simulator.AskParts, Parts: 2}}}, // one must learn that Bento takes one only
+			{Share: 1, State: simulator.Paid, Asks: []simulator.Ask{{What: simulator.AskCancel}}},          // it was paid
+		},
+	}
+}
+
+func simulated(m simulator.Manner) simulator.Simulated {
+	o := Options{Now: m.Now}
+	switch m.Pace {
+	case simulator.AtOnce:
+		o.Answer = AnswerFinal
+	case simulator.Later:
+		o.SettleAfter = 1
+	case simulator.Documented:
+	}
+	s := New(o)
+	return simulator.Simulated{Handler: s, Base: s.Base}
+}
+
+func seedOf(name string, amount int64, s simulator.State) any {
+	p := Payment{OrderID: simulator.OrderOf(name), TransactionID: name, Amount: amount, Currency: "GBP", State: captureSucceeded}
+	if s == simulator.Authorised {
+		p.State = authSucceeded
+	}
+	return p
+}
+
+func amountOf(body string) (int64, bool) {
+	amount, ok := refundAmount([]byte(body))
+	if !ok || amount == nil {
+		return 0, false
+	}
+	return *amount, true
+}

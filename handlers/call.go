@@ -87,9 +87,16 @@ func (w *work) request(s payment.State) providers.Request {
 	case i >= 0 && w.lastCall != nil:
 		return *w.lastCall
 	default:
-		return providers.Request{
+		r := providers.Request{
 			Op: c.Op, Payment: c.Payment, Amount: c.Amount, Full: c.Full, Key: c.Key, Reason: c.Reason,
 		}
+		if w.base.Loss != nil {
+			in := w.base
+			in.State, in.Now = s, w.h.now()
+			r.Reference, r.Snapshot = in.Unknown()
+			r.InDoubt = true
+		}
+		return r
 	}
 }
 

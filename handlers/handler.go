@@ -31,6 +31,8 @@ type Options struct {
 	Observer  Observer  // default: none
 	// History lets Requery ask about operations that have ended. By default it cannot.
 	History History
+	// Losses tells of an accepted loss of the journal; default: none ever is.
+	Losses Losses
 }
 
 // Handler carries commands out. It is safe for concurrent use. It works on one
@@ -49,6 +51,9 @@ type Handler struct {
 	isolation  Isolation  // nil: none
 	observer   Observer   // nil: none
 	history    History    // nil: nothing is asked about ended operations
+	losses     Losses     // nil: the journal has lost nothing
+	// longestCall bounds a call that began before a loss was accepted.
+	longestCall time.Duration
 }
 
 // New builds a Handler. The encoder writes the commands of timers, which keep
@@ -65,6 +70,7 @@ func New(j journal.Journal, set *providers.Set, q Quarantine, e *events.Encoder,
 		journal: j, providers: set, quarantine: q, decoder: d, encoder: e,
 		log: o.logger(), now: o.clock(), limits: o.Limits, patience: o.patience(),
 		locks: newKeyedLock(), isolation: o.Isolation, observer: o.Observer, history: o.History,
+		losses: o.Losses, longestCall: longestCall(set),
 	}
 	if o.Observer != nil {
 		h.journal = &observedJournal{Journal: j, observer: o.Observer}

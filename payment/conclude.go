@@ -111,8 +111,9 @@ func (in Input) stillInDoubt(op Operation, attempts []int, out Outcome) Decision
 func (in Input) concludeQuery(op Operation, out Outcome) Decision {
 	calling := op.Status == StatusStarted && in.Now.Before(op.Open.CallUntil)
 	switch {
-	case op.Open.Presumed && out.Basis == BasisInferred:
-		return in.inReview(op, op.Code) // the movement that was seen may be another operation's
+	case op.Open.Presumed && (out.Result == Failed || out.Basis == BasisInferred):
+		// The failure may be one attempt's, and the movement another operation's.
+		return in.inReview(op, op.Code)
 	case out.Result == Succeeded:
 		return in.end(op, StatusSucceeded, out)
 	case calling:

@@ -27,8 +27,8 @@ type Loss struct {
 //	none                    newer, the provider names a failure    review: there was an operation under this key before
 //	none                    newer, not found                       guards, then started, Call; what refuses leads to review
 //	none                    newer, no usable answer                ComeBack
-//	presumed                found by our own reference or key      succeeded, failed, pending
-//	presumed                one movement of this amount was seen   review: that may be another operation's
+//	presumed                found by our own reference or key      succeeded, pending
+//	presumed                a failure, or a movement of the amount review: it may be another attempt's or operation's
 //	presumed                not found, twice, reviewAfter apart    review
 //	deferred                last changed before the acceptance     indeterminate, its next attempt in doubt
 //	new                     a guard or the provider refuses it     review, never rejected or failed
@@ -113,6 +113,23 @@ func (in Input) decideNewer() Decision {
 		return d
 	}
 	return in.startNewer(op)
+}
+
+// Unknown is how the provider is asked about an operation that the journal does
+// not know: under the reference that its first attempt would have, compared with
+// what the journal knows to have been given back. For cancels there is nothing
+// to compare with.
+func (in Input) Unknown() (reference string, snapshot *Reading) {
+	c := in.Command
+	reference = ProviderReference(in.Traits.Kind, in.Instance.Account, in.ID.Native, c.Op, c.Key)
+	if !c.Op.GivesBack() {
+		return reference, nil
+	}
+	snapshot = &Reading{OK: true, Status: PaymentPaid, Captured: in.capturedAmount(), Refunded: in.givenBack(), At: in.Now}
+	if snapshot.Refunded != nil {
+		snapshot.Status = PaymentPartiallyRefunded
+	}
+	return reference, snapshot
 }
 
 // startNewer calls an operation that was asked about and not found. Where a

@@ -53,16 +53,23 @@ type NATS struct {
 
 // TLS names PEM files. An empty path is not used.
 type TLS struct {
-	CA   string `yaml:"ca" validate:"omitempty,file"`
+	// CA is a PEM file with the certificates of the authorities that the client trusts. Empty:
+	// the system's.
+	CA string `yaml:"ca" validate:"omitempty,file"`
+	// Cert and Key are PEM files with the client's certificate and its key. Empty: not used.
 	Cert string `yaml:"cert" validate:"required_with=Key,omitempty,file"`
 	Key  string `yaml:"key" validate:"required_with=Cert,omitempty,file"`
 }
 
 // Streams are the names of the streams.
 type Streams struct {
+	// Commands is the stream of commands.
 	Commands string `yaml:"commands" validate:"required,natsname"`
-	Events   string `yaml:"events" validate:"required,natsname"`
-	Due      string `yaml:"due" validate:"required,natsname"`
+	// Events is the stream of events: the journal.
+	Events string `yaml:"events" validate:"required,natsname"`
+	// Due is the stream of timers.
+	Due string `yaml:"due" validate:"required,natsname"`
+	// Rejected is the stream that keeps the bytes of rejected messages: the quarantine.
 	Rejected string `yaml:"rejected" validate:"required,natsname"`
 }
 
@@ -75,7 +82,7 @@ type Admin struct {
 type Results struct {
 	// Mode is the CloudEvents content mode: structured or binary.
 	Mode string `yaml:"mode" validate:"oneof=structured binary"`
-	// SchemaPrefix stands before "<type>.json" in dataschema.
+	// SchemaPrefix is the text before "<type>.json" in the attribute dataschema.
 	SchemaPrefix string `yaml:"schemaPrefix" validate:"required,uri"`
 }
 
@@ -174,7 +181,9 @@ type Notifications struct {
 
 // Amount is an amount in minor units of a currency.
 type Amount struct {
-	Value    int64            `yaml:"value" validate:"min=0"`
+	// Value is the amount in minor units of the currency.
+	Value int64 `yaml:"value" validate:"min=0"`
+	// Currency is the currency of the amount.
 	Currency payment.Currency `yaml:"currency" validate:"required,currency"`
 }
 
@@ -211,16 +220,20 @@ type Provider struct {
 
 // Retry sets the time between attempts while no attempt was executed.
 type Retry struct {
+	// Initial is the wait after the first attempt. It doubles after each further attempt.
 	Initial time.Duration `yaml:"initial" validate:"min=10ms"`
-	Max     time.Duration `yaml:"max" validate:"gtefield=Initial"`
+	// Max is the longest wait between two attempts.
+	Max time.Duration `yaml:"max" validate:"gtefield=Initial"`
 	// GiveUpAfter is how long such an operation waits in all.
 	GiveUpAfter time.Duration `yaml:"giveUpAfter" validate:"gtefield=Max"`
 }
 
 // Poll sets the time between status queries.
 type Poll struct {
+	// Initial is the wait before the first status query. It doubles before each further query.
 	Initial time.Duration `yaml:"initial" validate:"min=10ms"`
-	Max     time.Duration `yaml:"max" validate:"gtefield=Initial"`
+	// Max is the longest wait between two status queries.
+	Max time.Duration `yaml:"max" validate:"gtefield=Initial"`
 }
 
 // Policy returns the instance's timing as the core knows it.

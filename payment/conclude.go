@@ -14,33 +14,34 @@ type Heard struct {
 }
 
 // Conclude says what an outcome means for the newest state of the payment,
-// which may have moved since the call began. A known outcome is never lost:
-// when the append of its event is refused, the caller reads the state anew and
-// concludes again, until it is accepted or there is nothing to add.
+// which may have changed since the call began. A known outcome is never lost:
+// if the append of its event is refused, the caller reads the state again and
+// concludes again. It does so until the append is accepted or there is nothing
+// to add.
 //
-//	heard from the call of attempt n   and                            then
-//	succeeded                                                         succeeded
-//	pending                                                           pending
-//	failed                             no other attempt may have left failed
-//	not executed                       no other attempt may have left deferred
-//	failed, not executed               another may have left          in doubt still: ask
-//	duplicate                                                         in doubt, no further repeat: ask
-//	indeterminate                                                     in doubt: ask
+//	outcome of the call of attempt n   and                               then
+//	succeeded                                                            succeeded
+//	pending                                                              pending
+//	failed                             no other attempt may have left    failed
+//	not executed                       no other attempt may have left    deferred
+//	failed, not executed               another attempt may have left     still in doubt: query
+//	duplicate                                                            in doubt, no further repeat: query
+//	indeterminate                                                        in doubt: query
 //
-//	heard from a query                 and                            then
-//	succeeded, failed                  about this operation           succeeded, failed (basis query or inferred)
-//	pending                                                           pending; already so: no event
-//	ambiguous                                                         review
-//	not found                          pending                        pending still; after reviewAfter review
-//	not found                          in doubt, first time           noted; ask again
-//	not found                          again, repeat harmless/refused one repeat: started, Call
-//	not found                          repeated and not found still   after giveUpAfter review
-//	not found                          refused before                 after reviewAfter review
-//	not found                          repeat unsafe                  after reviewAfter review
-//	no usable answer                                                  ask again; review when it lasts
+//	outcome of a query                 and                               then
+//	succeeded, failed                  about this operation              succeeded, failed (basis query or inferred)
+//	pending                                                              pending; no event if it already was
+//	ambiguous                                                            review
+//	not found                          pending                           stays pending; after reviewAfter review
+//	not found                          in doubt, first time              recorded; query again
+//	not found                          again, repeat harmless or refused repeat once: started, Call
+//	not found                          repeated, and still not found     after giveUpAfter review
+//	not found                          a repeat was refused as known     after reviewAfter review
+//	not found                          repeat unsafe                     after reviewAfter review
+//	no usable answer                                                     query again; review when it lasts
 //
-// An operation that has already ended takes no second terminal result: an
-// outcome that disagrees with the end goes out as a fact.
+// An operation that has ended gets no second terminal result. An outcome that
+// contradicts the end is published as a fact.
 func Conclude(in Input, h Heard) Decision {
 	i := in.State.Find(in.Command.Op, in.Command.Key)
 	if i < 0 {

@@ -77,34 +77,35 @@ type Decision struct {
 	Alert string
 }
 
-// Decide looks at a command, or a timer, or an operator's resolution, and says
-// what to do. The first matching row wins:
+// Decide says what to do about a command, a timer or an operator's resolution.
+// The first matching row wins:
 //
-//	state of the operation      and                                  decision
-//	any                         same key, other content              RejectCommand, state untouched
-//	terminal, called            asked to requery                     Query where the kind tells of ended ones; breaker open: ComeBack
-//	terminal                    repeat                               Finish
-//	terminal                    operator decides                     RefuseOperator
-//	any                         provider not configured here         state: ComeBack, loudly, or RefuseOperator; none: 5 min, then RejectCommand
-//	started                     now < callUntil                      ComeBack; RefuseOperator
-//	started                     operator looked before callUntil     RefuseOperator
-//	open                        operator says yes, no                succeeded, failed
-//	open                        operator says retry, repeat unsafe   doubt cleared (they typed the amount), started, Call; or RefuseOperator (see retry)
-//	open                        operator says retry, elsewhere       earlier attempts stay in doubt, started, Call; or RefuseOperator (see retry)
-//	open                        account differs from the recorded    in doubt, pending: review; else deferred (waiting_for_review)
-//	started, pending, in doubt  asked to requery                     as if it were due
-//	open                        not due, or a repeat                 ComeBack at the state's own time
-//	none, deferred (no attempt) a guard refuses, or giveUpAfter      rejected
-//	none, deferred              paused, breaker, in the way, no read ComeBack; after a minute deferred, again when the cause changes
-//	none                        guards pass                          started, Call
-//	deferred after an attempt   past expiry or giveUpAfter           failed
-//	deferred                    due                                  guards again (a no is failed after an attempt), started, Call
-//	started                     past callUntil                       Query: in doubt
-//	pending, indeterminate      paused                               Query only
-//	pending, indeterminate      breaker open                         ComeBack, or be its probe
-//	pending, indeterminate      due                                  Query
+//	state of the operation      and                                    decision
+//	any                         same key, other content                RejectCommand; the state is untouched
+//	terminal, called            Requery is set                         Query, if the kind can tell about ended operations; breaker open: ComeBack
+//	terminal                    a repeat                               Finish
+//	terminal                    an operator decides                    RefuseOperator
+//	any                         provider not configured here           with a journal: ComeBack with an alert; without: ComeBack for 5 min, then RejectCommand; an operator decides: RefuseOperator
+//	started                     now < callUntil                        ComeBack; an operator decides: RefuseOperator
+//	started                     operator read it before callUntil      RefuseOperator
+//	open                        operator says it happened, or did not  succeeded, failed
+//	open                        operator says retry, repeat unsafe     if the operator typed the amount: the doubt is cleared, started, Call; else RefuseOperator (see retry)
+//	open                        operator says retry, otherwise         earlier attempts stay in doubt, started, Call; or RefuseOperator (see retry)
+//	open                        account is not the recorded one        in doubt or pending: review; else deferred (waiting_for_review)
+//	started, pending, in doubt  Requery is set                         as if the operation were due
+//	open                        not due, or a repeat                   ComeBack at the state's own time
+//	none, deferred (no attempt) a guard refuses, or giveUpAfter        rejected
+//	none, deferred              paused, breaker, in the way, no read   ComeBack; after a minute deferred, and again when the cause changes
+//	none                        guards pass                            started, Call
+//	deferred after an attempt   past expiry or giveUpAfter             failed
+//	deferred                    due                                    check the guards again (after an attempt, a refusal is failed), started, Call
+//	started                     past callUntil                         the outcome is unknown: Query
+//	pending, indeterminate      paused                                 only Query
+//	pending, indeterminate      breaker open                           ComeBack, or be the breaker's probe
+//	pending, indeterminate      due                                    Query
 //
-// A row that is not there cannot call a provider: the zero Decision comes back.
+// A state that matches no row never leads to a call: Decide returns the zero
+// Decision.
 func Decide(in Input) Decision {
 	i := in.State.Find(in.Command.Op, in.Command.Key)
 	if i < 0 && in.Resolution != nil {

@@ -24,7 +24,7 @@ type runCommand struct {
 	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE"`
 	Debug  bool   `help:"Log at debug level."`
 
-	CPUProfile string `name:"cpu-profile" help:"Write a CPU profile to this file when the process stops, in pprof's format." type:"path" placeholder:"FILE"`
+	CPUProfile string `name:"cpu-profile" help:"Write a CPU profile to this file when told to stop, in pprof's format." type:"path" placeholder:"FILE"`
 }
 
 // Help is the long help text.

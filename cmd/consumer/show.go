@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -71,6 +72,11 @@ func (c *showCommand) read(ctx context.Context, server *cli.Connection, id payme
 	journal, err := stream.New(server.Conn, server.Encoder(), &stream.Options{Stream: server.Config.Streams.Events})
 	if err != nil {
 		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	// A stream that does not exist gives no answer to who reads it.
+	_, err = server.JetStream.Stream(ctx, server.Config.Streams.Events)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, fmt.Errorf("read journal: stream %s: %w", server.Config.Streams.Events, err)
 	}
 	var all []events.Message
 	for m, err := range journal.Messages(ctx, id) {

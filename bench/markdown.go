@@ -14,7 +14,7 @@ import (
 // markdown writes the tables as docs/performance.md has them.
 func (r *report) markdown(path string) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %d cores, Linux %s, %s, %s; load before %s; %s; %d commands a run (a tenth with one in flight), %d round(s), sync %s, %d replica(s), %d payments stored, provider %s. Medians, in brackets the least and the most.\n\n",
+	fmt.Fprintf(&b, "%s, %d cores, Linux %s, %s, %s; load before %s; %s; %d commands a run (a tenth with one in flight), %d round(s), sync %s, %d replica(s), %d payments stored, provider %s. The figures are medians; the brackets contain minimum and maximum.\n\n",
 		r.Machine.CPU, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go, r.Machine.Server, r.Machine.Load, r.Date.Format("2006-01-02"), r.Settings.N, r.Settings.Rounds,
 		r.Settings.Sync, r.Settings.Replicas, r.Settings.Stored, r.Settings.Provider)
 	b.WriteString("| | in flight | commands/s | by floor | p50 ms | p99 ms |\n|---|---|---|---|---|---|\n")

@@ -13,7 +13,6 @@ import (
 func TestAskingForAnOperatorMovesNothingAndAppendsNothing(t *testing.T) {
 	t.Parallel()
 	b := newSetup(t)
-	b.slow()
 	s := named("openpay refund partial") // only a person can settle it
 	if err := b.seed(s).Fault(simulator.Fault{Operation: "refund", Mode: simulator.CutAfter, Times: 1}); err != nil {
 		t.Fatal(err)

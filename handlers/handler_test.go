@@ -509,7 +509,6 @@ func TestOnePaymentAtATimeWithoutHoldingUpOthers(t *testing.T) {
 	if err := b.opay.Fault(simulator.Fault{Operation: "refund", Payment: s.id.Native, Mode: simulator.Delay, Times: 1}); err != nil {
 		t.Fatal(err)
 	}
-	b.slow()
 	first := make(chan handlers.Disposition)
 	go func() { first <- b.handler.Handle(context.Background(), b.command(s.op, s.data)) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

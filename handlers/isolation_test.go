@@ -256,6 +256,9 @@ func TestWhatACallSaysOfItsInstance(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if row.fault.Mode == simulator.HangAfter {
+				b.hasty()
+			}
 			var got []handlers.Report
 			b.behind(&gatekeeper{report: func(r handlers.Report) { got = append(got, r) }})
 			b.deliver(b.command(s.op, s.data))

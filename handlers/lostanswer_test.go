@@ -127,6 +127,9 @@ func TestAnInterruptedCallFindsTheTruthAndNeverMovesMoneyTwice(t *testing.T) {
 // cell plays one cell and returns its line.
 func cell(t *testing.T, s subject, how interruption) string {
 	b := newSetup(t)
+	if how.mode == simulator.Delay {
+		b.hasty()
+	}
 	base := b.seed(s)
 	if how.stopped {
 		b.stopFirstCall(s)
@@ -220,7 +223,7 @@ func (b *setup) stopFirstCall(s subject) {
 				again := b.command(s.op, s.data)
 				again.Redelivered = true
 				b.take(again, other.Handle(context.Background(), again))
-				b.clock.advanceTo(b.clock.Now().Add(callTimeout + payment.DefaultPolicy().CallMargin + time.Second))
+				b.clock.advanceTo(b.clock.Now().Add(b.instances[0].Policy.CallTimeout + payment.DefaultPolicy().CallMargin + time.Second))
 				d, ok := b.next()
 				if !ok {
 					b.t.Error("the redelivered message left no timer")

@@ -19,7 +19,6 @@ import (
 func carriedOut(t *testing.T, name string, faults ...simulator.Fault) (*setup, subject) {
 	t.Helper()
 	b := newSetup(t)
-	b.slow()
 	s := named(name)
 	base := b.seed(s)
 	for _, f := range faults {
@@ -139,7 +138,6 @@ func TestAKindThatCannotTellOfWhatHasEndedIsNotAsked(t *testing.T) {
 func TestARequeryBringsAnOpenOperationsNextQuestionForward(t *testing.T) {
 	t.Parallel()
 	b := newSetup(t)
-	b.slow()
 	s := named("opay refund partial")
 	if err := b.seed(s).Fault(simulator.Fault{Operation: "refund", Mode: opaysim.StayPending, Times: 1}); err != nil {
 		t.Fatal(err)
@@ -185,7 +183,6 @@ func TestARequeryThatARivalForestalledSaysNoEvent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newSetup(t)
-			b.slow()
 			s := named("opay refund partial")
 			if base := b.seed(s); c.fault.Mode != "" {
 				if err := base.Fault(c.fault); err != nil {

@@ -112,12 +112,12 @@ func TestARequeryStoresNoTimerThatNobodyNeeds(t *testing.T) {
 	}
 }
 
-// patient gives calls their usual time, and no person is asked for a day.
+// patient asks no person for a day.
 func (b *setup) patient() {
 	for i := range b.instances {
 		b.instances[i].Policy.ReviewAfter = 24 * time.Hour
 	}
-	b.slow()
+	b.handler = b.newHandler(b.journal, b.instances)
 }
 
 // doubtForHours: the call's answer was lost, with the word to come back in hours.

@@ -14,33 +14,34 @@ type Heard struct {
 }
 
 // Conclude says what an outcome means for the newest state of the payment,
-// which may have moved since the call began. A known outcome is never lost:
-// when the append of its event is refused, the caller reads the state anew and
-// concludes again, until it is accepted or there is nothing to add.
+// which may have changed since the call began. A known outcome is never lost:
+// if the append of its event is refused, the caller reads the state again and
+// concludes again. It does so until the append is accepted or there is nothing
+// to add.
 //
-//	heard from the call of attempt n   and                            then
-//	succeeded                                                         succeeded
-//	pending                                                           pending
-//	failed                             no other attempt may have left failed
-//	not executed                       no other attempt may have left deferred
-//	failed, not executed               another may have left          in doubt still: ask
-//	duplicate                                                         in doubt, no further repeat: ask
-//	indeterminate                                                     in doubt: ask
+//	outcome of the call of attempt n   and                               then
+//	succeeded                                                            succeeded
+//	pending                                                              pending
+//	failed                             no other attempt may have left    failed
+//	not executed                       no other attempt may have left    deferred
+//	failed, not executed               another attempt may have left     still in doubt: query
+//	duplicate                                                            in doubt, no further repeat: query
+//	indeterminate                                                        in doubt: query
 //
-//	heard from a query                 and                            then
-//	succeeded, failed                  about this operation           succeeded, failed (basis query or inferred)
-//	pending                                                           pending; already so: no event
-//	ambiguous                                                         review
-//	not found                          pending                        pending still; after reviewAfter review
-//	not found                          in doubt, first time           noted; ask again
-//	not found                          again, repeat harmless/refused one repeat: started, Call
-//	not found                          repeated and not found still   after giveUpAfter review
-//	not found                          refused before                 after reviewAfter review
-//	not found                          repeat unsafe                  after reviewAfter review
-//	no usable answer                                                  ask again; review when it lasts
+//	outcome of a query                 and                               then
+//	succeeded, failed                  about this operation              succeeded, failed (basis query or inferred)
+//	pending                                                              pending; no event if it already was
+//	ambiguous                                                            review
+//	not found                          pending                           stays pending; after reviewAfter review
+//	not found                          in doubt, first time              recorded; query again
+//	not found                          again, repeat harmless or refused repeat once: started, Call
+//	not found                          repeated, and still not found     after giveUpAfter review
+//	not found                          a repeat was refused as known     after reviewAfter review
+//	not found                          repeat unsafe                     after reviewAfter review
+//	no usable answer                                                     query again; review when it lasts
 //
-// An operation that has already ended takes no second terminal result: an
-// outcome that disagrees with the end goes out as a fact.
+// An operation that has ended gets no second terminal result. An outcome that
+// contradicts the end is published as a fact.
 func Conclude(in Input, h Heard) Decision {
 	i := in.State.Find(in.Command.Op, in.Command.Key)
 	if i < 0 {
@@ -74,14 +75,16 @@ func (in Input) concludeCall(op Operation, n int, out Outcome) Decision {
 	case out.Result == Pending && op.Status != StatusPending:
 		return in.pending(op, out)
 	case op.Status == StatusPending:
-		// Accepted already: whatever this attempt says, the provider is asked.
+		// The provider has accepted the operation, so it is asked, whatever this
+		// attempt's outcome is.
 		return in.comeBack(in.nextLook(op), op.Code, "")
 	case newer && in.Now.Before(op.Open.CallUntil):
-		// A newer attempt is under way and this one stays in doubt: its no
-		// would say nothing of the other.
+		// A newer attempt is under way, and this one stays in doubt. This attempt's
+		// refusal says nothing about the newer one.
 		return in.comeBack(op.Open.CallUntil, CodeWaitingForOperation, "")
 	case op.Status == StatusDeferred:
-		// Nobody is called while deferred, so this attempt was settled before.
+		// A deferred operation has no call under way, so this attempt's outcome was
+		// recorded before.
 		return in.comeBack(in.nextLook(op), op.Code, "")
 	case out.Result == Failed && len(others) == 0:
 		op.Attempt = n
@@ -142,8 +145,9 @@ func (in Input) concludeQuery(op Operation, out Outcome) Decision {
 	}
 }
 
-// pendingUnanswered: the provider accepted the operation and now does not know
-// it, or does not answer. It stays pending; a person is called when that lasts.
+// pendingUnanswered handles a provider that accepted the operation, and now does
+// not find it or does not answer. The operation stays pending. If that lasts, a
+// person is asked.
 func (in Input) pendingUnanswered(op Operation, out Outcome) Decision {
 	p := in.Instance.Policy
 	limit := p.ReviewAfter
@@ -156,7 +160,8 @@ func (in Input) pendingUnanswered(op Operation, out Outcome) Decision {
 	return in.comeBack(in.later(op, out), op.Code, "")
 }
 
-// notFound proves nothing: a call may run late, and a stopped process may wake.
+// notFound handles the answer "not found". It proves nothing: a call may arrive
+// late, and a stopped process may wake up.
 func (in Input) notFound(op Operation, out Outcome) Decision {
 	o, p := op.Open, in.Instance.Policy
 	unsafe := !in.Traits.For(op.Op, op.Full).Repeat.repeatable()
@@ -185,7 +190,7 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 }
 
 // tries counts the calls since the operation came into doubt. Repeats that the
-// provider declined count too: their no leaves the first attempt in doubt.
+// provider declined count too, because they leave the first attempt in doubt.
 func (o Operation) tries() int {
 	if o.Open == nil || len(o.Open.Doubt) == 0 {
 		return 0
@@ -193,12 +198,12 @@ func (o Operation) tries() int {
 	return o.Attempt - slices.Min(o.Open.Doubt) + 1
 }
 
-// unanswered: the query itself had no usable answer.
+// unanswered handles a query without a usable answer.
 func (in Input) unanswered(op Operation, out Outcome) Decision {
 	p := in.Instance.Policy
 	limit := p.ReviewAfter
 	if !op.Open.Presumed && in.Traits.For(op.Op, op.Full).Repeat.repeatable() {
-		limit = p.lasting() // a machine can still know once the provider answers
+		limit = p.lasting() // Countermand can still find out once the provider answers
 	}
 	if !in.Now.Before(op.Open.DoubtSince.Add(limit)) {
 		return in.review(op, Outcome{Code: op.Code}, reviewUnanswered, "a provider has not answered for an operation in doubt")
@@ -206,8 +211,8 @@ func (in Input) unanswered(op Operation, out Outcome) Decision {
 	return in.comeBack(in.later(op, out), op.Code, "")
 }
 
-// later is the next look after an unchanged answer, no sooner than the
-// provider asked for.
+// later is the time of the next query after an unchanged answer. It is not
+// before the time that the provider asked for.
 func (in Input) later(op Operation, out Outcome) time.Time {
 	at := in.nextLook(op)
 	if away := in.Now.Add(out.RetryAfter); away.After(at) {
@@ -216,9 +221,9 @@ func (in Input) later(op Operation, out Outcome) time.Time {
 	return at
 }
 
-// contradict compares a late outcome with the end the operation already has.
-// It never makes a second terminal result; a disagreement about money goes out
-// as a fact, once, with an alert.
+// contradict compares a late outcome with the end of the operation. It never
+// makes a second terminal result. A contradiction about money is published as a
+// fact, once, with an alert.
 func (in Input) contradict(op Operation, h Heard) Decision {
 	out := h.Outcome
 	t := EventExecutedLate
@@ -233,8 +238,8 @@ func (in Input) contradict(op Operation, h Heard) Decision {
 		return Decision{Action: Finish} // a second success moved nothing
 	case out.Result == Succeeded:
 	case out.Result == Failed && !h.Query && h.Attempt != op.Attempt:
-		// Its no speaks for its own attempt, not for the one that succeeded, also
-		// where the provider names both alike (by the payment).
+		// The refusal is about its own attempt, not about the one that succeeded.
+		// This holds even if the provider names both alike (by the payment).
 		return Decision{Action: Finish}
 	case out.Result == Failed && op.Status == StatusSucceeded && op.Op.GivesBack() && in.sameMovement(op, h) &&
 		op.Effect == EffectRefunded && out.ProviderReference != "":
@@ -255,9 +260,9 @@ func (in Input) contradict(op Operation, h Heard) Decision {
 	return Decision{Action: Finish, Event: in.fact(op, t, h.Attempt, out), Alert: alert}
 }
 
-// sameMovement reports whether an outcome speaks of the movement the end was
-// about: the same provider reference, or, where one of them has none, the same
-// attempt or an end that was not one attempt's own answer.
+// sameMovement reports whether an outcome is about the same movement as the end:
+// both have the same provider reference. If one has none, the attempt must be the
+// same, or the end must not come from one attempt's own answer.
 func (in Input) sameMovement(op Operation, h Heard) bool {
 	if op.ProviderReference != "" && h.Outcome.ProviderReference != "" {
 		return op.ProviderReference == h.Outcome.ProviderReference
@@ -265,15 +270,17 @@ func (in Input) sameMovement(op Operation, h Heard) bool {
 	return h.Query || op.Attempt == h.Attempt || op.Basis != BasisAnswer
 }
 
-// ruledOnOnly reports whether a person said that it happened and there can be
-// one movement alone: of one attempt, or where the provider takes no repeat
-// twice. The reference they typed may be the portal's, another than its API gives.
+// ruledOnOnly reports whether a person ruled that the operation happened and only
+// one movement is possible. That is so after one attempt, or if the provider
+// executes no repeat twice. The reference that the person typed may come from the
+// portal and differ from the API's.
 func (in Input) ruledOnOnly(op Operation) bool {
 	return op.Basis == BasisOperator && (op.Attempt == 1 || in.Traits.For(op.Op, op.Full).Repeat.repeatable())
 }
 
 // fact makes an event that comes after the end. The state keeps the terminal
-// status; the command in hand supplies what the compact operation has dropped.
+// status. The command in hand supplies the fields that the compact operation has
+// dropped.
 func (in Input) fact(op Operation, t EventType, attempt int, out Outcome) *Event {
 	s := in.State
 	s.Version++
@@ -299,9 +306,9 @@ func (in Input) fact(op Operation, t EventType, attempt int, out Outcome) *Event
 	return e
 }
 
-// book keeps the operation's effect and movement true after a fact, so that
-// the guards of later refunds reckon with what the provider did. What cannot
-// be added up stays as it was: more is reserved then, never less.
+// book updates the operation's effect and movement after a fact, so that the
+// guards of later refunds count what the provider did. Amounts that cannot be
+// added stay as they were: then more is reserved, never less.
 func (o *Operation) book(t EventType, effect Effect, m *Money) {
 	if t == EventExecutedLate && o.Effect != EffectRefunded {
 		o.Effect = effect
@@ -323,8 +330,8 @@ func (o *Operation) book(t EventType, effect Effect, m *Money) {
 	}
 }
 
-// basis is how an outcome came to be known: the adapter's word, else heard.
-// Where nothing came to be known there is none.
+// basis says how an outcome became known: as the adapter says, or else heard. It
+// is empty if nothing became known.
 func basis(out Outcome, heard Basis) Basis {
 	switch {
 	case out.Basis != "":

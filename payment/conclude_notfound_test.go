@@ -15,9 +15,9 @@ func notFoundCases() []concludeCase {
 	const (
 		accepted = "query: not found | pending"
 		first    = "query: not found | in doubt, first time"
-		again    = "query: not found | again, repeat harmless/refused"
-		tooLong  = "query: not found | repeated and not found still"
-		refused  = "query: not found | refused before"
+		again    = "query: not found | again, repeat harmless or refused"
+		tooLong  = "query: not found | repeated, and still not found"
+		refused  = "query: not found | a repeat was refused as known"
 		unsafe   = "query: not found | repeat unsafe"
 		patience = 15 * time.Minute
 	)

@@ -147,7 +147,7 @@ func answerCases() []concludeCase {
 
 func lateAnswerCases() []concludeCase {
 	const (
-		other   = "call: failed, not executed | another may have left"
+		other   = "call: failed, not executed | another attempt may have left"
 		known   = "call: duplicate"
 		nothing = "call: indeterminate"
 	)

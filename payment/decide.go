@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Input is everything a decision depends on. Deciding reads no clock and does
-// no I/O: equal inputs give equal decisions.
+// Input is everything that a decision depends on. A decision reads no clock and
+// does no I/O: equal inputs give equal decisions.
 type Input struct {
-	State   State // the zero State: the payment was never seen
+	State   State // the zero State means that the payment is new
 	ID      ID
 	Command Command // country and currency resolved
 	Timer   bool    // the message is a timer of ours, not a command or its redelivery
-	// Requery: there is reason to ask the provider now, whatever the state's own time
-	// is: a notification, the late requery of what has ended, a reconciliation.
+	// Requery: there is a reason to ask the provider now, before the state's own
+	// time: a notification, the late requery of an ended operation, a reconciliation.
 	Requery  bool
 	Traits   Traits
 	Instance Instance
@@ -30,8 +30,8 @@ type Input struct {
 	Now        time.Time
 }
 
-// Instance is the provider instance as it is now. The zero value is one that
-// is not configured here.
+// Instance is the provider instance as it is now. The zero value means that the
+// instance is not configured here.
 type Instance struct {
 	Configured bool
 	Account    string // AccountHash of the account behind it
@@ -48,29 +48,29 @@ type Breaker int
 const (
 	BreakerClosed Breaker = iota // calls pass
 	BreakerOpen                  // no calls
-	BreakerProbe                 // open, and this one may be its probe
+	BreakerProbe                 // open, and this call may be its probe
 )
 
-// Limits bounds one payment's state. Zero fields mean the defaults (200).
+// Limits bounds the state of one payment. Zero fields mean the default (200).
 type Limits struct {
 	Operations int // operations that were not rejected
 	Rejected   int
 }
 
-// Action is what the shell does next. The zero value is the careful one:
-// nothing is called and nothing is dropped.
+// Action is what the shell does next. The zero value is the careful one: the
+// shell calls nothing and drops nothing.
 type Action int
 
-// The actions. Where Decision.Event is set it is appended first, and the
-// action is taken only once the append is accepted.
+// The actions. If Decision.Event is set, the shell appends it first. It takes the
+// action only after the append is accepted.
 const (
 	ComeBack       Action = iota // the same command again at Decision.At
 	Finish                       // nothing more to do: ack
 	RejectCommand                // answer the message with payment.command.rejected
 	ReadPayment                  // read the payment at the provider, then decide again
 	Call                         // call the provider; Event is its started
-	Query                        // ask the provider what became of the operation
-	RefuseOperator               // tell the operator no; Decision.Code says why
+	Query                        // send the provider a status query about the operation
+	RefuseOperator               // refuse the operator's ruling; Decision.Code says why
 )
 
 // Decision is what to do about one message.
@@ -79,38 +79,39 @@ type Decision struct {
 	Event  *Event
 	At     time.Time
 	Code   Code
-	// Alert, when set, is for a person: it is logged as an error.
+	// Alert is text for a person, if set. The shell logs it as an error.
 	Alert string
 }
 
-// Decide looks at a command, or a timer, or an operator's resolution, and says
-// what to do. The first matching row wins:
+// Decide says what to do about a command, a timer or an operator's resolution.
+// The first matching row wins:
 //
-//	state of the operation      and                                  decision
-//	any                         same key, other content              RejectCommand, state untouched
-//	terminal, called            asked to requery                     Query where the kind tells of ended ones; breaker open: ComeBack
-//	terminal                    repeat                               Finish
-//	terminal                    operator decides                     RefuseOperator
-//	any                         provider not configured here         state: ComeBack, loudly, or RefuseOperator; none: 5 min, then RejectCommand
-//	started                     now < callUntil                      ComeBack; RefuseOperator
-//	started                     operator looked before callUntil     RefuseOperator
-//	open                        operator says yes, no                succeeded, failed
-//	open                        operator says retry, repeat unsafe   doubt cleared (they typed the amount), started, Call; or RefuseOperator (see retry)
-//	open                        operator says retry, elsewhere       earlier attempts stay in doubt, started, Call; or RefuseOperator (see retry)
-//	open                        account differs from the recorded    in doubt, pending: review; else deferred (waiting_for_review)
-//	started, pending, in doubt  asked to requery                     as if it were due
-//	open                        not due, or a repeat                 ComeBack at the state's own time
-//	none, deferred (no attempt) a guard refuses, or giveUpAfter      rejected
-//	none, deferred              paused, breaker, in the way, no read ComeBack; after a minute deferred, again when the cause changes
-//	none                        guards pass                          started, Call
-//	deferred after an attempt   past expiry or giveUpAfter           failed
-//	deferred                    due                                  guards again (a no is failed after an attempt), started, Call
-//	started                     past callUntil                       Query: in doubt
-//	pending, indeterminate      paused                               Query only
-//	pending, indeterminate      breaker open                         ComeBack, or be its probe
-//	pending, indeterminate      due                                  Query
+//	state of the operation      and                                    decision
+//	any                         same key, other content                RejectCommand; the state is untouched
+//	terminal, called            Requery is set                         Query, if the kind can tell about ended operations; breaker open: ComeBack
+//	terminal                    a repeat                               Finish
+//	terminal                    an operator decides                    RefuseOperator
+//	any                         provider not configured here           known payment: ComeBack, alert; new: ComeBack for 5 min, then RejectCommand; operator: RefuseOperator
+//	started                     now < callUntil                        ComeBack; an operator decides: RefuseOperator
+//	started                     operator read it before callUntil      RefuseOperator
+//	open                        operator says it happened, or did not  succeeded, failed
+//	open                        operator says retry, repeat unsafe     amount typed: doubt cleared, started, Call; else RefuseOperator (see retry)
+//	open                        operator says retry, otherwise         earlier attempts stay in doubt, started, Call; or RefuseOperator (see retry)
+//	open                        account is not the recorded one        in doubt or pending: review; else deferred (waiting_for_review)
+//	started, pending, in doubt  Requery is set                         as if the operation were due
+//	open                        not due, or a repeat                   ComeBack at the state's own time
+//	none, deferred (no attempt) a guard refuses, or giveUpAfter        rejected
+//	none, deferred              paused, breaker, in the way, no read   ComeBack; after a minute deferred, and again when the cause changes
+//	none                        guards pass                            started, Call
+//	deferred after an attempt   past expiry or giveUpAfter             failed
+//	deferred                    due                                    check the guards again (after an attempt, a refusal is failed), started, Call
+//	started                     past callUntil                         the outcome is unknown: Query
+//	pending, indeterminate      paused                                 only Query
+//	pending, indeterminate      breaker open                           ComeBack, or be the breaker's probe
+//	pending, indeterminate      due                                    Query
 //
-// A row that is not there cannot call a provider: the zero Decision comes back.
+// A state that matches no row never leads to a call: Decide returns the zero
+// Decision.
 func Decide(in Input) Decision {
 	i := in.State.Find(in.Command.Op, in.Command.Key)
 	if i < 0 && in.Resolution != nil {
@@ -121,7 +122,8 @@ func Decide(in Input) Decision {
 	}
 	op := in.State.Operations[i]
 	started := op.Status == StatusStarted
-	// Without the instance its defaults are missing: other content may be the same.
+	// Without the instance its defaults are missing. So content that differs here
+	// may be the same.
 	same := in.Resolution != nil || op.Fingerprint == in.Command.Fingerprint()
 	switch {
 	case in.Instance.Configured && !same:
@@ -141,7 +143,7 @@ func Decide(in Input) Decision {
 	case started && in.Now.Before(op.Open.CallUntil):
 		return in.comeBack(op.Open.CallUntil, CodeWaitingForOperation, "")
 	case started && in.Resolution != nil && in.Resolution.Seen.Before(op.Open.CallUntil):
-		// What the operator saw is older than the call may be.
+		// The call may be newer than the state that the operator saw.
 		return Decision{Action: RefuseOperator, Code: CodeWaitingForOperation}
 	case in.Resolution != nil:
 		return in.resolve(op)
@@ -156,7 +158,7 @@ func Decide(in Input) Decision {
 	case op.Status == StatusDeferred:
 		return in.decideRetry(op)
 	case in.Instance.Breaker == BreakerOpen && started:
-		// Overdue already: "now" would only spin.
+		// The operation is overdue: coming back now would only spin.
 		p := in.Instance.Policy
 		return in.comeBack(nextPoll(op.Open.CallUntil, in.Now, p.PollInitial, p.PollMax), CodeProviderUnavailable, "")
 	case in.Instance.Breaker == BreakerOpen:
@@ -216,8 +218,8 @@ func (in Input) beforeCall(op Operation) (Decision, bool) {
 	return in.prepared(op, StatusRejected)
 }
 
-// decideRetry decides about a deferred operation that has been called before,
-// certainly without effect.
+// decideRetry decides about a deferred operation whose earlier attempts were
+// certainly not executed.
 func (in Input) decideRetry(op Operation) Decision {
 	if d, wait := in.mustWait(op); wait {
 		return d
@@ -242,8 +244,8 @@ func (in Input) mustWait(op Operation) (Decision, bool) {
 	if in.Instance.Paused {
 		return in.wait(op, CodePaused, 0), true
 	}
-	// Before the breaker, which opens and probes: the cause must not change with
-	// each of its moods, since each change is an event.
+	// This comes before the breaker, which opens and probes. Each change of the
+	// cause is an event, so the cause must not follow each state of the breaker.
 	if code := in.inTheWay(op); code != "" {
 		return in.wait(op, code, 0), true
 	}
@@ -253,8 +255,8 @@ func (in Input) mustWait(op Operation) (Decision, bool) {
 	return Decision{}, false
 }
 
-// prepared asks for the preparing read where the kind needs one, and judges
-// it. refusal is the status a refusal ends in.
+// prepared asks for the preparing read if the kind needs one, and judges it. A
+// refusal ends the operation in the status refusal.
 func (in Input) prepared(op Operation, refusal Status) (Decision, bool) {
 	if !in.needsReading(op) {
 		return Decision{}, false
@@ -297,8 +299,8 @@ func (in Input) needsReading(op Operation) bool {
 	}
 }
 
-// wait is "come back later": without an event for the first minute, then with
-// one deferred, and again only when the cause changes.
+// wait is "come back later". The first minute needs no event. Then there is one
+// deferred event, and another only when the cause changes.
 func (in Input) wait(op Operation, cause Code, after time.Duration) Decision {
 	p := in.Instance.Policy
 	asked := in.Command.RequestedAt
@@ -318,7 +320,7 @@ func (in Input) wait(op Operation, cause Code, after time.Duration) Decision {
 	return in.deferred(op, Outcome{Code: cause}, at)
 }
 
-// unconfigured handles a provider this consumer does not know (any more).
+// unconfigured handles a provider that is not configured here, or not any more.
 func (in Input) unconfigured() Decision {
 	switch {
 	case in.Resolution != nil:
@@ -333,8 +335,8 @@ func (in Input) unconfigured() Decision {
 	}
 }
 
-// otherAccount handles an instance whose account is not the one the operation
-// was called at: it is never called or queried elsewhere.
+// otherAccount handles an instance with another account than the one at which
+// the operation was called. The operation is never called or queried elsewhere.
 func (in Input) otherAccount(op Operation) Decision {
 	const alert = "the instance's account has changed under an open operation"
 	if op.InDoubt() || op.Status == StatusPending {
@@ -349,7 +351,7 @@ func (in Input) otherAccount(op Operation) Decision {
 	return d
 }
 
-// lacking is the answer to an open operation whose state is not whole.
+// lacking decides about an open operation whose state is incomplete.
 func (in Input) lacking() Decision {
 	return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an open operation lacks what is needed to go on")
 }
@@ -358,7 +360,7 @@ func (in Input) comeBack(at time.Time, code Code, alert string) Decision {
 	return Decision{Action: ComeBack, At: at, Code: code, Alert: alert}
 }
 
-// nextLook is the state's own time: when the operation wants to be looked at next.
+// nextLook is the state's own time: when the operation is due next.
 func (in Input) nextLook(op Operation) time.Time {
 	p := in.Instance.Policy
 	o := op.Open
@@ -374,7 +376,7 @@ func (in Input) nextLook(op Operation) time.Time {
 	}
 }
 
-// beforeReview brings a poll forward to the moment a person is to be called.
+// beforeReview brings a poll forward to the time at which a person is asked.
 func (in Input) beforeReview(op Operation, at time.Time) time.Time {
 	since := op.Open.DoubtSince
 	if op.Status == StatusPending {
@@ -397,8 +399,8 @@ func (s State) count() (accepted, rejected int) {
 }
 
 // full reports whether the payment has no room for the operation. A waiting
-// one may be rejected later, past the limit of rejected ones, so that the sum
-// is bounded too.
+// operation may be rejected later, past the limit of rejected operations. So
+// the sum is bounded too.
 func (in Input) full(op Operation) bool {
 	return len(in.State.Operations) >= in.Limits.operations()+in.Limits.rejected() || !in.State.hasRoom(op)
 }

@@ -104,8 +104,8 @@ func decideCases() []decideCase {
 func settledCases() []decideCase {
 	const (
 		reused   = "any | same key, other content"
-		repeat   = "terminal | repeat"
-		operated = "terminal | operator decides"
+		repeat   = "terminal | a repeat"
+		operated = "terminal | an operator decides"
 		unknown  = "any | provider not configured here"
 	)
 	reuse := seen{Action: payment.RejectCommand, Code: payment.CodeIdempotencyKeyReused}
@@ -150,7 +150,7 @@ func settledCases() []decideCase {
 func heldCases() []decideCase {
 	const (
 		calling = "started | now < callUntil"
-		account = "open | account differs from the recorded"
+		account = "open | account is not the recorded one"
 		early   = "open | not due, or a repeat"
 	)
 	hold := func(at string) seen {
@@ -202,9 +202,9 @@ func heldCases() []decideCase {
 // ruledCases are about what an operator decides.
 func ruledCases() []decideCase {
 	const (
-		ruling = "open | operator says yes, no"
+		ruling = "open | operator says it happened, or did not"
 		risky  = "open | operator says retry, repeat unsafe"
-		retry  = "open | operator says retry, elsewhere"
+		retry  = "open | operator says retry, otherwise"
 	)
 	resolved := func(status payment.Status) seen {
 		return seen{
@@ -226,7 +226,7 @@ func ruledCases() []decideCase {
 		{row: retry, name: "an operator has it called again", begin: reviewed, ask: a(), with: operator(payment.VerdictRetry), want: stillInDoubt},
 		{row: risky, name: "an operator has it called again where that may pay twice", begin: reviewed, ask: a(), with: both(unsafe, operator(payment.VerdictRetry)), want: again},
 		{
-			row: "started | operator looked before callUntil", name: "what an operator saw during a call decides nothing after it",
+			row: "started | operator read it before callUntil", name: "what an operator saw during a call decides nothing after it",
 			begin: started, after: 15 * time.Second, ask: a(), with: lookedEarlier,
 			want: seen{Action: payment.RefuseOperator, Code: payment.CodeWaitingForOperation},
 		},

@@ -24,8 +24,8 @@ func and(changes ...func(*payment.Input)) func(*payment.Input) {
 // requeryCases are about queries that no timer asked for.
 func requeryCases() []decideCase {
 	const (
-		ended = "terminal, called | asked to requery"
-		open  = "started, pending, in doubt | asked to requery"
+		ended = "terminal, called | Requery is set"
+		open  = "started, pending, in doubt | Requery is set"
 	)
 	query, finish := seen{Action: payment.Query}, seen{Action: payment.Finish}
 	silent := func(in *payment.Input) { in.Traits.TellsEnded = false }

@@ -11,19 +11,20 @@ import (
 // checkCommand is "consumer check".
 type checkCommand struct {
 	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE" required:""`
-	Deep   bool   `help:"Read the whole journal as well: open operations that nothing will bring back."`
-	JSON   bool   `help:"One finding a line, then the summary, as JSON."`
+	Deep   bool   `help:"Also read the whole journal, to find open operations that no timer and no message brings back."`
+	JSON   bool   `help:"Print one finding a line as JSON, then the summary."`
 }
 
 // Help is the long help text.
 func (checkCommand) Help() string {
-	return `Verifies the configuration, the connection and its credentials, the server's version and durability,
-streams and consumers, every permission the service needs, the providers' credentials (by reading a
-payment that does not exist), and the clock. It changes nothing and moves no money.
-One line a finding: severity, check, what, is, want, what to do. "not verifiable" means that it could
-not be found out; such findings and warnings do not count as errors.
+	return `Verifies the configuration, the connection and its credentials, the server's version and durability, the streams
+and consumers. It also verifies every permission that the service needs, the providers' credentials and the clock.
+To verify a provider's credentials it reads a payment that does not exist. It changes nothing and moves no money.
 
-Exit codes: 0 no error found, 1 errors found, 2 flags or configuration are wrong.
+It prints one line for each finding: severity, check, what, is, want, what to do. "not verifiable" means that the
+check could not find out. Such findings and warnings do not count as errors.
+
+Exit codes: 0 no error found; 1 errors found; 2 flags or configuration are wrong.
 
 Example: consumer check --deep --config /etc/countermand/config.yaml`
 }

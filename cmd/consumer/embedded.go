@@ -13,23 +13,25 @@ import (
 
 // embeddedCommands are what only builds with an embedded server have.
 type embeddedCommands struct {
-	Demo     demoCommand     `cmd:"" help:"Watch it work: embedded server, misbehaving simulators, scripted commands." `
-	Simulate simulateCommand `cmd:"" help:"Serve the simulated providers alone." `
+	Demo     demoCommand     `cmd:"" help:"Watch Countermand work: embedded server, misbehaving simulators, scripted commands." `
+	Simulate simulateCommand `cmd:"" help:"Serve only the simulated providers." `
 }
 
 // demoCommand is "consumer demo".
 type demoCommand struct {
-	JSON bool   `help:"One result event a line, then the summary."`
+	JSON bool   `help:"Print one result event a line as JSON, then the summary."`
 	Hold bool   `help:"Keep everything running at the end, until Ctrl-C."`
-	Data string `help:"Keep the data here; a demo that was killed goes on from it." type:"path" placeholder:"DIR"`
+	Data string `help:"Keep the data in this directory. A demo that was killed continues from it." type:"path" placeholder:"DIR"`
 	Log  bool   `help:"Show the service's log on standard error."`
 }
 
 // Help is the long help text.
 func (demoCommand) Help() string {
-	return `Needs nothing: no server, no configuration, no network. Takes about half a minute.
-Exit code 0: every operation has its one terminal result or is before a person, and
-no money moved twice by the simulators' own count. 1: it is not so.
+	return `Shows Countermand at work, in about half a minute. It starts an embedded server and simulated providers that
+misbehave, and publishes scripted commands. It needs no server, no configuration and no network.
+
+Exit codes: 0 if every operation has its one terminal result or waits for a person, and the simulators' own
+count shows that no money moved twice; 1 otherwise.
 
 Example: consumer demo --json | tail -n 1`
 }
@@ -49,7 +51,7 @@ func (c *demoCommand) Run(w *cli.World) error {
 // localFlags say where "consumer run" without a configuration listens.
 type localFlags struct {
 	NATSPort       int    `name:"nats-port" help:"Without --config: port of the embedded server." default:"4222"`
-	SimulatorsPort int    `help:"Without --config: port of the simulators; the next one is taken too." default:"4280"`
+	SimulatorsPort int    `help:"Without --config: port of the simulators; they use the next port too." default:"4280"`
 	Admin          string `help:"Without --config: address of health and console." default:"127.0.0.1:9090"`
 }
 

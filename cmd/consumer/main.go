@@ -29,17 +29,17 @@ func main() {
 type commands struct {
 	embeddedCommands
 
-	Run       runCommand        `cmd:"" help:"Carry commands out until told to stop." `
-	Publish   publishCommand    `cmd:"" help:"Check commands in files and publish them." `
-	Show      showCommand       `cmd:"" help:"Tell the story of one payment." `
-	Provision provisionCommand  `cmd:"" help:"Create the streams and consumers, or bring them in line; deletes nothing." `
+	Run       runCommand        `cmd:"" help:"Run the service until it is told to stop." `
+	Publish   publishCommand    `cmd:"" help:"Check the commands in files and publish them." `
+	Show      showCommand       `cmd:"" help:"Print the history of one payment." `
+	Provision provisionCommand  `cmd:"" help:"Create or update the streams and consumers; deletes nothing." `
 	Check     checkCommand      `cmd:"" help:"Verify configuration, server, permissions and credentials; changes nothing." `
-	Pause     pauseCommand      `cmd:"" help:"Stop calling a provider, in every replica, until it is resumed." `
+	Pause     pauseCommand      `cmd:"" help:"Stop calling a provider, in every replica, until you resume it." `
 	Resume    resumeCommand     `cmd:"" help:"End a provider's pause." `
 	Rearm     rearmCommand      `cmd:"" help:"Restore the timers of open operations that have none." `
-	Review    review.Command    `cmd:"" help:"Settle what no machine can: list, show, resolve." `
-	Rejected  rejected.Command  `cmd:"" help:"Messages that were no commands: list, show, replay." `
-	Reconcile reconcile.Command `cmd:"" help:"Compare the journal with a provider, or with its statement; changes nothing." `
+	Review    review.Command    `cmd:"" help:"Operations that wait for a person: list, show, resolve." `
+	Rejected  rejected.Command  `cmd:"" help:"Messages that were no valid commands: list, show, replay." `
+	Reconcile reconcile.Command `cmd:"" help:"Compare the journal with a provider or with its statement; changes nothing without --apply." `
 }
 
 // exit carries kong's wish to end (help, version) up to run.

@@ -21,11 +21,11 @@ import (
 type standTarget struct {
 	cli.Server
 
-	Provider string `arg:"" optional:"" help:"The configured instance, as commands name it."`
+	Provider string `arg:"" optional:"" help:"Name of the configured provider instance, as in commands."`
 	All      bool   `help:"Every configured instance."`
-	Reason   string `help:"Why, for whoever finds it; no personal data." placeholder:"TEXT"`
-	By       string `help:"Who says so; default: the name of the user." placeholder:"NAME"`
-	JSON     bool   `help:"One instance a line, as JSON."`
+	Reason   string `help:"Why, for the next reader; no personal data." placeholder:"TEXT"`
+	By       string `help:"Your name; default: the name of the user." placeholder:"NAME"`
+	JSON     bool   `help:"Print one instance a line as JSON."`
 }
 
 // pauseCommand is "consumer pause".
@@ -33,12 +33,14 @@ type pauseCommand struct{ standTarget }
 
 // Help is the long help text.
 func (pauseCommand) Help() string {
-	return `From the moment a replica sees it, about a second later, it sends no call to the provider that can move
-money. Calls under way are finished, questions about what was begun go on, and commands wait. A pause
-outlives restarts and does not count against giveUpAfter; a command's own expiry does not wait.
-Without --config no instance is known and none is refused.
+	return `Stops calls to the provider that can move money. It takes effect in a replica when the replica sees the pause,
+after about a second. Calls under way are finished, status queries for begun operations continue, and commands
+wait.
 
-Exit codes: 0 stored, 1 not stored, 2 arguments or configuration are wrong.
+A pause outlives restarts. It does not count against giveUpAfter, but a command's own expiry continues to run.
+Without --config the command knows no instances and refuses none.
+
+Exit codes: 0 stored; 1 not stored; 2 arguments or configuration are wrong.
 
 Example: consumer pause opay-eg --reason "wrong merchant account" --config /etc/countermand/config.yaml`
 }
@@ -56,10 +58,10 @@ type resumeCommand struct{ standTarget }
 
 // Help is the long help text.
 func (resumeCommand) Help() string {
-	return `Ends a pause, also the one that the setting startPaused begins with: within about a second every
-replica calls the provider again. What waited comes back by itself, within half a minute.
+	return `Ends a pause, also the pause of the setting startPaused. Within about a second every replica calls the provider
+again. Waiting commands continue by themselves, within half a minute.
 
-Exit codes: 0 stored, 1 not stored, 2 arguments or configuration are wrong.
+Exit codes: 0 stored; 1 not stored; 2 arguments or configuration are wrong.
 
 Example: consumer resume opay-eg --config /etc/countermand/config.yaml`
 }

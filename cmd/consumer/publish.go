@@ -19,17 +19,20 @@ type publishCommand struct {
 	Files       []string `arg:"" name:"file" help:"Files of commands; - is standard input."`
 	Mode        string   `help:"CloudEvents content mode." enum:"structured,binary" default:"structured"`
 	ByProvider  bool     `help:"Publish to payment.<operation>.requested.<provider>, for permissions that name a provider."`
-	SkipInvalid bool     `help:"Publish the valid commands although others are not."`
-	JSON        bool     `help:"Faults and the summary as JSON, one object a line."`
+	SkipInvalid bool     `help:"Publish the valid commands even if others are invalid."`
+	JSON        bool     `help:"Print faults and the summary as JSON, one object a line."`
 }
 
 // Help is the long help text.
 func (publishCommand) Help() string {
-	return `Reads CloudEvents commands, JSON values one a line or one array, checks each as the consumer will,
-and publishes them. Faults name file, line and field, and nothing goes out unless all are valid.
-Publishing a file again within two minutes adds nothing: the message id is the event's source and id.
+	return `Reads commands as CloudEvents, either one JSON value a line or one array. It checks each command as the consumer
+will, and publishes them. It reports faults with file, line and field, and publishes nothing unless all commands
+are valid.
 
-Exit codes: 0 published, 1 not (all) published, 2 faults in the input and nothing published.
+If you publish a file again within two minutes, nothing is added: the message id is made of the event's source and
+id.
+
+Exit codes: 0 published; 1 not published, or not all; 2 faults in the input, and nothing published.
 
 Example: consumer publish schemas/examples/commands.jsonl --mode binary`
 }

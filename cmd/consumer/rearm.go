@@ -18,20 +18,21 @@ import (
 type rearmCommand struct {
 	cli.Server
 
-	DryRun bool `help:"Say what would be done and do nothing."`
-	JSON   bool `help:"One operation a line, then the summary, as JSON."`
+	DryRun bool `help:"Say what would be done, and do nothing."`
+	JSON   bool `help:"Print one operation a line as JSON, then the summary."`
 }
 
 // Help is the long help text.
 func (rearmCommand) Help() string {
-	return `Reads the whole journal once and restores the timer of every open operation that has none:
-after the stream of timers was lost, or restored from an older copy. Find out with check --deep.
-It may run while the service runs, and again: a timer too many is harmless, because a timer only
-names an operation. The service looks at the journal's state first: an operation that has ended is
-acknowledged, one that is not due is scheduled for its own time, and one timer takes the place of another.
+	return `Reads the whole journal once and restores the timer of every open operation that has none. Use it after the stream
+of timers was lost, or was restored from an older copy. "consumer check --deep" finds such operations.
 
-Exit codes: 0 done, or nothing to do; 1 an operation could not be given its timer, or the server not be
-read; 2 flags or configuration are wrong.
+You may run it while the service runs, and again. An extra timer is harmless, because a timer only names an
+operation and the service reads the journal first. It acknowledges an operation that has ended. It schedules an
+operation that is not due for its own time. A new timer replaces the earlier one.
+
+Exit codes: 0 done, or nothing to do; 1 the timer of an operation could not be restored, or the server could not
+be read; 2 flags or configuration are wrong.
 
 Example: consumer rearm --config /etc/countermand/config.yaml --dry-run`
 }

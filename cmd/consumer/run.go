@@ -24,15 +24,16 @@ type runCommand struct {
 	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE"`
 	Debug  bool   `help:"Log at debug level."`
 
-	CPUProfile string `name:"cpu-profile" help:"Write where the processor's time went to this file, in pprof's format, when told to stop." type:"path" placeholder:"FILE"`
+	CPUProfile string `name:"cpu-profile" help:"Write a CPU profile to this file when told to stop, in pprof's format." type:"path" placeholder:"FILE"`
 }
 
 // Help is the long help text.
 func (runCommand) Help() string {
-	return `With --config it serves the configured providers until SIGTERM or Ctrl-C; then it
-stops pulling, finishes or hands back what is in hand, and exits 0.
-Without --config it starts a server and simulated providers of its own in ./data
-and prints how to publish a first command by hand (not in production builds).
+	return `With --config it serves the configured providers until SIGTERM or Ctrl-C. It then stops pulling, finishes or
+hands back the messages in hand, and exits 0.
+
+Without --config it starts a server and simulated providers of its own in ./data. It prints how to publish a
+first command by hand. Production builds do not have this mode.
 
 Example: consumer run --config /etc/countermand/config.yaml`
 }
@@ -130,13 +131,13 @@ func logFindings(w *cli.World, cfg *config.Config, nc *nats.Conn, log *slog.Logg
 // provisionCommand is "consumer provision".
 type provisionCommand struct {
 	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE" required:""`
-	JSON   bool   `help:"One change a line, as JSON."`
+	JSON   bool   `help:"Print one change a line as JSON."`
 }
 
 // Help is the long help text.
 func (provisionCommand) Help() string {
-	return `Creates what is missing and updates what may be updated. It deletes nothing, and says
-what it cannot change. Running it again changes nothing.
+	return `Creates missing streams and consumers and updates what may be updated. It deletes nothing, and names what it
+cannot change. A second run changes nothing.
 
 Example: consumer provision --config /etc/countermand/config.yaml`
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -19,16 +20,17 @@ import (
 type showCommand struct {
 	cli.Server
 
-	Provider string `arg:"" help:"The configured instance, as commands name it."`
-	Payment  string `arg:"" help:"The identifier that names the payment there (orderId or transactionId)."`
-	JSON     bool   `help:"The payment's events as they are, one a line."`
+	Provider string `arg:"" help:"Name of the configured provider instance, as in commands."`
+	Payment  string `arg:"" help:"Identifier of the payment at the provider (orderId or transactionId)."`
+	JSON     bool   `help:"Print the payment's events unchanged, one a line."`
 }
 
 // Help is the long help text.
 func (showCommand) Help() string {
-	return `Prints every event of the payment in order, what each operation waits for, and when it is looked at next.
+	return `Prints every event of the payment in order. For each open operation it says what the operation waits for and when
+the service continues with it.
 
-Exit codes: 0 shown, 1 the server could not be read, 3 there is no such payment.
+Exit codes: 0 shown; 1 the server could not be read; 3 there is no such payment.
 
 Example: consumer show opay-eg 1001000`
 }
@@ -70,6 +72,11 @@ func (c *showCommand) read(ctx context.Context, server *cli.Connection, id payme
 	journal, err := stream.New(server.Conn, server.Encoder(), &stream.Options{Stream: server.Config.Streams.Events})
 	if err != nil {
 		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	// A stream that does not exist gives no answer to who reads it.
+	_, err = server.JetStream.Stream(ctx, server.Config.Streams.Events)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, fmt.Errorf("read journal: stream %s: %w", server.Config.Streams.Events, err)
 	}
 	var all []events.Message
 	for m, err := range journal.Messages(ctx, id) {

@@ -43,3 +43,15 @@ func TestShowPrintsEveryEventAlsoOneThatCannotBeRead(t *testing.T) {
 		t.Errorf("code %d", code)
 	}
 }
+
+func TestShowSaysAtOnceThatTheStreamIsMissing(t *testing.T) {
+	t.Parallel()
+	b := setupRearm(t)
+	if err := b.js.DeleteStream(t.Context(), "PAYMENT_EVENTS"); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := b.run("show", "opay-eg", "1001", "--config", b.file)
+	if code != cli.ExitFailed || !strings.Contains(errs, "stream not found") {
+		t.Errorf("code %d\n%s", code, errs)
+	}
+}

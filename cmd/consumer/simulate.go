@@ -22,9 +22,10 @@ type simulateCommand struct {
 
 // Help is the long help text.
 func (simulateCommand) Help() string {
-	return `Serves the simulated providers alone, each under the path of its kind. They check credentials as
-the real ones do, keep a ledger of money moved (GET <kind>/ledger), take payments (POST <kind>/payments)
-and misbehave on request (POST <kind>/faults). They forget everything when they end.
+	return `Each simulated provider is under the path of its kind.
+
+The providers check credentials as the real providers do. They keep a ledger of moved money (GET <kind>/ledger), accept
+payments (POST <kind>/payments) and misbehave on request (POST <kind>/faults). They forget everything when they end.
 
 Example: consumer simulate --listen 127.0.0.1:4280`
 }

@@ -13,22 +13,23 @@ type Config struct {
 	Streams Streams `yaml:"streams"`
 	// Consumer is the name of the durable consumers.
 	Consumer string `yaml:"consumer" validate:"required,natsname"`
-	// Source is the CloudEvents source of everything the service publishes.
+	// Source is the CloudEvents source of every event that the service publishes.
 	Source string `yaml:"source" validate:"required,max=256,uri_reference"`
-	// Concurrency bounds the commands in hand at once.
+	// Concurrency limits the commands that one process handles at once.
 	Concurrency int     `yaml:"concurrency" validate:"min=1,max=65536"`
 	Admin       Admin   `yaml:"admin"`
 	Results     Results `yaml:"results"`
 	Tracing     Tracing `yaml:"tracing"`
 	Desk        Desk    `yaml:"desk"`
 	Console     Console `yaml:"console"`
-	// Notifications of providers are not taken in unless it says where.
+	// Notifications are received only if the setting names an address.
 	Notifications Notifications `yaml:"notifications"`
 	Status        Status        `yaml:"status"`
 	LateLook      LateLook      `yaml:"lateLook"`
-	// StartPaused takes every provider for paused until `consumer resume`, whatever was said before the start of this process: for the first start after an incident.
+	// StartPaused treats every provider as paused until `consumer resume`, whatever was said
+	// before this process started. It is for the first start after an incident.
 	StartPaused bool `yaml:"startPaused"`
-	// DataDir is where the embedded server keeps its data; used in embedded mode only.
+	// DataDir is where the embedded server keeps its data. Only the embedded mode uses it.
 	DataDir   string     `yaml:"dataDir" validate:"required"`
 	Providers []Provider `yaml:"providers" validate:"required,min=1,max=1000,dive"`
 }
@@ -37,30 +38,38 @@ type Config struct {
 type NATS struct {
 	// URL is one server or several, separated by commas.
 	URL string `yaml:"url" validate:"required,natsurl"`
-	// Credentials (the content of a .creds file) and NKey (a seed) are two ways
-	// to authenticate; the zero Secret means not used.
+	// Credentials (the content of a .creds file) and NKey (a seed) are two ways to
+	// authenticate. An absent one is not used.
 	Credentials providers.Secret `yaml:"credentials"`
 	NKey        providers.Secret `yaml:"nkey"`
 	TLS         TLS              `yaml:"tls"`
-	// Replicas of each stream.
+	// Replicas is the number of copies of each stream.
 	Replicas int `yaml:"replicas" validate:"oneof=1 3 5"`
-	// Monitor is the address of the server's monitoring port, for what only it
-	// can tell; empty: not asked. Plain http is allowed: nothing secret is sent.
+	// Monitor is the address of the server's monitoring port. Countermand reads there what
+	// only the server can tell. Empty: it does not read. Plain http is allowed, because
+	// nothing secret is sent.
 	Monitor string `yaml:"monitor" validate:"omitempty,http_url"`
 }
 
-// TLS names PEM files; empty: not used.
+// TLS names PEM files. An empty path is not used.
 type TLS struct {
-	CA   string `yaml:"ca" validate:"omitempty,file"`
+	// CA is a PEM file with the certificates of the authorities that the client trusts. Empty:
+	// the system's.
+	CA string `yaml:"ca" validate:"omitempty,file"`
+	// Cert and Key are PEM files with the client's certificate and its key. Empty: not used.
 	Cert string `yaml:"cert" validate:"required_with=Key,omitempty,file"`
 	Key  string `yaml:"key" validate:"required_with=Cert,omitempty,file"`
 }
 
-// Streams names the streams.
+// Streams are the names of the streams.
 type Streams struct {
+	// Commands is the stream of commands.
 	Commands string `yaml:"commands" validate:"required,natsname"`
-	Events   string `yaml:"events" validate:"required,natsname"`
-	Due      string `yaml:"due" validate:"required,natsname"`
+	// Events is the stream of events: the journal.
+	Events string `yaml:"events" validate:"required,natsname"`
+	// Due is the stream of timers.
+	Due string `yaml:"due" validate:"required,natsname"`
+	// Rejected is the stream that keeps the bytes of rejected messages: the quarantine.
 	Rejected string `yaml:"rejected" validate:"required,natsname"`
 }
 
@@ -73,123 +82,158 @@ type Admin struct {
 type Results struct {
 	// Mode is the CloudEvents content mode: structured or binary.
 	Mode string `yaml:"mode" validate:"oneof=structured binary"`
-	// SchemaPrefix stands before "<type>.json" in dataschema.
+	// SchemaPrefix is the text before "<type>.json" in the attribute dataschema.
 	SchemaPrefix string `yaml:"schemaPrefix" validate:"required,uri"`
 }
 
 // Tracing says whether and where traces go.
 type Tracing struct {
-	// Endpoint of an OTLP collector (HTTP), such as http://127.0.0.1:4318; without a path /v1/traces is appended. Empty: no traces are made and no connection is opened.
+	// Endpoint is the address of an OTLP collector (HTTP), such as http://127.0.0.1:4318. To
+	// an address without a path Countermand appends /v1/traces. Empty: it makes no traces and
+	// opens no connection.
 	Endpoint string `yaml:"endpoint" validate:"omitempty,http_url"`
-	// Sample is the share, 0 to 1, of the commands without a trace context of their own that are traced. A command with one is traced if its sampled flag is set.
+	// Sample is the share, 0 to 1, of commands without a trace context that are traced. A
+	// command with a trace context is traced if its sampled flag is set.
 	Sample float64 `yaml:"sample" validate:"min=0,max=1"`
 }
 
-// Desk says who may rule what a machine cannot settle.
+// Desk says who may rule on operations in review.
 type Desk struct {
-	// SelfAsserted takes an operator's name as it is typed (--operator) where the NATS server asks nobody who they are. Without it such a server's operators are refused.
+	// SelfAsserted accepts an operator's name as typed (--operator) if the NATS server
+	// authenticates nobody. Without it, such a server's operators are refused.
 	SelfAsserted bool `yaml:"selfAsserted"`
-	// Operator is the name that the NATS server grants to whoever uses this file with consumer review; empty: the user's name in the credentials.
+	// Operator is the name that the NATS server grants to users of this file with consumer
+	// review. Empty: the user's name in the credentials.
 	Operator string `yaml:"operator" validate:"omitempty,max=64"`
-	// SecondPersonAbove: a ruling on more than one of these amounts waits until another operator says the same; a list of {value, currency} in minor units. Empty: one person is enough.
+	// SecondPersonAbove is a list of {value, currency} in minor units. A ruling on more than
+	// one of these amounts waits until another operator rules the same. Empty: one person is
+	// enough.
 	SecondPersonAbove []Amount `yaml:"secondPersonAbove" validate:"unique=Currency,dive"`
 }
 
-// Console says who may read the web console on the admin address, and who may decide there. Empty: whoever comes over loopback may read, and nobody may decide.
+// Console says who may read the web console on the admin address, and who may decide
+// there. Empty: requests over loopback may read, and nobody may decide.
 type Console struct {
-	// Viewers may read: a list of {name, token}, the token as {file: PATH} or {env: NAME}, 16 characters or more. No name stands twice, here or among the operators.
+	// Viewers may read. This is a list of {name, token}, the token as {file: PATH} or {env:
+	// NAME}, 16 characters or more. A name may appear only once among viewers and operators
+	// together.
 	Viewers []Person `yaml:"viewers" validate:"max=1000,dive"`
-	// Operators may read and decide: a list like viewers.
+	// Operators may read and decide. This is a list like viewers.
 	Operators []Person `yaml:"operators" validate:"max=1000,dive"`
-	// TrustedProxyHeader names the header in which a proxy in front says who it has authenticated, such as X-Forwarded-User. The proxy must remove it from what comes from outside.
+	// TrustedProxyHeader is the header in which a proxy names the user that it has
+	// authenticated, such as X-Forwarded-User. The proxy must remove this header from requests
+	// of clients.
 	TrustedProxyHeader string `yaml:"trustedProxyHeader" validate:"omitempty,max=64"`
-	// TrustedProxies are the addresses or networks (CIDR) the header is believed from.
+	// TrustedProxies are the addresses or networks (CIDR) from which the header is accepted.
 	TrustedProxies []string `yaml:"trustedProxies" validate:"required_with=TrustedProxyHeader,excluded_without=TrustedProxyHeader,dive,network"`
-	// ProxyOperators are those the proxy names who may decide; everybody else it names may read.
+	// ProxyOperators are the users named by the proxy who may decide. All other users that it
+	// names may read.
 	ProxyOperators []string `yaml:"proxyOperators" validate:"excluded_without=TrustedProxyHeader,unique,dive,min=1,max=64"`
 }
 
-// Status says how other services may ask where a payment stands, on payments.status.
+// Status sets up the service on payments.status, which answers other services' requests
+// for the status of a payment.
 type Status struct {
-	// Rate is how many requests a second each process answers; more are told to come back. 0: the service is not offered.
+	// Rate is the number of requests a second that each process answers. It tells further
+	// requests to come back. 0: the service is not offered.
 	Rate float64 `yaml:"rate" validate:"min=0,max=100000"`
-	// Recent is how many operations are remembered by the ids of their commands once somebody asks by one, about 100 bytes each. 0: a command's id alone finds nothing.
+	// Recent is the number of operations that are remembered by the ids of their commands,
+	// about 100 bytes each. Countermand begins to remember them at the first request that
+	// names such an id. 0: a command's id alone finds nothing.
 	Recent int `yaml:"recent" validate:"min=0,max=10000000"`
 }
 
-// LateLook says when results are looked at again: a refund may come back, and what failed may go through.
+// LateLook says when Countermand asks again about results. A refund may come back, and a
+// failed operation may be executed later.
 type LateLook struct {
-	// After is the age at which each result is asked about once more. 0: none is; notifications and consumer reconcile still find them.
+	// After is the age at which Countermand asks once more about each result. 0: it does not
+	// ask; notifications and consumer reconcile still find late facts.
 	After time.Duration `yaml:"after" validate:"omitempty,min=1m"`
 }
 
 // Person signs in with a token.
 type Person struct {
-	// Name stands in the audit of everything they do.
+	// Name appears in the audit of everything this person does.
 	Name string `yaml:"name" validate:"required,natsname"`
-	// Token is a random text of 16 characters or more; another one ends the sessions opened with this.
+	// Token is a random text of 16 characters or more. A new token ends the sessions that were
+	// opened with the old one.
 	Token providers.Secret `yaml:"token"`
 }
 
-// Notifications says where providers' notifications come in, and how many. They only bring a status query forward.
+// Notifications says where providers' notifications arrive, and how many may. A
+// notification only makes the status query come sooner.
 type Notifications struct {
-	// Listen is an address of its own, with another port than the admin address; empty: none are taken in. TLS ends in front of it.
+	// Listen is a separate address; its port must differ from the admin address's. Empty: no
+	// notifications are received. A proxy in front must terminate TLS.
 	Listen string `yaml:"listen" validate:"omitempty,hostname_port"`
-	// MaxBody is how many bytes a notification may have.
+	// MaxBody is the largest size of a notification, in bytes.
 	MaxBody int `yaml:"maxBody" validate:"min=1024,max=1048576"`
-	// RatePerSecond is how many of one provider act in a second, of each process; others are asked to come again.
+	// RatePerSecond is how many notifications of one provider each process acts on in a
+	// second. It asks the sender to repeat further ones later.
 	RatePerSecond float64 `yaml:"ratePerSecond" validate:"min=0.1,max=10000"`
-	// MaxAge is how old the signed time of a notification may be: as long as its provider delivers it again, and an hour.
+	// MaxAge is the largest age of a notification's signed time. Set it to the time for which
+	// the provider repeats a notification, plus an hour.
 	MaxAge time.Duration `yaml:"maxAge" validate:"min=1m"`
-	// Remember is how many are remembered, of each process, so that a repeated one does nothing.
+	// Remember is how many notifications each process remembers, so that a repeated one has no
+	// effect.
 	Remember int `yaml:"remember" validate:"min=1,max=1000000"`
 }
 
 // Amount is an amount in minor units of a currency.
 type Amount struct {
-	Value    int64            `yaml:"value" validate:"min=0"`
+	// Value is the amount in minor units of the currency.
+	Value int64 `yaml:"value" validate:"min=0"`
+	// Currency is the currency of the amount.
 	Currency payment.Currency `yaml:"currency" validate:"required,currency"`
 }
 
-// Provider is one instance: what every kind has, and the kind's own settings.
+// Provider is one provider instance. It has the settings of every provider and those of
+// its kind.
 type Provider struct {
-	// Name is permanent once used: it is part of subjects and of each payment's identity.
+	// Name is permanent once it is used. It is part of subjects and of each payment's
+	// identity.
 	Name string `yaml:"name" validate:"required,providername"`
+	// Kind selects the adapter and the kind's own settings.
 	Kind string `yaml:"kind" validate:"required"`
-	// BaseURL is scheme, host and an optional prefix; it is in Settings too.
+	// BaseURL is scheme, host and an optional prefix. It is in Settings too.
 	BaseURL string `yaml:"baseURL" validate:"required"`
-	// Currencies lists what commands may name; empty: any.
+	// Currencies lists the currencies that commands may name. Empty: any.
 	Currencies []payment.Currency `yaml:"currencies" validate:"unique,dive,currency"`
-	// Country and Currency stand in where a command names none; empty: no default.
+	// Country and Currency are used if a command names none. Empty: no default.
 	Country  string           `yaml:"country" validate:"omitempty,iso3166_1_alpha2"`
 	Currency payment.Currency `yaml:"currency" validate:"omitempty,currency"`
-	// Timeout bounds one call.
+	// Timeout limits the duration of one call.
 	Timeout time.Duration `yaml:"timeout" validate:"min=100ms,max=5m"`
-	// RateLimit is calls and questions a second, evenly spaced, of each process; zero: unlimited.
+	// RateLimit is how many calls and queries each process sends in a second, evenly spaced.
+	// Zero: unlimited.
 	RateLimit float64 `yaml:"rateLimit" validate:"omitempty,min=0.1"`
-	// MaxConcurrent bounds the calls and questions under way at once, of each process.
+	// MaxConcurrent limits the calls and queries that each process has under way at once.
 	MaxConcurrent int   `yaml:"maxConcurrent" validate:"min=1,max=65536"`
 	Retry         Retry `yaml:"retry"`
 	Poll          Poll  `yaml:"poll"`
-	// ReviewAfter is how long a machine goes on asking before a person is called.
+	// ReviewAfter is how long Countermand goes on asking the provider before it asks a person.
 	ReviewAfter time.Duration `yaml:"reviewAfter" validate:"min=1s"`
 
 	// Settings are the kind's own, as its NewSettings returns them.
 	Settings any `yaml:"-" validate:"-"`
 }
 
-// Retry spaces the tries while nothing was executed.
+// Retry sets the time between attempts while no attempt was executed.
 type Retry struct {
+	// Initial is the wait after the first attempt. It doubles after each further attempt.
 	Initial time.Duration `yaml:"initial" validate:"min=10ms"`
-	Max     time.Duration `yaml:"max" validate:"gtefield=Initial"`
+	// Max is the longest wait between two attempts.
+	Max time.Duration `yaml:"max" validate:"gtefield=Initial"`
 	// GiveUpAfter is how long such an operation waits in all.
 	GiveUpAfter time.Duration `yaml:"giveUpAfter" validate:"gtefield=Max"`
 }
 
-// Poll spaces the status queries.
+// Poll sets the time between status queries.
 type Poll struct {
+	// Initial is the wait before the first status query. It doubles before each further query.
 	Initial time.Duration `yaml:"initial" validate:"min=10ms"`
-	Max     time.Duration `yaml:"max" validate:"gtefield=Initial"`
+	// Max is the longest wait between two status queries.
+	Max time.Duration `yaml:"max" validate:"gtefield=Initial"`
 }
 
 // Policy returns the instance's timing as the core knows it.

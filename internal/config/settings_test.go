@@ -28,12 +28,16 @@ const settingsPage = "../../docs/settings.md"
 
 const settingsHead = `# Settings
 
-Generated from the structs the configuration is read into; a test holds it to them
-(` + "`go test ./internal/config -run Settings -update`" + ` writes it anew). "–" means no default: absent is not set.
+This page lists every setting with its type, default and rule. Keys that are absent take the default; "–" means no
+default. The page is generated from the structs that hold the configuration, and a test compares the two
+(` + "`go test ./internal/config -run Settings -update`" + ` writes it anew).
 
-The file is YAML and strict: unknown and repeated keys, values of another type, anchors and tags are refused, with file, line and key, all faults at once.
-Durations are Go's (` + "`10s`, `1h30m`" + `). A secret is given as ` + "`{file: PATH}` or `{env: NAME}`" + ` and never itself; the last line break of its file is trimmed, and the file is read
-anew for each use. Keys that end in ` + "`URL`" + ` must be https, or http to a loopback address, without user, query or fragment; ` + "`nats.url`" + ` has its own rule.
+The file is YAML and strict. Countermand refuses unknown and repeated keys, values of another type, anchors and tags.
+It reports all faults at once, each with file, line and key. Durations are Go's (` + "`10s`, `1h30m`" + `).
+
+A secret is given as ` + "`{file: PATH}` or `{env: NAME}`" + `, never as its own value. Countermand reads the file again for each
+use and trims its last line break. Keys that end in ` + "`URL`" + ` must be https, or http to a loopback address, without user,
+query or fragment. ` + "`nats.url`" + ` has its own rule.
 `
 
 func TestTheSettingsPageIsCurrent(t *testing.T) {

@@ -197,7 +197,7 @@ func (w *world) restore() error {
 				return fmt.Errorf("restore simulator: %w", err)
 			}
 			if err := sim.Load(b); err != nil {
-				return fmt.Errorf("restore %s: %w", name, err)
+				return fmt.Errorf("restore %s (begin anew with an empty folder in place of %s): %w", name, w.dir, err)
 			}
 		}
 		if err := w.keep(name, sim); err != nil {

@@ -123,6 +123,22 @@ func TestAMisspeltCommandIsRefusedAndItsCorrectionIsTheCommand(t *testing.T) {
 	}
 }
 
+// A quick run counts on it.
+func TestEveryPlanHasMisspeltCommands(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(100) {
+		d := newDrawer(seed)
+		d.apart, d.misspell = true, true
+		p, err := d.draw(200)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.misspelt != 2 {
+			t.Fatalf("seed %d: %d of 200 commands are misspelt, want 2", seed, p.misspelt)
+		}
+	}
+}
+
 func TestWithOperatorsOnlyWhatHasEndedIsSettled(t *testing.T) {
 	t.Parallel()
 	review := compare.Event{Operation: "o", Type: "indeterminate", Status: "reviewRequired"}

@@ -194,7 +194,7 @@ func (d *drawer) ask(w wish) {
 	})
 	data := d.data(w, key)
 	id := fmt.Sprintf("e-%d", n)
-	if d.misspell && w.expiry == "" && n%misspeltEvery == misspeltEvery/2 {
+	if d.misspell && w.expiry == "" && n >= misspeltEvery*d.plan.misspelt+misspeltEvery/2 {
 		d.addMisspelt(id, w, data)
 		return
 	}

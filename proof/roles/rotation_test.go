@@ -1,6 +1,7 @@
 package roles_test
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -56,11 +57,22 @@ func (o *transcript) String() string {
 	return o.all.String()
 }
 
-// works asks the server something only the consumer may ask.
+// works asks the server something only the consumer may ask, until it answers: a
+// connection that is there may be lost once more, where its login expires just then.
 func (w *world) works(nc *nats.Conn) {
 	w.t.Helper()
-	if _, err := nc.RequestWithContext(w.ctx(), "$JS.API.CONSUMER.INFO.PAYMENT_COMMANDS.payment-consumer", nil); err != nil {
-		w.t.Fatalf("ask the server: %v", err)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	for {
+		_, err := nc.RequestWithContext(ctx, "$JS.API.CONSUMER.INFO.PAYMENT_COMMANDS.payment-consumer", nil)
+		if err == nil {
+			return
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			w.t.Fatalf("ask the server: %v", err)
+		}
 	}
 }
 

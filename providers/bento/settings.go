@@ -26,20 +26,21 @@ const (
 type Settings struct {
 	// BaseURL is scheme, host and an optional prefix.
 	BaseURL string `yaml:"baseURL" validate:"required,url"`
-	// Account is a permanent label of the merchant account. Credentials rotate,
-	// the label does not; it is part of the account's identity.
+	// Account is a permanent label of the merchant account. It is part of the account's
+	// identity and stays the same when credentials rotate.
 	Account string `yaml:"account" validate:"required,max=64"`
-	// Token is a bearer token that somebody else renews, usually in a file; it
-	// is read anew for every call.
+	// Token is a bearer token that another program renews, usually in a file. Countermand
+	// reads it again for every call.
 	Token providers.Secret `yaml:"token" validate:"required_without=TokenURL,excluded_with=TokenURL"`
 	// TokenURL is the token endpoint for the grant client_credentials.
-	TokenURL     string           `yaml:"tokenURL" validate:"omitempty,url"`
+	TokenURL string `yaml:"tokenURL" validate:"omitempty,url"`
+	// ClientID and ClientSecret are the credentials for the token endpoint.
 	ClientID     string           `yaml:"clientID" validate:"required_with=TokenURL,excluded_without=TokenURL"`
 	ClientSecret providers.Secret `yaml:"clientSecret" validate:"required_with=TokenURL,excluded_without=TokenURL"`
-	// TokenAuth says how the client's credentials are sent; TokenAuthBody when absent.
+	// TokenAuth says how the client's credentials are sent. Absent: body.
 	TokenAuth string `yaml:"tokenAuth" validate:"omitempty,oneof=body basic"`
-	// CancelPath and ReadPath are appended to BaseURL; {orderId} and
-	// {transactionId} in them are replaced.
+	// CancelPath and ReadPath are appended to BaseURL. Countermand replaces {orderId} and
+	// {transactionId} in them.
 	CancelPath string `yaml:"cancelPath" validate:"omitempty,startswith=/"`
 	ReadPath   string `yaml:"readPath" validate:"omitempty,startswith=/"`
 }

@@ -28,27 +28,26 @@ type Settings struct {
 	// https://api.opaycheckout.com (Egypt and international; sandbox:
 	// sandboxapi.opaycheckout.com) or https://liveapi.opaycheckout.com (Nigeria).
 	BaseURL string `yaml:"baseURL" validate:"required,url"`
-	// MerchantID is the merchant's number, 15 digits in every example of OPay's.
+	// MerchantID is the merchant's number. It has 15 digits in every example of OPay.
 	MerchantID string `yaml:"merchantID" validate:"required,numeric,max=32"`
-	// SecretKey is the merchant's private key (OPAYPRV…); it signs every call.
+	// SecretKey is the merchant's private key (OPAYPRV…). It signs every call.
 	SecretKey providers.Secret `yaml:"secretKey" validate:"required"`
-	// CallbackURL is sent with refunds, which OPay requires. Results are found
-	// by asking; nothing needs to listen there. {payment} in it is replaced by the
-	// payment's identifier, percent-encoded (docs/notifications.md).
+	// CallbackURL is sent with refunds, because OPay requires it. Nothing has to listen there:
+	// Countermand gets results by asking. It replaces {payment} in the URL with the payment's
+	// identifier, percent-encoded (docs/notifications.md).
 	CallbackURL string `yaml:"callbackURL" validate:"required,url,excludesall=<>&='"`
-	// Country is used where a command names none, ISO 3166-1 alpha-2.
+	// Country is used if a command names none, ISO 3166-1 alpha-2.
 	Country string `yaml:"country" validate:"omitempty,iso3166_1_alpha2"`
-	// RefundWay is "Original" or absent; Nigeria requires it, Egypt lacks it.
+	// RefundWay is "Original" or absent. Nigeria requires it; Egypt does not have it.
 	RefundWay string `yaml:"refundWay" validate:"omitempty,oneof=Original"`
-	// RefundRepeat is "refused" (default) or "unsafe": what OPay does with a
-	// second refund under one reference. Refusal is documented for payments and
-	// assumed for refunds.
+	// RefundRepeat says what OPay does with a second refund under one reference: "refused"
+	// (default) or "unsafe". Refusal is documented for payments and assumed for refunds.
 	RefundRepeat string `yaml:"refundRepeat" validate:"omitempty,oneof=refused unsafe"`
-	// DuplicateCodes say that a refund's reference exists already. Default
-	// 02004 (OPay's error codes, for payments) and 20000 (seen by an integrator).
+	// DuplicateCodes say that a refund's reference already exists. Default 02004 (OPay's error
+	// codes, for payments) and 20000 (seen by an integrator).
 	DuplicateCodes []string `yaml:"duplicateCodes" validate:"omitempty,dive,required,max=16"`
-	// NotFoundCodes say, to a question only, that nothing was found. Default
-	// 02006 (OPay's query pages), 00012 and 02812 (seen by an integrator).
+	// NotFoundCodes say that nothing was found. They count only in answers to status queries.
+	// Default 02006 (OPay's query pages), 00012 and 02812 (seen by an integrator).
 	NotFoundCodes []string `yaml:"notFoundCodes" validate:"omitempty,dive,required,max=16"`
 	Paths         Paths    `yaml:"paths"`
 }

@@ -23,16 +23,16 @@ type Settings struct {
 	// BaseURL is scheme, host and an optional prefix, for example
 	// https://api.openpaydpsp.com or https://testapi.openpaydpsp.com.
 	BaseURL string `yaml:"baseURL" validate:"required,url"`
-	// Account is a permanent label of the merchant account. Keys rotate, the
-	// label does not; it is part of the account's identity.
+	// Account is a permanent label of the merchant account. It is part of the account's
+	// identity and stays the same when keys rotate.
 	Account string `yaml:"account" validate:"required,max=64"`
-	// APIKey is sent inside every body; the caller's addresses must be
-	// registered with the provider as well.
+	// APIKey is sent inside every body. The caller's addresses must be registered with the
+	// provider as well.
 	APIKey providers.Secret `yaml:"apiKey" validate:"required"`
-	// Encoding of request bodies; EncodingForm when absent.
+	// Encoding is the encoding of request bodies. Absent: form.
 	Encoding Encoding `yaml:"encoding" validate:"omitempty,oneof=form json"`
-	// PartialRefunds says that the provider has switched partial refunds on for
-	// this account. Its documented default, and so ours, is off.
+	// PartialRefunds says that the provider has switched on partial refunds for this account.
+	// The provider's documented default is off, and so is this one.
 	PartialRefunds bool `yaml:"partialRefunds"`
 	// RefundPath and StatusPath are appended to BaseURL.
 	RefundPath string `yaml:"refundPath" validate:"omitempty,startswith=/"`
@@ -46,16 +46,17 @@ type Settings struct {
 // default; the lists without one are empty until the provider's own code page
 // is at hand. A code must not be in two lists.
 type Codes struct {
-	// Approved: the request was carried out. Default 00 and 0: the sample shows
-	// the string "00", the table an integer.
+	// Approved: the request was executed. Default 00 and 0, because the sample shows the
+	// string "00" and the table an integer.
 	Approved []string `yaml:"approved"`
-	// AlreadyRefunded: default 32.
+	// AlreadyRefunded: the payment was refunded before. Default 32.
 	AlreadyRefunded []string `yaml:"alreadyRefunded"`
 	// InvalidRequest: a required field is missing. Default 188.
 	InvalidRequest []string `yaml:"invalidRequest"`
-	// Waiting: accepted, to be decided later. Default 283.
+	// Waiting: accepted, and decided later. Default 283.
 	Waiting []string `yaml:"waiting"`
-	// Authentication: the key or the calling address is not accepted. No default.
+	// Authentication: the provider does not accept the key or the caller's address. No
+	// default.
 	Authentication []string `yaml:"authentication"`
 	// InsufficientBalance: the merchant account cannot fund the refund. No default.
 	InsufficientBalance []string `yaml:"insufficientBalance"`

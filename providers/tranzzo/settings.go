@@ -34,27 +34,26 @@ type Settings struct {
 	// APIKey and APISecret are sent as X-API-Auth: CPAY <key>:<secret>.
 	APIKey    providers.Secret `yaml:"apiKey" validate:"required"`
 	APISecret providers.Secret `yaml:"apiSecret" validate:"required"`
-	// CallbackURL is sent as server_url with refunds and voids: where Tranzzo
-	// sends their notifications. Absent: not sent. Results are found by asking;
-	// nothing needs to listen there.
+	// CallbackURL is sent as server_url with refunds and voids. Tranzzo sends their
+	// notifications there. Absent: Countermand does not send it. Nothing has to listen there:
+	// Countermand gets results by asking.
 	CallbackURL string `yaml:"callbackURL" validate:"omitempty,url"`
-	// Currency is used where a command names none; two decimals at most.
+	// Currency is used if a command names none. It has two decimals at most.
 	Currency payment.Currency `yaml:"currency" validate:"omitempty,currency"`
-	// AmountForm of refund_amount; AmountString when absent.
+	// AmountForm is the form of refund_amount. Absent: string.
 	AmountForm AmountForm `yaml:"amountForm" validate:"omitempty,oneof=string number"`
-	// MaxOrderID is the longest order_id accepted. Default 64, the longest a
-	// command can carry. The page on cancelling says 256, those on void and
-	// refund 32.
+	// MaxOrderID is the longest order_id accepted. Default 64, the longest that a command can
+	// carry. Tranzzo's page on cancelling says 256; its pages on void and refund say 32.
 	MaxOrderID int `yaml:"maxOrderID" validate:"omitempty,min=1,max=64"`
-	// CancelledCodes are the status codes by which a failed payment is a
-	// cancelled one. Default 6007.
+	// CancelledCodes are the status codes that mark a failed payment as cancelled. Default
+	// 6007.
 	CancelledCodes []string `yaml:"cancelledCodes" validate:"omitempty,dive,required,max=16"`
-	// BalanceCodes are the status codes by which a refund failed because the
-	// merchant's balance is too low. Refunds are paid from it; which code says so
-	// is documented nowhere, so there is no default.
+	// BalanceCodes are the status codes of a refund that failed because the merchant's balance
+	// is too low. Tranzzo pays refunds from it. No document names these codes, so there is no
+	// default.
 	BalanceCodes []string `yaml:"balanceCodes" validate:"omitempty,dive,required,max=16"`
-	// FailureStatuses are the statuses of what is finally not done. Default
-	// failure. Older plugins also know rejected, unsuccessful and antifraud.
+	// FailureStatuses are the statuses of an operation that finally failed. Default failure.
+	// Older plugins also know rejected, unsuccessful and antifraud.
 	FailureStatuses []string `yaml:"failureStatuses" validate:"omitempty,dive,required,max=32"`
 	Paths           Paths    `yaml:"paths"`
 }

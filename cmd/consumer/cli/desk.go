@@ -17,7 +17,7 @@ import (
 type Desk struct {
 	Server
 
-	Operator string `help:"Your name, only where the setting desk.selfAsserted allows it; default there: the name of the user." placeholder:"NAME"`
+	Operator string `help:"Your name. Only where the setting desk.selfAsserted allows it; the default there is the name of the user." placeholder:"NAME"`
 }
 
 // DeskFor bounds one question to the desk: a retry waits for the provider.

@@ -16,7 +16,7 @@ import (
 // Server says which server a command talks to.
 type Server struct {
 	Config string `help:"Configuration file (YAML): server, credentials, stream names." type:"path" placeholder:"FILE"`
-	NATS   string `name:"nats" help:"Server, where no configuration is given." default:"nats://127.0.0.1:4222" placeholder:"URL"`
+	NATS   string `name:"nats" help:"Address of the server, if no configuration is given." default:"nats://127.0.0.1:4222" placeholder:"URL"`
 }
 
 // Connection is a connection with the configuration that it was opened by.

@@ -26,42 +26,44 @@ import (
 type Command struct {
 	cli.Desk
 
-	Provider  string        `help:"The configured instance." required:"" placeholder:"NAME"`
-	From      string        `help:"Beginning of the period: a date (its midnight, UTC) or a time (RFC 3339)." required:"" placeholder:"TIME"`
-	To        string        `help:"End of the period, itself not included." required:"" placeholder:"TIME"`
-	File      string        `help:"The provider's statement (CSV); without it the provider is asked about each operation." type:"path" placeholder:"FILE"`
-	JSON      bool          `help:"One difference a line, then the summary, as JSON." xor:"form"`
-	CSV       bool          `help:"The differences as CSV; the summary goes to standard error." name:"csv" xor:"form"`
-	Resume    string        `help:"Keep answers in this file, and go on with those that are there." type:"path" placeholder:"FILE"`
-	Rate      float64       `help:"Questions a second; default half the instance's rateLimit, which the service goes on using." placeholder:"N"`
-	OlderThan time.Duration `help:"Open operations older than this are reported." default:"24h"`
-	Slack     time.Duration `help:"By how much the provider's times may differ from ours, at the period's borders." default:"1h"`
-	Apply     bool          `help:"Have the running service ask again about each difference it can tell ledgers of; needs --reason."`
-	Reason    string        `help:"Why, for the record; with --apply." placeholder:"TEXT"`
-	TempDir   string        `help:"Where sorted files are made; default the system's directory for them." type:"path" placeholder:"DIR"`
+	Provider  string        `help:"Name of the configured provider instance." required:"" placeholder:"NAME"`
+	From      string        `help:"Start of the period: a date (its midnight, UTC) or a time (RFC 3339)." required:"" placeholder:"TIME"`
+	To        string        `help:"End of the period; the end itself is not included." required:"" placeholder:"TIME"`
+	File      string        `help:"The provider's statement (CSV). Without it, the command asks the provider about each operation." type:"path" placeholder:"FILE"`
+	JSON      bool          `help:"Print one difference a line as JSON, then the summary." xor:"form"`
+	CSV       bool          `help:"Print the differences as CSV; the summary goes to standard error." name:"csv" xor:"form"`
+	Resume    string        `help:"Keep answers in this file, and continue with the answers it contains." type:"path" placeholder:"FILE"`
+	Rate      float64       `help:"Queries a second. Default: half of the instance's rateLimit, because the service uses it too." placeholder:"N"`
+	OlderThan time.Duration `help:"Report open operations that are older than this." default:"24h"`
+	Slack     time.Duration `help:"How far the provider's times may differ from ours at the borders of the period." default:"1h"`
+	Apply     bool          `help:"Make the running service ask the provider again and publish new facts to the ledgers; needs --reason."`
+	Reason    string        `help:"Why you do this; recorded with --apply." placeholder:"TEXT"`
+	TempDir   string        `help:"Directory for sorted temporary files; default: the system's." type:"path" placeholder:"DIR"`
 }
 
 // Help is the long help text.
 func (Command) Help() string {
-	return `Reads the journal and holds every operation of the period against what the provider says: asked about
-each one, or read from its statement. Without --apply nothing is changed anywhere. The differences:
+	return `Reads the journal and compares every operation of the period with the provider. It asks the provider about each
+operation, or reads the provider's statement (--file). Without --apply it changes nothing. The differences:
+
   moved_twice      the provider carried out one operation more than once
   unknown_money    the provider moved money that no operation of ours explains
-  not_executed     we call it succeeded and the provider does not
-  executed_anyway  we call it failed or rejected and the provider carried it out
-  returned         we call it succeeded and the provider says that it came back
-  amount_differs   both call it succeeded, with different amounts
+  not_executed     for us it succeeded, for the provider it did not
+  executed_anyway  for us it failed or was rejected, and the provider carried it out
+  returned         for us it succeeded, and the provider says that the money came back
+  amount_differs   for both it succeeded, with different amounts
   open_too_old     it has not ended for longer than --older-than
+
 A statement is CSV with the columns reference, provider_reference, operation, amount_minor, currency,
-executed_at, status. Money that moved for payments we have no operation of shows in a statement only.
+executed_at, status. Only a statement shows money that moved for payments without an operation of ours.
 
-With --apply the running service asks the provider once more about every operation that is not_executed,
-executed_anyway, returned or open_too_old. What the provider itself says of it goes out as an event: returned,
-executed_late, or an open one's result. Never a second result; what was told before is not told again. Each is
-recorded as payment.operator.look with who and why.
+With --apply the running service asks the provider again about each operation that is not_executed,
+executed_anyway, returned or open_too_old. It publishes the provider's answer as an event: returned,
+executed_late, or the result of an open operation. It never publishes a second result, and it publishes nothing
+twice. It records each query as payment.operator.look, with who and why.
 
-Exit codes: 0 no difference, 1 differences, or not everything could be compared, 2 flags, configuration or
-statement are wrong and nothing was compared.
+Exit codes: 0 no difference; 1 differences, or something could not be compared; 2 flags, configuration or
+statement are wrong, and nothing was compared.
 
 Example: consumer reconcile --config config.yaml --provider opay-eg --from 2026-11-01 --to 2026-11-08 --file opay.csv`
 }

@@ -18,19 +18,23 @@ import (
 type listCommand struct {
 	cli.Server
 
-	Since    string `help:"Only those answered since: a duration such as 24h, a date, or a time (RFC 3339)." placeholder:"WHEN"`
-	Code     string `help:"Only this code." placeholder:"CODE"`
-	Provider string `help:"Only those whose subject names this provider; most subjects name none." placeholder:"NAME"`
-	JSON     bool   `help:"One rejection a line, then the summary, as JSON."`
+	Since    string `help:"Only messages answered since then: a duration such as 24h, a date, or a time (RFC 3339)." placeholder:"WHEN"`
+	Code     string `help:"Only rejections with this code." placeholder:"CODE"`
+	Provider string `help:"Only messages whose subject names this provider; most subjects name none." placeholder:"NAME"`
+	JSON     bool   `help:"Print one rejection a line as JSON, then the summary."`
 
 	from time.Time // what Since says; zero: all
 }
 
 // Help is the long help text.
 func (listCommand) Help() string {
-	return `Lists what was answered with payment.command.rejected. What a guard refused (payment.<operation>.rejected) is not
-here: it belongs to its payment, see consumer show.
-Exit codes: 0 listed, also where there is none; 1 the server could not be read; 2 arguments are wrong.
+	return `Lists the messages that were answered with payment.command.rejected.
+
+It does not list commands that a guard refused (payment.<operation>.rejected). Those belong to their payment:
+see consumer show.
+
+Exit codes: 0 listed, even if there are none; 1 the server could not be read; 2 arguments are wrong.
+
 Example: consumer rejected list --since 24h --code invalid_command`
 }
 

@@ -13,15 +13,16 @@ import (
 
 // Command is "consumer rejected".
 type Command struct {
-	List   listCommand   `cmd:"" help:"Messages that were no valid commands, in the order they were answered."`
-	Show   showCommand   `cmd:"" help:"One of them with its faults; its bytes only with --reveal."`
-	Replay replayCommand `cmd:"" help:"Publish one anew; without --apply it only says what would be done."`
+	List   listCommand   `cmd:"" help:"List messages that were no valid commands, in the order of the answers."`
+	Show   showCommand   `cmd:"" help:"Show one message with its faults; shows its bytes only with --reveal."`
+	Replay replayCommand `cmd:"" help:"Publish one message again; without --apply it only says what it would do."`
 }
 
 // Help is the long help text.
 func (Command) Help() string {
-	return `A message that is no valid command is answered with payment.command.rejected, which says what is wrong and
-repeats nothing of it. Its bytes are kept in quarantine for 90 days, for operators alone.
+	return `Countermand answers a message that is no valid command with payment.command.rejected. The answer lists the faults
+and repeats nothing of the message. The bytes are kept in quarantine for 90 days, for operators only.
+
 Example: consumer rejected list --since 24h`
 }
 

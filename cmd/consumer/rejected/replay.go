@@ -18,22 +18,28 @@ import (
 type replayCommand struct {
 	cli.Desk
 
-	Token  string `arg:"" help:"Names the rejection: the last part of its subject, such as 17-0123456789ab."`
-	Reason string `help:"Why it is published anew; recorded with your name." required:"" placeholder:"TEXT"`
-	File   string `help:"The corrected command, one CloudEvent as JSON, instead of the original." type:"path" placeholder:"FILE"`
-	Apply  bool   `help:"Do it. Without it everything is checked and nothing is published."`
-	JSON   bool   `help:"What became of it, as one JSON object."`
+	Token  string `arg:"" help:"Token of the rejection: the last part of its subject, such as 17-0123456789ab."`
+	Reason string `help:"Why you publish it again; recorded with your name." required:"" placeholder:"TEXT"`
+	File   string `help:"File with the corrected command, one CloudEvent as JSON, to use instead of the original." type:"path" placeholder:"FILE"`
+	Apply  bool   `help:"Publish. Without it, everything is checked and nothing is published."`
+	JSON   bool   `help:"Print the result as one JSON object."`
 }
 
 // Help is the long help text.
 func (replayCommand) Help() string {
-	return `Has the running service publish a new command made of the rejected message: the same data under a new event id, with
-the rejection's id as causationid. It is checked first, as it will be checked again; the service records who and why
-before it publishes. With --file the data is what you have made of it.
-Only a payment.command.rejected can be replayed. What a guard has rejected has ended: a new try is a new command, with
-a new key, of the order service. Replaying twice is one operation, since the key and the content are the same.
-Exit codes: 0 published, or without --apply could be; 1 it would be rejected again, or the service could not be asked;
-2 arguments are wrong; 3 there is no such rejection, or its bytes are not kept any more.
+	return `Makes the running service publish a new command made of the rejected message. The command has the same data, a
+new event id, and the rejection's id as its causationid. With --file it has the data of your corrected version.
+
+The command checks the message first, as the service will check it again. The service records who replays and
+why, before it publishes.
+
+Only a payment.command.rejected can be replayed. An operation that a guard rejected has ended: the order service
+publishes a new command with a new key. If you replay a message twice, it is one operation, because the key and
+the content are the same.
+
+Exit codes: 0 published, or without --apply: could be published; 1 it would be rejected again, or the service
+could not be asked; 2 arguments are wrong; 3 there is no such rejection, or its bytes are not kept any more.
+
 Example: consumer rejected replay 17-0123456789ab --reason "provider is configured now" --apply`
 }
 

@@ -16,20 +16,24 @@ import (
 type showCommand struct {
 	cli.Desk
 
-	Token  string `arg:"" help:"Names the rejection: the last part of its subject, such as 17-0123456789ab."`
-	Reveal bool   `help:"Show the original bytes too; recorded under your name before they are shown."`
-	Reason string `help:"Why they have to be seen; needed with --reveal." placeholder:"TEXT"`
-	Output string `help:"With --reveal: write the bytes into a new file that only you can read, and do not show them." type:"path" placeholder:"FILE"`
-	JSON   bool   `help:"Everything as one JSON object; bytes as base64."`
+	Token  string `arg:"" help:"Token of the rejection: the last part of its subject, such as 17-0123456789ab."`
+	Reveal bool   `help:"Show the original bytes too. Your name is recorded before they are shown."`
+	Reason string `help:"Why you need to see the bytes; required with --reveal." placeholder:"TEXT"`
+	Output string `help:"With --reveal: write the bytes into a new file that only you can read, instead of showing them." type:"path" placeholder:"FILE"`
+	JSON   bool   `help:"Print everything as one JSON object, with the bytes as base64."`
 }
 
 // Help is the long help text.
 func (showCommand) Help() string {
-	return `Shows what is wrong with the message, its size, its SHA-256 and where it came from. The bytes may hold personal
-data: they are read from the quarantine only with --reveal, after the running service has recorded who and why.
-Where the rejected message was a timer, its bytes are this service's own encoding of the command.
-Exit codes: 0 shown, 1 the server or the service could not be asked, 2 arguments are wrong, 3 there is no such rejection,
-or its bytes are not kept any more.
+	return `Shows the faults of the message, its size, its SHA-256 and its origin.
+
+The bytes may contain personal data. The command reads them from the quarantine only with --reveal, after the
+running service has recorded who reads them and why. If the rejected message was a timer, the bytes are this
+service's own encoding of the command.
+
+Exit codes: 0 shown; 1 the server or the service could not be asked; 2 arguments are wrong; 3 there is no such
+rejection, or its bytes are not kept any more.
+
 Example: consumer rejected show 17-0123456789ab --reveal --reason "shop asks which field"`
 }
 

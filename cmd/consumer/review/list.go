@@ -15,18 +15,20 @@ import (
 type listCommand struct {
 	cli.Desk
 
-	Provider  string        `help:"Only this instance." placeholder:"NAME"`
-	OlderThan time.Duration `help:"Only what has waited for longer." placeholder:"DURATION"`
-	MinAmount int64         `help:"Only from this amount at risk on, in minor units of --currency." placeholder:"N"`
-	Currency  string        `help:"Only amounts in this currency." placeholder:"CODE"`
-	JSON      bool          `help:"One operation a line, then the summary, as JSON."`
+	Provider  string        `help:"Only operations of this instance." placeholder:"NAME"`
+	OlderThan time.Duration `help:"Only operations that have waited longer than this." placeholder:"DURATION"`
+	MinAmount int64         `help:"Only operations with at least this amount at risk, in minor units of --currency." placeholder:"N"`
+	Currency  string        `help:"Only operations in this currency." placeholder:"CODE"`
+	JSON      bool          `help:"Print one operation a line as JSON, then the summary."`
 }
 
 // Help is the long help text.
 func (listCommand) Help() string {
-	return `Lists operations that need a person, the longest waiting first; of those that came within one hour the
-largest first. AT RISK is what would be paid twice; "?" where nobody has named the amount.
-Exit codes: 0 listed, also where there is none; 1 the service could not be asked; 2 arguments are wrong.
+	return `The operation that has waited longest comes first. Among operations that came within one hour, the largest comes
+first. AT RISK is the amount that could be paid twice. It is "?" if nobody has named the amount.
+
+Exit codes: 0 listed, even if there are none; 1 the service could not be asked; 2 arguments are wrong.
+
 Example: consumer review list --provider openpay-eu --older-than 1h`
 }
 

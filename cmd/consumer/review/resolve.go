@@ -22,32 +22,36 @@ import (
 type resolveCommand struct {
 	cli.Desk
 
-	Provider          string `arg:"" optional:"" help:"The configured instance, as commands name it."`
-	Payment           string `arg:"" optional:"" help:"The identifier that names the payment there (orderId or transactionId)."`
+	Provider          string `arg:"" optional:"" help:"Name of the configured provider instance, as in commands."`
+	Payment           string `arg:"" optional:"" help:"Identifier of the payment at the provider (orderId or transactionId)."`
 	Operation         string `help:"${orOperations}." enum:"${operations}" default:"refund"`
-	Key               string `help:"The operation's idempotency key." placeholder:"KEY"`
+	Key               string `help:"Idempotency key of the operation." placeholder:"KEY"`
 	As                string `help:"succeeded (it happened), failed (it did not) or retry (call again)." placeholder:"RULING"`
-	View              string `help:"What you have looked at, as review show prints it; needed with --apply." placeholder:"VIEW"`
-	Reason            string `help:"Why you decide so; no personal data." placeholder:"TEXT"`
-	Evidence          string `help:"What it rests on, such as the provider's ticket." placeholder:"TEXT"`
-	Effect            string `help:"What a cancel that succeeded did: closed (the default), voided, none or refunded." placeholder:"EFFECT"`
-	Moved             string `help:"What moved, in minor units, where a refund succeeded or a cancel refunded." placeholder:"\"N CODE\""`
-	ProviderReference string `help:"The provider's reference of what moved." placeholder:"REF"`
-	ConfirmAmount     string `help:"The operation's amount, typed out, for a retry that could pay twice." placeholder:"\"N CODE\""`
-	File              string `help:"Many rulings, one JSON object a line; - is standard input." placeholder:"FILE"`
-	Apply             bool   `help:"Do it."`
-	JSON              bool   `help:"One ruling a line, as JSON."`
+	View              string `help:"The view that you saw, as review show prints it; required with --apply." placeholder:"VIEW"`
+	Reason            string `help:"Why you rule so; no personal data." placeholder:"TEXT"`
+	Evidence          string `help:"Evidence for the ruling, such as the provider's ticket." placeholder:"TEXT"`
+	Effect            string `help:"Effect of a cancel that succeeded: closed (the default), voided, none or refunded." placeholder:"EFFECT"`
+	Moved             string `help:"Amount that moved, in minor units, if a refund succeeded or a cancel refunded." placeholder:"\"N CODE\""`
+	ProviderReference string `help:"The provider's reference of the movement." placeholder:"REF"`
+	ConfirmAmount     string `help:"Amount of the operation, typed out, for a retry that could pay twice." placeholder:"\"N CODE\""`
+	File              string `help:"File with many rulings, one JSON object a line; - is standard input." placeholder:"FILE"`
+	Apply             bool   `help:"Record the ruling. Without it, the command only checks."`
+	JSON              bool   `help:"Print one ruling a line as JSON."`
 }
 
 // Help is the long help text.
 func (resolveCommand) Help() string {
-	return `The running service records your ruling on the version you have looked at, or not at all. A ruling
-becomes an event like any other, with your name, reason and evidence, and cannot be taken back.
-With --file each line holds provider, payment, operation, idempotencyKey, view, as, reason, evidence and
-perhaps effect, moved, providerReference and confirmAmount. Nothing is ruled unless all lines pass the check; then
-one after the other, and running it again skips what is done.
-Exit codes: 0 done (without --apply: it could be done); 1 refused, or the view is stale; 2 arguments are
+	return `Asks the running service to record your ruling. The service records it only if the payment is still at the version
+that you saw (--view). A ruling becomes an event like any other, with your name, reason and evidence. You cannot
+take it back.
+
+With --file, each line contains provider, payment, operation, idempotencyKey, view, as, reason and evidence. It
+may also contain effect, moved, providerReference and confirmAmount. The command records no ruling unless all
+lines pass the check. It then records them one after the other. If you run it again, it skips what is done.
+
+Exit codes: 0 done, or without --apply: could be done; 1 refused, or the view is out of date; 2 arguments are
 wrong; 3 there is no such payment or operation.
+
 Example: consumer review resolve openpay-eu 529-1-2 --key order-1001-return-1 --as failed --reason "provider confirms" --evidence "ticket 4711"`
 }
 

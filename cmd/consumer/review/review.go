@@ -12,15 +12,16 @@ import (
 
 // Command is "consumer review".
 type Command struct {
-	List    listCommand    `cmd:"" help:"What needs a person, the longest waiting first."`
-	Show    showCommand    `cmd:"" help:"One payment, with what the provider says now and what may be ruled."`
-	Resolve resolveCommand `cmd:"" help:"Settle what a machine cannot; without --apply it only says what would be done."`
+	List    listCommand    `cmd:"" help:"List operations that need a person, the longest waiting first."`
+	Show    showCommand    `cmd:"" help:"Show one payment, the provider's current answer and the permitted rulings."`
+	Resolve resolveCommand `cmd:"" help:"Rule on an operation; without --apply it only says what it would do."`
 }
 
 // Help is the long help text.
 func (Command) Help() string {
-	return `An operation whose fate no machine can find out waits for a person. These commands ask the running
-service; nobody but the service writes the journal, and each ruling is recorded with who and why.
+	return `If Countermand cannot find out the outcome of an operation, the operation waits for a person. These commands ask
+the running service. Only the service writes the journal, and it records each ruling with who and why.
+
 Example: consumer review list --older-than 1h`
 }
 

@@ -14,18 +14,21 @@ import (
 type showCommand struct {
 	cli.Desk
 
-	Provider string `arg:"" help:"The configured instance, as commands name it."`
-	Payment  string `arg:"" help:"The identifier that names the payment there (orderId or transactionId)."`
+	Provider string `arg:"" help:"Name of the configured provider instance, as in commands."`
+	Payment  string `arg:"" help:"Identifier of the payment at the provider (orderId or transactionId)."`
 	NoAsk    bool   `help:"Do not ask the provider."`
-	JSON     bool   `help:"Everything as one JSON object."`
+	JSON     bool   `help:"Print everything as one JSON object."`
 }
 
 // Help is the long help text.
 func (showCommand) Help() string {
-	return `Shows every event of the payment, each attempt with what was asked and answered, what the provider says now
-(a question that moves no money, recorded under your name), and what may be ruled. The view it prints goes
-with "consumer review resolve".
-Exit codes: 0 shown, 1 the service could not be asked, 2 arguments are wrong, 3 there is no such payment.
+	return `Shows every event of the payment and each attempt with its request and answer. It also asks the provider for the
+current status and lists the permitted rulings. The status query moves no money and is recorded under your name.
+
+The command prints a view. Pass it to "consumer review resolve".
+
+Exit codes: 0 shown; 1 the service could not be asked; 2 arguments are wrong; 3 there is no such payment.
+
 Example: consumer review show openpay-eu 529-1-2`
 }
 

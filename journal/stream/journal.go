@@ -18,8 +18,8 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// appendHeader carries the random token that tells whose append an event is.
-const appendHeader = "Countermand-Append"
+// TokenHeader carries the random token that tells whose append a message is.
+const TokenHeader = "Countermand-Append"
 
 const (
 	defaultStream     = "PAYMENT_EVENTS"
@@ -179,13 +179,18 @@ func (j *Journal) newAppend(m events.Message, expected uint64) (*pending, error)
 	if _, err := io.ReadFull(j.opts.Random, raw[:]); err != nil {
 		return nil, fmt.Errorf("append %s: draw token: %w", m.Subject, err)
 	}
-	a := &pending{token: hex.EncodeToString(raw[:]), expected: expected}
+	return withToken(m, expected, hex.EncodeToString(raw[:])), nil
+}
+
+// withToken is an append whose token is known.
+func withToken(m events.Message, expected uint64, token string) *pending {
+	a := &pending{token: token, expected: expected}
 	header := nats.Header(m.Header)
 	if header == nil {
 		header = make(nats.Header, 3)
 	}
-	header[appendHeader] = []string{a.token}
+	header[TokenHeader] = []string{a.token}
 	header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(expected, 10)}
 	a.msg = &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}
-	return a, nil
+	return a
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/cmd/consumer/journal"
 	"github.com/countermand/countermand/cmd/consumer/reconcile"
 	"github.com/countermand/countermand/cmd/consumer/rejected"
 	"github.com/countermand/countermand/cmd/consumer/review"
@@ -37,6 +38,7 @@ type commands struct {
 	Pause     pauseCommand      `cmd:"" help:"Stop calling a provider, in every replica, until it is resumed." `
 	Resume    resumeCommand     `cmd:"" help:"End a provider's pause." `
 	Rearm     rearmCommand      `cmd:"" help:"Restore the timers of open operations that have none." `
+	Journal   journal.Command   `cmd:"" help:"When the journal has lost something: status, accept, go, trust." `
 	Review    review.Command    `cmd:"" help:"Settle what no machine can: list, show, resolve." `
 	Rejected  rejected.Command  `cmd:"" help:"Messages that were no commands: list, show, replay." `
 	Reconcile reconcile.Command `cmd:"" help:"Compare the journal with a provider, or with its statement; changes nothing." `

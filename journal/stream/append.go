@@ -110,7 +110,7 @@ func (j *Journal) refusedAfterDoubt(ctx context.Context, a *pending, cause error
 // holds reports whether the append is what is stored. A rejection's subject
 // names its message, so any message there has said it.
 func (a *pending) holds(m Stored) bool {
-	return m.Sequence != 0 && (a.rejection || m.token() == a.token)
+	return m.Sequence != 0 && (a.rejection || m.Token() == a.token)
 }
 
 // unknown is how an append ends whose fate was not found out in time.

@@ -45,7 +45,9 @@ func (j *Journal) Put(ctx context.Context, expected uint64, m events.Message) (u
 // On returns the message that lies on a literal subject or is the newest under a
 // filter, read from the stream's leader; the zero Stored if there is none. It asks
 // until somebody answers or ctx ends.
-func (j *Journal) On(ctx context.Context, subject string) (Stored, error) { return j.read(ctx, subject) }
+func (j *Journal) On(ctx context.Context, subject string) (Stored, error) {
+	return j.read(ctx, subject)
+}
 
 // Next returns the first message of a filter from a sequence on, read from the
 // stream's leader; the zero Stored if there is none.

@@ -46,6 +46,18 @@ func (d Desk) Client(w *World, c *Connection) (*remote.Client, error) {
 	return remote.NewClient(c.Conn, name), nil
 }
 
+// Decider is who makes a decision that the command itself records, and how the
+// name is known: typed, or granted by the server with the credentials.
+func (d Desk) Decider(w *World, cfg *config.Config) (name, identity string, err error) {
+	if name, err = d.operator(w, cfg); err != nil {
+		return "", "", err
+	}
+	if d.Config == "" || cfg.Desk.SelfAsserted {
+		return name, string(desk.IdentityAsserted), nil
+	}
+	return name, string(desk.IdentityNATS), nil
+}
+
 // operator is who asks. With credentials the server grants a user one name, and
 // a name that was typed could only be wrong.
 func (d Desk) operator(w *World, cfg *config.Config) (string, error) {

@@ -366,7 +366,9 @@ func TestAnIdleKeeperStoresNothing(t *testing.T) {
 		defer b.stop()
 		b.wait(2 * time.Second)
 		bucket, witness := b.bucket.count(), b.witness.count()
-		b.streams.set(func(r *integrity.Reading) { r.Streams[bucketStream] = integrity.StreamReading{First: 1, Last: 4, Messages: 4} })
+		b.streams.set(func(r *integrity.Reading) {
+			r.Streams[bucketStream] = integrity.StreamReading{First: 1, Last: 4, Messages: 4}
+		})
 		b.wait(time.Hour)
 		if b.bucket.count() != bucket {
 			t.Error("the bucket's own position has raised the bucket")

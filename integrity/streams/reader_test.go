@@ -199,7 +199,6 @@ func TestADeletedMessageIsFound(t *testing.T) {
 	b := setup(t)
 	b.fill(1, 20)
 	m := b.known()
-	b.change(func(*jetstream.StreamConfig) {})
 	b.deleteStreamRule(func(stream jetstream.Stream) error { return stream.DeleteMsg(t.Context(), 7) })
 	b.finds(m, integrity.JournalHoles)
 	m.Holes = []integrity.Range{{From: 7, To: 7}}

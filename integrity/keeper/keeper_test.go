@@ -513,7 +513,7 @@ func TestOthersMarksAndEpochsAreTakenInWithinASecond(t *testing.T) {
 			t.Error("nobody was told of the epoch")
 		}
 		accepted.Epoch.Phase = integrity.Doubting
-		b.Advance(accepted)
+		b.Learn(accepted)
 		b.standing(integrity.Whole)
 		if b.Mark() != 20 {
 			t.Errorf("the mark of the new epoch is %d", b.Mark())

@@ -137,15 +137,6 @@ func (k *Keeper) raiseWitness(ctx context.Context) {
 	}
 }
 
-// Advance takes in a record from outside of this process: an epoch that a person
-// has begun, or a mark that another process has reached. It never lowers a mark
-// within an epoch.
-func (k *Keeper) Advance(r integrity.Record) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.learn(r)
-}
-
 // learn takes in what a store knows beyond this process. A new epoch begins with
 // a reading of its own: what was found before belonged to the loss that a person
 // has accepted. The lock is held.

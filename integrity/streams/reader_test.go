@@ -353,8 +353,7 @@ func TestThreeReplicas(t *testing.T) {
 func TestTheBucketKeepsTheHighestMark(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	conn := b.server.Connect(t)
-	one, two := streams.NewBucket(conn, "PAYMENT_CONTROL"), streams.NewBucket(conn, "PAYMENT_CONTROL")
+	one, two := streams.NewBucket(b.js, "PAYMENT_CONTROL"), streams.NewBucket(b.js, "PAYMENT_CONTROL")
 	at := func(n uint64) integrity.Record {
 		return integrity.Record{Epoch: integrity.FirstEpoch(), Mark: integrity.Mark{Journal: integrity.Position{Sequence: n, Token: "t"}}}
 	}
@@ -387,25 +386,16 @@ func TestTheBucketKeepsTheHighestMark(t *testing.T) {
 func TestRaisingCostsOneRequest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	counting := &counted{Requester: b.server.Connect(t)}
-	bucket := streams.NewBucket(counting, "PAYMENT_CONTROL")
+	js := b.server.JetStream(t)
+	bucket := streams.NewBucket(js, "PAYMENT_CONTROL")
+	before := js.Conn().Stats().OutMsgs
 	for n := range uint64(10) {
 		r := integrity.Record{Epoch: integrity.FirstEpoch(), Mark: integrity.Mark{Journal: integrity.Position{Sequence: n + 1}}}
 		if _, err := bucket.Raise(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if counting.n > 11 {
-		t.Errorf("10 raises cost %d requests", counting.n)
+	if asked := js.Conn().Stats().OutMsgs - before; asked > 11 {
+		t.Errorf("10 raises cost %d requests", asked)
 	}
-}
-
-type counted struct {
-	streams.Requester
-	n int
-}
-
-func (c *counted) RequestMsgWithContext(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
-	c.n++
-	return c.Requester.RequestMsgWithContext(ctx, m)
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// appendHeader carries the random token that tells whose append an event is.
-const appendHeader = "Countermand-Append"
+// TokenHeader carries the random token that tells whose append a message is.
+const TokenHeader = "Countermand-Append"
 
 const (
 	defaultStream      = "PAYMENT_EVENTS"
@@ -223,7 +223,7 @@ func (j *Journal) newAppend(m events.Message, expected uint64) (*pending, error)
 	if header == nil {
 		header = make(nats.Header, 3)
 	}
-	header[appendHeader] = []string{a.token}
+	header[TokenHeader] = []string{a.token}
 	header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(expected, 10)}
 	a.msg = &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}
 	return a, nil

@@ -131,7 +131,7 @@ func (j *Journal) readOnce(ctx context.Context, question string) (Stored, error)
 }
 
 // token is the token of the append that stored the message, or "".
-func (s Stored) token() string { return nats.Header(s.Message.Header).Get(appendHeader) }
+func (s Stored) token() string { return nats.Header(s.Message.Header).Get(TokenHeader) }
 
 // record decodes the message as a payment's newest event.
 func (s Stored) record() (journal.Record, error) {

@@ -44,7 +44,7 @@ type Heard struct {
 func Conclude(in Input, h Heard) Decision {
 	i := in.State.Find(in.Command.Op, in.Command.Key)
 	if i < 0 {
-		return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an outcome came back for an operation the journal does not know")
+		return in.concludeUnknown(h)
 	}
 	op := in.State.Operations[i]
 	switch {
@@ -85,7 +85,7 @@ func (in Input) concludeCall(op Operation, n int, out Outcome) Decision {
 		return in.comeBack(in.nextLook(op), op.Code, "")
 	case out.Result == Failed && len(others) == 0:
 		op.Attempt = n
-		return in.end(op, StatusFailed, out)
+		return in.refused(op, StatusFailed, out)
 	case out.Result == NotExecuted && len(others) == 0:
 		p := in.Instance.Policy
 		at := in.Now.Add(max(backoff(p.RetryInitial, p.RetryMax, op.Attempt), out.RetryAfter))
@@ -111,6 +111,8 @@ func (in Input) stillInDoubt(op Operation, attempts []int, out Outcome) Decision
 func (in Input) concludeQuery(op Operation, out Outcome) Decision {
 	calling := op.Status == StatusStarted && in.Now.Before(op.Open.CallUntil)
 	switch {
+	case op.Open.Presumed && out.Basis == BasisInferred:
+		return in.inReview(op, op.Code) // the movement that was seen may be another operation's
 	case out.Result == Succeeded:
 		return in.end(op, StatusSucceeded, out)
 	case calling:
@@ -160,6 +162,8 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 	overdue := !in.Now.Before(o.DoubtSince.Add(p.ReviewAfter))
 	tooLong := !in.Now.Before(o.DoubtSince.Add(p.lasting()))
 	switch {
+	case o.Presumed:
+		return in.presumedNotFound(op, out)
 	case unsafe && overdue:
 		return in.review(op, Outcome{Code: op.Code}, reviewUnsafe, "the provider cannot tell whether an operation was executed, and a repeat could move money twice")
 	case unsafe:
@@ -192,7 +196,7 @@ func (o Operation) tries() int {
 func (in Input) unanswered(op Operation, out Outcome) Decision {
 	p := in.Instance.Policy
 	limit := p.ReviewAfter
-	if in.Traits.For(op.Op, op.Full).Repeat.repeatable() {
+	if !op.Open.Presumed && in.Traits.For(op.Op, op.Full).Repeat.repeatable() {
 		limit = p.lasting() // a machine can still know once the provider answers
 	}
 	if !in.Now.Before(op.Open.DoubtSince.Add(limit)) {
@@ -271,7 +275,6 @@ func (in Input) ruledOnOnly(op Operation) bool {
 // status; the command in hand supplies what the compact operation has dropped.
 func (in Input) fact(op Operation, t EventType, attempt int, out Outcome) *Event {
 	s := in.State
-	s.Format = StateFormat
 	s.Version++
 	op.Last = s.Version
 	op.Contradicted = true
@@ -289,6 +292,7 @@ func (in Input) fact(op Operation, t EventType, attempt int, out Outcome) *Event
 	}
 	op.book(t, out.Effect, out.Moved)
 	s.put(op)
+	s.Format = s.WrittenFormat()
 	e := in.event(op, t, out)
 	e.Attempt, e.State = attempt, s
 	return e

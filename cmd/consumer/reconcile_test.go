@@ -153,7 +153,7 @@ func (b *bookkeeping) provider(s story, reference, number string, at time.Time) 
 		return
 	}
 	b.refunds = append(b.refunds, map[string]any{
-		"Reference": reference, "Original": s.order, "OrderNo": number, "Currency": "EGP", "Status": s.theirs, "End": s.theirs, "Amount": 400 + s.more,
+		"reference": reference, "original": s.order, "orderNo": number, "currency": "EGP", "status": s.theirs, "end": s.theirs, "amount": 400 + s.more,
 	})
 	for range s.times {
 		b.moves = append(b.moves, simulator.Movement{
@@ -179,11 +179,20 @@ func (b *bookkeeping) append(e *payment.Event) {
 	}
 }
 
+// byReference keys what OPay holds as the simulator does.
+func byReference(all []map[string]any) map[string]any {
+	keyed := make(map[string]any, len(all))
+	for _, one := range all {
+		keyed[one["reference"].(string)] = one
+	}
+	return keyed
+}
+
 // settle waits for the journal, and gives the simulator and the statement what OPay did.
 func (b *bookkeeping) settle() {
 	b.t.Helper()
 	<-b.js.PublishAsyncComplete()
-	memory, err := json.Marshal(map[string]any{"payments": b.payments, "refunds": b.refunds, "base": map[string]any{"movements": b.moves}})
+	memory, err := json.Marshal(map[string]any{"own": map[string]any{"payments": byReference(b.payments), "refunds": byReference(b.refunds)}, "base": map[string]any{"movements": b.moves}})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func setup(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	b.append(1, 16)
-	back := server.Older(t)
+	copied := server.Copy(t)
 	b.connect(server, path)
 	b.append(17, 20)
 	v := b.look()
@@ -53,7 +53,7 @@ func setup(t *testing.T) *bundle {
 	if _, err := b.sources.Witness.Raise(t.Context(), integrity.Record{Mark: mark, Epoch: integrity.FirstEpoch()}); err != nil {
 		t.Fatal(err)
 	}
-	back()
+	server.Restore(t, copied)
 	b.connect(server, path)
 	return b
 }
@@ -160,11 +160,11 @@ func TestALossIsAcceptedOnceItIsTypedOutAndEveryGateIsShut(t *testing.T) {
 // register keeps a process registered until stop is called.
 func (b *bundle) register(standing integrity.Standing) (stop func()) {
 	b.t.Helper()
-	k := &standIn{status: keeper.Status{Watch: integrity.Watch{Standing: standing}, Record: integrity.Record{Epoch: integrity.FirstEpoch()}}}
+	s := keeper.Status{Watch: integrity.Watch{Standing: standing}, Record: integrity.Record{Epoch: integrity.FirstEpoch()}}
 	if standing == integrity.Broken {
-		k.status.Watch.Findings = []integrity.Finding{{Text: "the journal ends at 16"}}
+		s.Watch.Findings = []integrity.Finding{{Text: "the journal ends at 16"}}
 	}
-	r := replicas.New(b.js, topology().Control, "host.1", k, nil)
+	r := replicas.New(b.js, topology().Control, "host.1", func() keeper.Status { return s }, nil)
 	ctx, cancel := context.WithCancel(b.t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -181,12 +181,6 @@ func (b *bundle) register(standing integrity.Standing) (stop func()) {
 		<-ended
 	}
 }
-
-// standIn is a keeper whose status is set by the test.
-type standIn struct{ status keeper.Status }
-
-func (k *standIn) Status() keeper.Status  { return k.status }
-func (k *standIn) Learn(integrity.Record) {}
 
 // failing is a store that takes nothing.
 type failing struct{ keeper.Store }

@@ -16,16 +16,7 @@ import (
 
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/keeper"
-	"github.com/countermand/countermand/integrity/streams"
 )
-
-// Keeper is what a registration needs of the process's keeper of marks.
-type Keeper interface {
-	// Status returns what the keeper knows now.
-	Status() keeper.Status
-	// Learn takes in a record that another process or a person has stored.
-	Learn(r integrity.Record)
-}
 
 // Options are the optional parts of a Registration; nil and zero mean the defaults.
 type Options struct {
@@ -46,14 +37,11 @@ const (
 	maxInHand = 50
 )
 
-// Registration renews what one process says of itself. Before each renewal it
-// reads the record of marks and hands it to the keeper, so that a process learns
-// of a new epoch also while it appends nothing.
+// Registration renews what one process says of itself.
 type Registration struct {
 	js       jetstream.JetStream
 	bucket   string
-	keeper   Keeper
-	marks    *streams.Bucket
+	status   func() keeper.Status
 	o        Options
 	id       string
 	instance string
@@ -63,11 +51,11 @@ type Registration struct {
 }
 
 // New returns the registration of a process under an id, such as its host's name
-// and process number. It does no I/O. Characters that a key cannot hold are replaced.
-func New(js jetstream.JetStream, bucket, id string, k Keeper, o *Options) *Registration {
-	r := &Registration{
-		js: js, bucket: bucket, keeper: k, marks: streams.NewBucket(js, bucket), id: keyOf(id), instance: randomHex(),
-	}
+// and process number. status is what the process's keeper of marks knows
+// ((*keeper.Keeper).Status). It does no I/O. Characters that a key cannot hold are
+// replaced.
+func New(js jetstream.JetStream, bucket, id string, status func() keeper.Status, o *Options) *Registration {
+	r := &Registration{js: js, bucket: bucket, status: status, id: keyOf(id), instance: randomHex()}
 	if o != nil {
 		r.o = *o
 	}
@@ -97,15 +85,11 @@ func (r *Registration) Run(ctx context.Context) {
 	}
 }
 
-// turn learns and renews once. A failure is logged when it begins.
+// turn renews once. A failure is logged when it begins.
 func (r *Registration) turn(ctx context.Context, left bool) {
 	bounded, cancel := context.WithTimeout(ctx, ioTimeout)
 	defer cancel()
-	record, err := r.marks.Load(bounded)
-	if err == nil {
-		r.keeper.Learn(record)
-		err = r.renew(bounded, left)
-	}
+	err := r.renew(bounded, left)
 	if err != nil && !r.failing && ctx.Err() == nil {
 		r.o.Logger.Warn("this process cannot be registered", "error", err.Error())
 	}
@@ -164,7 +148,7 @@ func (r *Registration) claim(ctx context.Context, kv jetstream.KeyValue) (uint64
 
 // says is what the process says of itself now.
 func (r *Registration) says(left bool) integrity.Replica {
-	s := r.keeper.Status()
+	s := r.status()
 	open, reason := s.Ready()
 	out := integrity.Replica{
 		ID: r.id, Instance: r.instance, Version: r.o.Version, Epoch: s.Record.Epoch, Standing: s.Watch.Standing.String(),

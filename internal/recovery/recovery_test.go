@@ -55,11 +55,11 @@ func (b *bundle) connect() {
 // older takes a copy of the journal, and returns what puts it back.
 func (b *bundle) older() (back func()) {
 	b.t.Helper()
-	restore := b.server.Older(b.t)
+	copied := b.server.Copy(b.t)
 	b.connect()
 	return func() {
 		b.t.Helper()
-		restore()
+		b.server.Restore(b.t, copied)
 		b.connect()
 	}
 }

@@ -54,7 +54,7 @@ func rows() []row {
 		{"integrity/keeper", []string{"integrity"}},
 		{"integrity/streams", []string{"integrity", "integrity/keeper"}},
 		{"integrity/witness", []string{"integrity", "integrity/keeper"}},
-		{"integrity/replicas", []string{"integrity", "integrity/keeper", "integrity/streams"}},
+		{"integrity/replicas", []string{"integrity", "integrity/keeper"}},
 		{"integrity/acceptance", []string{"payment", "events", "journal/stream", "integrity", "integrity/keeper", "integrity/replicas"}},
 		{"internal/archive", []string{"events", "internal/sleep"}},
 		{"internal/recovery", []string{"payment", "events", "journal", "journal/stream", "internal/archive"}},

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -42,13 +43,17 @@ func (b *Base) Save() ([]byte, error) {
 	return text, nil
 }
 
-// Load sets the memory of a simulator that has served nothing yet.
+// Load sets the memory of a simulator that has served nothing yet. A memory with
+// fields that it does not know, such as one that an earlier version has saved, is
+// refused: half of a memory would deny movements that were made.
 func (b *Base) Load(text []byte) error {
 	b.ownMu.Lock()
 	defer b.ownMu.Unlock()
 	s := saved{Own: b.own}
-	if err := json.Unmarshal(text, &s); err != nil {
-		return fmt.Errorf("load simulator: %w", err)
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&s); err != nil {
+		return fmt.Errorf("load simulator: the memory was saved by another version, or is damaged: %w", err)
 	}
 	b.mu.Lock()
 	b.faults, b.calls = s.Base.Faults, s.Base.Calls

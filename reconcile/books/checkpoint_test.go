@@ -30,7 +30,8 @@ func said(out payment.Outcome) reconcile.Answers {
 	return reconcile.Answers{Outcomes: []*payment.Outcome{&out}}
 }
 
-// whole is an outcome in which every field says something.
+// whole is an outcome in which every field says something that an event does not
+// say: a checkpoint has to name those itself.
 func whole(t *testing.T) payment.Outcome {
 	t.Helper()
 	out := payment.Outcome{
@@ -39,8 +40,8 @@ func whole(t *testing.T) payment.Outcome {
 		ProviderMessage: "pm", ProviderTime: time.Unix(5, 6).UTC(), RetryAfter: time.Second, Unhealthy: true,
 	}
 	for v, i := reflect.ValueOf(out), 0; i < v.NumField(); i++ {
-		if v.Field(i).IsZero() {
-			t.Fatalf("give %s a value: a checkpoint must keep it", v.Type().Field(i).Name)
+		if f := v.Type().Field(i); f.Tag.Get("json") == "-" && v.Field(i).IsZero() {
+			t.Fatalf("give %s a value: a checkpoint must keep it", f.Name)
 		}
 	}
 	return out

@@ -6,7 +6,6 @@ import (
 	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/integrity/acceptance"
 	"github.com/countermand/countermand/internal/openwork"
-	"github.com/countermand/countermand/payment"
 )
 
 // acceptCommand is "consumer journal accept".
@@ -116,9 +115,6 @@ func (c *trustCommand) Run(w *cli.World) error {
 	return c.say(w, done, err)
 }
 
-// journalIncomplete is the code of operations that are presumed.
-const journalIncomplete payment.Code = "journal_incomplete"
-
 // left reads what is left to do.
 func (c *trustCommand) left(w *cli.World, conn *cli.Connection, s acceptance.Sources) (acceptance.Left, error) {
 	bar := cli.NewGauge(w, c.JSON, "reading the journal")
@@ -129,7 +125,7 @@ func (c *trustCommand) left(w *cli.World, conn *cli.Connection, s acceptance.Sou
 	}
 	var left acceptance.Left
 	for _, o := range index.Operations {
-		if o.Operation.Code == journalIncomplete {
+		if o.Operation.Open.Presumed {
 			left.Presumed++
 		}
 	}

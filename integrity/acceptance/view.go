@@ -117,9 +117,11 @@ func Look(ctx context.Context, s Sources) (View, error) {
 	if v.Record.Zero() {
 		v.Record.Epoch = integrity.FirstEpoch()
 	}
+	began := time.Now()
 	if v.Reading, _, err = s.Reader.Read(ctx, v.Record.Mark, nil); err != nil {
 		return View{}, fmt.Errorf("read streams: %w", err)
 	}
+	v.Reading.Began = began
 	v.Findings = integrity.Judge(v.Record.Mark, v.Reading, integrity.Names{Journal: s.Stream})
 	if v.Replicas, v.Now, err = replicas.List(ctx, s.JetStream, s.ControlBucket); err != nil {
 		return View{}, err

@@ -51,7 +51,7 @@ func rows() []row {
 		{"internal/openwork", []string{"payment", "events", "broker", "handlers", "internal/passage"}},
 		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "internal/config", "internal/app", "internal/openwork", "internal/monitor"}},
 		{"integrity", nil},
-		{"integrity/keeper", []string{"integrity"}},
+		{"integrity/keeper", []string{"integrity", "internal/sleep"}},
 		{"integrity/streams", []string{"integrity", "integrity/keeper"}},
 		{"integrity/witness", []string{"integrity", "integrity/keeper"}},
 		{"integrity/replicas", []string{"integrity", "integrity/keeper"}},

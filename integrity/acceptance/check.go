@@ -159,8 +159,18 @@ type Left struct {
 	// Presumed counts open operations that are presumed: the journal did not know
 	// them, and nobody has found out yet what became of them.
 	Presumed uint64 `json:"presumed"`
+	// Unreadable counts those among them of which that cannot be said, since their
+	// event or their command cannot be read.
+	Unreadable uint64 `json:"unreadable,omitempty"`
 	// Walked: the walk over the commands has been finished in this epoch.
 	Walked bool `json:"walked"`
+}
+
+func (l Left) unreadable() string {
+	if l.Unreadable == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d of them cannot be read: consumer check --deep)", l.Unreadable)
 }
 
 // CheckTrust returns what forbids that the journal is taken for complete. open is
@@ -174,7 +184,8 @@ func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
 	switch {
 	case left.Presumed == open:
 	case open == 0:
-		no = append(no, fmt.Sprintf("%d presumed operations are open: settle them (consumer review list), or type it out with --open %d", left.Presumed, left.Presumed))
+		no = append(no, fmt.Sprintf("%d presumed operations are open%s: settle them (consumer review list), or type it out with --open %d",
+			left.Presumed, left.unreadable(), left.Presumed))
 	default:
 		no = append(no, fmt.Sprintf("--open %d is not how many presumed operations are open: those are %d", open, left.Presumed))
 	}

@@ -129,7 +129,8 @@ func (c *trustCommand) left(w *cli.World, conn *cli.Connection, s acceptance.Sou
 			left.Presumed++
 		}
 	}
-	left.Presumed += uint64(len(index.Damaged)) // nobody can say what those are
+	left.Unreadable = uint64(len(index.Damaged))
+	left.Presumed += left.Unreadable
 	left.Walked, err = acceptance.Walked(w.Context, s)
 	return left, err
 }

@@ -31,6 +31,8 @@ type LateOptions struct {
 	// Retry is how long the first requery without an answer is put off; default one
 	// minute.
 	Retry time.Duration
+	// Journal says whether results may be looked at; default: they always may.
+	Journal Journal
 }
 
 const (
@@ -61,6 +63,7 @@ type LateRequeries struct {
 	now       func() time.Time
 	log       *slog.Logger
 	requeried func(provider, result string)
+	journal   Journal
 	bound     jetstream.Consumer
 }
 
@@ -68,7 +71,7 @@ type LateRequeries struct {
 func NewLateRequeries(js jetstream.JetStream, t Topology, requerier Requerier, after time.Duration, o *LateOptions) *LateRequeries {
 	l := &LateRequeries{
 		js: js, topology: t, requerier: requerier, timers: NewTimers(js, t), after: after, retry: lateRetry,
-		now: time.Now, log: slog.New(slog.DiscardHandler), requeried: func(string, string) {},
+		now: time.Now, log: slog.New(slog.DiscardHandler), requeried: func(string, string) {}, journal: noJournal{},
 	}
 	if o != nil {
 		l.apply(*o)
@@ -86,6 +89,9 @@ func (l *LateRequeries) apply(o LateOptions) {
 	if o.Requeried != nil {
 		l.requeried = o.Requeried
 	}
+	if o.Journal != nil {
+		l.journal = o.Journal
+	}
 	if o.Retry > 0 {
 		l.retry = o.Retry
 	}
@@ -96,7 +102,7 @@ func (l *LateRequeries) apply(o LateOptions) {
 // the server.
 func (l *LateRequeries) Run(ctx context.Context) {
 	failing := false
-	for ctx.Err() == nil {
+	for await(ctx, l.journal) {
 		err := l.batch(ctx)
 		switch {
 		case err == nil:

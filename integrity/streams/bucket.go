@@ -36,7 +36,9 @@ type Bucket struct {
 var _ keeper.Store = (*Bucket)(nil)
 
 // NewBucket returns the store in a bucket. It does no I/O.
-func NewBucket(js jetstream.JetStream, name string) *Bucket { return &Bucket{nc: js.Conn(), name: name} }
+func NewBucket(js jetstream.JetStream, name string) *Bucket {
+	return &Bucket{nc: js.Conn(), name: name}
+}
 
 // Load implements keeper.Store. A bucket that does not exist is keeper.ErrNoStore.
 func (b *Bucket) Load(ctx context.Context) (integrity.Record, error) {

@@ -149,7 +149,7 @@ func TestALossIsShownAcceptedBroughtBackAndTrusted(t *testing.T) {
 	// The events of this journal have no command that could be rebuilt.
 	l.want(1, "50 of them cannot be read", "journal", "trust", "--reason", "settled", "--without-commands", "--apply")
 	l.want(0, "epoch 1 is trusted", "journal", "trust", "--reason", "settled", "--without-commands", "--open", "50", "--apply")
-	l.want(0, "epoch 1, trusted", "journal", "status")
+	l.want(0, "1, trusted, accepted", "journal", "status")
 	l.want(1, "a loss has to be accepted first", "recover", "--archive", archive, "--apply")
 	if n := l.messages(); n != 40+10+3 {
 		t.Errorf("%d messages, want 40, ten that were brought back and three actions", n)

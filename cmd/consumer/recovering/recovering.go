@@ -3,28 +3,22 @@
 package recovering
 
 import (
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/integrity"
-	"github.com/countermand/countermand/integrity/acceptance"
-	"github.com/countermand/countermand/internal/recovery"
 )
 
 // Command is "consumer recover".
 type Command struct {
 	cli.Server
 
-	Archive []string `help:"Files of consumer archive, older ones first." type:"existingfile" placeholder:"FILE"`
-	Apply   bool     `help:"Do it."`
-	CSV     bool     `name:"csv" help:"One message a row, as CSV."`
-	JSON    bool     `help:"One message a line, then the summary, as JSON."`
+	Archive  []string `help:"Files of consumer archive, older ones first." type:"existingfile" placeholder:"FILE"`
+	Commands bool     `help:"Walk over the commands instead, and find those that the journal does not know."`
+	Apply    bool     `help:"Do it."`
+	CSV      bool     `name:"csv" help:"One message a row, as CSV."`
+	JSON     bool     `help:"One message a line, then the summary, as JSON."`
 }
 
 // Help is the long help text.
@@ -33,19 +27,24 @@ func (Command) Help() string {
 its body and headers; the header Countermand-Recovered names the place it had. What is there already is left
 alone, so a run that was interrupted is simply run again. Where a payment has gone another way since the loss, or
 other content lies on a subject, nothing is appended and it is listed: look at it with "consumer show".
+With --commands it reads the stream of commands and lists each valid one with neither operation nor rejection in
+the journal; with --apply it hands them to the service, as commands that come back now. Once the service has taken
+them up, run it again: the walk is finished when it finds none, and "consumer journal trust" asks for that.
 Without --apply it only says what it would do. With it a loss has to be accepted (consumer journal accept) and
-not trusted yet. It needs the right to write events, which the service has.
-Exit codes: 0 all is there, or would be; 1 something was left or could not be appended; 2 arguments are wrong.
+not trusted yet. It needs the right to write events and timers, which the service has.
+Exit codes: 0 all is there, or would be; 1 something was left or could not be done; 2 arguments are wrong.
 Example: consumer recover --archive /var/backups/journal.jsonl --config /etc/countermand/config.yaml`
 }
 
 // Run brings back.
 func (c *Command) Run(w *cli.World) error {
 	switch {
-	case len(c.Archive) == 0:
-		return cli.Usage(errors.New("name the archives: --archive FILE"))
+	case len(c.Archive) == 0 != c.Commands:
+		return cli.Usage(errors.New("name archives (--archive FILE), or --commands"))
 	case c.CSV && c.JSON:
 		return cli.Usage(errors.New("--csv and --json cannot be printed together"))
+	case c.Commands && c.Config == "":
+		return cli.Usage(errors.New("--commands needs --config, which says what the providers are"))
 	}
 	conn, err := c.Open(w)
 	if err != nil {
@@ -56,148 +55,15 @@ func (c *Command) Run(w *cli.World) error {
 	if err != nil {
 		return err
 	}
-	if err := c.may(w, sources); err != nil {
+	epoch, err := sources.Epoch(w.Context)
+	switch {
+	case err != nil:
 		return err
-	}
-	bar := cli.NewGauge(w, c.JSON, "comparing the archives")
-	plan, err := recovery.Compare(w.Context, sources.Journal, c.Archive, &recovery.Options{Progress: bar.Set})
-	bar.End()
-	defer plan.Close()
-	if err != nil {
-		return err
-	}
-	r := newReport(w, c)
-	bar = cli.NewGauge(w, c.JSON || c.CSV || !c.Apply, "bringing back")
-	err = plan.Apply(w.Context, sources.Journal, c.Apply, r.row, &recovery.Options{Progress: bar.Set})
-	bar.End()
-	if said := r.end(plan); said != nil {
-		return errors.Join(err, said)
-	}
-	if n := r.left(); err == nil && n > 0 {
-		return fmt.Errorf("recover: %d messages were left", n)
-	}
-	return err
-}
-
-// may says whether anything may be appended now.
-func (c *Command) may(w *cli.World, s acceptance.Sources) error {
-	if !c.Apply {
-		return nil
-	}
-	epoch, err := s.Epoch(w.Context)
-	if err != nil {
-		return err
-	}
-	if epoch.Number == 0 || epoch.Phase == integrity.Trusted {
+	case c.Apply && (epoch.Number == 0 || epoch.Phase == integrity.Trusted):
 		return fmt.Errorf("refused: epoch %d is %s: a loss has to be accepted first (consumer journal accept)", epoch.Number, epoch.Phase)
+	case c.Commands:
+		return c.commands(w, conn, sources, epoch)
+	default:
+		return c.archives(w, sources)
 	}
-	return nil
-}
-
-// report prints what becomes of the messages.
-type report struct {
-	world *cli.World
-	apply bool
-	json  *json.Encoder // nil: not asked for
-	csv   *csv.Writer   // nil: not asked for
-	count map[string]uint64
-}
-
-func newReport(w *cli.World, c *Command) *report {
-	r := &report{world: w, apply: c.Apply, count: map[string]uint64{}}
-	switch {
-	case c.JSON:
-		r.json = json.NewEncoder(w.Stdout)
-	case c.CSV:
-		r.csv = csv.NewWriter(w.Stdout)
-	}
-	return r
-}
-
-func columns() []string {
-	return []string{"outcome", "applied", "subject", "archived_sequence", "archived_at", "sequence", "ends", "version"}
-}
-
-// row prints one message.
-func (r *report) row(x recovery.Row) error {
-	r.count[x.Outcome]++
-	switch {
-	case r.json != nil:
-		return r.json.Encode(map[string]any{"message": x, "applied": x.At > 0})
-	case r.csv != nil:
-		if r.rows() == 1 {
-			if err := r.csv.Write(columns()); err != nil {
-				return err
-			}
-		}
-		return r.csv.Write([]string{
-			x.Outcome, strconv.FormatBool(x.At > 0), x.Subject, strconv.FormatUint(x.Sequence, 10), x.Time.Format(time.RFC3339Nano),
-			strconv.FormatUint(x.At, 10), strconv.FormatBool(x.Ends), strconv.FormatUint(x.Version, 10),
-		})
-	}
-	_, err := fmt.Fprintln(r.world.Stdout, r.line(x))
-	return err
-}
-
-func (r *report) rows() (n uint64) {
-	for _, count := range r.count {
-		n += count
-	}
-	return n
-}
-
-// left is how many messages were left that somebody has to look at. One that a
-// newer event of its payment has passed is not.
-func (r *report) left() uint64 {
-	return r.count[recovery.MovedOn] + r.count[recovery.Disagrees] + r.count[recovery.Ambiguous]
-}
-
-// line is a message for people.
-func (r *report) line(x recovery.Row) string {
-	text := map[string]string{
-		recovery.Recovered: "would be brought back", recovery.MovedOn: "left, its payment has moved on",
-		recovery.Passed:    "left, a newer event of its payment holds its state",
-		recovery.Disagrees: "left, other content lies there", recovery.Ambiguous: "left, the archives disagree",
-	}[x.Outcome]
-	if x.At > 0 {
-		text = fmt.Sprintf("brought back at %d", x.At)
-	}
-	parts := []string{fmt.Sprintf("%s (%d, %s): %s", x.Subject, x.Sequence, x.Time.Format(time.RFC3339), text)}
-	if x.Outcome == recovery.MovedOn && x.Version > 0 {
-		parts = append(parts, fmt.Sprintf("to version %d", x.Version))
-	}
-	if x.Ends && x.Outcome != recovery.Recovered && x.Outcome != recovery.Passed {
-		parts = append(parts, "and it ends an operation")
-	}
-	return strings.Join(parts, " ")
-}
-
-// end prints the summary.
-func (r *report) end(p *recovery.Plan) error {
-	if r.json != nil {
-		return r.json.Encode(map[string]any{"summary": map[string]any{
-			"compared": p.Read, "present": p.Present, "outcomes": r.count, "applied": r.apply,
-		}})
-	}
-	out := r.world.Stdout
-	if r.csv != nil {
-		if r.rows() == 0 {
-			if err := r.csv.Write(columns()); err != nil {
-				return err
-			}
-		}
-		r.csv.Flush()
-		if err := r.csv.Error(); err != nil {
-			return err
-		}
-		out = r.world.Stderr
-	}
-	verb := "would be brought back"
-	if r.apply {
-		verb = "brought back"
-	}
-	_, err := fmt.Fprintf(out, "%d messages compared, %d are there, %d %s, %d left because their payment has moved on, %d disagree, %d ambiguous, %d passed\n",
-		p.Read, p.Present, r.count[recovery.Recovered], verb, r.count[recovery.MovedOn], r.count[recovery.Disagrees],
-		r.count[recovery.Ambiguous], r.count[recovery.Passed])
-	return err
 }

@@ -44,8 +44,8 @@ func Topology(cfg *config.Config) broker.Topology {
 
 // Run consumes and serves until ctx is cancelled, then drains. It runs once.
 //
-// Start order: traces; admin address; view of the pauses and what watches the
-// server; then what takes work in (consumer, late queries, notifications, desk,
+// Start order: traces; admin address; marks of the journal, view of the pauses and
+// what watches the server; then what takes work in (consumer, late queries, notifications, desk,
 // status). Stop order: the reverse. Everything that takes work in stops at once,
 // and finishes or hands back what is in hand. Then the views stop, then the admin
 // address, then the last spans are sent. If one service fails, the others stop in

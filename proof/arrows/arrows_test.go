@@ -50,6 +50,10 @@ func rows() []row {
 		{"internal/monitor", nil},
 		{"internal/openwork", []string{"payment", "events", "broker", "handlers", "internal/passage"}},
 		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "internal/config", "internal/app", "internal/openwork", "internal/monitor"}},
+		{"integrity", nil},
+		{"integrity/keeper", []string{"integrity", "internal/sleep"}},
+		{"integrity/streams", []string{"integrity", "integrity/keeper"}},
+		{"integrity/witness", []string{"integrity", "integrity/keeper"}},
 		{"reconcile", []string{"payment"}},
 		{"internal/spill", nil},
 		{"reconcile/books", []string{"payment", "events", "providers", "reconcile", "internal/spill", "internal/passage", "internal/sleep"}},
@@ -73,7 +77,7 @@ func rows() []row {
 		// The last three put the program together.
 		{"internal/app", []string{
 			"payment", "events", "journal", "journal/stream", "providers", "providers/kinds", "isolation",
-			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "notifications", "status", "status/*", "internal/config", "internal/openwork", "internal/monitor", "internal/sleep",
+			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "integrity", "integrity/*", "notifications", "status", "status/*", "internal/config", "internal/openwork", "internal/monitor", "internal/sleep",
 		}},
 		{"internal/demo", []string{
 			"payment", "events", "journal", "journal/*", "providers/**", "providers",
@@ -95,10 +99,10 @@ type row struct {
 // the core must not see.
 func gates() map[string][]string {
 	return map[string][]string{
-		"github.com/nats-io/nats.go":     {"journal/stream", "proof/chaos", "broker", "desk/remote", "status/service", "internal/requests", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/passage", "internal/openwork", "internal/check", "reconcile/books", "examples/**", "cmd/**"},
+		"github.com/nats-io/nats.go":     {"journal/stream", "proof/chaos", "broker", "desk/remote", "status/service", "internal/requests", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/passage", "internal/openwork", "internal/check", "integrity/streams", "reconcile/books", "examples/**", "cmd/**"},
 		"github.com/nats-io/nats-server": {"internal/embedded", "internal/natstest"},
-		"net/http":                       {"console", "notifications", "providers", "proof/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/monitor", "internal/program", "telemetry", "cmd/consumer"},
-		"os":                             {"internal/config", "proof/chaos", "proof/mutants", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "internal/program", "internal/spill", "reconcile/books", "examples/**", "cmd/**"},
+		"net/http":                       {"console", "integrity/witness", "notifications", "providers", "proof/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/monitor", "internal/program", "telemetry", "cmd/consumer"},
+		"os":                             {"internal/config", "integrity/witness", "proof/chaos", "proof/mutants", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "internal/program", "internal/spill", "reconcile/books", "examples/**", "cmd/**"},
 	}
 }
 

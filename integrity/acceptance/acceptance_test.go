@@ -314,6 +314,7 @@ func TestWhatForbidsAnAcceptanceIsSaid(t *testing.T) {
 		{"more than nothing typed", func(*acceptance.View) {}, 1, "that is 0"},
 		{"the stream is missing", func(v *acceptance.View) { v.Reading.Journal.Missing = true }, 0, "does not exist"},
 		{"the bucket is missing", func(v *acceptance.View) { v.BucketMissing = true }, 0, "does not exist"},
+		{"the witness cannot be read", func(v *acceptance.View) { v.WitnessError = errors.New("away") }, 0, "may know of more (away)"},
 		{"a consumer is ahead", func(v *acceptance.View) {
 			v.Findings = []integrity.Finding{{Kind: integrity.DurableAhead, Text: "consumer x was sent 12"}}
 			v.Reading.Durables = []integrity.DurableReading{{Stream: "J", Name: "x", Delivered: 12}}

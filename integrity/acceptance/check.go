@@ -122,6 +122,9 @@ func Check(v View, lose uint64) []string {
 	if v.BucketMissing {
 		add("the bucket of pauses and marks does not exist: consumer provision makes it")
 	}
+	if v.WitnessError != nil {
+		add("the witness cannot be read, and may know of more (%v)", v.WitnessError)
+	}
 	for _, f := range v.Findings {
 		if f.Kind == integrity.DurableAhead {
 			add("%s: delete it and let consumer provision make it anew, or it passes over what is written next", f.Text)

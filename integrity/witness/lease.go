@@ -3,13 +3,17 @@ package witness
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"time"
 
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/keeper"
@@ -39,6 +43,34 @@ type Cluster struct {
 	// TokenFile holds the account's token. It is read for each request, since it
 	// is rotated.
 	TokenFile string
+}
+
+// account is where Kubernetes puts a pod's own account.
+const account = "/var/run/secrets/kubernetes.io/serviceaccount/"
+
+// InCluster is the cluster that the process runs in, as its pod knows it: by the
+// environment and the files of its account.
+func InCluster() (Cluster, error) {
+	host, port := os.Getenv("KUBERNETES_SERVICE_HOST"), os.Getenv("KUBERNETES_SERVICE_PORT")
+	if host == "" || port == "" {
+		return Cluster{}, errors.New("find cluster: not inside of one (KUBERNETES_SERVICE_HOST is not set)")
+	}
+	pem, err := os.ReadFile(account + "ca.crt")
+	if err != nil {
+		return Cluster{}, fmt.Errorf("find cluster: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return Cluster{}, errors.New("find cluster: its ca.crt holds no certificate")
+	}
+	transport := &http.Transport{
+		TLSClientConfig:   &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute,
+	}
+	return Cluster{
+		Server: "https://" + net.JoinHostPort(host, port), TokenFile: account + "token",
+		Client: &http.Client{Transport: transport, Timeout: 5 * time.Second},
+	}, nil
 }
 
 // NewLease returns the witness in a Lease. It does no I/O.

@@ -74,7 +74,7 @@ func rows() []row {
 		{"examples/**", []string{"examples/cloudevent"}}, // what any client could be written with
 		{"internal/config", []string{"payment", "providers", "providers/kinds", "internal/spelling"}},
 		// The commands that have a folder of their own, and what all commands share.
-		{"cmd/consumer/cli", []string{"payment", "events", "journal/stream", "desk", "desk/remote", "integrity/*", "internal/app", "internal/config", "internal/monitor"}},
+		{"cmd/consumer/cli", []string{"payment", "events", "journal/stream", "desk", "desk/remote", "integrity", "integrity/*", "internal/app", "internal/config", "internal/monitor"}},
 		{"cmd/consumer/journal", []string{"payment", "integrity", "integrity/acceptance", "internal/openwork", "cmd/consumer/cli"}},
 		{"cmd/consumer/archive", []string{"internal/archive", "journal/stream", "cmd/consumer/cli"}},
 		{"cmd/consumer/recovering", []string{"providers", "broker", "integrity", "integrity/acceptance", "internal/app", "internal/recovery", "cmd/consumer/cli"}},
@@ -84,7 +84,7 @@ func rows() []row {
 		// The last three put the program together.
 		{"internal/app", []string{
 			"payment", "events", "journal", "journal/stream", "providers", "providers/kinds", "isolation",
-			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "notifications", "status", "status/*", "internal/config", "internal/openwork", "internal/monitor", "internal/sleep",
+			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "integrity", "integrity/*", "notifications", "status", "status/*", "internal/config", "internal/openwork", "internal/monitor", "internal/sleep",
 		}},
 		{"internal/demo", []string{
 			"payment", "events", "journal", "journal/*", "providers/**", "providers",

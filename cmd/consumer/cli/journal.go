@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
+	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/acceptance"
 	"github.com/countermand/countermand/integrity/keeper"
 	"github.com/countermand/countermand/integrity/streams"
@@ -25,14 +27,8 @@ func (c *Connection) JournalSources(monitors []string) (acceptance.Sources, erro
 	}
 	s := acceptance.Sources{
 		JetStream: c.JetStream, Journal: journal, Stream: t.Events, ControlBucket: t.Control,
-		Reader: streams.NewReader(c.Conn, streams.Plan{
-			Journal: t.Events, Others: []string{t.Commands, t.Due, t.Rejected, t.ControlStream()},
-			Durables: []streams.Durable{
-				{Stream: t.Commands, Name: t.Consumer}, {Stream: t.Due, Name: t.Consumer}, {Stream: t.Events, Name: t.Consumer},
-			},
-			TokenHeader: stream.TokenHeader,
-		}),
-		Bucket: streams.NewBucket(c.JetStream, t.Control), Witness: c.witness(),
+		Reader: streams.NewReader(c.Conn, app.ReadingPlan(t)), Bucket: streams.NewBucket(c.JetStream, t.Control),
+		Witness: c.witness(),
 	}
 	if c.Config.NATS.Monitor != "" {
 		monitors = append([]string{c.Config.NATS.Monitor}, monitors...)
@@ -44,7 +40,27 @@ func (c *Connection) JournalSources(monitors []string) (acceptance.Sources, erro
 }
 
 // witness is the store outside of this NATS; nil where the configuration names none.
-func (*Connection) witness() keeper.Store { return nil }
+// One that cannot be opened here, such as a Lease from outside of its cluster, is
+// one that cannot be read.
+func (c *Connection) witness() keeper.Store {
+	store, closed, err := app.OpenWitness(c.Config.Journal.Witness, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return unopened{err}
+	}
+	c.closed = append(c.closed, closed)
+	return store
+}
+
+// unopened is a store that cannot be used.
+type unopened struct{ err error }
+
+// Load implements keeper.Store.
+func (u unopened) Load(context.Context) (integrity.Record, error) { return integrity.Record{}, u.err }
+
+// Raise implements keeper.Store.
+func (u unopened) Raise(context.Context, integrity.Record) (integrity.Record, error) {
+	return integrity.Record{}, u.err
+}
 
 // askFor bounds the question to one server.
 const askFor = 5 * time.Second

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -16,6 +19,8 @@ import (
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/streams"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/journal/journaltest"
 	"github.com/countermand/countermand/journal/stream"
@@ -189,4 +194,91 @@ func TestTheJournalCommandsTellMachines(t *testing.T) {
 	if out := l.want(0, "", "journal", "accept", "--reason", "copy", "--lose", "10", "--apply", "--operator", "bob", "--json"); !strings.Contains(out, `"applied":true`) {
 		t.Errorf("accept: %s", out)
 	}
+}
+
+// replicas are the registered processes that run, as the status prints them.
+func (l *losing) replicas() []integrity.Registered {
+	l.t.Helper()
+	var status struct{ Replicas []integrity.Registered }
+	_, out, _ := l.run("journal", "status", "--json")
+	if err := json.Unmarshal([]byte(out), &status); err != nil {
+		return nil // the server is being restarted
+	}
+	return status.Replicas
+}
+
+// awaitReplica waits until the one registered process is as wanted.
+func (l *losing) awaitReplica(what string, is func(integrity.Registered) bool) {
+	l.t.Helper()
+	var all []integrity.Registered
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		if all = l.replicas(); len(all) == 1 && is(all[0]) {
+			return
+		}
+	}
+	l.t.Fatalf("no process is %s: %+v", what, all)
+}
+
+// serve runs the service until the test ends.
+func (l *losing) serve() {
+	l.t.Helper()
+	cfg, err := config.Load(l.file, func(string) string { return "0123456789abcdef" })
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	cfg.Admin.Listen = "" // tests run side by side
+	instances, err := app.Instances(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	nc, err := app.Connect(cfg.NATS, "countermand test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	service, err := app.New(nc, cfg, instances, &app.Options{Replica: "host-1"})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- service.Run(ctx) }()
+	l.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			l.t.Error(err)
+		}
+		nc.Close()
+	})
+}
+
+func TestTheRunningServiceStopsAtALossAndFollowsWhatIsDecided(t *testing.T) {
+	t.Parallel()
+	witness := filepath.Join(t.TempDir(), "witness.json")
+	l := setupLosing(t, "desk: {selfAsserted: true}\njournal: {witness: {file: "+witness+"}}")
+	l.append(1, 40)
+	copied := l.server.Copy(t)
+	l.js = l.server.JetStream(t)
+	l.append(41, 50)
+	l.serve()
+	l.awaitReplica("open", func(r integrity.Registered) bool { return !r.Shut && r.ID == "host-1" })
+	for deadline := time.Now().Add(time.Minute); ; <-time.After(20 * time.Millisecond) { // until the witness knows of all
+		raw, _ := os.ReadFile(witness)
+		var record integrity.Record
+		if json.Unmarshal(raw, &record) == nil && record.Mark.Journal.Sequence == 50 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the witness was never raised")
+		}
+	}
+	l.want(1, "the gate is open in host-1", "journal", "accept", "--reason", "none", "--apply")
+	l.server.Restore(t, copied)
+	l.js = l.server.JetStream(t)
+	l.awaitReplica("broken", func(r integrity.Registered) bool { return r.Shut && r.Standing == "broken" })
+	l.want(1, "known to reach 50", "journal", "status")
+	l.want(0, "epoch 1 is held", "journal", "accept", "--reason", "older copy", "--lose", "10", "--apply")
+	l.awaitReplica("held", func(r integrity.Registered) bool { return r.Shut && r.Standing == "whole" && r.Epoch.Number == 1 })
+	l.want(0, "the journal is whole", "journal", "status")
+	l.want(0, "epoch 1 is doubting", "journal", "go", "--apply")
+	l.awaitReplica("doubting", func(r integrity.Registered) bool { return !r.Shut && r.Epoch.Phase == integrity.Doubting })
 }

@@ -145,16 +145,28 @@ func (l *LateRequeries) batch(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read position: %w", err)
 		}
-		if young := l.after - l.now().Sub(meta.Timestamp); young > 0 {
+		due := l.dueAt(msg, meta.Timestamp)
+		if young := due.Sub(l.now()); young > 0 {
 			l.say(msg, giveBack(min(young, latePark)))
 			continue
 		}
 		slots <- struct{}{}
 		requeries.Go(func() {
 			defer func() { <-slots }()
-			l.carryOut(ctx, msg, meta.Timestamp)
+			l.carryOut(ctx, msg, due)
 		})
 	}
+}
+
+// dueAt is when a result has the age at which it is requeried. One that was
+// brought back from an archive is as old as it was, and due when it came back at
+// the earliest.
+func (l *LateRequeries) dueAt(msg jetstream.Msg, stored time.Time) time.Time {
+	due := events.FirstStored(msg.Headers(), stored).Add(l.after)
+	if due.Before(stored) {
+		return stored
+	}
+	return due
 }
 
 func (l *LateRequeries) bind(ctx context.Context) error {
@@ -171,15 +183,15 @@ func (l *LateRequeries) bind(ctx context.Context) error {
 	return nil
 }
 
-// carryOut requeries one result and acknowledges its message or gives it back.
-func (l *LateRequeries) carryOut(ctx context.Context, msg jetstream.Msg, at time.Time) {
+// carryOut requeries one result, which was due at that time, and acknowledges its message or gives it back.
+func (l *LateRequeries) carryOut(ctx context.Context, msg jetstream.Msg, due time.Time) {
 	log := l.log.With("event_id", msg.Subject())
 	defer l.alive(msg)()
 	ctx, cancel := context.WithTimeout(ctx, lateFor)
 	defer cancel()
 	m := events.Message{Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data()}
 	out, err := l.requerier.RequeryLate(ctx, m, l.timers)
-	waited := l.now().Sub(at) - l.after
+	waited := l.now().Sub(due)
 	hopeless := errors.Is(err, handlers.ErrNoHistory)
 	switch {
 	case ctx.Err() != nil && (err != nil || out.Later):

@@ -15,9 +15,8 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// Header names the place that a message had before it was brought back: its
-// sequence and its time (RFC 3339), with a space between.
-const Header = "Countermand-Recovered"
+// Header names the place that a message had before it was brought back.
+const Header = events.RecoveredHeader
 
 // broughtBack is an archived message as it is appended: subject, body and all
 // headers but NATS's own, and where it lay. One that was brought back before keeps

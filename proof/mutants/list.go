@@ -180,7 +180,7 @@ func storing() []mutant {
 		},
 		{
 			"whose append it is, is judged by its id and not by its token (in the stream)", "journal/stream/append.go",
-			"if m.Sequence != 0 && m.token() == a.token {", "if m.Sequence != 0 && m.Message.Subject == a.msg.Subject {",
+			"if m.Sequence != 0 && m.Token() == a.token {", "if m.Sequence != 0 && m.Message.Subject == a.msg.Subject {",
 		},
 		{
 			"a message is acknowledged before its timer is stored", "broker/carryout.go",

@@ -47,15 +47,10 @@ func (d Desk) Client(w *World, c *Connection) (*remote.Client, error) {
 }
 
 // Decider is who makes a decision that the command itself records, and how the
-// name is known: typed, or granted by the server with the credentials.
+// name is known: only the desk's subjects prove a name.
 func (d Desk) Decider(w *World, cfg *config.Config) (name, identity string, err error) {
-	if name, err = d.operator(w, cfg); err != nil {
-		return "", "", err
-	}
-	if d.Config == "" || cfg.Desk.SelfAsserted {
-		return name, string(desk.IdentityAsserted), nil
-	}
-	return name, string(desk.IdentityNATS), nil
+	name, err = d.operator(w, cfg)
+	return name, string(desk.IdentityAsserted), err
 }
 
 // operator is who asks. With credentials the server grants a user one name, and

@@ -22,7 +22,7 @@ func (acceptCommand) Help() string {
 make a replica lead that holds more, or recover from an archive later. What is given up is typed out with
 --lose. All running processes have to report their gate shut. Where desk.secondPersonAbove is set, two
 operators have to say the same within 24 hours. Then the next epoch begins, held: nothing is carried out
-until "consumer journal go". It needs the right to write events and the bucket, which the service has.
+until "consumer journal go".
 Exit codes: 0 done (without --apply: it could be done); 1 refused, or the server could not be asked; 2 arguments are
 wrong.
 Example: consumer journal accept --reason "restored from the copy of 09:00" --lose 395 --apply --config /etc/countermand/config.yaml`

@@ -31,7 +31,7 @@ With --commands it reads the stream of commands and lists each valid one with ne
 the journal; with --apply it hands them to the service, as commands that come back now. Once the service has taken
 them up, run it again: the walk is finished when it finds none, and "consumer journal trust" asks for that.
 Without --apply it only says what it would do. With it a loss has to be accepted (consumer journal accept) and
-not trusted yet. It needs the right to write events and timers, which the service has.
+not trusted yet. --archive --apply writes the events of payments: run it with the credentials of the service.
 Exit codes: 0 all is there, or would be; 1 something was left or could not be done; 2 arguments are wrong.
 Example: consumer recover --archive /var/backups/journal.jsonl --config /etc/countermand/config.yaml`
 }

@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/archive"
 	"github.com/countermand/countermand/journal"
+	"github.com/countermand/countermand/payment"
 )
 
 // What became of an archived message that the journal lacks.
@@ -131,7 +130,9 @@ func (r *run) alone(ctx context.Context, at place) error {
 	return r.say(row)
 }
 
-// chain brings back what is missing of one payment.
+// chain brings back what is missing of one payment. Only archives whose history
+// of the payment is the journal's count: they hold its newest event, too. Others
+// are of a time when the payment has gone another way.
 func (r *run) chain(ctx context.Context, ch *chain) error {
 	filter, err := events.Filter(ch.id)
 	if err != nil {
@@ -141,64 +142,77 @@ func (r *run) chain(ctx context.Context, ch *chain) error {
 	if err != nil {
 		return err
 	}
-	expected, version := position(newest)
-	// The journal's newest event has to be one of the archives': otherwise the
-	// payment has gone another way since.
-	other := version > r.plan.present[ch.id] || r.plan.diverged[ch.id]
-	behind := 0
-	for !other && behind < len(ch.missing) && ch.missing[behind].version <= version {
-		if other, err = r.taken(ctx, filter, ch.missing[behind].version); err != nil {
-			return err
-		}
-		behind++
+	l := link{run: r, id: ch.id, ours: make([]bool, len(r.plan.files))}
+	l.sequence, l.version = position(newest)
+	for file := range l.ours {
+		l.ours[file] = l.version == 0 || r.plan.present[file][ch.id] == l.version
 	}
-	if other {
-		return r.leaveAll(MovedOn, ch.missing, version)
-	}
-	if err := r.leaveAll(Passed, ch.missing[:behind], version); err != nil {
-		return err
-	}
-	return r.follow(ctx, ch.missing[behind:], expected, version)
-}
-
-// taken reports whether the journal holds an event of a payment with a version.
-func (r *run) taken(ctx context.Context, filter string, version uint64) (bool, error) {
-	there, err := r.journal.On(ctx, strings.TrimSuffix(filter, "*")+strconv.FormatUint(version, 10))
-	return there.Sequence != 0, err
-}
-
-// follow appends messages of one payment behind its newest event, which lies at
-// the sequence that is expected.
-func (r *run) follow(ctx context.Context, missing []place, expected, version uint64) error {
-	for len(missing) > 0 {
+	for missing := ch.missing; len(missing) > 0; {
 		n := 1
 		for n < len(missing) && missing[n].version == missing[0].version {
 			n++
 		}
-		e, one, err := r.only(missing[:n])
-		switch {
-		case err != nil:
-			return err
-		case !one: // and what comes behind rests on one of them
-			return r.leaveAll(Ambiguous, missing, version)
-		}
-		row := rowOf(Recovered, e)
-		if r.apply {
-			expected, err = r.journal.Put(ctx, expected, broughtBack(e))
-			if conflict, ok := errors.AsType[*journal.ConflictError](err); ok {
-				return r.leaveAll(MovedOn, missing, conflict.Last.State.Version)
-			}
-			if err != nil {
-				return err
-			}
-			row.At = expected
-		}
-		if err := r.say(row); err != nil {
+		if err := l.take(ctx, missing[:n]); err != nil {
 			return err
 		}
-		version, missing = missing[0].version, missing[n:]
+		missing = missing[n:]
 	}
 	return nil
+}
+
+// link is the end of one payment's events in the journal while it is followed.
+type link struct {
+	*run
+
+	id                payment.ID
+	sequence, version uint64
+	// ours are the archives whose history is the journal's.
+	ours []bool
+}
+
+// take brings back one version of a payment, which lies at these places.
+func (l *link) take(ctx context.Context, these []place) error {
+	var ours []place
+	for _, at := range these {
+		if l.ours[at.file] {
+			ours = append(ours, at)
+		} else if err := l.left(MovedOn, at, l.version); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(ours) == 0:
+		return nil
+	case ours[0].version <= l.version:
+		return l.leaveAll(Passed, ours, l.version)
+	}
+	e, one, err := l.only(ours)
+	switch {
+	case err != nil:
+		return err
+	case !one: // and what comes behind rests on one of them
+		clear(l.ours)
+		return l.leaveAll(Ambiguous, ours, l.version)
+	}
+	row := rowOf(Recovered, e)
+	if l.apply {
+		row.At, err = l.journal.Put(ctx, l.sequence, broughtBack(e))
+		if conflict, ok := errors.AsType[*journal.ConflictError](err); ok {
+			clear(l.ours)
+			l.version = conflict.Last.State.Version
+			return l.leaveAll(MovedOn, ours, l.version)
+		}
+		if err != nil {
+			return err
+		}
+		l.sequence = row.At
+	}
+	l.version = ours[0].version
+	clear(l.ours)
+	for _, at := range ours {
+		l.ours[at.file] = true
+	}
+	return l.say(row)
 }
 
 // only returns the one message that several places hold; one is false where they

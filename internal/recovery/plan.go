@@ -47,11 +47,9 @@ type Plan struct {
 
 	files   []*os.File
 	chains  map[payment.ID]*chain
-	present map[payment.ID]uint64 // the newest version that is there and is the same
-	alone   map[string]place      // missing messages of no payment
-	// diverged are the payments of which an archive holds other content than the journal.
-	diverged map[payment.ID]bool
-	differ   []place // other content lies on the subject
+	present []map[payment.ID]uint64 // by file, the newest version that is there and is the same
+	alone   map[string]place        // missing messages of no payment
+	differ  []place                 // other content lies on the subject
 }
 
 // Options are the optional parts of Compare and Apply; nil and zero mean the defaults.
@@ -77,7 +75,7 @@ func (o *Options) parts() (workers int, progress func(done, total uint64)) {
 // Close the plan when it is not needed any more, also after an error.
 func Compare(ctx context.Context, j Journal, paths []string, o *Options) (*Plan, error) {
 	workers, progress := o.parts()
-	p := &Plan{chains: map[payment.ID]*chain{}, present: map[payment.ID]uint64{}, alone: map[string]place{}, diverged: map[payment.ID]bool{}}
+	p := &Plan{chains: map[payment.ID]*chain{}, alone: map[string]place{}}
 	var total uint64
 	for _, path := range paths {
 		f, err := os.Open(path)
@@ -85,6 +83,7 @@ func Compare(ctx context.Context, j Journal, paths []string, o *Options) (*Plan,
 			return p, fmt.Errorf("open archive: %w", err)
 		}
 		p.files = append(p.files, f)
+		p.present = append(p.present, map[payment.ID]uint64{})
 		info, err := f.Stat()
 		if err != nil {
 			return p, fmt.Errorf("open archive: %w", err)
@@ -182,13 +181,11 @@ func (c *comparison) take(q question, there stream.Stored) {
 	case there.Sequence != 0 && same(there.Message, q.entry.Message):
 		p.Present++
 		if err == nil {
-			p.present[id] = max(p.present[id], q.at.version)
+			known := p.present[q.at.file]
+			known[id] = max(known[id], q.at.version)
 		}
 	case there.Sequence != 0:
 		p.differ = append(p.differ, q.at)
-		if err == nil {
-			p.diverged[id] = true
-		}
 	case err != nil:
 		if _, again := p.alone[q.at.subject]; !again {
 			p.alone[q.at.subject] = q.at

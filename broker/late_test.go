@@ -101,7 +101,13 @@ func TestResultsAreRequeriedOnceTheyAreOldEnough(t *testing.T) {
 func TestAResultThatWasBroughtBackIsAsOldAsItWas(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	done := b.late(24*time.Hour, nil, func(string) (handlers.Requeried, error) { return handlers.Requeried{Asked: true}, nil })
+	var asked atomic.Int64
+	done := b.late(24*time.Hour, nil, func(string) (handlers.Requeried, error) {
+		if asked.Add(1) == 1 {
+			return handlers.Requeried{}, errors.New("no answer") // and yet it is not given up: it came back just now
+		}
+		return handlers.Requeried{Asked: true}, nil
+	})
 	m := nats.NewMsg("payment.refund.succeeded.opay-eg.1.1")
 	m.Data = []byte("{}")
 	m.Header.Set(events.RecoveredHeader, "7 "+time.Now().Add(-48*time.Hour).Format(time.RFC3339Nano))

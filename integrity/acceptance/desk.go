@@ -122,7 +122,8 @@ func (d *Desk) Accept(ctx context.Context, a Asked, lose uint64) (Done, error) {
 	out.Epoch = integrity.Epoch{Number: accepted.Epoch, AcceptedAt: accepted.Time.UTC()}
 	mark := integrity.MarkOf(v.Reading, accepted.Position, accepted.Epoch)
 	mark.Holes, mark.At = loss.Holes, accepted.Time.UTC()
-	return out, d.store(ctx, integrity.Record{Mark: mark, Epoch: out.Epoch}, &out)
+	err = d.store(ctx, integrity.Record{Mark: mark, Epoch: out.Epoch}, &out)
+	return out, err
 }
 
 // nextEpoch is the number of the epoch that accepting a loss begins. An
@@ -209,7 +210,8 @@ func (d *Desk) enter(ctx context.Context, v View, a Asked, phase integrity.Phase
 		return Done{Epoch: v.Record.Epoch}, err
 	}
 	out := Done{Epoch: next, Audit: recorded.ULID}
-	return out, d.store(ctx, integrity.Record{Epoch: next}, &out)
+	err = d.store(ctx, integrity.Record{Epoch: next}, &out)
+	return out, err
 }
 
 // record appends the audit event of an action and returns it as it lies in the

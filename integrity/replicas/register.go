@@ -3,12 +3,12 @@ package replicas
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -171,11 +171,9 @@ func keyOf(id string) string {
 	}, id)
 }
 
-// randomHex tells starts apart; it keeps no secret.
+// randomHex tells starts apart.
 func randomHex() string {
 	var raw [4]byte
-	for i := range raw {
-		raw[i] = byte(rand.Uint32())
-	}
+	_, _ = rand.Read(raw[:]) // it never fails
 	return hex.EncodeToString(raw[:])
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -118,7 +119,7 @@ func TestAnArchiveThatWasInterruptedGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	torn := append(whole, `{"subject":"payment.re`...)
+	torn := append(slices.Clone(whole), `{"subject":"payment.re`...)
 	if err := os.WriteFile(path, torn, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -214,7 +214,7 @@ func (r *walking) compare(ctx context.Context, c command, first map[string]strin
 		first[name] = c.Fingerprint()
 	}
 	found := Found{
-		State: state, Sequence: c.sequence, Time: c.at, CommandID: c.Origin.CommandID, Provider: c.Provider,
+		State: state, Sequence: c.sequence, Time: c.at, CommandID: c.CommandID, Provider: c.Provider,
 		Payment: events.Token(c.id.Native), Operation: c.Op, Key: c.Key,
 	}
 	if state == Unknown && r.walk.Timers != nil {

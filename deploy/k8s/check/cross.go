@@ -29,6 +29,7 @@ func (r *Rendered) Faults() []string {
 	r.checkServiceMonitors(f)
 	r.checkScaling(f)
 	r.checkPolicies(f)
+	r.checkWitness(f)
 	return f.lines
 }
 

@@ -116,21 +116,6 @@ func RegisterReady(registry prometheus.Registerer, ready func() bool) error {
 	return nil
 }
 
-// RegisterStanding registers the metric that shows whether the journal has lost
-// something. It calls standing on each scrape.
-func RegisterStanding(registry prometheus.Registerer, standing func() string) error {
-	for _, word := range []string{"unread", "whole", "suspect", "broken"} {
-		gauge := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "journal_standing", ConstLabels: prometheus.Labels{"standing": word},
-			Help: "1 for how the journal stands: unread, whole, suspect (it may have lost something) or broken (it has).",
-		}, func() float64 { return yes(standing() == word) })
-		if err := registry.Register(gauge); err != nil {
-			return fmt.Errorf("register metrics: %w", err)
-		}
-	}
-	return nil
-}
-
 // names are the configured instances in order.
 func (m *Metrics) names() []string { return slices.Sorted(maps.Keys(m.instances)) }
 

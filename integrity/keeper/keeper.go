@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,12 +67,33 @@ func (s Status) Ready() (ok bool, reason string) {
 	case s.Watch.Standing == integrity.Unread:
 		return false, "the journal was not read yet"
 	case !s.Watch.MaySend():
-		return false, "journal " + s.Watch.Standing.String() + ": " + s.Watch.Findings[0].Text
+		return false, "journal " + s.Watch.Standing.String() + ": " + texts(s.Watch.Findings)
 	case s.Record.Epoch.Phase == integrity.Held:
 		return false, "the loss of the journal was accepted and nothing is carried out yet: consumer journal go"
 	default:
 		return true, ""
 	}
+}
+
+// maxTexts bounds how many findings stand in one line.
+const maxTexts = 3
+
+// texts are the first findings in one line, what the journal's end says first.
+func texts(all []integrity.Finding) string {
+	sorted := slices.Clone(all)
+	slices.SortStableFunc(sorted, func(a, b integrity.Finding) int { return rank(a) - rank(b) })
+	var words []string
+	for _, f := range sorted[:min(len(sorted), maxTexts)] {
+		words = append(words, f.Text)
+	}
+	return strings.Join(words, "; also, ")
+}
+
+func rank(f integrity.Finding) int {
+	if f.Kind == integrity.JournalShorter || f.Kind == integrity.JournalMissing {
+		return 0
+	}
+	return 1
 }
 
 const (
@@ -276,9 +299,9 @@ func (k *Keeper) set(w integrity.Watch) {
 	}
 	switch w.Standing {
 	case integrity.Suspect:
-		k.log.Warn("the journal may have lost something; nothing is sent until that is clear", "finding", w.Findings[0].Text)
+		k.log.Warn("the journal may have lost something; nothing is sent until that is clear", "finding", texts(w.Findings))
 	case integrity.Broken:
-		k.log.Error("the journal has lost something; nothing is sent until a person has decided: consumer journal status", "finding", w.Findings[0].Text)
+		k.log.Error("the journal has lost something; nothing is sent until a person has decided: consumer journal status", "finding", texts(w.Findings))
 	case integrity.Whole:
 		k.log.Info("the journal is whole", "ends_at", k.status.Record.Mark.Journal.Sequence, "before", before.String())
 	case integrity.Unread:

@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -77,7 +78,8 @@ func (k *Keeper) read(ctx context.Context) error {
 		return k.unread(err)
 	}
 	if r.Journal.Missing && mark.Journal.Sequence == 0 {
-		return k.unread(errNotProvisioned)
+		// Nothing was ever known to lie in it: a first start, and no loss.
+		return k.unread(fmt.Errorf("stream %s does not exist: run consumer provision", k.names.Journal))
 	}
 	r.Began = began
 	k.take(number, mark, r, still)
@@ -193,7 +195,3 @@ func (k *Keeper) load(ctx context.Context) error {
 // ErrNoStore: the store itself does not exist. Nothing can be known of it, and
 // whether it ever existed the other marks say.
 var ErrNoStore = errors.New("the place of the marks does not exist")
-
-// errNotProvisioned: nothing was ever known to lie in the journal, so a stream
-// that does not exist is a first start and no loss.
-var errNotProvisioned = errors.New("its stream does not exist: run consumer provision")

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/countermand/countermand/integrity"
@@ -22,6 +23,13 @@ import (
 // Annotation is the Lease's annotation that holds the record. It is not the
 // Lease's own count of transitions, which tools for leader election write.
 const Annotation = "countermand.dev/mark"
+
+// The annotations that repeat two of the record's numbers for an admission policy,
+// which cannot read JSON: they never fall, see deploy/k8s/components/witness.
+const (
+	AnnotationEpoch    = "countermand.dev/epoch"
+	AnnotationSequence = "countermand.dev/sequence"
+)
 
 // Lease keeps the record in an annotation of a Kubernetes Lease that exists
 // already: the account of the service may get and update it, not create it. It
@@ -155,6 +163,8 @@ func annotate(object map[string]any, r integrity.Record) error {
 		annotations = map[string]any{}
 	}
 	annotations[Annotation] = string(text)
+	annotations[AnnotationEpoch] = strconv.FormatUint(r.Epoch.Number, 10)
+	annotations[AnnotationSequence] = strconv.FormatUint(r.Mark.Journal.Sequence, 10)
 	metadata["annotations"] = annotations
 	return nil
 }

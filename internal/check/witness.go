@@ -22,10 +22,13 @@ func (c *checker) witness(ctx context.Context) {
 	defer cancel()
 	store, closed, err := app.OpenWitness(w, slog.New(slog.DiscardHandler))
 	defer closed()
-	if err == nil {
-		_, err = store.Load(ctx)
-	}
 	if err != nil {
+		c.report(NotVerifiable, JournalWitness, "journal.witness", Finding{
+			Is: "out of reach (" + err.Error() + ")", Want: "readable", Do: "check where the service runs, as its account",
+		})
+		return
+	}
+	if _, err = store.Load(ctx); err != nil {
 		c.report(Error, JournalWitness, "journal.witness", Finding{
 			Is: "not readable (" + err.Error() + ")", Want: "readable",
 			Do: "a process that starts carries nothing out until it is: create it, or grant what it needs",

@@ -16,7 +16,7 @@ func TestAWitnessThatIsMissingOrCannotBeReadIsFound(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "no", "folder", "mark")
 	lease := config.WitnessLease{Namespace: "payments", Name: "countermand-journal"} // the test runs in no cluster
 	for severity, witnesses := range map[check.Severity][]config.Witness{
-		check.Warning: {{}}, check.Error: {{File: missing}, {Lease: lease}},
+		check.Warning: {{}}, check.Error: {{File: missing}}, check.NotVerifiable: {{Lease: lease}},
 	} {
 		for _, w := range witnesses {
 			b.cfg.Journal.Witness = w

@@ -145,10 +145,11 @@ func (b *bundle) messages() (all map[string]events.Message, recovered map[string
 func (b *bundle) recover(j recovery.Journal, apply bool, paths ...string) (count map[string]int, rows []recovery.Row, err error) {
 	b.t.Helper()
 	plan, err := recovery.Compare(b.t.Context(), j, paths, nil)
-	defer plan.Close()
 	if err != nil {
+		plan.Close()
 		return nil, nil, err
 	}
+	defer plan.Close()
 	count = map[string]int{}
 	err = plan.Apply(b.t.Context(), j, apply, func(r recovery.Row) error {
 		count[r.Outcome]++
@@ -392,11 +393,11 @@ func TestAnEventIsNeverAppendedBehindANewerOne(t *testing.T) {
 	s = natstest.CreateStream(t, b.js, cfg)
 	b.version[id(0)], b.last[id(0)] = 0, 0
 	plan, err := recovery.Compare(t.Context(), b.journal, []string{path}, nil)
-	defer plan.Close()
-	if err == nil {
-		err = plan.Apply(t.Context(), b.journal, true, func(recovery.Row) error { return nil }, nil)
-	}
 	if err != nil {
+		t.Fatal(err)
+	}
+	defer plan.Close()
+	if err := plan.Apply(t.Context(), b.journal, true, func(recovery.Row) error { return nil }, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.DeleteMsg(t.Context(), 2); err != nil {

@@ -8,23 +8,16 @@ import (
 	"github.com/countermand/countermand/providers"
 )
 
-// call sends one attempt, after its started event was accepted. If the answer
-// cannot be understood, or the adapter panics, the outcome is indeterminate.
-func (w *work) call(ctx context.Context, started *payment.Event) payment.Outcome {
+// call sends one attempt, after its started event was accepted at a sequence of
+// the journal. If the answer cannot be understood, or the adapter panics, the
+// outcome is indeterminate.
+func (w *work) call(ctx context.Context, sequence uint64, started *payment.Event) payment.Outcome {
 	w.d.Hold(started.CallUntil)
-	if !w.h.now().Before(started.CallUntil) {
-		return payment.Outcome{
-			Result: payment.NotExecuted, Code: payment.CodeProviderUnavailable,
-			Message: "the time for this call had passed before it was sent",
-		}
-	}
-	if w.access.paused() {
-		return payment.Outcome{
-			Result: payment.NotExecuted, Code: payment.CodePaused, Message: "the provider was paused before the call was sent",
-		}
-	}
 	r := w.request(started.State)
 	r.SendBefore = started.CallUntil
+	if out, ok := w.unsent(ctx, sequence, started, r); !ok {
+		return out
+	}
 	out := w.ask(ctx, func(ctx context.Context) payment.Outcome {
 		return w.instance.Provider.Call(ctx, r)
 	})

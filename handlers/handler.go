@@ -33,6 +33,8 @@ type Options struct {
 	History History
 	// Losses tells of an accepted loss of the journal; default: none ever is.
 	Losses Losses
+	// Integrity knows whether the journal has lost something; default: it never has.
+	Integrity Integrity
 }
 
 // Handler carries commands out. It is safe for concurrent use. It works on one
@@ -54,6 +56,7 @@ type Handler struct {
 	losses     Losses     // nil: the journal has lost nothing
 	// longestCall bounds a call that began before a loss was accepted.
 	longestCall time.Duration
+	integrity   Integrity // nil: the journal never loses anything
 }
 
 // New builds a Handler. The encoder writes the commands of timers, which keep
@@ -69,7 +72,7 @@ func New(j journal.Journal, set *providers.Set, q Quarantine, e *events.Encoder,
 	h := &Handler{
 		journal: j, providers: set, quarantine: q, decoder: d, encoder: e,
 		log: o.logger(), now: o.clock(), limits: o.Limits, patience: o.patience(),
-		locks: newKeyedLock(), isolation: o.Isolation, observer: o.Observer, history: o.History,
+		locks: newKeyedLock(), isolation: o.Isolation, observer: o.Observer, history: o.History, integrity: o.Integrity,
 		losses: o.Losses, longestCall: longestCall(set),
 	}
 	if o.Observer != nil {

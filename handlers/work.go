@@ -263,7 +263,7 @@ func (w *work) act(ctx context.Context, s step, dec payment.Decision) step {
 		s.reading = &reading
 		return s
 	case payment.Call:
-		s.outcome = &payment.Heard{Attempt: dec.Event.Attempt, Outcome: w.call(ctx, dec.Event)}
+		s.outcome = &payment.Heard{Attempt: dec.Event.Attempt, Outcome: w.call(ctx, s.journal.last.Sequence, dec.Event)}
 		return s
 	case payment.Query:
 		s.outcome = &payment.Heard{Query: true, Outcome: w.query(ctx, s)}

@@ -1,9 +1,13 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,13 +34,17 @@ type Store interface {
 
 // Options are the optional parts of a Keeper; nil and zero mean the defaults.
 type Options struct {
+	// Names are the streams of the findings; default: PAYMENT_EVENTS and
+	// KV_PAYMENT_CONTROL.
+	Journal, BucketStream string
 	// Witness survives the loss of this NATS; default: none.
 	Witness Store
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Logger; default none.
 	Logger *slog.Logger
-	// Changed is told each new standing or epoch, from one goroutine at a time.
+	// Changed is told each new standing or epoch, from one goroutine at a time. It
+	// returns soon and must not call the keeper.
 	Changed func(Status)
 }
 
@@ -59,7 +67,7 @@ func (s Status) Ready() (ok bool, reason string) {
 	case s.Watch.Standing == integrity.Unread:
 		return false, "the journal was not read yet"
 	case !s.Watch.MaySend():
-		return false, "journal " + s.Watch.Standing.String() + ": " + s.Watch.Findings[0].Text
+		return false, "journal " + s.Watch.Standing.String() + ": " + texts(s.Watch.Findings)
 	case s.Record.Epoch.Phase == integrity.Held:
 		return false, "the loss of the journal was accepted and nothing is carried out yet: consumer journal go"
 	default:
@@ -67,10 +75,32 @@ func (s Status) Ready() (ok bool, reason string) {
 	}
 }
 
+// maxTexts bounds how many findings stand in one line.
+const maxTexts = 3
+
+// texts are the first findings in one line, what the journal's end says first.
+func texts(all []integrity.Finding) string {
+	sorted := slices.Clone(all)
+	slices.SortStableFunc(sorted, func(a, b integrity.Finding) int { return rank(a) - rank(b) })
+	var words []string
+	for _, f := range sorted[:min(len(sorted), maxTexts)] {
+		words = append(words, f.Text)
+	}
+	return strings.Join(words, "; also, ")
+}
+
+func rank(f integrity.Finding) int {
+	if f.Kind == integrity.JournalShorter || f.Kind == integrity.JournalMissing {
+		return 0
+	}
+	return 1
+}
+
 const (
 	readEvery    = 5 * time.Second        // while nothing is found
 	readAgain    = time.Second            // while something is
 	raiseEvery   = 100 * time.Millisecond // the bucket, while appends are made
+	learnEvery   = time.Second
 	witnessEvery = time.Second
 	ioTimeout    = 2 * time.Second
 )
@@ -80,25 +110,33 @@ type Keeper struct {
 	source  Source
 	bucket  Store
 	witness Store // nil: none
-	now     func() time.Time
-	log     *slog.Logger
-	changed func(Status)
+	names   integrity.Names
+	// bucketStream is the stream under the bucket. Its own position in the mark
+	// changes with each raise and is by itself no reason for another one.
+	bucketStream string
+	now          func() time.Time
+	log          *slog.Logger
+	changed      func(Status)
 
-	readNow  chan struct{} // a reading is wanted at once
-	raiseNow chan struct{} // the bucket is to be raised at once
+	readNow   chan struct{} // a reading is wanted at once
+	raiseSoon chan struct{} // something was appended
+	raiseNow  chan struct{} // a call waits for the bucket
+
+	raising sync.Mutex // held over a raise of the bucket; taken before mu
 
 	mu     sync.Mutex
 	status Status
 	// loaded: what the stores knew has been taken in.
 	loaded bool
-	// stored is what the bucket is known to hold.
-	stored integrity.Record
+	// stored is what the bucket is known to hold, witnessed what the witness is.
+	stored, witnessed integrity.Record
 	// begun numbers the readings; sure is the newest one that was whole and named
 	// the leader of the one before.
 	begun, sure uint64
 	leader      string
-	// news is closed and replaced whenever a waiter has reason to look again.
-	news chan struct{}
+	// news is closed and replaced whenever Sure has reason to check again, turned
+	// whenever Open may have another answer.
+	news, turned chan struct{}
 }
 
 // New returns a keeper. It does no I/O until it runs; until its first reading
@@ -109,7 +147,10 @@ func New(source Source, bucket Store, o *Options) *Keeper {
 	}
 	k := &Keeper{
 		source: source, bucket: bucket, witness: o.Witness, now: o.Now, log: o.Logger, changed: o.Changed,
-		readNow: make(chan struct{}, 1), raiseNow: make(chan struct{}, 1), news: make(chan struct{}),
+		names:        integrity.Names{Journal: cmp.Or(o.Journal, "PAYMENT_EVENTS")},
+		bucketStream: cmp.Or(o.BucketStream, "KV_PAYMENT_CONTROL"),
+		readNow:      make(chan struct{}, 1), raiseSoon: make(chan struct{}, 1), raiseNow: make(chan struct{}, 1),
+		news: make(chan struct{}), turned: make(chan struct{}),
 	}
 	if k.now == nil {
 		k.now = time.Now
@@ -142,24 +183,33 @@ func (k *Keeper) Mark() uint64 {
 	return k.status.Record.Mark.Journal.Sequence
 }
 
-// Accepted takes in an append that was accepted at a position. before is what
-// Mark said before its first try: the stream gives each sequence once, so an
-// accepted append that does not lie above it was given one that was taken.
-func (k *Keeper) Accepted(before uint64, at integrity.Position) {
+// Accepted takes in an append that was accepted at a sequence, with the token it
+// carried. before is what Mark said before its first try: the stream gives each
+// sequence once, so an accepted append that does not lie above it was given one
+// that had been taken.
+func (k *Keeper) Accepted(before, sequence uint64, token string) {
 	k.mu.Lock()
 	m := &k.status.Record.Mark
-	if at.Sequence > m.Journal.Sequence {
-		m.Journal, m.At = at, k.now()
+	if sequence > m.Journal.Sequence {
+		m.Journal, m.At = integrity.Position{Sequence: sequence, Token: token}, k.now()
 	}
-	behind := at.Sequence <= before
 	k.mu.Unlock()
-	if behind {
+	if sequence <= before {
 		k.Report(integrity.Finding{
-			Kind: integrity.AppendBehind, Object: "journal", Known: before, Found: at.Sequence,
-			Text: "an event was accepted at a sequence that had been taken before",
+			Kind: integrity.AppendBehind, Object: k.names.Journal, Known: before, Found: sequence,
+			Text: fmt.Sprintf("an event was accepted at %d; the journal was known to reach %d", sequence, before),
 		})
 	}
-	signal(k.raiseNow)
+	signal(k.raiseSoon)
+}
+
+// Unreadable takes in that a subject of the journal is taken and that the leader
+// shows no message there.
+func (k *Keeper) Unreadable(subject string) {
+	k.Report(integrity.Finding{
+		Kind: integrity.RecordUnreadable, Object: subject,
+		Text: "the journal holds an event under " + subject + " that cannot be read",
+	})
 }
 
 // Report takes in a finding that was made outside of a reading.
@@ -181,6 +231,21 @@ func (k *Keeper) Open() error {
 		return shut(reason)
 	}
 	return nil
+}
+
+// Changed is closed when Open may have another answer. Take it before Open.
+func (k *Keeper) Changed() <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.turned
+}
+
+// Reaches is the last sequence that a stream beside the journal is known to have
+// reached; 0: nothing is known of it.
+func (k *Keeper) Reaches(stream string) uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.status.Record.Mark.Streams[stream]
 }
 
 // Sure waits until the append at a sequence is known to survive the loss of the
@@ -234,22 +299,27 @@ func (k *Keeper) set(w integrity.Watch) {
 	}
 	switch w.Standing {
 	case integrity.Suspect:
-		k.log.Warn("the journal may have lost something; nothing is sent until that is clear", "finding", w.Findings[0].Text)
+		k.log.Warn("the journal may have lost something; nothing is sent until that is clear", "finding", texts(w.Findings))
 	case integrity.Broken:
-		k.log.Error("the journal has lost something; nothing is sent until a person has decided: consumer journal status", "finding", w.Findings[0].Text)
+		k.log.Error("the journal has lost something; nothing is sent until a person has decided: consumer journal status", "finding", texts(w.Findings))
 	case integrity.Whole:
-		if before == integrity.Suspect {
-			k.log.Info("the journal is whole after all; work goes on")
-		}
+		k.log.Info("the journal is whole", "ends_at", k.status.Record.Mark.Journal.Sequence, "before", before.String())
 	case integrity.Unread:
 	}
 	k.tell()
 }
 
-// tell wakes whoever waits and reports the status. The lock is held.
-func (k *Keeper) tell() {
+// wake has everybody in Sure check again. The lock is held.
+func (k *Keeper) wake() {
 	close(k.news)
 	k.news = make(chan struct{})
+}
+
+// tell wakes everybody who waits and reports the status. The lock is held.
+func (k *Keeper) tell() {
+	k.wake()
+	close(k.turned)
+	k.turned = make(chan struct{})
 	k.changed(k.status)
 }
 

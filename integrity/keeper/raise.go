@@ -2,41 +2,92 @@ package keeper
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/countermand/countermand/integrity"
 )
 
-// keepRaising stores the marks until ctx ends: in the bucket soon after each
-// append, in the witness every second.
+// keepRaising stores the mark in the bucket until ctx ends: after an append, but
+// not within 100 ms of the raise before, and at once while a call waits for it.
 func (k *Keeper) keepRaising(ctx context.Context) {
-	witness := time.NewTicker(witnessEvery)
-	defer witness.Stop()
+	soon := time.NewTimer(0)
+	defer soon.Stop()
+	soon.Stop()
+	waiting := false // soon runs
+	var last time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-witness.C:
-			k.raise(ctx) // what other processes have raised is taken in, too
-			k.raiseWitness(ctx)
-		case <-k.raiseNow:
-			k.raise(ctx)
-			timer := time.NewTimer(raiseEvery)
-			select {
-			case <-ctx.Done():
-			case <-timer.C:
+		case <-k.raiseSoon:
+			if !waiting {
+				waiting = true
+				soon.Reset(max(raiseEvery-time.Since(last), 0))
 			}
-			timer.Stop()
+			continue
+		case <-soon.C:
+			waiting = false
+		case <-k.raiseNow:
+		}
+		k.raise(ctx)
+		last = time.Now()
+	}
+}
+
+// keepLearning takes in each second what other processes have stored in the
+// bucket: a newer mark, or a new epoch.
+func (k *Keeper) keepLearning(ctx context.Context) {
+	every(ctx, learnEvery, func() {
+		k.mu.Lock()
+		loaded := k.loaded
+		k.mu.Unlock()
+		if !loaded {
+			return
+		}
+		bounded, cancel := context.WithTimeout(ctx, ioTimeout)
+		defer cancel()
+		stored, err := k.bucket.Load(bounded)
+		if err == nil {
+			k.mu.Lock()
+			k.stored = stored
+			k.learn(stored)
+			k.mu.Unlock()
+		}
+		k.raise(ctx) // what a reading has found beyond the bucket
+	})
+}
+
+// keepWitness stores the record in the witness each second.
+func (k *Keeper) keepWitness(ctx context.Context) {
+	if k.witness != nil {
+		every(ctx, witnessEvery, func() { k.raiseWitness(ctx) })
+	}
+}
+
+// every calls do once in each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			do()
 		}
 	}
 }
 
-// raise stores the record in the bucket where that adds something.
+// raise stores the record in the bucket where that adds something. One raise is
+// under way at a time.
 func (k *Keeper) raise(ctx context.Context) {
+	k.raising.Lock()
+	defer k.raising.Unlock()
 	k.mu.Lock()
 	record, stored, loaded := k.status.Record, k.stored, k.loaded
 	k.mu.Unlock()
-	if !loaded || stored.Covers(record) {
+	if !loaded || stored.Covers(k.withoutBucket(record)) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
@@ -50,19 +101,28 @@ func (k *Keeper) raise(ctx context.Context) {
 	}
 	k.stored = now
 	k.learn(now)
-	close(k.news)
-	k.news = make(chan struct{})
+	k.wake()
 }
 
-// raiseWitness stores the record in the witness.
+// withoutBucket is the record without the position of the bucket's own stream.
+func (k *Keeper) withoutBucket(r integrity.Record) integrity.Record {
+	if _, there := r.Mark.Streams[k.bucketStream]; there {
+		r.Mark.Streams = maps.Clone(r.Mark.Streams)
+		delete(r.Mark.Streams, k.bucketStream)
+	}
+	return r
+}
+
+// raiseWitness stores the record in the witness, while the journal is whole.
 func (k *Keeper) raiseWitness(ctx context.Context) {
 	if k.witness == nil {
 		return
 	}
 	k.mu.Lock()
 	record, loaded, whole := k.status.Record, k.loaded, k.status.Watch.MaySend()
+	covered := k.witnessed.Covers(record)
 	k.mu.Unlock()
-	if !loaded || !whole {
+	if !loaded || !whole || covered {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
@@ -72,17 +132,28 @@ func (k *Keeper) raiseWitness(ctx context.Context) {
 	defer k.mu.Unlock()
 	k.status.Witness = k.noteError(err, k.status.Witness, "the witness")
 	if err == nil {
+		k.witnessed = now
 		k.learn(now)
 	}
 }
 
-// learn takes in what a store knows beyond this process. The lock is held.
+// learn takes in what a store knows beyond this process. A new epoch begins with
+// a reading of its own: what was found before belonged to the loss that a person
+// has accepted. The lock is held.
 func (k *Keeper) learn(r integrity.Record) {
 	before := k.status.Record.Epoch
 	k.status.Record = k.status.Record.Merge(r)
-	if k.status.Record.Epoch != before {
-		k.tell()
+	now := k.status.Record.Epoch
+	if now == before {
+		return
 	}
+	k.log.Warn("another epoch of the journal has begun", "epoch", now.Number, "phase", now.Phase.String())
+	if now.Number != before.Number {
+		k.status.Watch = integrity.Watch{Since: k.now()}
+	}
+	k.tell()
+	signal(k.readNow)
+	signal(k.raiseSoon)
 }
 
 // noteError logs an error that is new, and its end. The lock is held.

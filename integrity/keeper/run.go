@@ -3,19 +3,23 @@ package keeper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 // Run reads the streams and raises the stores until ctx ends, then raises the
-// stores once more. It outlives every outage of the server.
+// stores once more. It outlives every outage of the server and runs once.
 func (k *Keeper) Run(ctx context.Context) error {
-	var both sync.WaitGroup
-	both.Go(func() { k.keepReading(ctx) })
-	both.Go(func() { k.keepRaising(ctx) })
-	both.Wait()
+	var all sync.WaitGroup
+	all.Go(func() { k.keepReading(ctx) })
+	all.Go(func() { k.keepRaising(ctx) })
+	all.Go(func() { k.keepLearning(ctx) })
+	all.Go(func() { k.keepWitness(ctx) })
+	all.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), ioTimeout)
 	defer cancel()
 	k.raise(last)
@@ -23,27 +27,38 @@ func (k *Keeper) Run(ctx context.Context) error {
 	return nil
 }
 
-// keepReading makes readings until ctx ends.
+// keepReading makes readings until ctx ends. While something is found they are a
+// second apart: three readings in one moment say no more than one.
 func (k *Keeper) keepReading(ctx context.Context) {
 	for ctx.Err() == nil {
-		every := readEvery
-		if err := k.read(ctx); err != nil || !k.Status().Watch.MaySend() {
-			every = readAgain
+		began := time.Now()
+		next := readEvery
+		if err := k.read(ctx); err != nil || k.found() {
+			next = readAgain
 		}
-		timer := time.NewTimer(every)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		case <-k.readNow:
-			if !k.Status().Watch.MaySend() {
-				select { // what is found is read again a second later, not at once
-				case <-ctx.Done():
-				case <-timer.C:
-				}
-			}
+		if k.pause(ctx, next) && k.found() {
+			sleep.For(ctx, readAgain-time.Since(began))
 		}
-		timer.Stop()
 	}
+}
+
+// pause waits, and reports whether a reading was asked for before the end.
+func (k *Keeper) pause(ctx context.Context, d time.Duration) (asked bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-k.readNow:
+		asked = true
+	}
+	return asked
+}
+
+// found reports whether the newest readings have found something.
+func (k *Keeper) found() bool {
+	standing := k.Status().Watch.Standing
+	return standing == integrity.Suspect || standing == integrity.Broken
 }
 
 // read makes one reading and takes it in.
@@ -61,6 +76,10 @@ func (k *Keeper) read(ctx context.Context) error {
 	r, still, err := k.source.Read(ctx, mark, open)
 	if err != nil {
 		return k.unread(err)
+	}
+	if r.Journal.Missing && mark.Journal.Sequence == 0 {
+		// Nothing was ever known to lie in it: a first start, and no loss.
+		return k.unread(fmt.Errorf("stream %s does not exist: run consumer provision", k.names.Journal))
 	}
 	r.Began = began
 	k.take(number, mark, r, still)
@@ -94,30 +113,44 @@ func (k *Keeper) unread(err error) error {
 
 // take takes a reading in.
 func (k *Keeper) take(number uint64, mark integrity.Mark, r integrity.Reading, still []integrity.Finding) {
-	findings := append(integrity.Judge(mark, r, integrity.Names{Journal: journalName}), still...)
+	findings := append(integrity.Judge(mark, r, k.names), still...)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.status.Record.Mark.Epoch != mark.Epoch {
+		signal(k.readNow) // it was judged by the mark of an epoch that has ended
+		return
+	}
 	k.status.Reading = nil
 	if mark.Zero() {
-		if adopted, why := integrity.Adopt(r, findings); !adopted && len(findings) == 0 {
-			findings = []integrity.Finding{{Kind: integrity.JournalShorter, Object: journalName, Text: why}}
-		}
+		findings = k.adopt(r, findings)
 	}
-	k.set(k.status.Watch.Read(r.Began, findings))
 	if len(findings) == 0 {
 		k.raiseTo(r)
 		if r.Leader == k.leader {
 			k.sure = number
 		}
 	}
-	k.leader = r.Leader
-	close(k.news)
-	k.news = make(chan struct{})
+	k.set(k.status.Watch.Read(r.Began, findings))
+	if r.Leader != k.leader {
+		k.leader = r.Leader
+		signal(k.readNow) // what a new leader says counts once it has said it twice
+	}
+	k.wake()
 }
 
-// raiseTo takes the extents of a whole reading into the mark. The journal's own
-// end is not taken: only an append of ours, or the message read at the mark, has
-// a token that a later reading can be compared with. The lock is held.
+// adopt says what is found in a journal for which there is no mark anywhere.
+func (k *Keeper) adopt(r integrity.Reading, findings []integrity.Finding) []integrity.Finding {
+	adopted, why := integrity.Adopt(r, findings)
+	if !adopted && len(findings) == 0 {
+		return []integrity.Finding{{Kind: integrity.JournalShorter, Object: k.names.Journal, Text: why}}
+	}
+	if adopted && r.Journal.Last > 0 {
+		k.log.Info("no mark of the journal was kept before; it is taken as it is", "ends_at", r.Journal.Last)
+	}
+	return findings
+}
+
+// raiseTo takes the extents of a whole reading into the mark. The lock is held.
 func (k *Keeper) raiseTo(r integrity.Reading) {
 	m := &k.status.Record.Mark
 	at := m.Journal
@@ -162,6 +195,3 @@ func (k *Keeper) load(ctx context.Context) error {
 // ErrNoStore: the store itself does not exist. Nothing can be known of it, and
 // whether it ever existed the other marks say.
 var ErrNoStore = errors.New("the place of the marks does not exist")
-
-// journalName stands for the journal in findings.
-const journalName = "journal"

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"sync"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/integrity"
@@ -18,85 +21,119 @@ const MarkKey = "_mark"
 
 // Bucket keeps the record in a key-value bucket: beside the pauses, or in
 // another NATS as a witness. It is safe for concurrent use by many processes.
+// Loading is one request to the leader, raising one publish as long as nobody
+// else raises, so that neither needs a right to ask for the bucket itself.
 type Bucket struct {
-	js   jetstream.JetStream
+	nc   Requester
 	name string
+
+	mu sync.Mutex
+	// last is what the key is known to hold, at its revision; 0: not known.
+	last     integrity.Record
+	revision uint64
 }
 
 var _ keeper.Store = (*Bucket)(nil)
 
 // NewBucket returns the store in a bucket. It does no I/O.
-func NewBucket(js jetstream.JetStream, name string) *Bucket { return &Bucket{js: js, name: name} }
+func NewBucket(js jetstream.JetStream, name string) *Bucket {
+	return &Bucket{nc: js.Conn(), name: name}
+}
 
 // Load implements keeper.Store. A bucket that does not exist is keeper.ErrNoStore.
 func (b *Bucket) Load(ctx context.Context) (integrity.Record, error) {
-	r, _, err := b.load(ctx)
-	return r, err
-}
-
-func (b *Bucket) load(ctx context.Context) (integrity.Record, uint64, error) {
-	kv, err := b.js.KeyValue(ctx, b.name)
+	m, err := lastMessage(ctx, b.nc, "KV_"+b.name, b.subject())
+	var failed *jetstream.APIError
 	switch {
-	case errors.Is(err, jetstream.ErrBucketNotFound):
-		return integrity.Record{}, 0, fmt.Errorf("open bucket %s: %w", b.name, keeper.ErrNoStore)
+	case errors.As(err, &failed) && failed.ErrorCode == jetstream.JSErrCodeStreamNotFound:
+		return integrity.Record{}, fmt.Errorf("read mark in bucket %s: %w", b.name, keeper.ErrNoStore)
 	case err != nil:
-		return integrity.Record{}, 0, fmt.Errorf("open bucket %s: %w", b.name, err)
-	}
-	entry, err := kv.Get(ctx, MarkKey)
-	switch {
-	case errors.Is(err, jetstream.ErrKeyNotFound):
-		return integrity.Record{}, 0, nil
-	case err != nil:
-		return integrity.Record{}, 0, fmt.Errorf("read mark in bucket %s: %w", b.name, err)
+		return integrity.Record{}, fmt.Errorf("read mark in bucket %s: %w", b.name, err)
 	}
 	var r integrity.Record
-	if err := json.Unmarshal(entry.Value(), &r); err != nil {
-		return integrity.Record{}, 0, fmt.Errorf("read mark in bucket %s: %w", b.name, err)
+	if len(m.Data) > 0 { // nothing there, or a deletion by hand
+		if err := json.Unmarshal(m.Data, &r); err != nil {
+			return integrity.Record{}, fmt.Errorf("read mark in bucket %s: %w", b.name, err)
+		}
 	}
-	return r, entry.Revision(), nil
+	b.remember(r, m.Seq)
+	return r, nil
+}
+
+func (b *Bucket) subject() string { return "$KV." + b.name + "." + MarkKey }
+
+func (b *Bucket) remember(r integrity.Record, revision uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last, b.revision = r, revision
+}
+
+func (b *Bucket) remembered() (integrity.Record, uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last, b.revision
 }
 
 // maxTries bounds how often a rival may be first.
 const maxTries = 10
 
-// Raise implements keeper.Store: compare and set by the revision that was read.
+// Raise implements keeper.Store: compare and set by the revision that is known.
 func (b *Bucket) Raise(ctx context.Context, want integrity.Record) (integrity.Record, error) {
 	for range maxTries {
-		stored, revision, err := b.load(ctx)
-		if err != nil {
-			return integrity.Record{}, err
-		}
-		if stored.Covers(want) {
-			return stored, nil
+		stored, revision := b.remembered()
+		if revision == 0 || stored.Covers(want) {
+			var err error
+			if stored, err = b.Load(ctx); err != nil || stored.Covers(want) {
+				return stored, err
+			}
+			_, revision = b.remembered()
 		}
 		merged := stored.Merge(want)
-		value, err := json.Marshal(merged)
-		if err != nil {
-			return integrity.Record{}, fmt.Errorf("encode mark: %w", err)
-		}
-		err = b.set(ctx, value, revision)
+		next, err := b.set(ctx, merged, revision)
 		switch {
 		case err == nil:
+			b.remember(merged, next)
 			return merged, nil
-		case !errors.Is(err, jetstream.ErrKeyExists):
+		case !errors.Is(err, errRival):
 			return integrity.Record{}, err
 		}
+		b.remember(integrity.Record{}, 0)
 	}
 	return integrity.Record{}, fmt.Errorf("store mark in bucket %s: others were first %d times", b.name, maxTries)
 }
 
-func (b *Bucket) set(ctx context.Context, value []byte, revision uint64) error {
-	kv, err := b.js.KeyValue(ctx, b.name)
+// errRival: somebody has written the key since it was read.
+var errRival = errors.New("the key has been written meanwhile")
+
+// set writes the key if it still has the revision, and returns its new one.
+func (b *Bucket) set(ctx context.Context, r integrity.Record, revision uint64) (uint64, error) {
+	value, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("open bucket %s: %w", b.name, err)
+		return 0, fmt.Errorf("encode mark: %w", err)
 	}
-	if revision == 0 {
-		_, err = kv.Create(ctx, MarkKey, value)
-	} else {
-		_, err = kv.Update(ctx, MarkKey, value, revision)
-	}
+	reply, err := b.nc.RequestMsgWithContext(ctx, &nats.Msg{
+		Subject: b.subject(), Data: value,
+		Header: nats.Header{jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(revision, 10)}},
+	})
 	if err != nil {
-		return fmt.Errorf("store mark in bucket %s: %w", b.name, err)
+		return 0, fmt.Errorf("store mark in bucket %s: %w", b.name, err)
 	}
-	return nil
+	var ack struct {
+		Sequence uint64              `json:"seq"`
+		Error    *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(reply.Data, &ack); err != nil {
+		return 0, fmt.Errorf("store mark in bucket %s: decode answer: %w", b.name, err)
+	}
+	switch {
+	case ack.Error == nil && ack.Sequence > 0:
+		return ack.Sequence, nil
+	case ack.Error == nil:
+		return 0, fmt.Errorf("store mark in bucket %s: the answer has no sequence", b.name)
+	case ack.Error.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence,
+		ack.Error.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+		return 0, errRival
+	default:
+		return 0, fmt.Errorf("store mark in bucket %s: %w", b.name, ack.Error)
+	}
 }

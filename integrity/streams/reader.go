@@ -17,9 +17,10 @@ import (
 	"github.com/countermand/countermand/integrity/keeper"
 )
 
-// Requester sends a request and waits for its one answer; *nats.Conn is one.
+// Requester sends a request and waits for its one answer; *nats.Conn is one. It
+// is safe for concurrent use.
 type Requester interface {
-	RequestWithContext(ctx context.Context, subject string, data []byte) (*nats.Msg, error)
+	RequestMsgWithContext(ctx context.Context, msg *nats.Msg) (*nats.Msg, error)
 }
 
 // Durable names a durable consumer.
@@ -169,7 +170,7 @@ func (r *Reader) info(ctx context.Context, stream string, deleted bool) (streamI
 
 func (r *Reader) ask(ctx context.Context, subject, body string) (streamInfo, error) {
 	var info streamInfo
-	reply, err := r.nc.RequestWithContext(ctx, subject, []byte(body))
+	reply, err := request(ctx, r.nc, subject, body)
 	if err != nil {
 		return info, fmt.Errorf("ask %s: %w", subject, err)
 	}
@@ -193,7 +194,7 @@ var errNoLeader = errors.New("the stream has no leader at the moment")
 // is none.
 func (r *Reader) durable(ctx context.Context, d Durable) (read integrity.DurableReading, found bool, err error) {
 	subject := "$JS.API.CONSUMER.INFO." + d.Stream + "." + d.Name
-	reply, err := r.nc.RequestWithContext(ctx, subject, nil)
+	reply, err := request(ctx, r.nc, subject, "")
 	if err != nil {
 		return read, false, fmt.Errorf("ask %s: %w", subject, err)
 	}
@@ -202,7 +203,8 @@ func (r *Reader) durable(ctx context.Context, d Durable) (read integrity.Durable
 		Delivered struct {
 			Stream uint64 `json:"stream_seq"`
 		} `json:"delivered"`
-		Cluster struct {
+		// Cluster is absent where a single server answers.
+		Cluster *struct {
 			Leader string `json:"leader"`
 		} `json:"cluster"`
 	}
@@ -214,7 +216,7 @@ func (r *Reader) durable(ctx context.Context, d Durable) (read integrity.Durable
 		return read, false, nil
 	case info.Error != nil:
 		return read, false, fmt.Errorf("ask %s: %w", subject, info.Error)
-	case info.Cluster.Leader == "":
+	case info.Cluster != nil && info.Cluster.Leader == "":
 		return read, false, fmt.Errorf("ask %s: %w", subject, errNoLeader)
 	}
 	return integrity.DurableReading{Stream: d.Stream, Name: d.Name, Delivered: info.Delivered.Stream}, true, nil
@@ -231,12 +233,22 @@ type stored struct {
 // message reads the message at a sequence of the journal; the zero one where the
 // server says that there is none.
 func (r *Reader) message(ctx context.Context, sequence uint64) (stored, error) {
-	return r.get(ctx, `{"seq":`+strconv.FormatUint(sequence, 10)+`}`)
+	return message(ctx, r.nc, r.plan.Journal, `{"seq":`+strconv.FormatUint(sequence, 10)+`}`)
 }
 
-func (r *Reader) get(ctx context.Context, question string) (stored, error) {
-	subject := "$JS.API.STREAM.MSG.GET." + r.plan.Journal
-	reply, err := r.nc.RequestWithContext(ctx, subject, []byte(question))
+// lastMessage reads the newest message of a subject; the zero one where the server
+// says that there is none.
+func lastMessage(ctx context.Context, nc Requester, stream, subject string) (stored, error) {
+	question, err := json.Marshal(map[string]string{"last_by_subj": subject})
+	if err != nil {
+		return stored{}, fmt.Errorf("ask for subject: %w", err)
+	}
+	return message(ctx, nc, stream, string(question))
+}
+
+func message(ctx context.Context, nc Requester, stream, question string) (stored, error) {
+	subject := "$JS.API.STREAM.MSG.GET." + stream
+	reply, err := request(ctx, nc, subject, question)
 	if err != nil {
 		return stored{}, fmt.Errorf("ask %s: %w", subject, err)
 	}
@@ -254,6 +266,10 @@ func (r *Reader) get(ctx context.Context, question string) (stored, error) {
 		return stored{}, fmt.Errorf("ask %s: %w", subject, got.Error)
 	}
 	return got.Message, nil
+}
+
+func request(ctx context.Context, nc Requester, subject, body string) (*nats.Msg, error) {
+	return nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Data: []byte(body)})
 }
 
 // stillOpen looks again at findings that no extent of a stream shows. A record
@@ -276,11 +292,7 @@ func (r *Reader) stillOpen(ctx context.Context, open []integrity.Finding) ([]int
 		if info.State.Subjects[f.Object] == 0 {
 			continue
 		}
-		question, err := json.Marshal(map[string]string{"last_by_subj": f.Object})
-		if err != nil {
-			return nil, fmt.Errorf("ask for subject: %w", err)
-		}
-		m, err := r.get(ctx, string(question))
+		m, err := lastMessage(ctx, r.nc, r.plan.Journal, f.Object)
 		if err != nil {
 			return nil, err
 		}

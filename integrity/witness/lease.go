@@ -3,13 +3,18 @@ package witness
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
+	"time"
 
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/keeper"
@@ -18,6 +23,13 @@ import (
 // Annotation is the Lease's annotation that holds the record. It is not the
 // Lease's own count of transitions, which tools for leader election write.
 const Annotation = "countermand.dev/mark"
+
+// The annotations that repeat two of the record's numbers for an admission policy,
+// which cannot read JSON: they never fall, see deploy/k8s/components/witness.
+const (
+	AnnotationEpoch    = "countermand.dev/epoch"
+	AnnotationSequence = "countermand.dev/sequence"
+)
 
 // Lease keeps the record in an annotation of a Kubernetes Lease that exists
 // already: the account of the service may get and update it, not create it. It
@@ -39,6 +51,34 @@ type Cluster struct {
 	// TokenFile holds the account's token. It is read for each request, since it
 	// is rotated.
 	TokenFile string
+}
+
+// account is where Kubernetes puts a pod's own account.
+const account = "/var/run/secrets/kubernetes.io/serviceaccount/"
+
+// InCluster is the cluster that the process runs in, as its pod knows it: by the
+// environment and the files of its account.
+func InCluster() (Cluster, error) {
+	host, port := os.Getenv("KUBERNETES_SERVICE_HOST"), os.Getenv("KUBERNETES_SERVICE_PORT")
+	if host == "" || port == "" {
+		return Cluster{}, errors.New("find cluster: not inside of one (KUBERNETES_SERVICE_HOST is not set)")
+	}
+	pem, err := os.ReadFile(account + "ca.crt")
+	if err != nil {
+		return Cluster{}, fmt.Errorf("find cluster: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return Cluster{}, errors.New("find cluster: its ca.crt holds no certificate")
+	}
+	transport := &http.Transport{
+		TLSClientConfig:   &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute,
+	}
+	return Cluster{
+		Server: "https://" + net.JoinHostPort(host, port), TokenFile: account + "token",
+		Client: &http.Client{Transport: transport, Timeout: 5 * time.Second},
+	}, nil
 }
 
 // NewLease returns the witness in a Lease. It does no I/O.
@@ -123,6 +163,8 @@ func annotate(object map[string]any, r integrity.Record) error {
 		annotations = map[string]any{}
 	}
 	annotations[Annotation] = string(text)
+	annotations[AnnotationEpoch] = strconv.FormatUint(r.Epoch.Number, 10)
+	annotations[AnnotationSequence] = strconv.FormatUint(r.Mark.Journal.Sequence, 10)
 	metadata["annotations"] = annotations
 	return nil
 }

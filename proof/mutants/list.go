@@ -114,7 +114,7 @@ func handling() []mutant {
 		{
 			"the provider is called before its started is accepted", "handlers/work.go",
 			"	s, err = w.commit(ctx, s, dec)",
-			"	if dec.Action == payment.Call {\n		w.call(ctx, dec.Event)\n	}\n	s, err = w.commit(ctx, s, dec)",
+			"	if dec.Action == payment.Call {\n		w.call(ctx, s.journal.last.Sequence, dec.Event)\n	}\n	s, err = w.commit(ctx, s, dec)",
 		},
 		{
 			"an append of unknown fate is taken for accepted", "handlers/work.go",
@@ -180,7 +180,7 @@ func storing() []mutant {
 		},
 		{
 			"whose append it is, is judged by its id and not by its token (in the stream)", "journal/stream/append.go",
-			"(a.rejection || m.token() == a.token)", "(a.rejection || m.Message.Subject == a.msg.Subject)",
+			"if m.Sequence != 0 && m.Token() == a.token {", "if m.Sequence != 0 && m.Message.Subject == a.msg.Subject {",
 		},
 		{
 			"a message is acknowledged before its timer is stored", "broker/carryout.go",

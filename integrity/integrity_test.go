@@ -209,7 +209,10 @@ func TestAStandingFollowsTheTable(t *testing.T) {
 		{"heals", []step{{0, nil, nil, integrity.Whole}, {5, shorter, nil, integrity.Suspect}, {6, nil, nil, integrity.Whole}}},
 		{"broken after three that agree", []step{
 			{0, nil, nil, integrity.Whole},
-			{5, shorter, nil, integrity.Suspect}, {6, shorter, nil, integrity.Suspect}, {7, shorter, nil, integrity.Broken}, {8, nil, nil, integrity.Broken},
+			{5, shorter, nil, integrity.Suspect},
+			{6, shorter, nil, integrity.Suspect},
+			{7, shorter, nil, integrity.Broken},
+			{8, nil, nil, integrity.Broken},
 		}},
 		{"readings in one moment count once", []step{
 			{5, shorter, nil, integrity.Suspect}, {5, shorter, nil, integrity.Suspect}, {5, shorter, nil, integrity.Suspect}, {6, shorter, nil, integrity.Suspect}, {7, shorter, nil, integrity.Broken},

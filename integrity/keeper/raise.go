@@ -160,9 +160,9 @@ func (k *Keeper) learn(r integrity.Record) {
 func (k *Keeper) noteError(err, before error, what string) error {
 	switch {
 	case err != nil && (before == nil || before.Error() != err.Error()):
-		k.log.Warn("the mark of the journal cannot be stored in "+what, "error", err.Error())
+		k.log.Warn("the mark of the journal cannot be stored", "in", what, "error", err.Error())
 	case err == nil && before != nil:
-		k.log.Info("the mark of the journal can be stored again in " + what)
+		k.log.Info("the mark of the journal can be stored again", "in", what)
 	}
 	return err
 }

@@ -120,7 +120,7 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 	c.encoder = events.NewEncoder(&events.EncoderOptions{
 		Source: cfg.Source, SchemaPrefix: cfg.Results.SchemaPrefix, Binary: cfg.Results.Mode == "binary",
 	})
-	if err = c.newKeeper(nc, cfg); err != nil {
+	if err := c.newKeeper(nc, cfg); err != nil {
 		return c, err
 	}
 	if c.journal, err = stream.New(nc, c.encoder, &stream.Options{Stream: cfg.Streams.Events, Integrity: c.keeper}); err != nil {

@@ -19,7 +19,7 @@ import (
 )
 
 // TokenHeader carries the random token that tells whose append a message is.
-const TokenHeader = "Countermand-Append"
+const TokenHeader = "Countermand-Append" //nolint:gosec // the name of a header, no secret
 
 const (
 	defaultStream      = "PAYMENT_EVENTS"

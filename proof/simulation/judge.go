@@ -50,7 +50,7 @@ func (w *world) check(ok bool, format string, args ...any) {
 func (w *world) moved(name operation, times int) {
 	w.check(times == 1 || name.op.EndsPayment(), "money moved twice: %s", name)
 	end, ended := w.ends[name]
-	w.check(!ended || end == payment.EventSucceeded, "money moved for %s after it was called %s", name, end)
+	w.check(w.losses > 0 || !ended || end == payment.EventSucceeded, "money moved for %s after it was called %s", name, end)
 }
 
 // sent judges a request as it leaves, and puts it on its way.
@@ -111,10 +111,9 @@ func (w *world) appended(e *payment.Event) {
 	name := operation{id: e.ID, op: e.Op, key: e.Key}
 	rec := w.provider.accounts[e.ID].record(name)
 	delete(w.askedCalm, name)
-	_, ended := w.ends[name]
 	fact := e.Type == payment.EventReturned || e.Type == payment.EventExecutedLate
-	w.check(!ended || fact, "%s of %s after its end", e.Type, name)
-	if fact {
+	w.afterItsEnd(before, name, e, fact)
+	if fact && w.losses == 0 {
 		w.fact(name, e)
 	}
 	if e.Type.Terminal() {
@@ -124,11 +123,15 @@ func (w *world) appended(e *payment.Event) {
 	case payment.EventStarted:
 		s := start{name, e.Attempt}
 		_, twice := w.starts[s]
-		w.check(!twice, "attempt %d of %s started twice", e.Attempt, name)
+		w.check(!twice || w.losses > 0, "attempt %d of %s started twice", e.Attempt, name)
 		w.starts[s] = e.CallUntil
+		delete(w.sentStarts, s)
 	case payment.EventSucceeded:
 		w.judgeSuccess(e, rec)
 	case payment.EventFailed, payment.EventRejected, payment.EventDeferred:
+		if w.unsettled() {
+			return // what the journal has lost nobody can know yet
+		}
 		w.check(rec.movements == 0, "%s is called %s (%s) and money moved", name, e.Type, e.Code)
 		w.check(!rec.pending, "%s is called %s (%s) and the provider has accepted it", name, e.Type, e.Code)
 		w.check(w.provider.alive(name) == 0 || rec.declined, "%s is called %s (%s) while a call may still be executed", name, e.Type, e.Code)
@@ -136,9 +139,30 @@ func (w *world) appended(e *payment.Event) {
 	}
 }
 
+// afterItsEnd judges an event of an operation for which an end was published. An end
+// that the journal has lost may be said again. It may not be said otherwise of what
+// had succeeded, unless nobody could know yet.
+func (w *world) afterItsEnd(before payment.State, name operation, e *payment.Event, fact bool) {
+	end, ended := w.ends[name]
+	if w.losses == 0 {
+		w.check(!ended || fact, "%s of %s after its end", e.Type, name)
+		return
+	}
+	i := before.Find(name.op, name.key)
+	w.check(fact || i < 0 || !before.Operations[i].Status.Terminal(), "%s of %s after its end", e.Type, name)
+	if !ended || !e.Type.Terminal() || e.Type == end {
+		return
+	}
+	w.otherwise[name]++
+	w.check(w.unsettled() || end != payment.EventSucceeded, "%s had succeeded and is called %s", name, e.Type)
+}
+
 // judgeSuccess compares a success with what the provider did.
 func (w *world) judgeSuccess(e *payment.Event, rec *record) {
 	a := w.provider.accounts[e.ID]
+	if w.unnoticeable {
+		return
+	}
 	if e.Effect == payment.EffectNone {
 		w.check(a.closed || a.captured == 0, "%s of %s has effect none, and money may be taken", e.Op, e.ID.Provider)
 		return
@@ -181,17 +205,19 @@ func (w *world) openOperations() []unended {
 
 // commandOf finds a command that made the operation.
 func (w *world) commandOf(o unended) *command {
-	for sequence := uint64(1); sequence <= w.sequence; sequence++ {
-		if c := w.published[sequence]; c.id == o.id && c.of(o.state) {
-			return c
-		}
+	i := slices.IndexFunc(w.archive, func(c *command) bool { return c.id == o.id && c.of(o.state) })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return w.archive[i]
 }
 
 // everyOpenOperationIsHeld: each has a timer, or a message that is not
 // acknowledged. Whatever is killed next, somebody comes back to it.
 func (w *world) everyOpenOperationIsHeld() {
+	if w.unsettled() || w.losses > 0 && !w.walked {
+		return // timers are restored once the loss was accepted
+	}
 	for _, id := range w.ids {
 		for i := range w.states[id].Operations {
 			if o := &w.states[id].Operations[i]; o.Open != nil {
@@ -217,7 +243,7 @@ func (w *world) held(id payment.ID, o payment.Operation) bool {
 // atRest: nothing is in hand or on its way, and what is still open waits for a
 // person and has been asked about once more since everything became calm.
 func (w *world) atRest() bool {
-	if len(w.tasks) > 0 || len(w.messages) > 0 || len(w.commands) > 0 {
+	if len(w.tasks) > 0 || len(w.messages) > 0 || len(w.commands) > 0 || !w.everybodyWorks() {
 		return false
 	}
 	waiting := w.openOperations()
@@ -244,6 +270,10 @@ func (w *world) restless() string {
 
 // judgeEnd judges the world at rest: every command has its answer.
 func (w *world) judgeEnd() {
+	if w.losses > 0 {
+		w.judgeEndAfterLosses()
+		return
+	}
 	for sequence, c := range w.published {
 		code, rejected := w.rejections[sequence]
 		w.check(!c.invalid || rejected && w.quarantined[sequence], "an invalid command has no answer")

@@ -54,10 +54,10 @@ func Conclude(in Input, h Heard) Decision {
 		return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an open operation lacks what is needed to go on")
 	case h.Query:
 		h.Outcome.Basis = basis(h.Outcome, BasisQuery)
-		return in.concludeQuery(op, h.Outcome)
+		return in.concludeQuery(in.aged(op), h.Outcome)
 	default:
 		h.Outcome.Basis = basis(h.Outcome, BasisAnswer)
-		return in.concludeCall(op, h.Attempt, h.Outcome)
+		return in.concludeCall(in.aged(op), h.Attempt, h.Outcome)
 	}
 }
 

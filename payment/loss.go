@@ -1,6 +1,9 @@
 package payment
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Loss is what an accepted loss of the journal means for one decision. A
 // journal that has lost its tail no longer proves that something did not happen:
@@ -30,7 +33,9 @@ type Loss struct {
 //	presumed                found by our own reference or key      succeeded, pending
 //	presumed                a failure, or a movement of the amount review: it may be another attempt's or operation's
 //	presumed                not found, twice, reviewAfter apart    review
-//	deferred                last changed before the acceptance     indeterminate, its next attempt in doubt
+//	deferred                last changed before the acceptance     indeterminate, its next attempt in doubt, presumed
+//	started, indeterminate  last changed before the acceptance     indeterminate, with an attempt that was lost in doubt
+//	                        so, and a call is refused or not made  in doubt still: the no is not about what was lost
 //	new                     a guard or the provider refuses it     review, never rejected or failed
 //
 // presume records an operation that the journal does not know and that may have
@@ -75,7 +80,10 @@ func (in Input) record(op Operation) Decision {
 	if in.Loss != nil && in.Loss.CallsEnd.After(o.Due) {
 		o.Due = in.Loss.CallsEnd
 	}
-	o.CallUntil = o.Due
+	o.CallUntil = time.Time{}
+	if o.Presumed {
+		o.CallUntil = o.Due
+	}
 	e := in.fold(op, EventIndeterminate, Outcome{Code: CodeJournalIncomplete})
 	e.CallUntil, e.NextAttemptAt = o.CallUntil, o.Due
 	return Decision{
@@ -84,15 +92,56 @@ func (in Input) record(op Operation) Decision {
 	}
 }
 
+const (
+	// clocksApart is how far the clocks of two processes may differ.
+	clocksApart = 2 * time.Second
+	// lostAttempt stands for attempts that the journal has lost. No call has this
+	// number, so that no answer to a call clears the doubt about them.
+	lostAttempt = 0
+)
+
 // stale reports whether the journal shows the operation as it was before an
-// accepted loss and would call it: it may have been called since.
+// accepted loss, so that it may have been called since. An operation that waits
+// for a query, too: what is heard of its known attempts says nothing of the others.
 func (in Input) stale(op Operation) bool {
-	return in.Loss != nil && op.Status == StatusDeferred && op.Open.Changed.Before(in.Loss.AcceptedAt)
+	if in.Loss == nil || !op.Open.Changed.Before(in.Loss.AcceptedAt.Add(clocksApart)) {
+		return false
+	}
+	switch op.Status {
+	case StatusDeferred:
+		return true
+	case StatusStarted, StatusIndeterminate:
+		return !slices.Contains(op.Open.Doubt, lostAttempt)
+	default:
+		return false
+	}
 }
 
-// doubtStale puts the next attempt of a stale operation in doubt.
+// doubtStale puts what the journal may have lost of a stale operation in doubt.
+// One that waits to be called is presumed; one that was called stays as it is.
 func (in Input) doubtStale(op Operation) Decision {
-	return in.record(in.presumed(op, op.Attempt+1))
+	if op.Status == StatusDeferred {
+		return in.record(in.presumed(op, op.Attempt+1))
+	}
+	op = in.aged(op)
+	if op.Status == StatusStarted {
+		op.Open.Doubt = appendOnce(op.Open.Doubt, op.Attempt)
+	}
+	op.Status, op.Code = StatusIndeterminate, CodeJournalIncomplete
+	if op.Open.DoubtSince.IsZero() {
+		op.Open.DoubtSince = in.Now
+	}
+	return in.record(op)
+}
+
+// aged is the operation with the attempts that the journal may have lost in doubt.
+func (in Input) aged(op Operation) Operation {
+	if op.Status == StatusDeferred || !in.stale(op) {
+		return op
+	}
+	op = op.own()
+	op.Open.Doubt = appendOnce(op.Open.Doubt, lostAttempt)
+	return op
 }
 
 // decideNewer decides about an operation that the journal does not know, whose

@@ -160,6 +160,9 @@ func (w *world) accept() {
 	n := w.newestEpoch().Number + 1
 	r := w.reading(integrity.Mark{})
 	mark := integrity.MarkOf(r, r.Newest, n)
+	if r.Journal.Last > 0 && r.Journal.First > 1 {
+		mark.Holes = append(mark.Holes, integrity.Range{From: 1, To: r.Journal.First - 1})
+	}
 	w.outstanding, w.accepted, w.walked = 0, w.clock, false
 	w.enter(integrity.Epoch{Number: n, Phase: integrity.Held, AcceptedAt: p.now()}, &mark)
 }

@@ -161,7 +161,7 @@ func (w *world) wait() {
 	for _, m := range w.messages {
 		sooner(m.notBefore)
 	}
-	if !w.everybodyWorks() {
+	if !w.everybodyWorks() || w.outstanding > 0 && !w.unnoticeable {
 		sooner(w.clock.Add(readAgain))
 	}
 	if next.IsZero() { // nothing will happen any more

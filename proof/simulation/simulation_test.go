@@ -102,8 +102,10 @@ func shrunk(engine *simulation.Engine, schedule []byte) string {
 }
 
 func shrunkBy(play func([]byte, bool) simulation.Result, schedule []byte) string {
+	rule := play(schedule, false).Violation
 	least := simulation.Shrink(schedule, func(candidate []byte) bool {
-		return play(candidate, false).Violation != ""
+		broken := play(candidate, false).Violation
+		return broken != "" && broken[:min(len(broken), 8)] == rule[:min(len(rule), 8)]
 	})
 	r := play(least, true)
 	return "shrunk to " + hex.EncodeToString(least) + ":\n" + strings.Join(r.Trace, "\n")

@@ -22,7 +22,7 @@ func (j *Journal) Extent() Extent {
 	s := j.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x := Extent{First: 1, Last: s.end, Messages: uint64(len(s.entries))}
+	x := Extent{First: s.end + 1, Last: s.end, Messages: uint64(len(s.entries))}
 	if len(s.entries) == 0 {
 		return x
 	}

@@ -96,15 +96,38 @@ func (p *process) learn(r integrity.Record) {
 	}
 }
 
-// read makes one reading and takes it in.
+// judge compares what the leaders say now with a mark; one of an epoch that has
+// ended says nothing.
+func (p *process) judge(m integrity.Mark) []integrity.Finding {
+	if m.Epoch < p.record.Mark.Epoch {
+		return nil
+	}
+	return integrity.Judge(m, p.engine.world.reading(m), integrity.Names{Journal: "journal"})
+}
+
+// read makes one reading and takes it in. Marks that others have stored are judged
+// each by itself before they are merged: the higher one may be of a journal that
+// was made anew behind the lower one.
 func (p *process) read() {
 	w := p.engine.world
+	stored := w.stored()
+	own := p.record.Mark
 	p.learn(w.witness)
-	p.learn(w.stored())
+	p.learn(stored)
+	findings := p.judge(p.record.Mark)
+	for _, m := range []integrity.Mark{own, stored.Mark, w.witness.Mark} {
+		if len(findings) == 0 {
+			findings = p.judge(m)
+		}
+	}
+	for _, o := range w.engine.processes { // each says in the bucket how it stands
+		if len(findings) == 0 && !o.stopped && o.record.Epoch.Number == p.record.Epoch.Number && o.watch.Standing == integrity.Broken {
+			findings = o.watch.Findings
+		}
+	}
 	r := w.reading(p.record.Mark)
 	r.Began = p.now()
 	p.lastRead = r.Began
-	findings := integrity.Judge(p.record.Mark, r, integrity.Names{Journal: "journal"})
 	before := p.watch.Standing
 	p.watch = p.watch.Read(r.Began, findings)
 	if p.watch.Standing != before {
@@ -122,6 +145,11 @@ func (p *process) read() {
 func (p *process) raiseBucket() {
 	w := p.engine.world
 	p.raise = false
+	if lost := p.judge(w.stored().Mark); len(lost) > 0 { // not to be covered up by a higher one
+		p.watch = p.watch.Report(p.now(), lost[0])
+		p.lastRead = time.Time{}
+		return
+	}
 	p.learn(w.stored())
 	if !w.stored().Covers(p.record) {
 		w.bucket = append(w.bucket, w.stored().Merge(p.record))

@@ -177,6 +177,10 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 		return in.review(op, Outcome{Code: op.Code}, reviewUnanswered, "an operation has been repeated and is still not found")
 	case o.NotFoundSince.IsZero():
 		return in.doubt(op, o.Doubt, Outcome{Result: NotFound, Code: op.Code, Basis: out.Basis, Message: out.Message})
+	case in.besideLost(op) && tooLong:
+		return in.review(op, Outcome{Code: op.Code}, reviewPresumed, "an operation waits for one that the journal has lost")
+	case in.besideLost(op):
+		return in.comeBack(in.later(op, out), op.Code, "")
 	case in.Now.Before(o.NotFoundSince.Add(p.settle(op.tries()))), in.Instance.Paused, in.Instance.Breaker != BreakerClosed:
 		return in.comeBack(in.later(op, out), op.Code, "")
 	default:

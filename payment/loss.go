@@ -36,6 +36,7 @@ type Loss struct {
 //	deferred                last changed before the acceptance     indeterminate, its next attempt in doubt, presumed
 //	started, indeterminate  last changed before the acceptance     indeterminate, with an attempt that was lost in doubt
 //	                        so, and a call is refused or not made  in doubt still: the no is not about what was lost
+//	in doubt                not found, another one may be lost     no repeat beside it; after giveUpAfter review
 //	new                     a guard or the provider refuses it     review, never rejected or failed
 //
 // presume records an operation that the journal does not know and that may have
@@ -132,6 +133,23 @@ func (in Input) doubtStale(op Operation) Decision {
 		op.Open.DoubtSince = in.Now
 	}
 	return in.record(op)
+}
+
+// besideLost reports whether another operation of the payment may have been
+// called without a trace in the journal, and this one must not go beside it.
+// Without a loss there is no second operation in doubt.
+func (in Input) besideLost(op Operation) bool {
+	for i := range in.State.Operations {
+		o := &in.State.Operations[i]
+		if o.Open == nil || (o.Op == op.Op && o.KeyHash == op.KeyHash) {
+			continue
+		}
+		beside := in.Traits.Parallel && o.Op.GivesBack() && op.Op.GivesBack() && !o.Full && !op.Full
+		if !beside && (o.Open.Presumed || slices.Contains(o.Open.Doubt, lostAttempt)) {
+			return true
+		}
+	}
+	return false
 }
 
 // aged is the operation with the attempts that the journal may have lost in doubt.

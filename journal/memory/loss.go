@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -28,8 +29,11 @@ func (j *Journal) Extent() Extent {
 	}
 	x.First = s.entries[0].sequence
 	if head := s.entries[0]; head.sequence == 1 {
-		sum := sha256.Sum256(head.data)
-		x.HeadSubject, x.HeadSHA256 = head.subject, hex.EncodeToString(sum[:])
+		if s.head.token != head.token {
+			sum := sha256.Sum256(head.data)
+			s.head = headSum{head.token, hex.EncodeToString(sum[:])}
+		}
+		x.HeadSubject, x.HeadSHA256 = head.subject, s.head.sum
 	}
 	if last := s.entries[len(s.entries)-1]; last.sequence == s.end {
 		x.Newest = tokenText(last.token)
@@ -37,18 +41,29 @@ func (j *Journal) Extent() Extent {
 	return x
 }
 
+// headSum is the hash of the first message, known by the token of its append.
+type headSum struct {
+	token uint64
+	sum   string
+}
+
 // Token returns the token of the append at a sequence; empty where there is none.
 func (j *Journal) Token(sequence uint64) string {
-	for _, e := range j.store.snapshot() {
-		if e.sequence == sequence {
-			return tokenText(e.token)
-		}
+	s := j.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, found := slices.BinarySearchFunc(s.entries, sequence, func(e entry, n uint64) int { return cmp.Compare(e.sequence, n) })
+	if !found {
+		return ""
 	}
-	return ""
+	return tokenText(s.entries[i].token)
 }
 
 // Holes lists the sequences up to the end that hold nothing.
 func (j *Journal) Holes() []uint64 {
+	if x := j.Extent(); x.Messages == x.Last {
+		return nil
+	}
 	there := map[uint64]bool{}
 	for _, e := range j.store.snapshot() {
 		there[e.sequence] = true

@@ -27,6 +27,7 @@ type store struct {
 	mu       sync.Mutex
 	entries  []entry
 	end      uint64 // the last sequence given out
+	head     headSum
 	newest   map[string]int
 	subjects map[string]struct{}
 	tokens   counter

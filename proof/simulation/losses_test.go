@@ -46,6 +46,7 @@ func TestNoLossMovesMoneyTwiceOrTellsASuccessOtherwise(t *testing.T) {
 					trusted.Add(1)
 				}
 				if r.Violation != "" && !failed.Swap(true) {
+					t.Logf("seed %d: %s", n, r.Violation)
 					t.Errorf("seed %d: %s\n%s", n, r.Violation, shrunkBy(engine.PlayLosses, schedule))
 				}
 			}

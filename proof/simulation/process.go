@@ -42,7 +42,7 @@ type task struct {
 	// gaveUp: the time for an append ran out.
 	told   *operation
 	gaveUp bool
-	// holding: a call's outcome is in hand that the journal does not hold.
+	// holding: a call was begun, and its outcome is not in the journal.
 	holding bool
 	// recovers: it is the walk over the commands, which a held epoch lets through.
 	recovers bool
@@ -148,7 +148,7 @@ func (x tap) Append(ctx context.Context, expected uint64, e payment.Event) (uint
 	}
 	w.note(t, "append %s version %d: fault %d, %v", e.Type, e.Version(), fault, err)
 	if stored {
-		t.holding = false
+		t.holding = e.Type == payment.EventStarted
 		w.appended(&e)
 	}
 	if err == nil {
@@ -278,7 +278,6 @@ func (x port) Call(ctx context.Context, r providers.Request) payment.Outcome {
 	if out, shut := x.shut(t, r); shut {
 		return out
 	}
-	t.holding = true
 	req := &request{epoch: w.newestEpoch().Number, name: operation{id: a.id, op: r.Op, key: r.Key}, attempt: r.Attempt, full: r.Full}
 	if r.Amount != nil {
 		req.amount = r.Amount.Value
@@ -314,7 +313,6 @@ func (x port) shut(t *task, r providers.Request) (payment.Outcome, bool) {
 	unsafe := x.kind.traits.For(r.Op, r.Full).Repeat == payment.RepeatUnsafe
 	switch {
 	case unsafe && !t.sure(), !x.p.open():
-		t.holding = true
 		x.p.engine.world.note(t, "not sent: the journal is not known to be whole")
 		return out, true
 	case !r.SendBefore.IsZero() && !x.p.now().Before(r.SendBefore):

@@ -215,8 +215,8 @@ func (w *world) commandOf(o unended) *command {
 // everyOpenOperationIsHeld: each has a timer, or a message that is not
 // acknowledged. Whatever is killed next, somebody comes back to it.
 func (w *world) everyOpenOperationIsHeld() {
-	if w.unsettled() || w.losses > 0 && !w.walked {
-		return // timers are restored once the loss was accepted
+	if w.unsettled() || w.losses > 0 && !w.walked || w.commandsLost {
+		return // timers are restored once the loss was accepted, or by rearm
 	}
 	for _, id := range w.ids {
 		for i := range w.states[id].Operations {

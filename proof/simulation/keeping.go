@@ -38,6 +38,8 @@ type keeping struct {
 	witness integrity.Record
 
 	losses      int // that were chosen
+	// commandsLost: the commands lost something, so that a message in hand is gone.
+	commandsLost bool
 	outstanding int // losses that nobody has accepted yet
 	// unnoticeable: every place that knew more than the journal has gone before
 	// anybody looked.
@@ -87,13 +89,28 @@ func (p *process) open() bool {
 	return p.engine.world.mode == unwatched || p.watch.MaySend() && p.record.Epoch.Phase != integrity.Held
 }
 
-// learn takes in what a store knows. In a later epoch the journal is judged anew.
+// learn takes in what a store knows of the epoch. In a later one the journal is
+// judged anew, by that epoch's mark.
 func (p *process) learn(r integrity.Record) {
-	before := p.record.Epoch
-	p.record = p.record.Merge(r)
-	if p.record.Epoch.Number != before.Number {
+	later := r.Mark.Epoch > p.record.Mark.Epoch || r.Epoch.Number > p.record.Epoch.Number
+	p.record.Epoch = p.record.Epoch.Later(r.Epoch)
+	if later {
+		p.record = p.record.Merge(r)
 		p.watch, p.lastRead = integrity.Watch{}, time.Time{}
 	}
+}
+
+// lost judges what the process knows and what the stores do, each by itself: a
+// mark may be replaced by a higher one only where the journal fits it, since the
+// higher one may be of a journal that was made anew.
+func (p *process) lost() []integrity.Finding {
+	w := p.engine.world
+	for _, m := range []integrity.Mark{p.record.Mark, w.stored().Mark, w.witness.Mark} {
+		if findings := p.judge(m); len(findings) > 0 {
+			return findings
+		}
+	}
+	return nil
 }
 
 // judge compares what the leaders say now with a mark; one of an epoch that has
@@ -105,59 +122,60 @@ func (p *process) judge(m integrity.Mark) []integrity.Finding {
 	return integrity.Judge(m, p.engine.world.reading(m), integrity.Names{Journal: "journal"})
 }
 
-// read makes one reading and takes it in. Marks that others have stored are judged
-// each by itself before they are merged: the higher one may be of a journal that
-// was made anew behind the lower one.
+// read makes one reading and takes it in.
 func (p *process) read() {
 	w := p.engine.world
-	stored := w.stored()
-	own := p.record.Mark
 	p.learn(w.witness)
-	p.learn(stored)
-	findings := p.judge(p.record.Mark)
-	for _, m := range []integrity.Mark{own, stored.Mark, w.witness.Mark} {
-		if len(findings) == 0 {
-			findings = p.judge(m)
-		}
-	}
+	p.learn(w.stored())
+	findings := p.lost()
 	for _, o := range w.engine.processes { // each says in the bucket how it stands
 		if len(findings) == 0 && !o.stopped && o.record.Epoch.Number == p.record.Epoch.Number && o.watch.Standing == integrity.Broken {
 			findings = o.watch.Findings
 		}
 	}
-	r := w.reading(p.record.Mark)
-	r.Began = p.now()
-	p.lastRead = r.Began
+	p.lastRead = p.now()
 	before := p.watch.Standing
-	p.watch = p.watch.Read(r.Began, findings)
+	p.watch = p.watch.Read(p.lastRead, findings)
 	if p.watch.Standing != before {
 		w.note(nil, "consumer %d finds the journal %s: %v", p.number, p.watch.Standing, findings)
 	}
 	w.check(w.losses > 0 || len(findings) == 0, "nothing was lost, and consumer %d finds %v", p.number, findings)
-	if len(findings) == 0 {
-		next := integrity.MarkOf(r, r.Newest, p.record.Mark.Epoch)
-		next.Holes = p.record.Mark.Holes
-		p.record.Mark = p.record.Mark.Merge(next)
+	if len(findings) > 0 {
+		return
 	}
+	r := w.reading(p.record.Mark)
+	next := integrity.MarkOf(r, r.Newest, p.record.Mark.Epoch)
+	next.Holes = p.record.Mark.Holes
+	p.record = p.record.Merge(w.stored()).Merge(w.witness)
+	p.record.Mark = p.record.Mark.Merge(next)
 }
 
-// raiseBucket stores what the process knows in the bucket, which is only ever raised.
+// raiseBucket stores what the process knows in the bucket, and in the witness what
+// the bucket holds, both of which are only ever raised.
 func (p *process) raiseBucket() {
 	w := p.engine.world
+	p.learn(w.stored())
 	p.raise = false
-	if lost := p.judge(w.stored().Mark); len(lost) > 0 { // not to be covered up by a higher one
-		p.watch = p.watch.Report(p.now(), lost[0])
+	if findings := p.lost(); len(findings) > 0 {
+		p.watch = p.watch.Report(p.now(), findings[0])
 		p.lastRead = time.Time{}
 		return
 	}
-	p.learn(w.stored())
 	if !w.stored().Covers(p.record) {
 		w.bucket = append(w.bucket, w.stored().Merge(p.record))
 	}
 	p.stored = w.stored()
 }
 
-// accepted takes in an append at a sequence; before is the mark before its first try.
+// raiseWitness stores what the process knows in the witness.
+func (p *process) raiseWitness() {
+	w := p.engine.world
+	if p.watch.MaySend() && len(p.lost()) == 0 {
+		w.witness = w.witness.Merge(p.record).Merge(w.stored())
+	}
+}
+
+// tookPlace takes in an append at a sequence; before is the mark before its first try.
 func (p *process) tookPlace(before, sequence uint64) {
 	at := integrity.Position{Sequence: sequence, Token: p.engine.world.journal.Token(sequence)}
 	if sequence > p.record.Mark.Journal.Sequence {
@@ -219,9 +237,9 @@ func (w *world) keep() {
 		if (p.lastRead.IsZero() || !p.now().Before(p.lastRead.Add(every))) && !late() {
 			p.read()
 		}
-	}
-	if !w.witness.Covers(w.stored()) && !late() {
-		w.witness = w.witness.Merge(w.stored())
+		if !w.witness.Covers(w.stored()) && !late() {
+			p.raiseWitness()
+		}
 	}
 	w.seeWhetherItCanBeNoticed()
 }

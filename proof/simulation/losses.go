@@ -92,7 +92,7 @@ func (w *world) cutCommands(last uint64) {
 		delete(w.published, n)
 	}
 	w.messages = slices.DeleteFunc(w.messages, func(m *message) bool { return !m.timer && m.sequence > last })
-	w.sequence = last
+	w.sequence, w.commandsLost = last, true
 	w.lost()
 }
 

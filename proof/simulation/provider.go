@@ -183,7 +183,7 @@ func (w *world) settle(name operation, yes bool) {
 	}
 	rec.pending = false
 	i := slices.IndexFunc(w.provider.requests, func(r *request) bool { return r.name == name })
-	if yes {
+	if yes && (w.losses == 0 || !a.exceeded(w.provider.requests[i])) {
 		w.move(a, rec, w.provider.requests[i])
 		return
 	}

@@ -37,6 +37,7 @@ type Loss struct {
 //	started, indeterminate  last changed before the acceptance     indeterminate, with an attempt that was lost in doubt
 //	                        so, and a call is refused or not made  in doubt still: the no is not about what was lost
 //	in doubt                not found, another one may be lost     no repeat beside it; after giveUpAfter review
+//	presumed                an operator retries it                 no longer presumed; what was in doubt stays so where a repeat is refused
 //	new                     a guard or the provider refuses it     review, never rejected or failed
 //
 // presume records an operation that the journal does not know and that may have
@@ -308,12 +309,7 @@ func (in Input) refused(op Operation, status Status, out Outcome) Decision {
 
 // inReview puts an operation before a person because of the loss.
 func (in Input) inReview(op Operation, code Code) Decision {
-	attempt := op.Attempt
-	if op.Open.Presumed {
-		op = op.own()
-	} else {
-		op = in.presumed(op, attempt)
-	}
+	op = in.presumed(op, op.Attempt)
 	op.Code = code
 	return in.review(op, Outcome{Code: code}, reviewPresumed, "the journal has lost something, and whether this operation was executed only a person can find out")
 }

@@ -85,6 +85,9 @@ func (w *world) refusedAsReused(c *command) bool {
 // aloneAtThePayment: while one operation of a payment may be under way no other
 // is called, unless the kind takes partial refunds side by side.
 func (w *world) aloneAtThePayment(a *account, r *request) {
+	if w.losses > 0 && (w.unsettled() || !w.hasStarted(r)) {
+		return // its own started, or another's, is among what was lost
+	}
 	for _, o := range w.states[a.id].Operations {
 		name := operation{id: a.id, op: o.Op}
 		if o.Open == nil || o.Attempt == 0 || o.Status == payment.StatusDeferred {
@@ -94,6 +97,13 @@ func (w *world) aloneAtThePayment(a *account, r *request) {
 		beside := a.kind.traits.Parallel && o.Op.GivesBack() && r.name.op.GivesBack() && !o.Full && !r.full
 		w.check(name == r.name || beside, "%s is called while %s is %s", r.name, name, o.Status)
 	}
+}
+
+// hasStarted reports whether the journal has the attempt of a request.
+func (w *world) hasStarted(r *request) bool {
+	s := w.states[r.name.id]
+	i := s.Find(r.name.op, r.name.key)
+	return i >= 0 && s.Operations[i].Attempt == r.attempt
 }
 
 // isNewest reports whether an event of unknown fate is in the store.
@@ -248,7 +258,8 @@ func (w *world) atRest() bool {
 	}
 	waiting := w.openOperations()
 	for _, o := range waiting {
-		if o.state.Open.Review == nil || w.askedCalm[o.name] == 0 {
+		behind := w.losses > 0 && o.state.Code == payment.CodeWaitingForReview // of another operation
+		if !behind && (o.state.Open.Review == nil || w.askedCalm[o.name] == 0) {
 			return false
 		}
 	}

@@ -111,7 +111,7 @@ func (in Input) stillInDoubt(op Operation, attempts []int, out Outcome) Decision
 func (in Input) concludeQuery(op Operation, out Outcome) Decision {
 	calling := op.Status == StatusStarted && in.Now.Before(op.Open.CallUntil)
 	switch {
-	case op.Open.Presumed && (out.Result == Failed || out.Basis == BasisInferred):
+	case op.Open.Presumed && out.Result == Failed, out.Basis == BasisInferred && in.hides(op):
 		// The failure may be one attempt's, and the movement another operation's.
 		return in.inReview(op, op.Code)
 	case out.Result == Succeeded:

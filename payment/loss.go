@@ -38,6 +38,7 @@ type Loss struct {
 //	                        so, and a call is refused or not made  in doubt still: the no is not about what was lost
 //	in doubt                not found, another one may be lost     no repeat beside it; after giveUpAfter review
 //	presumed                an operator retries it                 no longer presumed; what was in doubt stays so where a repeat is refused
+//	any open one            a movement of the amount alone         review: it may be an operation's that was lost
 //	new                     a guard or the provider refuses it     review, never rejected or failed
 //
 // presume records an operation that the journal does not know and that may have
@@ -134,6 +135,12 @@ func (in Input) doubtStale(op Operation) Decision {
 		op.Open.DoubtSince = in.Now
 	}
 	return in.record(op)
+}
+
+// hides reports whether the journal may hide another operation that moved the same
+// amount: while a loss is in doubt, and of an operation that was open then.
+func (in Input) hides(op Operation) bool {
+	return in.Loss != nil || op.Open.Presumed || slices.Contains(op.Open.Doubt, lostAttempt)
 }
 
 // besideLost reports whether another operation of the payment may have been

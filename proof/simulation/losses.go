@@ -249,7 +249,7 @@ func (w *world) mayTrust() bool {
 		return false
 	}
 	for _, o := range w.openOperations() {
-		if o.state.Open.Presumed || o.state.Status == payment.StatusDeferred && o.state.Open.Changed.Before(w.accepted.Add(clocksDiffer)) {
+		if o.state.Open.Presumed || o.state.Open.Changed.Before(w.accepted.Add(clocksDiffer)) {
 			return false
 		}
 	}

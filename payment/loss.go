@@ -62,7 +62,8 @@ func (in Input) presumed(op Operation, attempt int) Operation {
 	o := op.Open
 	op.Status, op.Code, op.Attempt = StatusIndeterminate, CodeJournalIncomplete, attempt
 	o.Presumed = true
-	o.Doubt = appendOnce(o.Doubt, attempt)
+	// Attempts that were lost may have had the same numbers.
+	o.Doubt = appendOnce(appendOnce(o.Doubt, attempt), lostAttempt)
 	if o.DoubtSince.IsZero() {
 		o.DoubtSince = in.Now
 	}
@@ -140,7 +141,7 @@ func (in Input) doubtStale(op Operation) Decision {
 // hides reports whether the journal may hide another operation that moved the same
 // amount: while a loss is in doubt, and of an operation that was open then.
 func (in Input) hides(op Operation) bool {
-	return in.Loss != nil || op.Open.Presumed || slices.Contains(op.Open.Doubt, lostAttempt)
+	return in.Loss != nil || slices.Contains(op.Open.Doubt, lostAttempt)
 }
 
 // besideLost reports whether another operation of the payment may have been
@@ -153,7 +154,7 @@ func (in Input) besideLost(op Operation) bool {
 			continue
 		}
 		beside := in.Traits.Parallel && o.Op.GivesBack() && op.Op.GivesBack() && !o.Full && !op.Full
-		if !beside && (o.Open.Presumed || slices.Contains(o.Open.Doubt, lostAttempt)) {
+		if !beside && slices.Contains(o.Open.Doubt, lostAttempt) {
 			return true
 		}
 	}

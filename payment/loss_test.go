@@ -112,7 +112,7 @@ func TestAWaitingOperationFromBeforeTheLossIsAskedAboutBeforeItIsCalled(t *testi
 	s := tell(t, opay()).command(a()).answered(1, payment.Outcome{Result: payment.NotExecuted, Code: payment.CodeProviderUnavailable})
 	s.with(lossy(false)).timer()
 	op := s.operation(a())
-	if op.Status != payment.StatusIndeterminate || op.Code != payment.CodeJournalIncomplete || !cmp.Equal(op.Open.Doubt, []int{2}) {
+	if op.Status != payment.StatusIndeterminate || op.Code != payment.CodeJournalIncomplete || !cmp.Equal(op.Open.Doubt, []int{2, 0}) {
 		t.Fatalf("a stale deferred operation: %+v", op)
 	}
 	if s.pass(time.Minute).timer(); s.last.Action != payment.Query {

@@ -225,7 +225,7 @@ func losing() []mutant {
 		},
 		{
 			"a lost operation is settled by a movement of its amount", "payment/loss.go",
-			"	return in.Loss != nil || op.Open.Presumed || slices.Contains(op.Open.Doubt, lostAttempt)", "	return false",
+			"	return in.Loss != nil || slices.Contains(op.Open.Doubt, lostAttempt)", "	return false",
 		},
 		{
 			"what a guard refuses after a loss is rejected", "payment/loss.go",

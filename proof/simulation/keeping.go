@@ -37,10 +37,10 @@ type keeping struct {
 	// witness lies elsewhere and is never lost. It may lag.
 	witness integrity.Record
 
-	losses      int // that were chosen
+	losses int // that were chosen
 	// commandsLost: the commands lost something, so that a message in hand is gone.
 	commandsLost bool
-	outstanding int // losses that nobody has accepted yet
+	outstanding  int // losses that nobody has accepted yet
 	// unnoticeable: every place that knew more than the journal has gone before
 	// anybody looked.
 	unnoticeable bool

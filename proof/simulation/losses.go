@@ -294,7 +294,6 @@ func (w *world) messageOf(n uint64) *message {
 // then said of an operation that vanished may be untrue, and is counted.
 func (w *world) unsettled() bool { return w.outstanding > 0 || w.unnoticeable }
 
-
 // dueMessage is a command as its timer brings it back.
 func dueMessage(c *command) events.Message {
 	m := c.message(0)

@@ -47,8 +47,8 @@ type task struct {
 	// recovers: it is the walk over the commands, which a held epoch lets through.
 	recovers bool
 	sequence uint64 // of its last append
-	resume func() (string, bool)
-	yield  func(string) bool
+	resume   func() (string, bool)
+	yield    func(string) bool
 }
 
 type taskKey struct{}

@@ -146,6 +146,7 @@ func (w *work) input(s step) payment.Input {
 	in.Reading = s.reading
 	in.Resolution = s.resolution
 	in.Asked = s.asked
+	in.Loss = w.h.lossFor(w.d)
 	in.Instance.Paused = w.access.standing.Paused
 	in.Instance.Breaker = w.access.standing.Breaker
 	in.Now = w.h.now()

@@ -55,10 +55,10 @@ func Conclude(in Input, h Heard) Decision {
 		return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an open operation lacks what is needed to go on")
 	case h.Query:
 		h.Outcome.Basis = basis(h.Outcome, BasisQuery)
-		return in.concludeQuery(op, h.Outcome)
+		return in.concludeQuery(in.aged(op), h.Outcome)
 	default:
 		h.Outcome.Basis = basis(h.Outcome, BasisAnswer)
-		return in.concludeCall(op, h.Attempt, h.Outcome)
+		return in.concludeCall(in.aged(op), h.Attempt, h.Outcome)
 	}
 }
 
@@ -114,7 +114,7 @@ func (in Input) stillInDoubt(op Operation, attempts []int, out Outcome) Decision
 func (in Input) concludeQuery(op Operation, out Outcome) Decision {
 	calling := op.Status == StatusStarted && in.Now.Before(op.Open.CallUntil)
 	switch {
-	case op.Open.Presumed && (out.Result == Failed || out.Basis == BasisInferred):
+	case op.Open.Presumed && out.Result == Failed, out.Basis == BasisInferred && in.hides(op):
 		// The failure may be one attempt's, and the movement another operation's.
 		return in.inReview(op, op.Code)
 	case out.Result == Succeeded:
@@ -182,6 +182,10 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 		return in.review(op, Outcome{Code: op.Code}, reviewUnanswered, "an operation has been repeated and is still not found")
 	case o.NotFoundSince.IsZero():
 		return in.doubt(op, o.Doubt, Outcome{Result: NotFound, Code: op.Code, Basis: out.Basis, Message: out.Message})
+	case in.besideLost(op) && tooLong:
+		return in.review(op, Outcome{Code: op.Code}, reviewPresumed, "an operation waits for one that the journal has lost")
+	case in.besideLost(op):
+		return in.comeBack(in.later(op, out), op.Code, "")
 	case in.Now.Before(o.NotFoundSince.Add(p.settle(op.tries()))), in.Instance.Paused, in.Instance.Breaker != BreakerClosed:
 		return in.comeBack(in.later(op, out), op.Code, "")
 	default:

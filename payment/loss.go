@@ -1,6 +1,9 @@
 package payment
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Loss is what an accepted loss of the journal means for one decision. A
 // journal that has lost its tail no longer proves that something did not happen:
@@ -30,7 +33,12 @@ type Loss struct {
 //	presumed                found by our own reference or key      succeeded, pending
 //	presumed                a failure, or a movement of the amount review: it may be another attempt's or operation's
 //	presumed                not found, twice, reviewAfter apart    review
-//	deferred                last changed before the acceptance     indeterminate, its next attempt in doubt
+//	deferred                last changed before the acceptance     indeterminate, its next attempt in doubt, presumed
+//	started, indeterminate  last changed before the acceptance     indeterminate, with an attempt that was lost in doubt
+//	                        so, and a call is refused or not made  in doubt still: the no is not about what was lost
+//	in doubt                not found, another one may be lost     no repeat beside it; after giveUpAfter review
+//	presumed                an operator retries it                 no longer presumed; what was in doubt stays so where a repeat is refused
+//	any open one            a movement of the amount alone         review: it may be an operation's that was lost
 //	new                     a guard or the provider refuses it     review, never rejected or failed
 //
 // presume records an operation that the journal does not know and that may have
@@ -54,7 +62,8 @@ func (in Input) presumed(op Operation, attempt int) Operation {
 	o := op.Open
 	op.Status, op.Code, op.Attempt = StatusIndeterminate, CodeJournalIncomplete, attempt
 	o.Presumed = true
-	o.Doubt = appendOnce(o.Doubt, attempt)
+	// Attempts that were lost may have had the same numbers.
+	o.Doubt = appendOnce(appendOnce(o.Doubt, attempt), lostAttempt)
 	if o.DoubtSince.IsZero() {
 		o.DoubtSince = in.Now
 	}
@@ -75,7 +84,10 @@ func (in Input) record(op Operation) Decision {
 	if in.Loss != nil && in.Loss.CallsEnd.After(o.Due) {
 		o.Due = in.Loss.CallsEnd
 	}
-	o.CallUntil = o.Due
+	o.CallUntil = time.Time{}
+	if o.Presumed {
+		o.CallUntil = o.Due
+	}
 	e := in.fold(op, EventIndeterminate, Outcome{Code: CodeJournalIncomplete})
 	e.CallUntil, e.NextAttemptAt = o.CallUntil, o.Due
 	return Decision{
@@ -84,15 +96,79 @@ func (in Input) record(op Operation) Decision {
 	}
 }
 
+const (
+	// clocksApart is how far the clocks of two processes may differ.
+	clocksApart = 2 * time.Second
+	// lostAttempt stands for attempts that the journal has lost. No call has this
+	// number, so that no answer to a call clears the doubt about them.
+	lostAttempt = 0
+)
+
 // stale reports whether the journal shows the operation as it was before an
-// accepted loss and would call it: it may have been called since.
+// accepted loss, so that it may have been called since. An operation that waits
+// for a query, too: what is heard of its known attempts says nothing of the others.
 func (in Input) stale(op Operation) bool {
-	return in.Loss != nil && op.Status == StatusDeferred && op.Open.Changed.Before(in.Loss.AcceptedAt)
+	if in.Loss == nil || !op.Open.Changed.Before(in.Loss.AcceptedAt.Add(clocksApart)) {
+		return false
+	}
+	switch op.Status {
+	case StatusDeferred:
+		return true
+	case StatusStarted, StatusIndeterminate:
+		return !slices.Contains(op.Open.Doubt, lostAttempt)
+	default:
+		return false
+	}
 }
 
-// doubtStale puts the next attempt of a stale operation in doubt.
+// doubtStale puts what the journal may have lost of a stale operation in doubt.
+// One that waits to be called is presumed; one that was called stays as it is.
 func (in Input) doubtStale(op Operation) Decision {
-	return in.record(in.presumed(op, op.Attempt+1))
+	if op.Status == StatusDeferred {
+		return in.record(in.presumed(op, op.Attempt+1))
+	}
+	op = in.aged(op)
+	if op.Status == StatusStarted {
+		op.Open.Doubt = appendOnce(op.Open.Doubt, op.Attempt)
+	}
+	op.Status, op.Code = StatusIndeterminate, CodeJournalIncomplete
+	if op.Open.DoubtSince.IsZero() {
+		op.Open.DoubtSince = in.Now
+	}
+	return in.record(op)
+}
+
+// hides reports whether the journal may hide another operation that moved the same
+// amount: while a loss is in doubt, and of an operation that was open then.
+func (in Input) hides(op Operation) bool {
+	return in.Loss != nil || slices.Contains(op.Open.Doubt, lostAttempt)
+}
+
+// besideLost reports whether another operation of the payment may have been
+// called without a trace in the journal, and this one must not go beside it.
+// Without a loss there is no second operation in doubt.
+func (in Input) besideLost(op Operation) bool {
+	for i := range in.State.Operations {
+		o := &in.State.Operations[i]
+		if o.Open == nil || (o.Op == op.Op && o.KeyHash == op.KeyHash) {
+			continue
+		}
+		beside := in.Traits.Parallel && o.Op.GivesBack() && op.Op.GivesBack() && !o.Full && !op.Full
+		if !beside && slices.Contains(o.Open.Doubt, lostAttempt) {
+			return true
+		}
+	}
+	return false
+}
+
+// aged is the operation with the attempts that the journal may have lost in doubt.
+func (in Input) aged(op Operation) Operation {
+	if op.Status == StatusDeferred || !in.stale(op) {
+		return op
+	}
+	op = op.own()
+	op.Open.Doubt = appendOnce(op.Open.Doubt, lostAttempt)
+	return op
 }
 
 // decideNewer decides about an operation that the journal does not know, whose
@@ -241,12 +317,7 @@ func (in Input) refused(op Operation, status Status, out Outcome) Decision {
 
 // inReview puts an operation before a person because of the loss.
 func (in Input) inReview(op Operation, code Code) Decision {
-	attempt := op.Attempt
-	if op.Open.Presumed {
-		op = op.own()
-	} else {
-		op = in.presumed(op, attempt)
-	}
+	op = in.presumed(op, op.Attempt)
 	op.Code = code
 	return in.review(op, Outcome{Code: code}, reviewPresumed, "the journal has lost something, and whether this operation was executed only a person can find out")
 }

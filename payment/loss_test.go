@@ -112,7 +112,7 @@ func TestAWaitingOperationFromBeforeTheLossIsAskedAboutBeforeItIsCalled(t *testi
 	s := tell(t, opay()).command(a()).answered(1, payment.Outcome{Result: payment.NotExecuted, Code: payment.CodeProviderUnavailable})
 	s.with(lossy(false)).timer()
 	op := s.operation(a())
-	if op.Status != payment.StatusIndeterminate || op.Code != payment.CodeJournalIncomplete || !cmp.Equal(op.Open.Doubt, []int{2}) {
+	if op.Status != payment.StatusIndeterminate || op.Code != payment.CodeJournalIncomplete || !cmp.Equal(op.Open.Doubt, []int{2, 0}) {
 		t.Fatalf("a stale deferred operation: %+v", op)
 	}
 	if s.pass(time.Minute).timer(); s.last.Action != payment.Query {
@@ -218,5 +218,79 @@ func TestTheOutcomeOfACallSurvivesTheLossOfItsOperation(t *testing.T) {
 				t.Fatalf("%s: it was taken for new and called", result)
 			}
 		}
+	}
+}
+
+// calledStory is an operation whose call was made before the loss.
+func calledStory(t *testing.T) *story {
+	return tell(t, opay()).command(a()).answered(1, payment.Outcome{})
+}
+
+func TestAnAnswerAboutAKnownAttemptSaysNothingOfOnesThatWereLost(t *testing.T) {
+	t.Parallel()
+	for _, result := range []payment.Result{payment.NotExecuted, payment.Failed} {
+		s := tell(t, opay()).command(a()).with(lossy(false)).answered(1, payment.Outcome{Result: result})
+		op := s.operation(a())
+		if op.Status != payment.StatusIndeterminate || !cmp.Equal(op.Open.Doubt, []int{0}) {
+			t.Errorf("%s of a call that began before the acceptance: %+v", result, op)
+		}
+	}
+}
+
+func TestAnOperationInDoubtFromBeforeTheLossHasItsLostAttemptsInDoubt(t *testing.T) {
+	t.Parallel()
+	s := calledStory(t).with(lossy(false)).timer()
+	op := s.operation(a())
+	if op.Code != payment.CodeJournalIncomplete || !cmp.Equal(op.Open.Doubt, []int{1, 0}) || op.Open.Presumed {
+		t.Fatalf("an operation in doubt: %+v", op)
+	}
+	if s.timer(); s.last.Event != nil && s.last.Event.Code == payment.CodeJournalIncomplete {
+		t.Error("it is written down twice")
+	}
+}
+
+func TestAClockThatIsAheadHidesNoStaleOperation(t *testing.T) {
+	t.Parallel()
+	s := tell(t, opay()).command(a()).answered(1, payment.Outcome{Result: payment.NotExecuted, Code: payment.CodeProviderUnavailable})
+	s.in.Loss = &payment.Loss{AcceptedAt: s.in.Now.Add(-time.Second), CallsEnd: s.in.Now.Add(14 * time.Second)}
+	if s.pass(time.Minute).timer(); s.operation(a()).Status != payment.StatusIndeterminate {
+		t.Errorf("it was written a second after the acceptance, by another clock: %+v", s.operation(a()))
+	}
+}
+
+func TestNoMovementOfTheAmountAloneSettlesAnythingWhileALossIsInDoubt(t *testing.T) {
+	t.Parallel()
+	inferred := payment.Outcome{Result: payment.Succeeded, Basis: payment.BasisInferred, Moved: inEGP(400)}
+	s := calledStory(t).with(lossy(false)).told(inferred)
+	if op := s.operation(a()); op.Open == nil || op.Open.Review == nil {
+		t.Errorf("one movement of the amount settled it: %+v", op)
+	}
+}
+
+func TestNoRepeatIsSentBesideAnOperationThatMayBeLost(t *testing.T) {
+	t.Parallel()
+	s := tell(t, tranzzo()).with(lossy(false)).command(a())
+	s.command(refund("b", 100))
+	for range 50 {
+		for _, c := range []payment.Command{a(), refund("b", 100)} {
+			s.pass(time.Minute).about(c).timer()
+			if s.last.Action == payment.Query {
+				s.told(notFound())
+			}
+			if s.last.Action == payment.Call {
+				t.Fatalf("called beside one that may be lost: %+v", s.last)
+			}
+		}
+	}
+}
+
+func TestAnOperatorsRetryOfAPresumedOperationEndsThePresumption(t *testing.T) {
+	t.Parallel()
+	s := presumedStory(t, openpay()).pass(time.Minute)
+	s.in.Resolution = &payment.Resolution{Verdict: payment.VerdictRetry, Seen: s.in.Now, Resolved: payment.ResolvedBy{Operator: "ann"}}
+	s.in.Reading = paid(1000, 0)
+	d := payment.Decide(s.in)
+	if d.Action != payment.Call || d.Event.State.Operations[0].Open.Presumed {
+		t.Errorf("%+v", d)
 	}
 }

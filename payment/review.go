@@ -130,7 +130,7 @@ func (in Input) retry(op Operation) Decision {
 	}
 	op = op.own()
 	op.Open.Doubt = in.doubtAfterRetry(op)
-	op.Open.Review, op.Open.Refused = nil, false
+	op.Open.Review, op.Open.Refused, op.Open.Presumed = nil, false, false
 	op.Open.DoubtSince, op.Open.WaitingSince = time.Time{}, time.Time{}
 	if in.Reading == nil {
 		in.Reading = op.Open.Snapshot

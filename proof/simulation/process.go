@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -25,6 +26,7 @@ type process struct {
 	skew    time.Duration   // of its clock
 	stopped bool            // SIGSTOP: nothing of it runs
 	broken  memory.Fault    // what befalls its next append
+	keeper
 }
 
 // task is one thing in hand of a process: a delivery, or an operator's ruling.
@@ -40,8 +42,13 @@ type task struct {
 	// gaveUp: the time for an append ran out.
 	told   *operation
 	gaveUp bool
-	resume func() (string, bool)
-	yield  func(string) bool
+	// holding: a call was begun, and its outcome is not in the journal.
+	holding bool
+	// recovers: it is the walk over the commands, which a held epoch lets through.
+	recovers bool
+	sequence uint64 // of its last append
+	resume   func() (string, bool)
+	yield    func(string) bool
 }
 
 type taskKey struct{}
@@ -100,7 +107,7 @@ func (x tap) Last(ctx context.Context, id payment.ID) (journal.Record, error) {
 	if !t.pause("read journal") {
 		return journal.Record{}, errGone
 	}
-	if w.choose.fault(24) {
+	if w.choose.fault(24) && !t.recovers {
 		w.note(t, "the journal does not answer")
 		return journal.Record{}, errors.New("timeout")
 	}
@@ -124,7 +131,11 @@ func (x tap) Append(ctx context.Context, expected uint64, e payment.Event) (uint
 	if !t.pause("append " + string(e.Type)) {
 		return 0, journal.ErrUnknown
 	}
-	if w.choose.fault(8) {
+	if err := x.gate(ctx, t, e); err != nil {
+		return 0, err
+	}
+	mark := x.p.record.Mark.Journal.Sequence
+	if w.choose.fault(8) && !t.recovers {
 		faults := appendFaults()
 		x.p.broken = faults[w.choose.answer(len(faults))]
 	}
@@ -137,12 +148,49 @@ func (x tap) Append(ctx context.Context, expected uint64, e payment.Event) (uint
 	}
 	w.note(t, "append %s version %d: fault %d, %v", e.Type, e.Version(), fault, err)
 	if stored {
+		t.holding = e.Type == payment.EventStarted
 		w.appended(&e)
+	}
+	if err == nil {
+		t.sequence = seq
+		x.p.tookPlace(mark, seq)
 	}
 	if !t.pause("appended " + string(e.Type)) {
 		return 0, journal.ErrUnknown
 	}
 	return seq, err
+}
+
+// shut is the step at which a known outcome waits while nothing may be appended.
+const shut = "shut"
+
+// gate lets an append pass while the journal is known to be whole. A known outcome
+// waits, and is concluded anew on what the journal says then.
+func (x tap) gate(ctx context.Context, t *task, e payment.Event) error {
+	p, w := x.p, x.p.engine.world
+	if w.mode == unwatched || t.recovers {
+		return nil
+	}
+	if p.record.Epoch.Number < w.newestEpoch().Number { // one whose epoch is behind appends nothing
+		p.learn(w.witness)
+		p.learn(w.stored())
+	}
+	if p.open() {
+		return nil
+	}
+	if !t.holding {
+		return fmt.Errorf("append %s: %w", e.Type, journal.ErrStoreRefuses)
+	}
+	for !p.open() {
+		if !t.pause(shut) {
+			return journal.ErrUnknown
+		}
+	}
+	rec, err := p.journal.Last(ctx, e.ID)
+	if err != nil {
+		return fmt.Errorf("append %s: %w", e.Type, err)
+	}
+	return &journal.ConflictError{Last: rec}
 }
 
 // AppendRejection implements journal.Journal.
@@ -151,7 +199,14 @@ func (x tap) AppendRejection(ctx context.Context, r payment.Rejection) error {
 	if !t.pause("append rejection") {
 		return journal.ErrUnknown
 	}
+	if !x.p.open() && !t.recovers {
+		return journal.ErrStoreRefuses
+	}
+	mark := x.p.record.Mark.Journal.Sequence
 	err := x.p.journal.AppendRejection(ctx, r)
+	if end := w.journal.Extent().Last; err == nil && end > mark {
+		x.p.tookPlace(mark, end)
+	}
 	w.rejections[r.OriginSequence] = r.Code
 	w.note(t, "rejected: %s", r.Code)
 	if !t.pause("rejection was appended") {
@@ -180,7 +235,7 @@ func (x tap) Schedule(ctx context.Context, timer handlers.Timer) error {
 	if !t.pause("schedule") {
 		return errGone
 	}
-	if w.choose.fault(24) {
+	if w.choose.fault(24) && !t.recovers {
 		w.note(t, "the timer is not stored")
 		return errors.New("timeout")
 	}
@@ -220,7 +275,10 @@ func (x port) Call(ctx context.Context, r providers.Request) payment.Outcome {
 		return payment.Outcome{Result: payment.NotExecuted, Code: payment.CodeProviderUnavailable}
 	}
 	a := x.account(r)
-	req := &request{name: operation{id: a.id, op: r.Op, key: r.Key}, attempt: r.Attempt, full: r.Full}
+	if out, shut := x.shut(t, r); shut {
+		return out
+	}
+	req := &request{epoch: w.newestEpoch().Number, name: operation{id: a.id, op: r.Op, key: r.Key}, attempt: r.Attempt, full: r.Full}
 	if r.Amount != nil {
 		req.amount = r.Amount.Value
 	}
@@ -246,6 +304,22 @@ func (x port) Call(ctx context.Context, r providers.Request) payment.Outcome {
 		panic("an adapter that fails on the answer") // contained by the handler
 	}
 	return out
+}
+
+// shut reports whether the call must not be sent because the journal is not known
+// to be whole. Where a repeat is unsafe that is found out first.
+func (x port) shut(t *task, r providers.Request) (payment.Outcome, bool) {
+	out := payment.Outcome{Result: payment.NotExecuted, Code: payment.CodeJournalIncomplete}
+	unsafe := x.kind.traits.For(r.Op, r.Full).Repeat == payment.RepeatUnsafe
+	switch {
+	case unsafe && !t.sure(), !x.p.open():
+		x.p.engine.world.note(t, "not sent: the journal is not known to be whole")
+		return out, true
+	case !r.SendBefore.IsZero() && !x.p.now().Before(r.SendBefore):
+		return payment.Outcome{Result: payment.NotExecuted, Code: payment.CodeProviderUnavailable}, true
+	default:
+		return out, false
+	}
 }
 
 // answer is what becomes of a request that has left, and what is heard of it.
@@ -279,6 +353,7 @@ func (x port) QueryStatus(ctx context.Context, r providers.Request) payment.Outc
 		return none
 	}
 	a := x.account(r)
+	w.queries++
 	name := operation{id: a.id, op: r.Op, key: r.Key}
 	if w.choose.over() {
 		w.settle(name, true) // nobody is kept waiting for ever

@@ -1,0 +1,354 @@
+package simulation
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/payment"
+)
+
+// mostLosses bounds the losses of one schedule.
+const mostLosses = 4
+
+// lose has one of the streams lose something.
+func (w *world) lose() {
+	if w.losses >= mostLosses {
+		return
+	}
+	switch w.choose.of(8) {
+	case 0, 1:
+		w.cutJournal(uint64(w.choose.of(int(min(w.journal.Extent().Last, 255)) + 1)))
+	case 2:
+		w.cutJournal(0)
+	case 3, 4:
+		w.loseOne()
+	case 5:
+		w.cutCommands(uint64(w.choose.of(int(w.sequence) + 1)))
+	case 6:
+		w.cutBucket(w.choose.of(len(w.bucket) + 1))
+	default: // everything is taken back, and the consumers are made anew
+		w.cutBucket(w.choose.of(len(w.bucket) + 1))
+		w.cutCommands(uint64(w.choose.of(int(w.sequence) + 1)))
+		w.cutJournal(uint64(w.choose.of(int(min(w.journal.Extent().Last, 255)) + 1)))
+		w.deliverAllAgain()
+	}
+}
+
+// lost counts a loss and reads anew what the journal says.
+func (w *world) lost() {
+	w.losses++
+	w.outstanding++
+	w.reread()
+	w.seeWhetherItCanBeNoticed()
+}
+
+// reread takes the judge's knowledge of the journal from the journal itself.
+func (w *world) reread() {
+	all, err := w.journal.Events()
+	w.check(err == nil, "the journal cannot be read: %v", err)
+	clear(w.states)
+	clear(w.histories)
+	for i := range all {
+		e := &all[i]
+		w.states[e.ID] = e.State
+		w.histories[e.ID] = append(w.histories[e.ID], e)
+	}
+}
+
+func (w *world) cutJournal(last uint64) {
+	if last >= w.journal.Extent().Last {
+		return
+	}
+	w.note(nil, "LOST: the journal ends at %d, it had reached %d", last, w.journal.Extent().Last)
+	w.journal.Cut(last)
+	w.lost()
+}
+
+// loseOne loses one message of the journal, wherever it lies.
+func (w *world) loseOne() {
+	end := w.journal.Extent().Last
+	if end == 0 {
+		return
+	}
+	n := end - uint64(w.choose.of(int(min(end, 255))))
+	if w.journal.Token(n) == "" {
+		return
+	}
+	w.note(nil, "LOST: the journal's message %d", n)
+	w.journal.Lose(n)
+	w.lost()
+}
+
+// cutCommands takes the commands back. What is in hand stays in hand.
+func (w *world) cutCommands(last uint64) {
+	if last >= w.sequence {
+		return
+	}
+	w.note(nil, "LOST: the commands end at %d, they had reached %d", last, w.sequence)
+	for n := last + 1; n <= w.sequence; n++ {
+		delete(w.published, n)
+	}
+	w.messages = slices.DeleteFunc(w.messages, func(m *message) bool { return !m.timer && m.sequence > last })
+	w.sequence, w.commandsLost = last, true
+	w.lost()
+}
+
+// cutBucket takes the bucket back, where the witness knows all that it knew: the
+// loss of the last second of everything at once cannot be noticed.
+func (w *world) cutBucket(to int) {
+	if to >= len(w.bucket) || !w.witness.Covers(w.stored()) {
+		return
+	}
+	w.note(nil, "LOST: the bucket ends at %d, it had reached %d", to, len(w.bucket))
+	w.bucket = w.bucket[:to]
+	w.lost()
+}
+
+// deliverAllAgain: the consumer of the commands was made anew.
+func (w *world) deliverAllAgain() {
+	for n := uint64(1); n <= w.sequence; n++ {
+		if c := w.published[n]; c != nil && !slices.ContainsFunc(w.messages, func(m *message) bool { return !m.timer && m.sequence == n }) {
+			w.messages = append(w.messages, w.messageOf(n))
+		}
+	}
+}
+
+// repeat has the order services publish again what they once published.
+func (w *world) repeat() {
+	if len(w.archive) > 0 && len(w.messages) < 12 {
+		w.commands = append(w.commands, w.archive[w.choose.of(len(w.archive))])
+		w.publish()
+	}
+}
+
+// operate lets the operator take the next step after a loss.
+func (w *world) operate() {
+	epoch := w.newestEpoch()
+	switch {
+	case w.mayAccept():
+		w.accept()
+	case epoch.Number > 0 && epoch.Phase == integrity.Held:
+		w.let()
+	case epoch.Number > 0 && epoch.Phase == integrity.Doubting && w.mayTrust():
+		w.enter(integrity.Epoch{Number: epoch.Number, Phase: integrity.Trusted, AcceptedAt: epoch.AcceptedAt}, nil)
+	}
+}
+
+// mayAccept: somebody is broken, and everybody who lives says that the gate is shut.
+func (w *world) mayAccept() bool {
+	broken := false
+	for _, p := range w.engine.processes {
+		if !p.stopped && p.open() {
+			return false
+		}
+		broken = broken || !p.stopped && p.watch.Standing == integrity.Broken
+	}
+	return broken
+}
+
+// accept begins the next epoch with what is left.
+func (w *world) accept() {
+	p := w.engine.processes[0]
+	for _, o := range w.engine.processes {
+		if !o.stopped && o.watch.Standing == integrity.Broken {
+			p = o
+		}
+	}
+	n := w.newestEpoch().Number + 1
+	r := w.reading(integrity.Mark{})
+	mark := integrity.MarkOf(r, r.Newest, n)
+	if r.Journal.Last > 0 && r.Journal.First > 1 {
+		mark.Holes = append(mark.Holes, integrity.Range{From: 1, To: r.Journal.First - 1})
+	}
+	w.outstanding, w.accepted, w.walked = 0, w.clock, false
+	w.enter(integrity.Epoch{Number: n, Phase: integrity.Held, AcceptedAt: p.now()}, &mark)
+}
+
+// enter stores an epoch in bucket and witness. Processes learn it from there.
+func (w *world) enter(e integrity.Epoch, m *integrity.Mark) {
+	w.note(nil, "OPERATOR: epoch %d is %s", e.Number, e.Phase)
+	r := integrity.Record{Mark: w.stored().Merge(w.witness).Mark, Epoch: e}
+	if m != nil {
+		m.Streams[bucketStream] = uint64(len(w.bucket))
+		r.Mark = *m
+	}
+	w.bucket = append(w.bucket, w.stored().Merge(r))
+	w.witness = w.witness.Merge(r)
+}
+
+// let walks the commands, restores timers, and lets work go on.
+func (w *world) let() {
+	p := w.anyOpenTo(integrity.Held)
+	if p == nil {
+		return
+	}
+	w.walk(p)
+	w.rearm()
+	w.walked = true
+	e := w.newestEpoch()
+	e.Phase = integrity.Doubting
+	w.enter(e, nil)
+}
+
+// anyOpenTo is a process that is whole in the newest epoch, in a phase.
+func (w *world) anyOpenTo(phase integrity.Phase) *process {
+	for _, p := range w.engine.processes {
+		if !p.stopped && p.watch.MaySend() && p.record.Epoch.Number == w.newestEpoch().Number && p.record.Epoch.Phase == phase {
+			return p
+		}
+	}
+	return nil
+}
+
+// walk presumes what the commands name and the journal does not know, as consumer
+// recover --commands does: in the order of the stream, of one key only the first.
+func (w *world) walk(p *process) {
+	for n := uint64(1); n <= w.sequence; n++ {
+		c := w.published[n]
+		if c == nil || c.invalid || w.states[c.id].Find(c.op, c.key) >= 0 {
+			continue
+		}
+		if _, said := w.rejections[n]; said {
+			continue
+		}
+		w.note(nil, "walk: sequence %d, %s", n, c.name)
+		m := w.messageOf(n)
+		w.messages = append(w.messages, m)
+		m.inHand++
+		d := m.delivery()
+		d.Redelivered = true
+		w.begin(p, m, c, func(ctx context.Context, t *task) {
+			t.recovers = true
+			w.dispose(t, p.handler.Handle(ctx, d))
+		})
+		for t := w.tasks[len(w.tasks)-1]; !t.done; {
+			w.step(t)
+		}
+	}
+}
+
+// rearm restores the timers of open operations, as consumer rearm does.
+func (w *world) rearm() {
+	for _, o := range w.openOperations() {
+		if c := w.commandOf(o); !w.held(o.id, o.state) && c != nil {
+			w.timers["rearmed "+o.name.String()] = &message{
+				command: c, content: dueMessage(c), timer: true, sequence: w.sequence,
+				published: o.state.Open.RequestedAt, due: w.clock,
+			}
+		}
+	}
+}
+
+// mayTrust: nothing from before the loss is left that the journal does not tell
+// truly. The operator compares the provider's statement, too.
+func (w *world) mayTrust() bool {
+	if !w.walked || w.outstanding > 0 {
+		return false
+	}
+	for _, o := range w.openOperations() {
+		if o.state.Open.Presumed || o.state.Open.Changed.Before(w.accepted.Add(clocksDiffer)) {
+			return false
+		}
+	}
+	unknown := func(m *message) bool { return w.states[m.command.id].Find(m.command.op, m.command.key) < 0 }
+	for _, m := range w.timers {
+		if unknown(m) {
+			return false
+		}
+	}
+	if slices.ContainsFunc(w.messages, unknown) {
+		return false
+	}
+	return !slices.ContainsFunc(w.provider.requests, func(r *request) bool {
+		return (r.effect || !r.settled) && w.states[r.name.id].Find(r.name.op, r.name.key) < 0
+	})
+}
+
+// clocksDiffer is how far clocks may be apart.
+const clocksDiffer = 2 * time.Second
+
+// loseOldCalls: after a loss no request from before it is executed later than the
+// last call could have ended, where nothing at the provider stops a second one.
+func (w *world) loseOldCalls() {
+	if w.accepted.IsZero() || w.clock.Before(w.accepted.Add(policy().CallTimeout+policy().CallMargin)) {
+		return
+	}
+	for _, r := range w.provider.late() {
+		unsafe := w.provider.accounts[r.name.id].kind.traits.For(r.name.op, r.full).Repeat == payment.RepeatUnsafe
+		if unsafe && r.epoch < w.newestEpoch().Number {
+			r.settled = true
+		}
+	}
+}
+
+// messageOf is a command as its stream holds it.
+func (w *world) messageOf(n uint64) *message {
+	c := w.published[n]
+	return &message{command: c, content: c.message(n), sequence: n, published: w.publishedAt[n]}
+}
+
+// recall takes the judge's rules back where a loss is not yet noticed: what is
+// then said of an operation that vanished may be untrue, and is counted.
+func (w *world) unsettled() bool { return w.outstanding > 0 || w.unnoticeable }
+
+// dueMessage is a command as its timer brings it back.
+func dueMessage(c *command) events.Message {
+	m := c.message(0)
+	m.Subject = events.DueSubject(c.op)
+	return m
+}
+
+// actOnLosses takes a step that only a schedule with losses has, if one is chosen.
+func (w *world) actOnLosses() bool {
+	switch w.choose.of(24) {
+	case 20, 21:
+		w.operate()
+	case 22:
+		w.repeat()
+	case 23:
+		w.lose()
+	default:
+		return false
+	}
+	return true
+}
+
+// calmDown: in the calm after the schedule people do what is left to them.
+func (w *world) calmDown() {
+	if w.mode != lossy {
+		return
+	}
+	if epoch := w.newestEpoch(); w.mayAccept() || epoch.Number > 0 && epoch.Phase == integrity.Held {
+		w.operate()
+	}
+	if w.losses > 0 && (w.outstanding == 0 && w.walked || w.unnoticeable) {
+		w.rearm()
+	}
+}
+
+// everybodyWorks: nobody is shut.
+func (w *world) everybodyWorks() bool {
+	return !slices.ContainsFunc(w.engine.processes, func(p *process) bool { return !p.open() })
+}
+
+// judgeEndAfterLosses judges the world at rest: of what is left in the stream of
+// commands each has its answer, and what is open waits for a person.
+func (w *world) judgeEndAfterLosses() {
+	if w.unnoticeable {
+		return
+	}
+	for sequence, c := range w.published {
+		_, rejected := w.rejections[sequence]
+		_, ended := w.ends[c.name]
+		known := w.states[c.id].Find(c.op, c.key) >= 0
+		w.check(rejected || ended || known, "%s has no answer", c.name)
+	}
+	for _, o := range w.openOperations() {
+		a := w.provider.accounts[o.id]
+		found := a.record(o.name).movements > 0 && !a.kind.compares && !a.kind.blind
+		w.check(!found, "%s waits for a person, and the provider finds it by our reference", o.name)
+	}
+}

@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/keeper"
 	"github.com/countermand/countermand/integrity/replicas"
@@ -81,6 +83,17 @@ func (c *core) newKeeper(nc *nats.Conn, cfg *config.Config) (err error) {
 		&keeper.Options{Journal: c.topology.Events, BucketStream: c.topology.ControlStream(), Witness: store, Logger: c.log},
 	)
 	return nil
+}
+
+// losses tells the handler of an accepted loss of the journal.
+type losses struct{ keeper *keeper.Keeper }
+
+var _ handlers.Losses = losses{}
+
+// Accepted implements handlers.Losses.
+func (l losses) Accepted() (at time.Time, doubted bool) {
+	epoch := l.keeper.Status().Record.Epoch
+	return epoch.AcceptedAt, epoch.Number > 0 && epoch.Doubted()
 }
 
 // keeperService keeps the marks, and reads the journal anew after each reconnect.

@@ -37,21 +37,24 @@ func startNextVersion(t *testing.T, server string) *nextVersion {
 	)}
 }
 
+// written is the format of the states in these tests.
+func written() int { return payment.State{}.WrittenFormat() }
+
 func formatIs(n int) []byte { return fmt.Appendf(nil, `"format":%d`, n) }
 
 func toNext(payload []byte) []byte {
-	return bytes.ReplaceAll(payload, formatIs(payment.StateFormat), formatIs(payment.StateFormat+1))
+	return bytes.ReplaceAll(payload, formatIs(written()), formatIs(payment.StateFormat+1))
 }
 
 // toThis translates events, and those inside the answer to a read.
 func toThis(payload []byte) []byte {
-	payload = bytes.ReplaceAll(payload, formatIs(payment.StateFormat+1), formatIs(payment.StateFormat))
+	payload = bytes.ReplaceAll(payload, formatIs(payment.StateFormat+1), formatIs(written()))
 	return regexp.MustCompile(`"data":"[A-Za-z0-9+/=]+"`).ReplaceAllFunc(payload, func(member []byte) []byte {
 		data, err := base64.StdEncoding.DecodeString(string(member[len(`"data":"`) : len(member)-1]))
 		if err != nil {
 			return member
 		}
-		return []byte(`"data":"` + base64.StdEncoding.EncodeToString(bytes.ReplaceAll(data, formatIs(payment.StateFormat+1), formatIs(payment.StateFormat))) + `"`)
+		return []byte(`"data":"` + base64.StdEncoding.EncodeToString(bytes.ReplaceAll(data, formatIs(payment.StateFormat+1), formatIs(written()))) + `"`)
 	})
 }
 
@@ -305,7 +308,7 @@ func TestTwoVersionsSideBySideUnderLoadMoveMoneyOnce(t *testing.T) {
 			t.Errorf("%s: %s %s", e.Subject, e.Data.Status, e.Data.Code)
 		}
 	}
-	if formats[payment.StateFormat] == 0 || formats[payment.StateFormat+1] == 0 {
+	if formats[written()] == 0 || formats[payment.StateFormat+1] == 0 {
 		t.Errorf("events by format: %v; one version did nothing", formats)
 	}
 	for n := range payments {

@@ -28,10 +28,16 @@ import (
 // else of the protocol changes.
 type nextVersion struct{ url string }
 
-func startNextVersion(t *testing.T, server string) *nextVersion {
+// The journal begins with a message that has no state: a journal is recognised by
+// the bytes of its first message, which both must read alike.
+func (w *world) startNextVersion() *nextVersion {
+	t := w.t
 	t.Helper()
+	if _, err := w.js.Publish(t.Context(), "payment.operator.note.01JDZZZZZZZZZZZZZZZZZZZZZZ", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
 	return &nextVersion{url: natstest.Relay(
-		t, server,
+		t, w.server.URL(),
 		func(to io.Writer, from io.Reader) { translate(to, from, toNext) },
 		func(to io.Writer, from io.Reader) { translate(to, from, toThis) },
 	)}
@@ -148,7 +154,7 @@ func TestWhatANewerVersionBeganWaitsForItAndIsNeverGuessedAt(t *testing.T) {
 	t.Parallel()
 	sim := opaysim.New(opaysim.Options{FirstStatus: "PENDING"})
 	w := setupWith(t, sim)
-	next := startNextVersion(t, w.server.URL())
+	next := w.startNextVersion()
 	results := w.follow()
 	const begun = 5
 	stopNewer := w.as(next.url, slog.New(slog.DiscardHandler))
@@ -262,7 +268,7 @@ func (w *world) refundAgain(n int, key string) {
 func TestTwoVersionsSideBySideUnderLoadMoveMoneyOnce(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	next := startNextVersion(t, w.server.URL())
+	next := w.startNextVersion()
 	results := w.follow()
 	quiet := slog.New(slog.DiscardHandler)
 	const payments, early = 60, 20

@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"slices"
-	"time"
 
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/payment"

@@ -190,7 +190,7 @@ func (w *world) judgeEndAfterLosses() {
 	for sequence, c := range w.published {
 		_, rejected := w.rejections[sequence]
 		_, ended := w.ends[c.name]
-		known := w.states[c.id].Find(c.op, c.key) >= 0
+		known := w.states[c.id].Find(c.op, c.key) >= 0 || w.waitsForItsTurn(c)
 		w.check(rejected || ended || known, "%s has no answer", c.name)
 	}
 	for _, o := range w.openOperations() {
@@ -198,4 +198,14 @@ func (w *world) judgeEndAfterLosses() {
 		found := a.record(o.name).movements > 0 && !a.kind.compares && !a.kind.blind
 		w.check(!found, "%s waits for a person, and the provider finds it by our reference", o.name)
 	}
+}
+
+// waitsForItsTurn reports whether a timer brings the command back.
+func (w *world) waitsForItsTurn(c *command) bool {
+	for _, m := range w.timers {
+		if m.command.name == c.name {
+			return true
+		}
+	}
+	return false
 }

@@ -314,6 +314,9 @@ func (in Input) wait(op Operation, cause Code, after time.Duration) Decision {
 	}
 	at := in.Now.Add(delay)
 	known := op.Last > 0
+	if !known && in.Loss != nil {
+		return in.comeBack(at, cause, "") // deferred would say that certainly nothing was executed
+	}
 	if (!known && age < quietFor) || (known && op.Status == StatusDeferred && op.Code == cause) {
 		return in.comeBack(at, cause, "")
 	}

@@ -29,7 +29,8 @@ type Loss struct {
 //	none                    newer, found by our reference          succeeded, pending
 //	none                    newer, the provider names a failure    review: there was an operation under this key before
 //	none                    newer, not found                       guards, then started, Call; what refuses leads to review
-//	none                    newer, no usable answer                ComeBack
+//	none                    newer, no usable answer, or it waits   ComeBack, never deferred: that would say nothing was executed
+//	none                    newer, repeat unsafe, before CallsEnd  ComeBack: a call from before the loss may still run
 //	presumed                found by our own reference or key      succeeded, pending
 //	presumed                a failure, or a movement of the amount review: it may be another attempt's or operation's
 //	presumed                not found, twice, reviewAfter apart    review
@@ -216,6 +217,8 @@ func (in Input) startNewer(op Operation) Decision {
 		return in.start(op, in.Reading)
 	}
 	switch {
+	case in.Now.Before(in.Loss.CallsEnd): // a call from before the loss may still run
+		return in.comeBack(in.Loss.CallsEnd, CodeJournalIncomplete, "")
 	case in.Reading == nil:
 		return Decision{Action: ReadPayment}
 	case !in.Reading.OK:

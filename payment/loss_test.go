@@ -191,7 +191,10 @@ func TestAnUnsafeCallAfterALossNeedsEveryMovementExplained(t *testing.T) {
 	for _, row := range rows {
 		s := tell(t, row.traits).with(lossy(true))
 		s.in.Asked, s.in.Reading = &payment.Outcome{Result: payment.NotFound}, row.reading
-		s.command(a())
+		if s.command(a()); s.last.Action == payment.Call {
+			t.Errorf("%s: called while a call from before the loss may still run", row.name)
+		}
+		s.pass(time.Minute).command(a())
 		if called := s.last.Action == payment.Call; called != row.called {
 			t.Errorf("%s: called is %v: %+v", row.name, called, s.last)
 		}

@@ -264,11 +264,11 @@ func losing() []mutant {
 			"[]integrity.Mark{p.record.Mark, w.stored().Mark, w.witness.Mark}", "[]integrity.Mark{p.record.Mark}",
 		},
 		{
-			"an event is appended while the journal is broken (in the model)", "proof/simulation/process.go",
+			"an event is appended while the journal is broken (in the model)", "proof/simulation/shut.go",
 			"	if p.open() {\n		return nil\n	}\n", "	if p.open() || p.watch.Standing == 3 {\n		return nil\n	}\n",
 		},
 		{
-			"a process whose epoch is behind appends (in the model)", "proof/simulation/process.go",
+			"a process whose epoch is behind appends (in the model)", "proof/simulation/shut.go",
 			"	if p.record.Epoch.Number < w.newestEpoch().Number {", "	if false {",
 		},
 	}

@@ -3,7 +3,6 @@ package simulation
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"time"
 
@@ -161,38 +160,6 @@ func (x tap) Append(ctx context.Context, expected uint64, e payment.Event) (uint
 	return seq, err
 }
 
-// shut is the step at which a known outcome waits while nothing may be appended.
-const shut = "shut"
-
-// gate lets an append pass while the journal is known to be whole. A known outcome
-// waits, and is concluded anew on what the journal says then.
-func (x tap) gate(ctx context.Context, t *task, e payment.Event) error {
-	p, w := x.p, x.p.engine.world
-	if w.mode == unwatched || t.recovers {
-		return nil
-	}
-	if p.record.Epoch.Number < w.newestEpoch().Number { // one whose epoch is behind appends nothing
-		p.learn(w.witness)
-		p.learn(w.stored())
-	}
-	if p.open() {
-		return nil
-	}
-	if !t.holding {
-		return fmt.Errorf("append %s: %w", e.Type, journal.ErrStoreRefuses)
-	}
-	for !p.open() {
-		if !t.pause(shut) {
-			return journal.ErrUnknown
-		}
-	}
-	rec, err := p.journal.Last(ctx, e.ID)
-	if err != nil {
-		return fmt.Errorf("append %s: %w", e.Type, err)
-	}
-	return &journal.ConflictError{Last: rec}
-}
-
 // AppendRejection implements journal.Journal.
 func (x tap) AppendRejection(ctx context.Context, r payment.Rejection) error {
 	t, w := taskOf(ctx), x.p.engine.world
@@ -304,22 +271,6 @@ func (x port) Call(ctx context.Context, r providers.Request) payment.Outcome {
 		panic("an adapter that fails on the answer") // contained by the handler
 	}
 	return out
-}
-
-// shut reports whether the call must not be sent because the journal is not known
-// to be whole. Where a repeat is unsafe that is found out first.
-func (x port) shut(t *task, r providers.Request) (payment.Outcome, bool) {
-	out := payment.Outcome{Result: payment.NotExecuted, Code: payment.CodeJournalIncomplete}
-	unsafe := x.kind.traits.For(r.Op, r.Full).Repeat == payment.RepeatUnsafe
-	switch {
-	case unsafe && !t.sure(), !x.p.open():
-		x.p.engine.world.note(t, "not sent: the journal is not known to be whole")
-		return out, true
-	case !r.SendBefore.IsZero() && !x.p.now().Before(r.SendBefore):
-		return payment.Outcome{Result: payment.NotExecuted, Code: payment.CodeProviderUnavailable}, true
-	default:
-		return out, false
-	}
 }
 
 // answer is what becomes of a request that has left, and what is heard of it.

@@ -35,5 +35,5 @@ bench: ## run the benchmarks
 demo: ## watch cancels and refunds happen against simulators
 	go run ./cmd/consumer demo
 
-ci: ## everything a change must pass (up to 25 minutes)
+ci: ## everything a change must pass (up to 40 minutes)
 	.ci/run

@@ -5,13 +5,18 @@ import "fmt"
 // Adopt says whether a journal for which there is no mark anywhere may be taken
 // as it is: the first start of a version that keeps marks. A whole journal with
 // messages is adopted. An empty one is adopted only where no durable consumer
-// has ever been sent anything; otherwise something was there before.
+// has ever been sent anything; otherwise something was there before. One that
+// records an accepted loss is never adopted: its epoch and phase are forgotten,
+// and to trust it would call what has to be asked about.
 //
 // findings are those of [Judge] with the zero mark. The reason says in words
 // why a journal is not adopted.
 func Adopt(r Reading, findings []Finding) (adopted bool, reason string) {
 	if len(findings) > 0 {
 		return false, findings[0].Text
+	}
+	if r.LossAccepted {
+		return false, "the journal records that a loss was accepted, and neither the bucket nor the witness knows of it"
 	}
 	if r.Journal.Last > 0 {
 		return true, ""

@@ -34,6 +34,8 @@ const (
 	AppendBehind Kind = "append_behind"
 	// RecordUnreadable: a subject is taken, and the leader shows nothing there.
 	RecordUnreadable Kind = "record_unreadable"
+	// EpochForgotten: the journal records an accepted loss, and no mark knows of it.
+	EpochForgotten Kind = "epoch_forgotten"
 	// TimerAhead: a timer knows a newer version of its payment than the journal.
 	TimerAhead Kind = "timer_ahead"
 	// TimerUnknown: a timer names an operation that the journal does not know.

@@ -17,6 +17,9 @@ type Reading struct {
 	// Newest is the journal's last message, by which the mark can be raised where
 	// other processes have appended; the zero Position where it was not read.
 	Newest Position
+	// LossAccepted: the journal records that a loss was accepted. It is read only
+	// where there is no mark: a mark knows its epoch.
+	LossAccepted bool
 	// Streams are the other streams, by name.
 	Streams map[string]StreamReading
 	// Durables are the durable consumers of all streams.

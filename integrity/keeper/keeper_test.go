@@ -230,6 +230,22 @@ func TestAWholeJournalWithoutAMarkIsAdopted(t *testing.T) {
 	})
 }
 
+func TestAJournalWhoseAcceptedLossIsForgottenIsNotAdopted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStreams(12)
+		s.set(func(r *integrity.Reading) { r.LossAccepted = true })
+		b := run(t, s, &store{}, nil)
+		defer b.stop()
+		b.standing(integrity.Suspect)
+		b.wait(3 * time.Second)
+		b.standing(integrity.Broken)
+		if f := b.Status().Watch.Findings[0]; f.Kind != integrity.EpochForgotten || b.Mark() != 0 {
+			t.Errorf("%+v, the mark is %d", f, b.Mark())
+		}
+	})
+}
+
 func TestAnEmptyJournalIsAdoptedOnlyWhereNothingWasDelivered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -142,7 +142,11 @@ func (k *Keeper) take(number uint64, mark integrity.Mark, r integrity.Reading, s
 func (k *Keeper) adopt(r integrity.Reading, findings []integrity.Finding) []integrity.Finding {
 	adopted, why := integrity.Adopt(r, findings)
 	if !adopted && len(findings) == 0 {
-		return []integrity.Finding{{Kind: integrity.JournalShorter, Object: k.names.Journal, Text: why}}
+		kind := integrity.JournalShorter
+		if r.LossAccepted {
+			kind = integrity.EpochForgotten
+		}
+		return []integrity.Finding{{Kind: kind, Object: k.names.Journal, Text: why}}
 	}
 	if adopted && r.Journal.Last > 0 {
 		k.log.Info("no mark of the journal was kept before; it is taken as it is", "ends_at", r.Journal.Last)

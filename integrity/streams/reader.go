@@ -36,6 +36,9 @@ type Plan struct {
 	// TokenHeader is the header of the journal's messages that tells whose append
 	// each is.
 	TokenHeader string
+	// Acceptances is the filter of the journal's events that record an accepted
+	// loss; empty: there are none.
+	Acceptances string
 }
 
 // Reader reads what a plan names. It is safe for concurrent use.
@@ -71,6 +74,13 @@ func (r *Reader) Read(ctx context.Context, m integrity.Mark, open []integrity.Fi
 	}
 	if err := r.journal(ctx, m, &out); err != nil {
 		return integrity.Reading{}, nil, err
+	}
+	if m.Zero() && r.plan.Acceptances != "" && !out.Journal.Missing {
+		accepted, err := lastMessage(ctx, r.nc, r.plan.Journal, r.plan.Acceptances)
+		if err != nil {
+			return integrity.Reading{}, nil, err
+		}
+		out.LossAccepted = accepted.Seq > 0
 	}
 	still, err := r.stillOpen(ctx, open)
 	return out, still, err

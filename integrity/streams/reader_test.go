@@ -167,6 +167,28 @@ func TestAHealthyJournalHasNoFindings(t *testing.T) {
 	b.finds(m)
 }
 
+func TestAnAcceptanceIsReadWhereThereIsNoMark(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.fill(1, 3)
+	with := plan(b.topology)
+	with.Acceptances = "payment.operator.journal_accepted.*"
+	b.reader = streams.NewReader(b.js.Conn(), with)
+	read := func(m integrity.Mark) bool { return b.read(m).LossAccepted }
+	if read(integrity.Mark{}) {
+		t.Error("an acceptance was read that nobody wrote")
+	}
+	if _, err := b.js.Publish(t.Context(), "payment.operator.journal_accepted.01JDZZZZZZZZZZZZZZZZZZZZZZ", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	if !read(integrity.Mark{}) {
+		t.Error("the acceptance was not read")
+	}
+	if read(b.known()) {
+		t.Error("it was read although the mark knows its epoch")
+	}
+}
+
 func TestADeletedJournalIsFound(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -11,8 +11,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/integrity/acceptance"
 	"github.com/countermand/countermand/integrity/keeper"
 	"github.com/countermand/countermand/integrity/replicas"
 	marks "github.com/countermand/countermand/integrity/streams"
@@ -25,7 +27,7 @@ import (
 func ReadingPlan(t broker.Topology) marks.Plan {
 	durable := func(of string) marks.Durable { return marks.Durable{Stream: of, Name: t.Consumer} }
 	return marks.Plan{
-		Journal: t.Events, TokenHeader: stream.TokenHeader,
+		Journal: t.Events, TokenHeader: stream.TokenHeader, Acceptances: events.OperatorFilter(acceptance.ActionAccepted),
 		Others:   []string{t.Commands, t.Due, t.Rejected, t.ControlStream()},
 		Durables: []marks.Durable{durable(t.Commands), durable(t.Due), durable(t.Events)},
 	}

@@ -137,7 +137,9 @@ func (w *world) appended(e *payment.Event) {
 		s := start{name, e.Attempt}
 		_, twice := w.starts[s]
 		w.check(!twice || w.losses > 0, "attempt %d of %s started twice", e.Attempt, name)
-		w.starts[s] = e.CallUntil
+		if w.losses == 0 || e.CallUntil.After(w.starts[s]) { // two processes may have started it
+			w.starts[s] = e.CallUntil
+		}
 		delete(w.sentStarts, s)
 	case payment.EventSucceeded:
 		w.judgeSuccess(e, rec)

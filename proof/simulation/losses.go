@@ -171,7 +171,7 @@ func (w *world) calmDown() {
 	if epoch := w.newestEpoch(); w.mayAccept() || epoch.Number > 0 && epoch.Phase == integrity.Held {
 		w.operate()
 	}
-	if w.losses > 0 && (w.outstanding == 0 && w.walked || w.unnoticeable) {
+	if w.losses > 0 && len(w.tasks) == 0 && len(w.messages) == 0 && (w.outstanding == 0 && w.walked || w.unnoticeable) {
 		w.rearm()
 	}
 }

@@ -204,7 +204,9 @@ func delaying() []mutant {
 	}
 }
 
-// losing: bugs of what is done about a journal that has lost something.
+// losing: bugs of what is done about a journal that has lost something. Some are
+// so rare in the simulation that the test of the table has to catch them. Those in
+// the model stand for what package integrity/keeper does over a network.
 func losing() []mutant {
 	return []mutant{
 		{

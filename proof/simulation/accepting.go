@@ -115,16 +115,28 @@ func (w *world) walk(p *process) {
 	}
 }
 
-// rearm restores the timers of open operations, as consumer rearm does.
+// rearm restores the timers of open operations, as consumer rearm does: also of
+// one whose message is unacknowledged, which a process that sleeps may acknowledge
+// for an end that is lost.
 func (w *world) rearm() {
 	for _, o := range w.openOperations() {
-		if c := w.commandOf(o); !w.held(o.id, o.state) && c != nil {
+		if c := w.commandOf(o); c != nil && !w.timed(o) {
 			w.timers["rearmed "+o.name.String()] = &message{
 				command: c, content: dueMessage(c), timer: true, sequence: w.sequence,
 				published: o.state.Open.RequestedAt, due: w.clock,
 			}
 		}
 	}
+}
+
+// timed reports whether a timer brings the operation back.
+func (w *world) timed(o unended) bool {
+	for _, m := range w.timers {
+		if m.command.id == o.id && m.command.of(o.state) {
+			return true
+		}
+	}
+	return false
 }
 
 // mayTrust: nothing from before the loss is left that the journal does not tell

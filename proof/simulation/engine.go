@@ -113,7 +113,7 @@ func (e *Engine) play(schedule []byte, m mode, trace bool) Result {
 		clock:    time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
 		provider: &provider{accounts: map[payment.ID]*account{}},
 		journal:  memory.New(nil), timers: map[string]*message{}, weather: map[string]weather{}, judge: newJudge(), late: newLate(),
-		keeping: keeping{mode: m, otherwise: map[operation]int{}, publishedAt: map[uint64]time.Time{}},
+		keeping: keeping{mode: m, otherwise: map[operation]int{}, askedIn: map[operation]uint64{}, publishedAt: map[uint64]time.Time{}},
 	}
 	var notes []string
 	if trace {

@@ -50,6 +50,7 @@ type keeping struct {
 	archive      []*command        // everything ever published
 	publishedAt  map[uint64]time.Time
 	queries      int
+	askedIn      map[operation]uint64 // the epoch in which each was last asked about
 }
 
 // stored is what the bucket holds now.

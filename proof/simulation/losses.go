@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"slices"
+	"time"
 
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/payment"
@@ -119,6 +120,9 @@ func (w *world) deliverAllAgain() {
 // repeat has the order services publish again what they once published.
 func (w *world) repeat() {
 	if len(w.archive) > 0 && len(w.messages) < 12 {
+		if w.newestEpoch().Phase == integrity.Doubting { // long enough to count as newer
+			w.clock = w.clock.Add(10 * time.Second)
+		}
 		w.commands = append(w.commands, w.archive[w.choose.of(len(w.archive))])
 		w.publish()
 	}
@@ -171,7 +175,7 @@ func (w *world) calmDown() {
 	if epoch := w.newestEpoch(); w.mayAccept() || epoch.Number > 0 && epoch.Phase == integrity.Held {
 		w.operate()
 	}
-	if w.losses > 0 && (w.outstanding == 0 && w.walked || w.unnoticeable) {
+	if w.losses > 0 && len(w.tasks) == 0 && len(w.messages) == 0 && (w.outstanding == 0 && w.walked || w.unnoticeable) {
 		w.rearm()
 	}
 }
@@ -208,4 +212,18 @@ func (w *world) waitsForItsTurn(c *command) bool {
 		}
 	}
 	return false
+}
+
+// askedBeforeRepeat: after an accepted loss nothing that may have been called
+// before it is called before the provider was asked.
+func (w *world) askedBeforeRepeat(r *request) {
+	epoch := w.newestEpoch().Number
+	if epoch == 0 || w.unsettled() {
+		return
+	}
+	for _, o := range w.provider.requests {
+		if o.name == r.name && o.epoch < epoch && (o.effect || !o.settled) && o.full == r.full && o.amount == r.amount {
+			w.check(w.askedIn[r.name] == epoch, "%s is called again after a loss, and the provider was not asked", r.name)
+		}
+	}
 }

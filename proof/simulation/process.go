@@ -258,6 +258,9 @@ func (x port) Call(ctx context.Context, r providers.Request) payment.Outcome {
 			RetryAfter: time.Duration(how-12) * 30 * time.Second, Unhealthy: how == 13,
 		}
 	}
+	if t.message != nil { // an operator has looked by themselves
+		w.askedBeforeRepeat(req)
+	}
 	w.sent(x.p, a, req)
 	out := x.answer(w, req, how)
 	w.note(t, "%s attempt %d sent (%d): %s", req.name, req.attempt, how, out.Result)
@@ -306,6 +309,7 @@ func (x port) QueryStatus(ctx context.Context, r providers.Request) payment.Outc
 	a := x.account(r)
 	w.queries++
 	name := operation{id: a.id, op: r.Op, key: r.Key}
+	w.askedIn[name] = x.p.record.Epoch.Number
 	if w.choose.over() {
 		w.settle(name, true) // nobody is kept waiting for ever
 		w.askedCalm[name]++

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -128,6 +129,8 @@ type Keeper struct {
 	status Status
 	// loaded: what the stores knew has been taken in.
 	loaded bool
+	// bucketLost: the bucket was set back or made anew in this epoch.
+	bucketLost bool
 	// stored is what the bucket is known to hold, witnessed what the witness is.
 	stored, witnessed integrity.Record
 	// begun numbers the readings; sure is the newest one that was whole and named
@@ -245,6 +248,9 @@ func (k *Keeper) Changed() <-chan struct{} {
 func (k *Keeper) Reaches(stream string) uint64 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if stream == k.bucketStream && k.bucketLost {
+		return math.MaxUint64 // whatever it holds is less
+	}
 	return k.status.Record.Mark.Streams[stream]
 }
 

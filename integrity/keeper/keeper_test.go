@@ -3,6 +3,7 @@ package keeper_test
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -493,6 +494,26 @@ func TestALostBucketIsALoss(t *testing.T) {
 			}
 			b.stop()
 		}
+	})
+}
+
+func TestABucketThatWasMadeAnewIsALossHoweverMuchItHolds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t, newStreams(10), &store{}, nil)
+		defer b.stop()
+		b.standing(integrity.Whole)
+		b.bucket.put(integrity.Record{}, keeper.ErrSetBack)
+		b.wait(1100 * time.Millisecond)
+		b.standing(integrity.Suspect)
+		b.wait(3 * time.Second)
+		b.standing(integrity.Broken)
+		if b.Reaches(bucketStream) != math.MaxUint64 {
+			t.Errorf("the bucket was known to reach %d", b.Reaches(bucketStream))
+		}
+		b.bucket.put(integrity.Record{Epoch: integrity.Epoch{Number: 1, Phase: integrity.Doubting}, Mark: integrity.Mark{Epoch: 1}}, nil)
+		b.wait(3 * time.Second)
+		b.standing(integrity.Whole)
 	})
 }
 

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"time"
 
@@ -48,6 +49,7 @@ func (k *Keeper) keepLearning(ctx context.Context) {
 		bounded, cancel := context.WithTimeout(ctx, ioTimeout)
 		defer cancel()
 		stored, err := k.bucket.Load(bounded)
+		k.noteSetBack(err)
 		if err == nil {
 			k.mu.Lock()
 			k.stored = stored
@@ -93,6 +95,7 @@ func (k *Keeper) raise(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
 	defer cancel()
 	now, err := k.bucket.Raise(ctx, record)
+	k.noteSetBack(err)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.status.Bucket = k.noteError(err, k.status.Bucket, "the bucket")
@@ -149,11 +152,37 @@ func (k *Keeper) learn(r integrity.Record) {
 	}
 	k.log.Warn("another epoch of the journal has begun", "epoch", now.Number, "phase", now.Phase.String())
 	if now.Number != before.Number {
+		k.bucketLost = false
 		k.status.Watch = integrity.Watch{Since: k.now()}
 	}
 	k.tell()
 	signal(k.readNow)
 	signal(k.raiseSoon)
+}
+
+// noteSetBack takes in that the bucket holds less than it did. Its own sequence
+// cannot show that, since a bucket that was made anew soon holds as many messages.
+// It stays so until a loss is accepted.
+func (k *Keeper) noteSetBack(err error) {
+	if !errors.Is(err, ErrSetBack) {
+		return
+	}
+	k.mu.Lock()
+	known := k.bucketLost
+	k.bucketLost = true
+	f := k.lostBucket()
+	k.mu.Unlock()
+	if !known {
+		k.Report(f)
+	}
+}
+
+// lostBucket is the finding of a bucket that was set back or made anew.
+func (k *Keeper) lostBucket() integrity.Finding {
+	return integrity.Finding{
+		Kind: integrity.StreamShorter, Object: k.bucketStream,
+		Text: "stream " + k.bucketStream + " no longer holds the mark that it held: the bucket was set back or made anew",
+	}
 }
 
 // noteError logs an error that is new, and its end. The lock is held.

@@ -116,6 +116,9 @@ func (k *Keeper) take(number uint64, mark integrity.Mark, r integrity.Reading, s
 	findings := append(integrity.Judge(mark, r, k.names), still...)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.bucketLost {
+		findings = append(findings, k.lostBucket())
+	}
 	if k.status.Record.Mark.Epoch != mark.Epoch {
 		signal(k.readNow) // it was judged by the mark of an epoch that has ended
 		return
@@ -195,6 +198,9 @@ func (k *Keeper) load(ctx context.Context) error {
 	k.status.Record = k.status.Record.Merge(all)
 	return nil
 }
+
+// ErrSetBack: the store holds less than it did, or is another one.
+var ErrSetBack = errors.New("the place of the marks was set back or made anew")
 
 // ErrNoStore: the store itself does not exist. Nothing can be known of it, and
 // whether it ever existed the other marks say.

@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ type Bucket struct {
 	// last is what the key is known to hold, at its revision; 0: not known.
 	last     integrity.Record
 	revision uint64
+	// known is the highest record that the key was seen to hold, and its bucket.
+	known integrity.Record
 }
 
 var _ keeper.Store = (*Bucket)(nil)
@@ -56,8 +59,22 @@ func (b *Bucket) Load(ctx context.Context) (integrity.Record, error) {
 			return integrity.Record{}, fmt.Errorf("read mark in bucket %s: %w", b.name, err)
 		}
 	}
+	if b.setBack(r) {
+		return r, fmt.Errorf("read mark in bucket %s: %w", b.name, keeper.ErrSetBack)
+	}
 	b.remember(r, m.Seq)
 	return r, nil
+}
+
+// setBack reports whether the key held more before than it does now, or the bucket
+// is another one. A later epoch begins anew.
+func (b *Bucket) setBack(now integrity.Record) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.Epoch.Number > b.known.Epoch.Number {
+		return false
+	}
+	return b.known.Bucket != "" && now.Bucket != b.known.Bucket || !now.Covers(b.known)
 }
 
 func (b *Bucket) subject() string { return "$KV." + b.name + "." + MarkKey }
@@ -66,6 +83,9 @@ func (b *Bucket) remember(r integrity.Record, revision uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.last, b.revision = r, revision
+	if revision > 0 {
+		b.known = r
+	}
 }
 
 func (b *Bucket) remembered() (integrity.Record, uint64) {
@@ -89,6 +109,9 @@ func (b *Bucket) Raise(ctx context.Context, want integrity.Record) (integrity.Re
 			_, revision = b.remembered()
 		}
 		merged := stored.Merge(want)
+		if merged.Bucket = stored.Bucket; merged.Bucket == "" {
+			merged.Bucket = rand.Text()
+		}
 		next, err := b.set(ctx, merged, revision)
 		switch {
 		case err == nil:

@@ -400,8 +400,24 @@ func TestTheBucketKeepsTheHighestMark(t *testing.T) {
 		t.Error("a bucket that is gone was raised")
 	}
 	b.provision()
-	if r, err := two.Raise(t.Context(), at(21)); err != nil || r.Mark.Journal.Sequence != 21 {
-		t.Errorf("a bucket made anew: %+v, %v", r, err)
+	for _, known := range []*streams.Bucket{one, two} {
+		if _, err := known.Raise(t.Context(), at(21)); !errors.Is(err, keeper.ErrSetBack) {
+			t.Errorf("a bucket made anew: %v", err)
+		}
+	}
+	// A process that knows nothing writes to the new one; who knew the other is not fooled.
+	if r, err := streams.NewBucket(b.js, "PAYMENT_CONTROL").Raise(t.Context(), at(99)); err != nil || r.Mark.Journal.Sequence != 99 {
+		t.Fatalf("a new process: %+v, %v", r, err)
+	}
+	if _, err := one.Load(t.Context()); !errors.Is(err, keeper.ErrSetBack) {
+		t.Errorf("a bucket made anew and filled: %v", err)
+	}
+	accepted := integrity.Record{Epoch: integrity.Epoch{Number: 1}, Mark: integrity.Mark{Epoch: 1, Journal: integrity.Position{Sequence: 4, Token: "t"}}}
+	if _, err := streams.NewBucket(b.js, "PAYMENT_CONTROL").Raise(t.Context(), accepted); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := one.Load(t.Context()); err != nil || r.Epoch.Number != 1 {
+		t.Errorf("after the loss was accepted: %+v, %v", r, err)
 	}
 }
 

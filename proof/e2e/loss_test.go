@@ -139,7 +139,7 @@ func TestALostBucketOfPausesEndsNoPause(t *testing.T) {
 	}
 	w.provisionAgain()
 	w.refundAtOpenpay(7, "after")
-	w.awaitReady(http.StatusServiceUnavailable, "KV_PAYMENT_CONTROL ends at")
+	w.awaitReady(http.StatusServiceUnavailable, "stream KV_PAYMENT_CONTROL ")
 	w.poll("not every provider is paused", func() bool {
 		_, metrics := w.ask("/metrics")
 		return strings.Contains(metrics, `countermand_instance_paused{provider="opay-eg"} 1`)

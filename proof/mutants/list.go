@@ -258,12 +258,12 @@ func losing() []mutant {
 			"j.AtMark != m.Journal:", "j.AtMark.Sequence != m.Journal.Sequence:",
 		},
 		{
-			"a call whose repeat is unsafe does not wait for the bucket's mark (in the model)", "proof/simulation/keeping.go",
-			"	p.raiseBucket()\n	if w.mode == lossy && !t.pause(\"sure\") {", "	if w.mode == lossy && !t.pause(\"sure\") {",
+			"a call whose repeat is unsafe does not wait for mark and reading (in the model)", "proof/simulation/shut.go",
+			"	case unsafe && !t.sure(), !x.p.open():", "	case unsafe && t.dead, !x.p.open():",
 		},
 		{
 			"a process forgets the bucket (in the model)", "proof/simulation/keeping.go",
-			"[]integrity.Mark{p.record.Mark, w.stored().Mark, w.witness.Mark}", "[]integrity.Mark{p.record.Mark}",
+			"[]integrity.Mark{p.record.Mark, w.stored().Mark, w.witness.Mark}", "[]integrity.Mark{p.record.Mark, w.witness.Mark}",
 		},
 		{
 			"an event is appended while the journal is broken (in the model)", "proof/simulation/shut.go",

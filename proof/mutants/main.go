@@ -145,7 +145,7 @@ func (h *hunt) proofs(m mutant) [][]string {
 		return [][]string{{
 			"./proof/simulation", "-timeout", "8m", "-run", "TestNoLoss|TestWhatBroke|TestWhatALoss|TestNoSchedule",
 			"-schedules", "2000", "-losses", strconv.Itoa(h.schedules),
-		}, {"./payment", "-run", "Loss|Lost|Presumed"}}
+		}, {"./payment", "-run", "Loss|Lost|Presumed"}, {"./integrity"}}
 	}
 	if m.real() {
 		slices.Reverse(proofs)

@@ -137,9 +137,10 @@ func (p *process) fault(memory.Try) memory.Fault {
 }
 
 func (w *world) result(notes []string) Result {
-	r := Result{Violation: w.broken, Steps: w.steps, Calls: len(w.provider.requests), Ends: len(w.ends), Trace: notes,
+	r := Result{
+		Violation: w.broken, Steps: w.steps, Calls: len(w.provider.requests), Ends: len(w.ends), Trace: notes,
 		Queries: w.queries, Losses: w.losses, Unnoticed: w.unnoticeable, Otherwise: len(w.otherwise),
-		Accepted: int(w.newestEpoch().Number), Trusted: w.newestEpoch().Number > 0 && w.newestEpoch().Phase == integrity.Trusted, //nolint:gosec // a handful
+		Accepted: int(w.newestEpoch().Number), Trusted: w.newestEpoch().Number > 0 && w.newestEpoch().Phase == integrity.Trusted,
 	}
 	for _, s := range w.states {
 		r.Events += int(s.Version)

@@ -275,7 +275,9 @@ func (t *task) sure() bool {
 		return false
 	}
 	p.read()
-	return p.open() && p.stored.Mark.Epoch == p.record.Mark.Epoch && p.stored.Mark.Journal.Sequence >= t.sequence
+	sure := p.open() && p.stored.Mark.Epoch == p.record.Mark.Epoch && p.stored.Mark.Journal.Sequence >= t.sequence
+	w.check(!sure || len(p.judge(w.stored().Mark)) == 0, "a call leaves whose repeat is unsafe, and the bucket knows of a loss")
+	return sure
 }
 
 // Accepted implements handlers.Losses.

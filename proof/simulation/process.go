@@ -133,6 +133,8 @@ func (x tap) Append(ctx context.Context, expected uint64, e payment.Event) (uint
 	if err := x.gate(ctx, t, e); err != nil {
 		return 0, err
 	}
+	behind := w.mode != unwatched && x.p.record.Epoch.Number < w.newestEpoch().Number
+	w.check(t.recovers || x.p.open() && !behind, "%s is appended by a process that must not", e.Type)
 	mark := x.p.record.Mark.Journal.Sequence
 	if w.choose.fault(8) && !t.recovers {
 		faults := appendFaults()

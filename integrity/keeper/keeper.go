@@ -129,6 +129,13 @@ type Keeper struct {
 	status Status
 	// loaded: what the stores knew has been taken in.
 	loaded bool
+	// heard is a higher position that another place knows in this epoch. It becomes
+	// the mark only after a whole reading by the mark of our own: a journal that has
+	// lost something and grown again is higher too.
+	heard   integrity.Position
+	heardAt time.Time
+	// rivals is set once another place knows another message at our own mark.
+	rivals *integrity.Finding
 	// bucketLost: the bucket was set back or made anew in this epoch.
 	bucketLost bool
 	// stored is what the bucket is known to hold, witnessed what the witness is.

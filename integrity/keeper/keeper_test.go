@@ -497,6 +497,71 @@ func TestALostBucketIsALoss(t *testing.T) {
 	})
 }
 
+func TestAHigherMarkOfAnotherPlaceDoesNotHideALoss(t *testing.T) {
+	t.Parallel()
+	// The journal was set back to 5 and has grown again to 20, by a process that
+	// knew nothing and stored its own mark.
+	regrown := func() *streams {
+		s := newStreams(20)
+		for n := uint64(6); n <= 20; n++ {
+			s.tokens[n] = "other"
+		}
+		return s
+	}
+	higher := mark(20)
+	higher.Mark.Journal.Token = "other"
+	for name, begin := range map[string]func(t *testing.T) *bench{
+		"while this process runs": func(t *testing.T) *bench {
+			b := run(t, newStreams(10), &store{}, nil)
+			b.standing(integrity.Whole)
+			other := regrown()
+			b.streams.mu.Lock()
+			b.streams.tokens, b.streams.reading = other.tokens, other.reading
+			b.streams.mu.Unlock()
+			b.bucket.put(higher, nil)
+			return b
+		},
+		"the witness remembers less than the bucket": func(t *testing.T) *bench {
+			return run(t, regrown(), &store{record: higher}, &store{record: mark(10)})
+		},
+		"the bucket remembers less than the witness": func(t *testing.T) *bench {
+			return run(t, regrown(), &store{record: mark(10)}, &store{record: higher})
+		},
+		"both know another message at one place": func(t *testing.T) *bench {
+			low := mark(20)
+			return run(t, regrown(), &store{record: higher}, &store{record: low})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := begin(t)
+				defer b.stop()
+				b.wait(10 * time.Second)
+				b.standing(integrity.Broken)
+			})
+		})
+	}
+}
+
+func TestAHigherMarkOfAnotherPlaceIsTakenInOnceOursIsConfirmed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t, newStreams(10), &store{record: mark(7)}, &store{record: mark(9)})
+		b.standing(integrity.Whole)
+		b.wait(time.Second)
+		if b.Mark() != 10 {
+			t.Errorf("the mark is %d", b.Mark())
+		}
+		b.stop()
+		// The witness knows of more than the journal holds.
+		b = run(t, newStreams(10), &store{record: mark(7)}, &store{record: mark(12)})
+		defer b.stop()
+		b.wait(10 * time.Second)
+		b.standing(integrity.Broken)
+	})
+}
+
 func TestABucketThatWasMadeAnewIsALossHoweverMuchItHolds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

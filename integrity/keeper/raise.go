@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"time"
 
@@ -145,6 +146,7 @@ func (k *Keeper) raiseWitness(ctx context.Context) {
 // has accepted. The lock is held.
 func (k *Keeper) learn(r integrity.Record) {
 	before := k.status.Record.Epoch
+	r = k.hear(r)
 	k.status.Record = k.status.Record.Merge(r)
 	now := k.status.Record.Epoch
 	if now == before {
@@ -152,12 +154,35 @@ func (k *Keeper) learn(r integrity.Record) {
 	}
 	k.log.Warn("another epoch of the journal has begun", "epoch", now.Number, "phase", now.Phase.String())
 	if now.Number != before.Number {
-		k.bucketLost = false
+		k.bucketLost, k.rivals, k.heard = false, nil, integrity.Position{}
 		k.status.Watch = integrity.Watch{Since: k.now()}
 	}
 	k.tell()
 	signal(k.readNow)
 	signal(k.raiseSoon)
+}
+
+// hear keeps the position of a record for the next reading, and returns the record
+// without it. The mark of a process that knows nothing, and that of a later epoch,
+// are taken as they are. The lock is held.
+func (k *Keeper) hear(r integrity.Record) integrity.Record {
+	own, other := k.status.Record.Mark, r.Mark
+	if own.Journal.Sequence == 0 || other.Epoch != own.Epoch || other.Journal.Sequence == 0 {
+		return r
+	}
+	if other.Journal.Sequence == own.Journal.Sequence && other.Journal != own.Journal && k.rivals == nil {
+		k.rivals = &integrity.Finding{
+			Kind: integrity.JournalRewritten, Object: k.names.Journal, Known: own.Journal.Sequence, Found: own.Journal.Sequence, Since: own.At,
+			Text: fmt.Sprintf("at %d two places know two different messages of the journal", own.Journal.Sequence),
+		}
+		signal(k.readNow)
+	}
+	if other.Journal.Sequence > max(own.Journal.Sequence, k.heard.Sequence) {
+		k.heard, k.heardAt = other.Journal, other.At
+		signal(k.readNow)
+	}
+	r.Mark.Journal, r.Mark.At = integrity.Position{}, time.Time{}
+	return r
 }
 
 // noteSetBack takes in that the bucket holds less than it did. Its own sequence

@@ -119,6 +119,9 @@ func (k *Keeper) take(number uint64, mark integrity.Mark, r integrity.Reading, s
 	if k.bucketLost {
 		findings = append(findings, k.lostBucket())
 	}
+	if k.rivals != nil {
+		findings = append(findings, *k.rivals)
+	}
 	if k.status.Record.Mark.Epoch != mark.Epoch {
 		signal(k.readNow) // it was judged by the mark of an epoch that has ended
 		return
@@ -161,7 +164,11 @@ func (k *Keeper) adopt(r integrity.Reading, findings []integrity.Finding) []inte
 func (k *Keeper) raiseTo(r integrity.Reading) {
 	m := &k.status.Record.Mark
 	at := m.Journal
-	if r.Newest.Sequence > at.Sequence {
+	switch {
+	case k.heard.Sequence > at.Sequence: // to be compared by the next reading
+		at, r.Began = k.heard, k.heardAt
+		signal(k.readNow)
+	case r.Newest.Sequence > at.Sequence:
 		at = r.Newest
 	}
 	next := integrity.MarkOf(r, at, m.Epoch)
@@ -181,21 +188,25 @@ func (k *Keeper) load(ctx context.Context) error {
 	if err != nil && !errors.Is(err, ErrNoStore) {
 		return err
 	}
-	all := bucket
+	low, high := bucket, integrity.Record{}
 	if k.witness != nil {
-		witness, err := k.witness.Load(ctx)
-		if err != nil {
+		if high, err = k.witness.Load(ctx); err != nil {
 			return err
 		}
-		all = all.Merge(witness)
+		if high.Mark.Journal.Sequence < low.Mark.Journal.Sequence && !high.Zero() {
+			low, high = high, low
+		}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.loaded, k.stored = true, bucket
-	if all.Zero() {
-		all.Epoch = integrity.FirstEpoch()
+	if low.Zero() && high.Zero() {
+		low.Epoch = integrity.FirstEpoch()
 	}
-	k.status.Record = k.status.Record.Merge(all)
+	// The lower mark is judged first: the higher one may be of a journal that has
+	// lost something and grown again.
+	k.status.Record = k.status.Record.Merge(low)
+	k.learn(high)
 	return nil
 }
 

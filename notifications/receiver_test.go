@@ -389,7 +389,7 @@ func TestNothingOfABodyIsLoggedButTheEndOfItsReference(t *testing.T) {
 	b.set(func() { b.answer = func(context.Context) (bool, error) { panic(reference) } })
 	b.post("/notifications/opay-eg/1001", asJSON, ofOPay(egKey, reference+"2", noon()))
 	text := b.log.String()
-	if !strings.Contains(text, "payment_id=****tive") || strings.Contains(text, "secretive") || strings.Contains(text, "4111") {
+	if !strings.Contains(text, "payment_id=****tive") || strings.Contains(text, "secretive") || strings.Contains(text, "41111111") { // a stack has short numbers of its own
 		t.Errorf("logged: %s", text)
 	}
 }

@@ -42,7 +42,7 @@ const (
 //	standing  and then                                         becomes
 //	unread    a reading without findings                       whole
 //	any       a reading with findings, or a report             suspect at once
-//	suspect   a reading without findings                       whole
+//	suspect   a reading without findings                       whole, if it was begun after the newest report
 //	suspect   two more readings, a second apart, that agree    broken
 //	suspect   a reading with other findings                    suspect, counted anew
 //	broken    anything                                         broken
@@ -56,8 +56,10 @@ type Watch struct {
 	agreed  int
 	counted time.Time // the last reading that counted
 	// reported: the findings were reported by an append or a timer, and no
-	// reading has confirmed them yet.
-	reported bool
+	// reading has confirmed them yet. A reading that was not begun after the newest
+	// report has not seen what was reported.
+	reported   bool
+	reportedAt time.Time
 }
 
 // MaySend reports whether anything that may move money may be sent, and
@@ -78,7 +80,7 @@ func (w Watch) Report(now time.Time, f Finding) Watch {
 	if w.Standing != Suspect {
 		w = Watch{Standing: Suspect, Since: now, reported: true}
 	}
-	w.Findings = append(append([]Finding(nil), w.Findings...), f)
+	w.Findings, w.reportedAt = append(append([]Finding(nil), w.Findings...), f), now
 	return w
 }
 
@@ -88,6 +90,8 @@ func (w Watch) Read(began time.Time, findings []Finding) Watch {
 	case w.Standing == Broken:
 		return w
 	case len(findings) == 0 && w.Standing == Whole:
+		return w
+	case len(findings) == 0 && w.Standing == Suspect && began.Before(w.reportedAt):
 		return w
 	case len(findings) == 0:
 		return Watch{Standing: Whole, Since: began}

@@ -95,7 +95,7 @@ func (l *losing) append(from, to int) {
 // mark stores in the bucket how far the journal reaches now, or what was stored before.
 func (l *losing) mark(record integrity.Record) integrity.Record {
 	l.t.Helper()
-	bucket := streams.NewBucket(l.js, "PAYMENT_CONTROL")
+	bucket := streams.NewBucket(l.js.Conn(), "PAYMENT_CONTROL")
 	if record.Zero() {
 		r, _, err := streams.NewReader(l.js.Conn(), streams.Plan{Journal: "PAYMENT_EVENTS", TokenHeader: stream.TokenHeader}).Read(l.t.Context(), integrity.Mark{}, nil)
 		if err != nil {

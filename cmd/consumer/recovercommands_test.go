@@ -34,7 +34,7 @@ func (b *rearmBundle) command(order, id string, amount int64) (sequence uint64, 
 // epoch stores that epoch 1 has come to a phase; it was accepted at that time.
 func (b *rearmBundle) epoch(phase integrity.Phase, at time.Time) {
 	b.t.Helper()
-	_, err := streams.NewBucket(b.js, "PAYMENT_CONTROL").Raise(b.t.Context(), integrity.Record{
+	_, err := streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL").Raise(b.t.Context(), integrity.Record{
 		Mark: integrity.Mark{Epoch: 1}, Epoch: integrity.Epoch{Number: 1, Phase: phase, AcceptedAt: at},
 	})
 	if err != nil {

@@ -73,7 +73,7 @@ func (b *bundle) connect(server *natstest.Server, witnessPath string) {
 			Journal: top.Events, Others: []string{top.Commands, top.ControlStream()}, TokenHeader: stream.TokenHeader,
 			Durables: []streams.Durable{{Stream: top.Commands, Name: top.Consumer}, {Stream: top.Events, Name: top.Consumer}},
 		}),
-		Bucket: streams.NewBucket(b.js, top.Control), Witness: witness.NewFile(witnessPath),
+		Bucket: streams.NewBucket(b.js.Conn(), top.Control), Witness: witness.NewFile(witnessPath),
 	}
 }
 

@@ -22,6 +22,10 @@ type Source interface {
 	// it looks at again and returns where they still hold. An error means that
 	// there is no reading, and says nothing about a loss.
 	Read(ctx context.Context, m integrity.Mark, open []integrity.Finding) (integrity.Reading, []integrity.Finding, error)
+	// Glance asks for the journal's extent and the message at the mark only. The
+	// identity of the reading is the mark's, and it has neither a newest message nor
+	// other streams.
+	Glance(ctx context.Context, m integrity.Mark) (integrity.Reading, error)
 }
 
 // Store keeps a record outside of the process. Implementations are safe for
@@ -119,7 +123,8 @@ type Keeper struct {
 	log          *slog.Logger
 	changed      func(Status)
 
-	readNow   chan struct{} // a reading is wanted at once
+	readNow   chan struct{} // a whole reading is wanted at once
+	glanceNow chan struct{} // so is a glance, or more
 	raiseSoon chan struct{} // something was appended
 	raiseNow  chan struct{} // a call waits for the bucket
 
@@ -136,7 +141,8 @@ type Keeper struct {
 	heardAt time.Time
 	// rivals is set once another place knows another message at our own mark.
 	rivals *integrity.Finding
-	// bucketLost: the bucket was set back or made anew in this epoch.
+	// bucketLost: when it was last asked, the bucket had been set back or made anew.
+	// Once the journal is broken by that, only a new epoch ends it.
 	bucketLost bool
 	// stored is what the bucket is known to hold, witnessed what the witness is.
 	stored, witnessed integrity.Record
@@ -159,7 +165,7 @@ func New(source Source, bucket Store, o *Options) *Keeper {
 		source: source, bucket: bucket, witness: o.Witness, now: o.Now, log: o.Logger, changed: o.Changed,
 		names:        integrity.Names{Journal: cmp.Or(o.Journal, "PAYMENT_EVENTS")},
 		bucketStream: cmp.Or(o.BucketStream, "KV_PAYMENT_CONTROL"),
-		readNow:      make(chan struct{}, 1), raiseSoon: make(chan struct{}, 1), raiseNow: make(chan struct{}, 1),
+		readNow:      make(chan struct{}, 1), glanceNow: make(chan struct{}, 1), raiseSoon: make(chan struct{}, 1), raiseNow: make(chan struct{}, 1),
 		news: make(chan struct{}), turned: make(chan struct{}),
 	}
 	if k.now == nil {
@@ -255,7 +261,7 @@ func (k *Keeper) Changed() <-chan struct{} {
 func (k *Keeper) Reaches(stream string) uint64 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if stream == k.bucketStream && k.bucketLost {
+	if stream == k.bucketStream && k.bucketLost && k.status.Watch.Standing == integrity.Broken {
 		return math.MaxUint64 // whatever it holds is less
 	}
 	return k.status.Record.Mark.Streams[stream]
@@ -263,8 +269,8 @@ func (k *Keeper) Reaches(stream string) uint64 {
 
 // Sure waits until the append at a sequence is known to survive the loss of the
 // journal, and the journal is known to be whole after it: the bucket's mark
-// covers it, and one reading that began after this call is whole and names the
-// same leader as the one before. Calls that wait share readings. It returns nil
+// covers it, and one reading or glance that began after this call is whole and
+// names the same leader as the one before. Calls that wait share them. It returns nil
 // then, ctx's error when that ends first, or an error that wraps ErrShut.
 func (k *Keeper) Sure(ctx context.Context, sequence uint64) error {
 	k.mu.Lock()
@@ -285,7 +291,7 @@ func (k *Keeper) Sure(ctx context.Context, sequence uint64) error {
 			signal(k.raiseNow)
 		}
 		if !sure {
-			signal(k.readNow)
+			signal(k.glanceNow)
 		}
 		select {
 		case <-ctx.Done():

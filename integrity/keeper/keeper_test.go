@@ -97,6 +97,13 @@ func (s *streams) Read(ctx context.Context, m integrity.Mark, open []integrity.F
 	return r, open, s.err
 }
 
+func (s *streams) Glance(ctx context.Context, m integrity.Mark) (integrity.Reading, error) {
+	r, _, err := s.Read(ctx, m, nil)
+	r.Newest, r.Streams, r.Durables = integrity.Position{}, nil, nil
+	r.Journal.Head = m.Identity
+	return r, err
+}
+
 func (s *streams) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -579,6 +586,39 @@ func TestABucketThatWasMadeAnewIsALossHoweverMuchItHolds(t *testing.T) {
 		b.bucket.put(integrity.Record{Epoch: integrity.Epoch{Number: 1, Phase: integrity.Doubting}, Mark: integrity.Mark{Epoch: 1}}, nil)
 		b.wait(3 * time.Second)
 		b.standing(integrity.Whole)
+	})
+}
+
+func TestABucketThatShowsAnOlderStateForAMomentHeals(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t, newStreams(10), &store{}, nil)
+		defer b.stop()
+		held := b.Status().Record
+		b.bucket.put(integrity.Record{}, keeper.ErrSetBack)
+		b.wait(1100 * time.Millisecond)
+		b.standing(integrity.Suspect)
+		b.bucket.put(held, nil)
+		b.wait(2 * time.Second)
+		b.standing(integrity.Whole)
+		if b.Reaches(bucketStream) == math.MaxUint64 {
+			t.Error("the pauses count as lost")
+		}
+	})
+}
+
+func TestAGlanceBetweenReadingsShutsTheGate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t, newStreams(10), &store{}, nil)
+		defer b.stop()
+		b.wait(time.Second)
+		b.streams.grow(4)
+		if err := b.Sure(t.Context(), 10); !errors.Is(err, keeper.ErrShut) {
+			t.Errorf("sure of a shorter journal: %v", err)
+		}
+		b.wait(3 * time.Second)
+		b.standing(integrity.Broken)
 	})
 }
 

@@ -47,18 +47,27 @@ func (k *Keeper) keepLearning(ctx context.Context) {
 		if !loaded {
 			return
 		}
-		bounded, cancel := context.WithTimeout(ctx, ioTimeout)
-		defer cancel()
-		stored, err := k.bucket.Load(bounded)
-		k.noteSetBack(err)
-		if err == nil {
-			k.mu.Lock()
-			k.stored = stored
-			k.learn(stored)
-			k.mu.Unlock()
-		}
+		k.learnBucket(ctx)
 		k.raise(ctx) // what a reading has found beyond the bucket
 	})
+}
+
+// learnBucket takes in what the bucket holds. No raise is under way meanwhile,
+// beside which the answer could be an old one.
+func (k *Keeper) learnBucket(ctx context.Context) {
+	k.raising.Lock()
+	defer k.raising.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
+	defer cancel()
+	stored, err := k.bucket.Load(ctx)
+	k.noteSetBack(err)
+	if err != nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.stored = stored
+	k.learn(stored)
 }
 
 // keepWitness stores the record in the witness each second.
@@ -175,29 +184,33 @@ func (k *Keeper) hear(r integrity.Record) integrity.Record {
 			Kind: integrity.JournalRewritten, Object: k.names.Journal, Known: own.Journal.Sequence, Found: own.Journal.Sequence, Since: own.At,
 			Text: fmt.Sprintf("at %d two places know two different messages of the journal", own.Journal.Sequence),
 		}
-		signal(k.readNow)
+		signal(k.glanceNow)
 	}
 	if other.Journal.Sequence > max(own.Journal.Sequence, k.heard.Sequence) {
 		k.heard, k.heardAt = other.Journal, other.At
-		signal(k.readNow)
+		signal(k.glanceNow)
 	}
 	r.Mark.Journal, r.Mark.At = integrity.Position{}, time.Time{}
 	return r
 }
 
-// noteSetBack takes in that the bucket holds less than it did. Its own sequence
-// cannot show that, since a bucket that was made anew soon holds as many messages.
-// It stays so until a loss is accepted.
+// noteSetBack takes in what the answer of the bucket says about it: that it holds
+// less than it did, which its own sequence cannot show, since a bucket that was
+// made anew soon holds as many messages; or that it does not. A leader that is
+// about to lose its place may show an older state for a moment.
 func (k *Keeper) noteSetBack(err error) {
-	if !errors.Is(err, ErrSetBack) {
+	lost := errors.Is(err, ErrSetBack)
+	if err != nil && !lost {
 		return
 	}
 	k.mu.Lock()
-	known := k.bucketLost
-	k.bucketLost = true
+	news := lost && !k.bucketLost
+	if lost || k.status.Watch.Standing != integrity.Broken {
+		k.bucketLost = lost
+	}
 	f := k.lostBucket()
 	k.mu.Unlock()
-	if !known {
+	if news {
 		k.Report(f)
 	}
 }

@@ -28,7 +28,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 }
 
 // keepReading makes readings until ctx ends. While something is found they are a
-// second apart: three readings in one moment say no more than one.
+// second apart: three readings in one moment say no more than one. Between them it
+// makes the glances that are asked for.
 func (k *Keeper) keepReading(ctx context.Context) {
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -36,23 +37,59 @@ func (k *Keeper) keepReading(ctx context.Context) {
 		if err := k.read(ctx); err != nil || k.found() {
 			next = readAgain
 		}
-		if k.pause(ctx, next) && k.found() {
+		if k.glanceUntil(ctx, began.Add(next)) && (k.found() || k.Status().Reading != nil) {
 			sleep.For(ctx, readAgain-time.Since(began))
 		}
 	}
 }
 
-// pause waits, and reports whether a reading was asked for before the end.
-func (k *Keeper) pause(ctx context.Context, d time.Duration) (asked bool) {
-	timer := time.NewTimer(d)
+// glanceUntil waits for the time of the next reading, and makes the glances that
+// are asked for meanwhile. It returns at once when one finds something or fails,
+// and reports whether a whole reading is wanted before its time.
+func (k *Keeper) glanceUntil(ctx context.Context, next time.Time) (early bool) {
+	timer := time.NewTimer(time.Until(next))
 	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	case <-k.readNow:
-		asked = true
+	glances := k.glanceNow
+	if k.Status().Watch.Standing != integrity.Whole {
+		glances = nil // only a whole reading can say what has become of a finding
 	}
-	return asked
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return false
+		case <-k.readNow:
+			return true
+		case <-glances:
+			if err := k.glance(ctx); err != nil || k.Status().Watch.Standing != integrity.Whole {
+				return true
+			}
+		}
+	}
+}
+
+// glance looks at the journal alone and takes in what that says.
+func (k *Keeper) glance(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
+	defer cancel()
+	number, mark, _ := k.begin()
+	began := k.now()
+	r, err := k.source.Glance(ctx, mark)
+	if err != nil {
+		return k.unread(err)
+	}
+	r.Began = began
+	k.take(number, mark, r, nil)
+	return nil
+}
+
+// begin numbers a reading, and returns by which mark and findings it is made.
+func (k *Keeper) begin() (number uint64, mark integrity.Mark, open []integrity.Finding) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.begun++
+	return k.begun, k.status.Record.Mark, openQuestions(k.status.Watch.Findings)
 }
 
 // found reports whether the newest readings have found something.
@@ -68,10 +105,8 @@ func (k *Keeper) read(ctx context.Context) error {
 	if err := k.load(ctx); err != nil {
 		return k.unread(err)
 	}
-	k.mu.Lock()
-	k.begun++
-	number, mark, open := k.begun, k.status.Record.Mark, openQuestions(k.status.Watch.Findings)
-	k.mu.Unlock()
+	k.askAgain(ctx)
+	number, mark, open := k.begin()
 	began := k.now()
 	r, still, err := k.source.Read(ctx, mark, open)
 	if err != nil {
@@ -84,6 +119,17 @@ func (k *Keeper) read(ctx context.Context) error {
 	r.Began = began
 	k.take(number, mark, r, still)
 	return nil
+}
+
+// askAgain asks the bucket again if it was found set back, so that each reading
+// that says so has seen it.
+func (k *Keeper) askAgain(ctx context.Context) {
+	k.mu.Lock()
+	lost := k.bucketLost
+	k.mu.Unlock()
+	if lost {
+		k.learnBucket(ctx)
+	}
 }
 
 // openQuestions are the findings that no extent of a stream shows.
@@ -167,7 +213,7 @@ func (k *Keeper) raiseTo(r integrity.Reading) {
 	switch {
 	case k.heard.Sequence > at.Sequence: // to be compared by the next reading
 		at, r.Began = k.heard, k.heardAt
-		signal(k.readNow)
+		signal(k.glanceNow)
 	case r.Newest.Sequence > at.Sequence:
 		at = r.Newest
 	}

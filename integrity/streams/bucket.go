@@ -39,12 +39,13 @@ type Bucket struct {
 var _ keeper.Store = (*Bucket)(nil)
 
 // NewBucket returns the store in a bucket. It does no I/O.
-func NewBucket(js jetstream.JetStream, name string) *Bucket {
-	return &Bucket{nc: js.Conn(), name: name}
+func NewBucket(nc Requester, name string) *Bucket {
+	return &Bucket{nc: nc, name: name}
 }
 
 // Load implements keeper.Store. A bucket that does not exist is keeper.ErrNoStore.
 func (b *Bucket) Load(ctx context.Context) (integrity.Record, error) {
+	before := b.highest() // an answer may come after that of a later raise
 	m, err := lastMessage(ctx, b.nc, "KV_"+b.name, b.subject())
 	var failed *jetstream.APIError
 	switch {
@@ -59,33 +60,49 @@ func (b *Bucket) Load(ctx context.Context) (integrity.Record, error) {
 			return integrity.Record{}, fmt.Errorf("read mark in bucket %s: %w", b.name, err)
 		}
 	}
-	if b.setBack(r) {
+	if setBack(before, r) {
 		return r, fmt.Errorf("read mark in bucket %s: %w", b.name, keeper.ErrSetBack)
 	}
-	b.remember(r, m.Seq)
-	return r, nil
+	return b.remember(r, m.Seq), nil
 }
 
 // setBack reports whether the key held more before than it does now, or the bucket
 // is another one. A later epoch begins anew.
-func (b *Bucket) setBack(now integrity.Record) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if now.Epoch.Number > b.known.Epoch.Number {
+func setBack(before, now integrity.Record) bool {
+	if now.Epoch.Number > before.Epoch.Number {
 		return false
 	}
-	return b.known.Bucket != "" && now.Bucket != b.known.Bucket || !now.Covers(b.known)
+	return before.Bucket != "" && now.Bucket != before.Bucket || !now.Covers(before)
+}
+
+func (b *Bucket) highest() integrity.Record {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.known
 }
 
 func (b *Bucket) subject() string { return "$KV." + b.name + "." + MarkKey }
 
-func (b *Bucket) remember(r integrity.Record, revision uint64) {
+// remember takes in what the key holds at a revision, unless a later answer is
+// known already, and returns what is known then.
+func (b *Bucket) remember(r integrity.Record, revision uint64) integrity.Record {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if setBack(b.known, r) {
+		return b.known
+	}
 	b.last, b.revision = r, revision
 	if revision > 0 {
 		b.known = r
 	}
+	return r
+}
+
+// forget has the next raise read the key first.
+func (b *Bucket) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last, b.revision = integrity.Record{}, 0
 }
 
 func (b *Bucket) remembered() (integrity.Record, uint64) {
@@ -102,11 +119,10 @@ func (b *Bucket) Raise(ctx context.Context, want integrity.Record) (integrity.Re
 	for range maxTries {
 		stored, revision := b.remembered()
 		if revision == 0 || stored.Covers(want) {
-			var err error
-			if stored, err = b.Load(ctx); err != nil || stored.Covers(want) {
-				return stored, err
+			if now, err := b.Load(ctx); err != nil || now.Covers(want) {
+				return now, err
 			}
-			_, revision = b.remembered()
+			stored, revision = b.remembered()
 		}
 		merged := stored.Merge(want)
 		if merged.Bucket = stored.Bucket; merged.Bucket == "" {
@@ -120,7 +136,7 @@ func (b *Bucket) Raise(ctx context.Context, want integrity.Record) (integrity.Re
 		case !errors.Is(err, errRival):
 			return integrity.Record{}, err
 		}
-		b.remember(integrity.Record{}, 0)
+		b.forget()
 	}
 	return integrity.Record{}, fmt.Errorf("store mark in bucket %s: others were first %d times", b.name, maxTries)
 }

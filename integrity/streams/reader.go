@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -56,23 +58,24 @@ func NewReader(nc Requester, p Plan) *Reader { return &Reader{nc: nc, plan: p} }
 // an election a server answers from what it has, which may be far behind.
 func (r *Reader) Read(ctx context.Context, m integrity.Mark, open []integrity.Finding) (integrity.Reading, []integrity.Finding, error) {
 	out := integrity.Reading{Streams: make(map[string]integrity.StreamReading, len(r.plan.Others))}
-	for _, d := range r.plan.Durables {
-		read, found, err := r.durable(ctx, d)
-		if err != nil {
-			return integrity.Reading{}, nil, err
-		}
-		if found {
-			out.Durables = append(out.Durables, read)
-		}
+	var err error
+	if out.Durables, err = r.durables(ctx); err != nil {
+		return integrity.Reading{}, nil, err
 	}
-	for _, name := range r.plan.Others {
-		info, err := r.info(ctx, name, false)
-		if err != nil {
-			return integrity.Reading{}, nil, err
-		}
-		out.Streams[name] = info.extent()
+	others := make([]streamInfo, len(r.plan.Others))
+	var info streamInfo
+	asks := []func() error{func() (err error) { info, err = r.extent(ctx); return err }}
+	for i, name := range r.plan.Others {
+		asks = append(asks, func() (err error) { others[i], err = r.info(ctx, name, false); return err })
 	}
-	if err := r.journal(ctx, m, &out); err != nil {
+	if err := together(asks...); err != nil {
+		return integrity.Reading{}, nil, err
+	}
+	for i, name := range r.plan.Others {
+		out.Streams[name] = others[i].extent()
+	}
+	out.Leader, out.Journal = info.Cluster.Leader, info.journal()
+	if err := r.messages(ctx, m, &out); err != nil {
 		return integrity.Reading{}, nil, err
 	}
 	if m.Zero() && r.plan.Acceptances != "" && !out.Journal.Missing {
@@ -86,42 +89,66 @@ func (r *Reader) Read(ctx context.Context, m integrity.Mark, open []integrity.Fi
 	return out, still, err
 }
 
-// journal reads the journal's extent and the messages it is recognised by. The
-// leader that answers for the extent is asked for the messages as well.
-func (r *Reader) journal(ctx context.Context, m integrity.Mark, out *integrity.Reading) error {
-	info, err := r.info(ctx, r.plan.Journal, false)
+// Glance implements keeper.Source: two questions at once, so that a call may wait
+// for it. The answer to one of them cannot be older than the mark.
+func (r *Reader) Glance(ctx context.Context, m integrity.Mark) (integrity.Reading, error) {
+	var info streamInfo
+	var at integrity.Position
+	var atErr error
+	err := together(
+		func() (err error) { info, err = r.extent(ctx); return err },
+		func() error { at, atErr = r.position(ctx, m.Journal.Sequence); return nil },
+	)
+	if err == nil && !info.missing { // of a stream that is gone no message can be asked
+		err = atErr
+	}
 	if err != nil {
-		return err
+		return integrity.Reading{}, err
 	}
-	if info.State.NumDeleted > 0 {
-		if info, err = r.info(ctx, r.plan.Journal, true); err != nil {
-			return err
-		}
+	out := integrity.Reading{Leader: info.Cluster.Leader, Journal: info.journal()}
+	out.Journal.Head, out.Journal.AtMark = m.Identity, at
+	return out, nil
+}
+
+// extent reads how far the journal reaches, and its holes if it has any.
+func (r *Reader) extent(ctx context.Context) (streamInfo, error) {
+	info, err := r.info(ctx, r.plan.Journal, false)
+	if err == nil && info.State.NumDeleted > 0 {
+		info, err = r.info(ctx, r.plan.Journal, true)
 	}
-	out.Leader = info.Cluster.Leader
-	out.Journal = integrity.JournalReading{StreamReading: info.extent(), Deleted: ranges(info.State.Deleted)}
-	if info.State.Lost != nil {
-		out.Journal.Lost = uint64(len(info.State.Lost.Msgs))
-	}
-	if info.missing || info.State.LastSeq == 0 {
+	return info, err
+}
+
+// messages reads the messages by which the journal is recognised. The leader that
+// answers for the extent is asked for them as well.
+func (r *Reader) messages(ctx context.Context, m integrity.Mark, out *integrity.Reading) error {
+	last := out.Journal.Last
+	if out.Journal.Missing || last == 0 {
 		return nil
 	}
-	head, err := r.message(ctx, 1)
-	if err != nil {
-		return err
-	}
-	if head.Seq == 1 {
+	var head stored
+	err := together(
+		func() (err error) { head, err = r.message(ctx, 1); return err },
+		func() (err error) { out.Journal.AtMark, err = r.position(ctx, m.Journal.Sequence); return err },
+		func() (err error) { out.Newest, err = r.position(ctx, last); return err },
+	)
+	if err == nil && head.Seq == 1 {
 		sum := sha256.Sum256(head.Data)
 		out.Journal.Head = integrity.Identity{Subject: head.Subject, SHA256: hex.EncodeToString(sum[:])}
 	}
-	if out.Journal.AtMark, err = r.position(ctx, m.Journal.Sequence); err != nil {
-		return err
-	}
-	out.Newest = out.Journal.AtMark
-	if info.State.LastSeq != m.Journal.Sequence {
-		out.Newest, err = r.position(ctx, info.State.LastSeq)
-	}
 	return err
+}
+
+// together asks several questions at once, and returns the first error by their
+// order.
+func together(asks ...func() error) error {
+	errs := make([]error, len(asks))
+	var all sync.WaitGroup
+	for i, ask := range asks {
+		all.Go(func() { errs[i] = ask() })
+	}
+	all.Wait()
+	return cmp.Or(errs...)
 }
 
 // position reads whose append lies at a sequence; the zero Position where nothing does.
@@ -169,6 +196,14 @@ func (i streamInfo) extent() integrity.StreamReading {
 	return integrity.StreamReading{First: i.State.FirstSeq, Last: i.State.LastSeq, Messages: i.State.Messages}
 }
 
+func (i streamInfo) journal() integrity.JournalReading {
+	out := integrity.JournalReading{StreamReading: i.extent(), Deleted: ranges(i.State.Deleted)}
+	if i.State.Lost != nil {
+		out.Lost = uint64(len(i.State.Lost.Msgs))
+	}
+	return out
+}
+
 // info reads a stream's information from its leader.
 func (r *Reader) info(ctx context.Context, stream string, deleted bool) (streamInfo, error) {
 	body := "{}"
@@ -199,6 +234,26 @@ func (r *Reader) ask(ctx context.Context, subject, body string) (streamInfo, err
 }
 
 var errNoLeader = errors.New("the stream has no leader at the moment")
+
+// durables reads how far the durable consumers have come, those that exist.
+func (r *Reader) durables(ctx context.Context) ([]integrity.DurableReading, error) {
+	all := make([]integrity.DurableReading, len(r.plan.Durables))
+	found := make([]bool, len(all))
+	asks := make([]func() error, len(all))
+	for i, d := range r.plan.Durables {
+		asks[i] = func() (err error) { all[i], found[i], err = r.durable(ctx, d); return err }
+	}
+	if err := together(asks...); err != nil {
+		return nil, err
+	}
+	var out []integrity.DurableReading
+	for i, d := range all {
+		if found[i] {
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
 
 // durable reads how far a durable consumer has come; found is false where there
 // is none.

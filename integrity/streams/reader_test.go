@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -131,6 +132,29 @@ func (b *bench) finds(m integrity.Mark, want ...integrity.Kind) {
 	}
 	for k := range left {
 		b.t.Errorf("%s was not found, only %v", k, findings)
+	}
+	b.glanceAgrees(m, findings)
+}
+
+// glanceAgrees compares what a glance finds in the journal with what a reading
+// has found there. Only a reading looks at the first message.
+func (b *bench) glanceAgrees(m integrity.Mark, findings []integrity.Finding) {
+	b.t.Helper()
+	r, err := b.reader.Glance(b.t.Context(), m)
+	if err != nil {
+		b.t.Fatalf("glance: %v", err)
+	}
+	ofJournal := func(all []integrity.Finding) (kinds []integrity.Kind) {
+		for _, f := range all {
+			if f.Object == b.topology.Events && f.Kind != integrity.JournalReplaced {
+				kinds = append(kinds, f.Kind)
+			}
+		}
+		return kinds
+	}
+	names := integrity.Names{Journal: b.topology.Events}
+	if got, want := ofJournal(integrity.Judge(m, r, names)), ofJournal(findings); !slices.Equal(got, want) {
+		b.t.Errorf("a glance finds %v, a reading %v", got, want)
 	}
 }
 
@@ -375,7 +399,7 @@ func TestThreeReplicas(t *testing.T) {
 func TestTheBucketKeepsTheHighestMark(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	one, two := streams.NewBucket(b.js, "PAYMENT_CONTROL"), streams.NewBucket(b.js, "PAYMENT_CONTROL")
+	one, two := streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL"), streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL")
 	at := func(n uint64) integrity.Record {
 		return integrity.Record{Epoch: integrity.FirstEpoch(), Mark: integrity.Mark{Journal: integrity.Position{Sequence: n, Token: "t"}}}
 	}
@@ -406,14 +430,14 @@ func TestTheBucketKeepsTheHighestMark(t *testing.T) {
 		}
 	}
 	// A process that knows nothing writes to the new one; who knew the other is not fooled.
-	if r, err := streams.NewBucket(b.js, "PAYMENT_CONTROL").Raise(t.Context(), at(99)); err != nil || r.Mark.Journal.Sequence != 99 {
+	if r, err := streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL").Raise(t.Context(), at(99)); err != nil || r.Mark.Journal.Sequence != 99 {
 		t.Fatalf("a new process: %+v, %v", r, err)
 	}
 	if _, err := one.Load(t.Context()); !errors.Is(err, keeper.ErrSetBack) {
 		t.Errorf("a bucket made anew and filled: %v", err)
 	}
 	accepted := integrity.Record{Epoch: integrity.Epoch{Number: 1}, Mark: integrity.Mark{Epoch: 1, Journal: integrity.Position{Sequence: 4, Token: "t"}}}
-	if _, err := streams.NewBucket(b.js, "PAYMENT_CONTROL").Raise(t.Context(), accepted); err != nil {
+	if _, err := streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL").Raise(t.Context(), accepted); err != nil {
 		t.Fatal(err)
 	}
 	if r, err := one.Load(t.Context()); err != nil || r.Epoch.Number != 1 {
@@ -421,11 +445,57 @@ func TestTheBucketKeepsTheHighestMark(t *testing.T) {
 	}
 }
 
+// late holds the answers to reads back until it is released.
+type late struct {
+	streams.Requester
+	held, released chan struct{}
+}
+
+func (l late) RequestMsgWithContext(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	answer, err := l.Requester.RequestMsgWithContext(ctx, m)
+	if strings.Contains(m.Subject, "MSG.GET") {
+		l.held <- struct{}{}
+		<-l.released
+	}
+	return answer, err
+}
+
+func TestAnAnswerThatComesAfterALaterRaiseIsNoLoss(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	at := func(n uint64) integrity.Record {
+		return integrity.Record{Epoch: integrity.FirstEpoch(), Mark: integrity.Mark{Journal: integrity.Position{Sequence: n, Token: "t"}}}
+	}
+	l := late{Requester: b.js.Conn(), held: make(chan struct{}), released: make(chan struct{})}
+	bucket := streams.NewBucket(l, "PAYMENT_CONTROL")
+	raise := func(n uint64) {
+		t.Helper()
+		if _, err := bucket.Raise(t.Context(), at(n)); err != nil {
+			t.Fatalf("raise to %d: %v", n, err)
+		}
+	}
+	go func() { <-l.held; l.released <- struct{}{} }()
+	raise(1)
+	type answer struct {
+		r   integrity.Record
+		err error
+	}
+	loaded := make(chan answer)
+	go func() { r, err := bucket.Load(t.Context()); loaded <- answer{r, err} }()
+	<-l.held // the server has answered 1
+	raise(2)
+	l.released <- struct{}{}
+	if got := <-loaded; got.err != nil || got.r.Mark.Journal.Sequence != 2 {
+		t.Errorf("the late answer gives %d, %v; want what is known to be stored, 2", got.r.Mark.Journal.Sequence, got.err)
+	}
+	raise(3)
+}
+
 func TestRaisingCostsOneRequest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	js := b.server.JetStream(t)
-	bucket := streams.NewBucket(js, "PAYMENT_CONTROL")
+	bucket := streams.NewBucket(js.Conn(), "PAYMENT_CONTROL")
 	before := js.Conn().Stats().OutMsgs
 	for n := range uint64(10) {
 		r := integrity.Record{Epoch: integrity.FirstEpoch(), Mark: integrity.Mark{Journal: integrity.Position{Sequence: n + 1}}}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/events"
@@ -51,12 +50,7 @@ func OpenWitness(w config.Witness, log *slog.Logger) (store keeper.Store, closed
 		if err != nil {
 			return nil, closed, fmt.Errorf("journal.witness.nats: %w", err)
 		}
-		js, err := jetstream.New(nc)
-		if err != nil {
-			nc.Close()
-			return nil, closed, fmt.Errorf("journal.witness.nats: %w", err)
-		}
-		return requiredBucket{marks.NewBucket(js, w.NATS.Bucket)}, nc.Close, nil
+		return requiredBucket{marks.NewBucket(nc, w.NATS.Bucket)}, nc.Close, nil
 	default:
 		return nil, closed, nil
 	}
@@ -81,7 +75,7 @@ func (c *core) newKeeper(nc *nats.Conn, cfg *config.Config) (err error) {
 		return err
 	}
 	c.keeper = keeper.New(
-		marks.NewReader(nc, ReadingPlan(c.topology)), marks.NewBucket(c.js, c.topology.Control),
+		marks.NewReader(nc, ReadingPlan(c.topology)), marks.NewBucket(nc, c.topology.Control),
 		&keeper.Options{Journal: c.topology.Events, BucketStream: c.topology.ControlStream(), Witness: store, Logger: c.log},
 	)
 	return nil

@@ -72,7 +72,9 @@ func panicDelay(deliveries int) time.Duration {
 // delivery that began later came through.
 func (c *Consumer) turnGate(stop bool, ticket uint64) {
 	if stop {
-		if c.gate.close() {
+		// A journal that is not whole refuses as well: that is not the store's doing,
+		// and needs no probe.
+		if c.journal.Open() == nil && c.gate.close() {
 			c.log.Error("the journal's store refuses appends: no more messages are pulled")
 		}
 		return

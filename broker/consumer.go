@@ -37,6 +37,16 @@ type Observer interface {
 	Panicked()
 }
 
+// Journal says whether the journal is known to be whole. While it is not, nothing
+// is pulled, not even as a probe. Implementations are safe for concurrent use and
+// do not block.
+type Journal interface {
+	// Open returns nil while messages may be taken in hand, else why not.
+	Open() error
+	// Changed is closed when Open may have another answer. It is taken before Open.
+	Changed() <-chan struct{}
+}
+
 // Options are the optional parts of a Consumer; nil and zero mean the default.
 type Options struct {
 	// Now is the clock; default time.Now.
@@ -45,6 +55,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Observer; default none.
 	Observer Observer
+	// Journal says whether anything may be taken in hand; default: it always may.
+	Journal Journal
 	// DrainTimeout is how long handlers may go on after Run was told to stop;
 	// default 20 s, which fits into Kubernetes' 30.
 	DrainTimeout time.Duration
@@ -69,6 +81,7 @@ type Consumer struct {
 	topology Topology
 	handler  Handler
 	timers   *Timers
+	journal  Journal
 
 	now          func() time.Time
 	log          *slog.Logger
@@ -94,7 +107,7 @@ func New(js jetstream.JetStream, t Topology, handler Handler, timers *Timers, o 
 		return nil, errors.New("new consumer: topology names no streams or no consumer")
 	}
 	c := &Consumer{
-		js: js, topology: t, handler: handler, timers: timers,
+		js: js, topology: t, handler: handler, timers: timers, journal: noJournal{},
 		now: time.Now, log: slog.New(slog.DiscardHandler), observer: noObserver{},
 		drainTimeout: defaultDrainTimeout,
 		withdrawn:    make(chan struct{}),
@@ -114,6 +127,9 @@ func (c *Consumer) apply(o Options) {
 	}
 	if o.Observer != nil {
 		c.observer = o.Observer
+	}
+	if o.Journal != nil {
+		c.journal = o.Journal
 	}
 	if o.DrainTimeout > 0 {
 		c.drainTimeout = o.DrainTimeout
@@ -137,6 +153,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	var upkeep, pulling sync.WaitGroup
 	upkeep.Go(func() { c.signalLife(keep) })
 	upkeep.Go(func() { c.watchSkew(keep) })
+	upkeep.Go(func() { c.watchJournal(keep) })
 	commands, due := newSource(c, c.topology.Commands, false), newSource(c, c.topology.Due, true)
 	c.health.start()
 	w := &workers{commands: commands, due: due, most: int32(c.topology.concurrency())}
@@ -197,6 +214,12 @@ func (c *Consumer) signalLife(ctx context.Context) {
 		}
 	}
 }
+
+// noJournal is the default journal: it is always open.
+type noJournal struct{}
+
+func (noJournal) Open() error              { return nil }
+func (noJournal) Changed() <-chan struct{} { return nil }
 
 // noObserver is the default observer.
 type noObserver struct{}

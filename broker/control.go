@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -106,13 +107,41 @@ func readPause(entry jetstream.KeyValueEntry) Pause {
 	return p
 }
 
-// last is the sequence of the newest value; it grows with each.
-func (c *Control) last(ctx context.Context) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
+// errNoBucket: the server says that the bucket does not exist.
+var errNoBucket = errors.New("it does not exist")
+
+// last is the sequence of the newest value; it grows with each. An answer without
+// a leader is an error: during an election it may lie far behind.
+func (c *Control) last(ctx context.Context) (uint64, jetstream.Stream, error) {
 	s, err := c.js.Stream(ctx, c.stream)
-	if err != nil {
-		return 0, fmt.Errorf("read bucket %s: %w", c.bucket, err)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return 0, nil, fmt.Errorf("read bucket %s: %w", c.bucket, errNoBucket)
+	case err != nil:
+		return 0, nil, fmt.Errorf("read bucket %s: %w", c.bucket, err)
 	}
-	return s.CachedInfo().State.LastSeq, nil
+	info := s.CachedInfo()
+	if info.Cluster != nil && info.Cluster.Leader == "" {
+		return 0, nil, fmt.Errorf("read bucket %s: it has no leader at the moment", c.bucket)
+	}
+	return info.State.LastSeq, s, nil
+}
+
+// changed reports whether anything was said of a provider after a sequence. What
+// the service keeps for itself there, such as how far the journal has come, begins
+// with an underscore and changes all the time.
+func (c *Control) changed(ctx context.Context, s jetstream.Stream, after uint64) (bool, error) {
+	prefix := "$KV." + c.bucket + "."
+	for {
+		m, err := s.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(prefix+"*"))
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			return false, nil
+		case err != nil:
+			return false, fmt.Errorf("read bucket %s: %w", c.bucket, err)
+		case !strings.HasPrefix(m.Subject, prefix+"_"):
+			return true, nil
+		}
+		after = m.Sequence
+	}
 }

@@ -226,3 +226,87 @@ func TestTheBucketKeepsWhoPausedLatelyAndCannotBeErased(t *testing.T) {
 		t.Errorf("bucket is %+v", got)
 	}
 }
+
+func TestAMarkInTheBucketDoesNotHaveThePausesReadAgain(t *testing.T) {
+	t.Parallel()
+	c := setupControl(t)
+	js := c.server.JetStream(t)
+	f := c.follow(nil)
+	f.await(2)
+	own := c.server.JetStream(t)
+	// The view reads a key only after it has asked for the stream and what is new there.
+	asked, err := own.Conn().SubscribeSync("$JS.API.STREAM.MSG.GET." + c.topology.ControlStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 30 {
+		if _, err := js.Publish(t.Context(), fmt.Sprintf("$KV.%s._mark", c.topology.Control), fmt.Append(nil, n)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := js.Publish(t.Context(), fmt.Sprintf("$KV.%s._replica.%d", c.topology.Control, n), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 6 {
+		m, err := asked.NextMsg(30 * time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(m.Data), "last_by_subj") {
+			t.Fatalf("pauses were read again: %s", m.Data)
+		}
+	}
+	c.put("b", true)
+	f.want("a false", "b false", "b true")
+}
+
+func TestALostBucketPausesEverythingUntilSomebodyResumes(t *testing.T) {
+	t.Parallel()
+	c := setupControl(t)
+	c.put("a", true)
+	c.put("a", false)
+	f := c.follow(nil)
+	f.want("a false", "b false")
+	js := c.server.JetStream(t)
+	if err := js.DeleteKeyValue(t.Context(), c.topology.Control); err != nil {
+		t.Fatal(err)
+	}
+	f.want("a false", "b false", "a true", "b true")
+	if _, err := broker.Provision(t.Context(), js, c.topology); err != nil {
+		t.Fatal(err)
+	}
+	c.put("b", true) // what is said first need not be a resume
+	eventually(t, "the new bucket to be read", func() bool { ok, _ := f.view.Ready(); return ok })
+	c.put("a", false)
+	for len(f.await(4)) == 4 {
+		c.put("a", false) // a resume that came before the view saw the bucket does not count
+		<-time.After(10 * time.Millisecond)
+	}
+	f.want("a false", "b false", "a true", "b true", "a false")
+}
+
+func TestAnOlderCopyOfTheBucketPausesEverything(t *testing.T) {
+	t.Parallel()
+	c := setupControl(t)
+	c.put("a", false)
+	old := c.server.Copy(t)
+	c.control = broker.NewControl(c.server.JetStream(t), c.topology)
+	c.put("a", true)
+	c.put("b", false)
+	f := c.follow(nil)
+	f.want("a true", "b false")
+	c.server.Restore(t, old)
+	f.want("a true", "b false", "b true")
+}
+
+func TestWhatOutlivesTheBucketTellsOfALossBeforeTheStart(t *testing.T) {
+	t.Parallel()
+	c := setupControl(t)
+	c.put("a", false)
+	f := c.follow(&broker.ControlOptions{Reached: func() uint64 { return 9 }})
+	f.want("a true", "b true")
+	c.put("a", false)
+	f.want("a true", "b true", "a false")
+	whole := c.follow(&broker.ControlOptions{Reached: func() uint64 { return 2 }})
+	whole.want("a false", "b false")
+}

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -25,6 +26,9 @@ type ControlOptions struct {
 	// view began: what the bucket said before does not count. For the first start
 	// after an incident.
 	StartPaused bool
+	// Reached is the sequence that the bucket is known to have reached, by what
+	// outlives the bucket; default: nothing is known.
+	Reached func() uint64
 	// Logger; default none.
 	Logger *slog.Logger
 }
@@ -34,11 +38,15 @@ type ControlOptions struct {
 // that has moved. Unlike a subscription, asking cannot go silent unnoticed, needs
 // no consumer on the server, and after an outage is complete with the first
 // answer. While nothing is answered the last view stands.
+//
+// A bucket that is gone, or ends before it once did, has lost pauses: every
+// instance then counts as paused until somebody resumes it.
 type ControlView struct {
 	control   *Control
 	providers []string
 	tell      Paused
 	start     bool
+	reached   func() uint64
 	log       *slog.Logger
 
 	mu    sync.Mutex
@@ -47,6 +55,12 @@ type ControlView struct {
 	err   error           // why there is none yet
 	// began is the newest sequence of the first view, seen that of the last.
 	began, seen uint64
+	// short counts the polls in a row that found less than was known. lost is set by
+	// the second one; excused is what was known then, and no new loss.
+	short   int
+	lost    bool
+	gone    bool // at the last poll the bucket did not exist
+	excused uint64
 }
 
 // NewControlView returns a view of the given provider instances, which tells
@@ -54,10 +68,13 @@ type ControlView struct {
 func NewControlView(c *Control, providers []string, tell Paused, o *ControlOptions) *ControlView {
 	v := &ControlView{
 		control: c, providers: providers, tell: tell, log: slog.New(slog.DiscardHandler),
-		first: make(chan struct{}), err: errors.New("not asked yet"),
+		first: make(chan struct{}), err: errors.New("not asked yet"), reached: func() uint64 { return 0 },
 	}
 	if o != nil {
 		v.start = o.StartPaused
+		if o.Reached != nil {
+			v.reached = o.Reached
+		}
 		if o.Logger != nil {
 			v.log = o.Logger
 		}
@@ -108,14 +125,35 @@ func (v *ControlView) failed(err error) {
 
 // poll asks whether anything has changed and takes it in.
 func (v *ControlView) poll(ctx context.Context) error {
-	last, err := v.control.last(ctx)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	known := v.known() // before the bucket is asked, which may grow meanwhile
+	last, bucket, err := v.control.last(ctx)
+	switch {
+	case errors.Is(err, errNoBucket) && known > 0:
+		v.fallsShort(0, known)
+		v.setGone(true)
 		return err
+	case err != nil:
+		return err
+	case last < known && !v.fallsShort(last, known):
+		return fmt.Errorf("the bucket ends at %d; it was known to reach %d", last, known)
 	}
 	v.mu.Lock()
-	same := v.view != nil && last == v.seen
+	if v.gone && v.lost {
+		v.began, v.seen = last, last // what an older copy says is no resume
+	}
+	viewed, seen := v.view != nil, v.seen
+	v.short, v.gone = 0, false
 	v.mu.Unlock()
-	if same {
+	if viewed && last > seen {
+		changed, err := v.control.changed(ctx, bucket, seen)
+		if err != nil {
+			return err
+		}
+		viewed = !changed
+	}
+	if viewed && last >= seen {
 		v.answered(last)
 		return nil
 	}
@@ -125,6 +163,43 @@ func (v *ControlView) poll(ctx context.Context) error {
 	}
 	v.take(last, all)
 	return nil
+}
+
+func (v *ControlView) setGone(gone bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.gone = gone
+}
+
+// known is the sequence that the bucket has to reach.
+func (v *ControlView) known() uint64 {
+	reached := v.reached()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if reached <= v.excused {
+		reached = 0
+	}
+	return max(v.seen, reached)
+}
+
+// fallsShort takes in that the bucket ends before it is known to have reached, and
+// reports whether it has lost something for certain: the second time in a row.
+func (v *ControlView) fallsShort(last, known uint64) bool {
+	v.mu.Lock()
+	v.short++
+	if v.short < 2 {
+		v.mu.Unlock()
+		return false
+	}
+	v.lost, v.began, v.seen, v.excused = true, last, last, max(v.excused, known)
+	viewed := v.view != nil
+	v.mu.Unlock()
+	v.log.Error("the bucket of pauses has lost something: every provider is paused until somebody resumes it",
+		"ends_at", last, "known_to_reach", known)
+	if viewed {
+		v.take(last, nil) // until the bucket is read
+	}
+	return true
 }
 
 func (v *ControlView) answered(last uint64) {
@@ -138,19 +213,16 @@ func (v *ControlView) take(last uint64, all map[string]Pause) {
 	v.answered(last)
 	v.mu.Lock()
 	began := v.view == nil
-	if began {
+	if began && !v.lost {
 		for _, p := range all {
 			v.began = max(v.began, p.Revision)
 		}
-	}
-	if last < v.began {
-		v.began = last // the bucket was made anew
 	}
 	var changed []string
 	view := make(map[string]bool, len(all))
 	for _, name := range v.providers {
 		p := all[name]
-		view[name] = p.Paused || v.start && p.Revision <= v.began
+		view[name] = p.Paused || (v.start || v.lost) && p.Revision <= v.began
 		if was, known := v.view[name]; !known || was != view[name] {
 			changed = append(changed, name)
 		}

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -201,6 +202,77 @@ func TestNothingIsPulledWhileTheStoreRefusesAppends(t *testing.T) {
 	close(accepts)
 	b.allDone(b.topology.Commands)
 	eventually(t, "readiness", func() bool { ok, _ := r.consumer.Ready(); return ok })
+}
+
+// standing is a journal that a test shuts and opens.
+type standing struct {
+	mu      sync.Mutex
+	shut    error
+	changed chan struct{}
+}
+
+func (s *standing) Open() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shut
+}
+
+func (s *standing) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+func (s *standing) turn(shut error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shut = shut
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func TestNothingIsPulledWhileTheJournalIsNotWhole(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const why = "the journal ends at 563; it was known to reach 1958"
+	j := &standing{shut: errors.New(why), changed: make(chan struct{})}
+	began := make(chan string, 100)
+	r := b.run(&broker.Options{Journal: j}, func(_ context.Context, d handlers.Delivery) handlers.Disposition {
+		began <- string(d.Message.Data)
+		return ack()
+	})
+	delivered := func() uint64 {
+		info, err := b.js.Consumer(b.ctx(), b.topology.Commands, b.topology.Consumer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.CachedInfo().Delivered.Consumer
+	}
+	pulls := func() int {
+		info, err := b.js.Consumer(b.ctx(), b.topology.Commands, b.topology.Consumer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.CachedInfo().NumWaiting
+	}
+	b.command("first", nil)
+	eventually(t, "the reason", func() bool { ok, reason := r.consumer.Ready(); return !ok && reason == why })
+	if n := delivered(); n != 0 || pulls() != 0 {
+		t.Errorf("%d messages were pulled from a journal that is not whole", n)
+	}
+	j.turn(nil)
+	if got := receive(t, began, "the first command"); got != "first" {
+		t.Errorf("began with %s", got)
+	}
+	eventually(t, "a pull", func() bool { return pulls() == 1 })
+	j.turn(errors.New(why))
+	eventually(t, "the pull to be withdrawn", func() bool { return pulls() == 0 })
+	b.command("second", nil)
+	j.turn(nil)
+	if got := receive(t, began, "the second command"); got != "second" {
+		t.Errorf("began with %s", got)
+	}
+	b.allDone(b.topology.Commands)
 }
 
 func TestDrainLosesNothingThatWasOnItsWay(t *testing.T) {

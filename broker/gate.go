@@ -1,9 +1,12 @@
 package broker
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // gate is shut while the journal's store refuses appends: what is pulled then
-// could only be given back. Deliveries that began after the last shutting and
+// could only be given back. (Whether the journal is whole says Journal.) Deliveries that began after the last shutting and
 // came through open it again; those that began before say nothing about now.
 type gate struct {
 	mu        sync.Mutex
@@ -32,6 +35,14 @@ func (g *gate) close() bool {
 	was := !g.shut
 	g.shut = true
 	g.shuttings++
+	g.mu.Unlock()
+	g.alarm()
+	return was
+}
+
+// alarm calls the watchers.
+func (g *gate) alarm() {
+	g.mu.Lock()
 	watchers := make([]func(), 0, len(g.watchers))
 	for _, w := range g.watchers {
 		watchers = append(watchers, w)
@@ -40,7 +51,6 @@ func (g *gate) close() bool {
 	for _, w := range watchers {
 		w()
 	}
-	return was
 }
 
 // open opens the gate if nothing shut it after the ticket was taken, and
@@ -55,7 +65,7 @@ func (g *gate) open(ticket uint64) bool {
 	return true
 }
 
-// watch calls f each time the gate is shut, until the returned function is called.
+// watch calls f each time the gate is shut, or the journal is, until the returned function is called.
 func (g *gate) watch(f func()) (unwatch func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -70,4 +80,40 @@ func (g *gate) watch(f func()) (unwatch func()) {
 		defer g.mu.Unlock()
 		delete(g.watchers, id)
 	}
+}
+
+// watchJournal withdraws what is being pulled when the journal is shut.
+func (c *Consumer) watchJournal(ctx context.Context) {
+	for {
+		changed := c.journal.Changed()
+		if c.journal.Open() != nil {
+			c.gate.alarm()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+}
+
+// await waits until the journal is open, and reports whether ctx is alive.
+func await(ctx context.Context, j Journal) bool {
+	for {
+		changed := j.Changed()
+		if j.Open() == nil {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-changed:
+		}
+	}
+}
+
+// mayBegin reports whether a message may be taken in hand now. A probe asks the
+// store whether it takes appends again; it does not ask for a journal that is not whole.
+func (c *Consumer) mayBegin(probe bool) bool {
+	return c.journal.Open() == nil && (probe || !c.gate.isShut())
 }

@@ -82,6 +82,7 @@ func (h *health) setSkew(skew time.Duration) {
 // everything it must, and if not, the first reason why not.
 func (c *Consumer) Ready() (ok bool, reason string) {
 	h := &c.health
+	journal := c.journal.Open()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -89,6 +90,8 @@ func (c *Consumer) Ready() (ok bool, reason string) {
 		return false, "not running"
 	case !c.js.Conn().IsConnected():
 		return false, "not connected to nats"
+	case journal != nil:
+		return false, journal.Error()
 	case h.unboundBy[false] != nil:
 		return false, "commands are not pulled: " + h.unboundBy[false].Error()
 	case h.unboundBy[true] != nil:

@@ -31,6 +31,8 @@ type LateOptions struct {
 	// Retry is how long the first requery without an answer is put off; default one
 	// minute.
 	Retry time.Duration
+	// Journal says whether results may be looked at; default: they always may.
+	Journal Journal
 }
 
 const (
@@ -61,6 +63,7 @@ type LateRequeries struct {
 	now       func() time.Time
 	log       *slog.Logger
 	requeried func(provider, result string)
+	journal   Journal
 	bound     jetstream.Consumer
 }
 
@@ -68,7 +71,7 @@ type LateRequeries struct {
 func NewLateRequeries(js jetstream.JetStream, t Topology, requerier Requerier, after time.Duration, o *LateOptions) *LateRequeries {
 	l := &LateRequeries{
 		js: js, topology: t, requerier: requerier, timers: NewTimers(js, t), after: after, retry: lateRetry,
-		now: time.Now, log: slog.New(slog.DiscardHandler), requeried: func(string, string) {},
+		now: time.Now, log: slog.New(slog.DiscardHandler), requeried: func(string, string) {}, journal: noJournal{},
 	}
 	if o != nil {
 		l.apply(*o)
@@ -86,6 +89,9 @@ func (l *LateRequeries) apply(o LateOptions) {
 	if o.Requeried != nil {
 		l.requeried = o.Requeried
 	}
+	if o.Journal != nil {
+		l.journal = o.Journal
+	}
 	if o.Retry > 0 {
 		l.retry = o.Retry
 	}
@@ -96,7 +102,7 @@ func (l *LateRequeries) apply(o LateOptions) {
 // the server.
 func (l *LateRequeries) Run(ctx context.Context) {
 	failing := false
-	for ctx.Err() == nil {
+	for await(ctx, l.journal) {
 		err := l.batch(ctx)
 		switch {
 		case err == nil:
@@ -139,16 +145,28 @@ func (l *LateRequeries) batch(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read position: %w", err)
 		}
-		if young := l.after - l.now().Sub(meta.Timestamp); young > 0 {
+		due := l.dueAt(msg, meta.Timestamp)
+		if young := due.Sub(l.now()); young > 0 {
 			l.say(msg, giveBack(min(young, latePark)))
 			continue
 		}
 		slots <- struct{}{}
 		requeries.Go(func() {
 			defer func() { <-slots }()
-			l.carryOut(ctx, msg, meta.Timestamp)
+			l.carryOut(ctx, msg, due)
 		})
 	}
+}
+
+// dueAt is when a result has the age at which it is requeried. One that was
+// brought back from an archive is as old as it was, and due when it came back at
+// the earliest.
+func (l *LateRequeries) dueAt(msg jetstream.Msg, stored time.Time) time.Time {
+	due := events.FirstStored(msg.Headers(), stored).Add(l.after)
+	if due.Before(stored) {
+		return stored
+	}
+	return due
 }
 
 func (l *LateRequeries) bind(ctx context.Context) error {
@@ -165,15 +183,15 @@ func (l *LateRequeries) bind(ctx context.Context) error {
 	return nil
 }
 
-// carryOut requeries one result and acknowledges its message or gives it back.
-func (l *LateRequeries) carryOut(ctx context.Context, msg jetstream.Msg, at time.Time) {
+// carryOut requeries one result, which was due at that time, and acknowledges its message or gives it back.
+func (l *LateRequeries) carryOut(ctx context.Context, msg jetstream.Msg, due time.Time) {
 	log := l.log.With("event_id", msg.Subject())
 	defer l.alive(msg)()
 	ctx, cancel := context.WithTimeout(ctx, lateFor)
 	defer cancel()
 	m := events.Message{Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data()}
 	out, err := l.requerier.RequeryLate(ctx, m, l.timers)
-	waited := l.now().Sub(at) - l.after
+	waited := l.now().Sub(due)
 	hopeless := errors.Is(err, handlers.ErrNoHistory)
 	switch {
 	case ctx.Err() != nil && (err != nil || out.Later):

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
@@ -94,6 +96,27 @@ func TestResultsAreRequeriedOnceTheyAreOldEnough(t *testing.T) {
 		t.Errorf("done with %q", got)
 	}
 	b.settledOn(b.topology.Events)
+}
+
+func TestAResultThatWasBroughtBackIsAsOldAsItWas(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var asked atomic.Int64
+	done := b.late(24*time.Hour, nil, func(string) (handlers.Requeried, error) {
+		if asked.Add(1) == 1 {
+			return handlers.Requeried{}, errors.New("no answer") // and yet it is not given up: it came back just now
+		}
+		return handlers.Requeried{Asked: true}, nil
+	})
+	m := nats.NewMsg("payment.refund.succeeded.opay-eg.1.1")
+	m.Data = []byte("{}")
+	m.Header.Set(events.RecoveredHeader, "7 "+time.Now().Add(-48*time.Hour).Format(time.RFC3339Nano))
+	if _, err := b.js.PublishMsg(b.ctx(), m); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(t, done, "the requery"); got != "opay-eg agreed" {
+		t.Errorf("done with %q", got)
+	}
 }
 
 // settledOn waits until nothing of a stream's durable consumer is in hand or waiting.

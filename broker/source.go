@@ -39,10 +39,10 @@ func newSource(c *Consumer, stream string, timer bool) *source {
 }
 
 // pull fetches until ctx ends. While the gate is shut it fetches one message a
-// second, as a probe.
+// second, as a probe; while the journal is not whole it fetches nothing.
 func (s *source) pull(ctx context.Context) {
 	for ctx.Err() == nil {
-		if !s.awaitRoom(ctx) {
+		if !s.awaitRoom(ctx) || !await(ctx, s.c.journal) {
 			return
 		}
 		probe := s.c.gate.isShut()
@@ -107,7 +107,7 @@ func (s *source) pullBatch(ctx context.Context, probe bool) error {
 	withdraw := func() { s.withdraw(messages) }
 	defer context.AfterFunc(ctx, withdraw)()
 	defer s.c.gate.watch(withdraw)()
-	if !probe && s.c.gate.isShut() {
+	if !s.c.mayBegin(probe) {
 		withdraw()
 	}
 	for {
@@ -136,7 +136,7 @@ func (s *source) withdraw(messages jetstream.MessagesContext) {
 	messages.Stop()
 }
 
-// take queues one fetched message, or gives it back while the gate is shut. A
+// take queues one fetched message, or gives it back if none may begin. A
 // message that arrives after ctx has ended stays in the queue until the pull is
 // withdrawn.
 func (s *source) take(ctx context.Context, msg jetstream.Msg, probe bool) {
@@ -149,7 +149,7 @@ func (s *source) take(ctx context.Context, msg jetstream.Msg, probe bool) {
 	m := &inHand{msg: msg, meta: meta, timer: s.timer, probe: probe, taken: now}
 	m.hold(now.Add(s.queueHold()))
 	s.c.tracker.add(m)
-	if ctx.Err() == nil && !probe && s.c.gate.isShut() {
+	if ctx.Err() == nil && !s.c.mayBegin(probe) {
 		s.handBack(m, pause)
 		return
 	}
@@ -185,7 +185,7 @@ func (s *source) refuse(ctx context.Context, m *inHand) bool {
 	case now.Sub(m.taken) > s.queueHold():
 		// The signals have stopped: the server may have delivered it elsewhere.
 		s.handBack(m, 0)
-	case !m.probe && s.c.gate.isShut():
+	case !s.c.mayBegin(m.probe):
 		s.handBack(m, pause)
 	default:
 		early := m.early(now)

@@ -205,12 +205,12 @@ func TestANewerStateIsNeverGuessedAt(t *testing.T) {
 			t.Fatal(err)
 		}
 		newer := m
-		newer.Data = []byte(strings.Replace(string(m.Data), `"format":1`, `"format":2`, 1))
+		newer.Data = []byte(strings.Replace(string(m.Data), `"format":1`, `"format":3`, 1))
 		if _, err := events.DecodeEvent(newer); !errors.Is(err, events.ErrNewerFormat) {
 			t.Errorf("newer: %v", err)
 		}
 		other := m
-		other.Data = []byte(strings.NewReplacer(`"operation":"refund"`, `"operation":{"n":1}`, `"format":1`, `"format":2`).Replace(string(m.Data)))
+		other.Data = []byte(strings.NewReplacer(`"operation":"refund"`, `"operation":{"n":1}`, `"format":1`, `"format":3`).Replace(string(m.Data)))
 		if _, err := events.DecodeEvent(other); !errors.Is(err, events.ErrNewerFormat) {
 			t.Errorf("newer with other types: %v", err)
 		}

@@ -26,15 +26,43 @@ type operatorData struct {
 	Token          string      `json:"token,omitzero"`
 	Ruling         string      `json:"ruling,omitzero"`
 	payment.Testimony
-	Outcome    string `json:"outcome,omitzero"`
-	Follows    string `json:"follows,omitzero"`
-	OccurredAt Stamp  `json:"occurredAt"`
+	Journal    *JournalLoss `json:"journal,omitzero"`
+	Outcome    string       `json:"outcome,omitzero"`
+	Follows    string       `json:"follows,omitzero"`
+	OccurredAt Stamp        `json:"occurredAt"`
+}
+
+// JournalLoss is what an operator's action says about the journal itself: which
+// loss is accepted, and which epoch begins or goes on.
+type JournalLoss struct {
+	// Epoch is the number of the epoch that the action leads to.
+	Epoch uint64 `json:"epoch"`
+	// Fingerprint names what was looked at, so that another operator says the same.
+	Fingerprint string `json:"fingerprint,omitzero"`
+	// Known is how far the journal was known to reach, Found where it ends.
+	Known uint64 `json:"known,omitzero"`
+	Found uint64 `json:"found,omitzero"`
+	// GivenUp is how many messages are given up.
+	GivenUp uint64 `json:"givenUp,omitzero"`
+	// Holes are the ranges of sequences in the middle that hold nothing.
+	Holes []SequenceRange `json:"holes,omitzero"`
+}
+
+// SequenceRange is a closed range of sequences.
+type SequenceRange struct {
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"`
 }
 
 // EncodeOperator encodes the audit event of an operator's action, its texts
 // masked. An action that is no word and a missing ULID, operator or reason are
 // errors: such an event would say nothing.
 func (e *Encoder) EncodeOperator(a payment.OperatorAction) (Message, error) {
+	return e.EncodeJournalAction(a, nil)
+}
+
+// EncodeJournalAction is EncodeOperator for an action about the journal itself.
+func (e *Encoder) EncodeJournalAction(a payment.OperatorAction, j *JournalLoss) (Message, error) {
 	if !actionName(a.Action) || len(a.ULID) != 26 || !attributeName(strings.ToLower(a.ULID)) {
 		return Message{}, errors.New("encode operator's action: action or ulid is malformed")
 	}
@@ -56,12 +84,19 @@ func (e *Encoder) EncodeOperator(a payment.OperatorAction) (Message, error) {
 		Action: a.Action, Operator: Mask(a.Operator), Identity: a.Identity, Reason: Mask(a.Reason), Evidence: Mask(a.Evidence),
 		Provider: a.ID.Provider, Payment: paymentToken(a.ID), Operation: a.Op, IdempotencyKey: a.Key, Version: a.Version,
 		Token: a.Token, Ruling: a.Ruling, Testimony: said,
-		Outcome: a.Outcome, Follows: a.Follows, OccurredAt: Stamp{a.At},
+		Journal: j, Outcome: a.Outcome, Follows: a.Follows, OccurredAt: Stamp{a.At},
 	})
 }
 
 // DecodeOperator reads an audit event back, in either mode.
 func DecodeOperator(m Message) (payment.OperatorAction, error) {
+	a, _, err := DecodeJournalAction(m)
+	return a, err
+}
+
+// DecodeJournalAction is DecodeOperator that also returns what the action says
+// about the journal itself; nil where it says nothing.
+func DecodeJournalAction(m Message) (payment.OperatorAction, *JournalLoss, error) {
 	var data operatorData
 	var id string
 	var err error
@@ -74,16 +109,16 @@ func DecodeOperator(m Message) (payment.OperatorAction, error) {
 		err = json.Unmarshal(m.Data, &data, jsontext.AllowDuplicateNames(true))
 	}
 	if err != nil {
-		return payment.OperatorAction{}, fmt.Errorf("decode operator's action: %w", err)
+		return payment.OperatorAction{}, nil, fmt.Errorf("decode operator's action: %w", err)
 	}
 	ulid, ok := strings.CutPrefix(id, operatorType+"."+data.Action+".")
 	if !ok || data.Action == "" {
-		return payment.OperatorAction{}, errors.New("decode operator's action: its id is not of its action")
+		return payment.OperatorAction{}, nil, errors.New("decode operator's action: its id is not of its action")
 	}
 	native := ""
 	if data.Payment != "" {
 		if native, err = ParseToken(data.Payment); err != nil {
-			return payment.OperatorAction{}, fmt.Errorf("decode operator's action: %w", err)
+			return payment.OperatorAction{}, nil, fmt.Errorf("decode operator's action: %w", err)
 		}
 	}
 	return payment.OperatorAction{
@@ -91,7 +126,7 @@ func DecodeOperator(m Message) (payment.OperatorAction, error) {
 		ID: payment.ID{Provider: data.Provider, Native: native}, Op: data.Operation, Key: data.IdempotencyKey,
 		Version: data.Version, Token: data.Token, Ruling: data.Ruling, Testimony: data.Testimony,
 		Outcome: data.Outcome, Follows: data.Follows, At: data.OccurredAt.Time,
-	}, nil
+	}, data.Journal, nil
 }
 
 // paymentToken is a payment's token, or nothing where there is no payment.

@@ -16,7 +16,7 @@ func TestTheOriginIsReadInBothModesAndWithoutTheState(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.Data = []byte(strings.Replace(string(m.Data), `"format":1`, `"format":99`, 1))
+		m.Data = []byte(strings.NewReplacer(`"format":1`, `"format":99`, `"format":2`, `"format":99`).Replace(string(m.Data)))
 		if _, err := events.DecodeEvent(m); err == nil {
 			t.Fatal("the state is not of another format")
 		}

@@ -13,7 +13,7 @@ import (
 // where the folding left it open.
 func publishable(s payment.State) payment.State {
 	if s.Format == 0 {
-		s.Format = payment.StateFormat
+		s.Format = s.WrittenFormat()
 	}
 	copied := false
 	for i := range s.Operations {

@@ -169,6 +169,7 @@ func (w *writer) paymentOpen(name string, v *payment.Open) {
 	w.maybeTime("callUntil", v.CallUntil)
 	w.maybeNumbers("doubt", v.Doubt)
 	w.maybeTime("doubtSince", v.DoubtSince)
+	w.maybeTrue("presumed", v.Presumed)
 	w.maybeTrue("refused", v.Refused)
 	w.maybeTime("notFoundSince", v.NotFoundSince)
 	w.maybeTime("waitingSince", v.WaitingSince)

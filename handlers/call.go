@@ -8,23 +8,16 @@ import (
 	"github.com/countermand/countermand/providers"
 )
 
-// call sends one attempt, after its started event was accepted. If the answer
-// cannot be understood, or the adapter panics, the outcome is indeterminate.
-func (w *work) call(ctx context.Context, started *payment.Event) payment.Outcome {
+// call sends one attempt, after its started event was accepted at a sequence of
+// the journal. If the answer cannot be understood, or the adapter panics, the
+// outcome is indeterminate.
+func (w *work) call(ctx context.Context, sequence uint64, started *payment.Event) payment.Outcome {
 	w.d.Hold(started.CallUntil)
-	if !w.h.now().Before(started.CallUntil) {
-		return payment.Outcome{
-			Result: payment.NotExecuted, Code: payment.CodeProviderUnavailable,
-			Message: "the time for this call had passed before it was sent",
-		}
-	}
-	if w.access.paused() {
-		return payment.Outcome{
-			Result: payment.NotExecuted, Code: payment.CodePaused, Message: "the provider was paused before the call was sent",
-		}
-	}
 	r := w.request(started.State)
 	r.SendBefore = started.CallUntil
+	if out, ok := w.unsent(ctx, sequence, started, r); !ok {
+		return out
+	}
 	out := w.ask(ctx, func(ctx context.Context) payment.Outcome {
 		return w.instance.Provider.Call(ctx, r)
 	})
@@ -87,9 +80,16 @@ func (w *work) request(s payment.State) providers.Request {
 	case i >= 0 && w.lastCall != nil:
 		return *w.lastCall
 	default:
-		return providers.Request{
+		r := providers.Request{
 			Op: c.Op, Payment: c.Payment, Amount: c.Amount, Full: c.Full, Key: c.Key, Reason: c.Reason,
 		}
+		if w.base.Loss != nil {
+			in := w.base
+			in.State, in.Now = s, w.h.now()
+			r.Reference, r.Snapshot = in.Unknown()
+			r.InDoubt = true
+		}
+		return r
 	}
 }
 

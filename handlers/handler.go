@@ -31,6 +31,10 @@ type Options struct {
 	Observer  Observer  // default: none
 	// History lets Requery ask about operations that have ended. By default it cannot.
 	History History
+	// Losses tells of an accepted loss of the journal; default: none ever is.
+	Losses Losses
+	// Integrity knows whether the journal has lost something; default: it never has.
+	Integrity Integrity
 }
 
 // Handler carries commands out. It is safe for concurrent use. It works on one
@@ -49,6 +53,10 @@ type Handler struct {
 	isolation  Isolation  // nil: none
 	observer   Observer   // nil: none
 	history    History    // nil: nothing is asked about ended operations
+	losses     Losses     // nil: the journal has lost nothing
+	// longestCall bounds a call that began before a loss was accepted.
+	longestCall time.Duration
+	integrity   Integrity // nil: the journal never loses anything
 }
 
 // New builds a Handler. The encoder writes the commands of timers, which keep
@@ -64,7 +72,8 @@ func New(j journal.Journal, set *providers.Set, q Quarantine, e *events.Encoder,
 	h := &Handler{
 		journal: j, providers: set, quarantine: q, decoder: d, encoder: e,
 		log: o.logger(), now: o.clock(), limits: o.Limits, patience: o.patience(),
-		locks: newKeyedLock(), isolation: o.Isolation, observer: o.Observer, history: o.History,
+		locks: newKeyedLock(), isolation: o.Isolation, observer: o.Observer, history: o.History, integrity: o.Integrity,
+		losses: o.Losses, longestCall: longestCall(set),
 	}
 	if o.Observer != nil {
 		h.journal = &observedJournal{Journal: j, observer: o.Observer}

@@ -80,7 +80,7 @@ func (h *Handler) Resolve(ctx context.Context, r Ruling, timers Scheduler) (jour
 	}
 	started := ruled.decision.Event
 	s.resolution = nil
-	s.outcome = &payment.Heard{Attempt: started.Attempt, Outcome: w.call(ctx, started)}
+	s.outcome = &payment.Heard{Attempt: started.Attempt, Outcome: w.call(ctx, s.journal.last.Sequence, started)}
 	s = w.run(ctx, s)
 	w.afterRetry(ctx, *s.end, timers)
 	return s.journal.last, nil

@@ -57,6 +57,7 @@ func (h *Handler) newWork(d Delivery, in providers.Instance, c payment.Command) 
 	}
 	w.base.Traits = in.Provider.Traits()
 	w.base.Instance = payment.Instance{Configured: true, Account: in.Account, Currencies: in.Currencies, Policy: in.Policy}
+	w.base.Loss = h.lossFor(d)
 	if h.isolation != nil {
 		w.access = access{isolation: h.isolation, instance: in.Name, patience: h.patience, log: w.log}
 	}
@@ -144,6 +145,8 @@ func (w *work) input(s step) payment.Input {
 	in.State = s.journal.state()
 	in.Reading = s.reading
 	in.Resolution = s.resolution
+	in.Asked = s.asked
+	in.Loss = w.h.lossFor(w.d)
 	in.Instance.Paused = w.access.standing.Paused
 	in.Instance.Breaker = w.access.standing.Breaker
 	in.Now = w.h.now()
@@ -261,7 +264,7 @@ func (w *work) act(ctx context.Context, s step, dec payment.Decision) step {
 		s.reading = &reading
 		return s
 	case payment.Call:
-		s.outcome = &payment.Heard{Attempt: dec.Event.Attempt, Outcome: w.call(ctx, dec.Event)}
+		s.outcome = &payment.Heard{Attempt: dec.Event.Attempt, Outcome: w.call(ctx, s.journal.last.Sequence, dec.Event)}
 		return s
 	case payment.Query:
 		s.outcome = &payment.Heard{Query: true, Outcome: w.query(ctx, s)}

@@ -41,6 +41,7 @@ const (
 	CodePaused                   Code = "paused"
 	CodeTooManyOperations        Code = "too_many_operations"
 	CodeInternalError            Code = "internal_error"
+	CodeJournalIncomplete        Code = "journal_incomplete" // the journal has lost something
 	CodeResolvedByOperator       Code = "resolved_by_operator"
 	CodeOther                    Code = "other"
 )

@@ -45,7 +45,7 @@ type Heard struct {
 func Conclude(in Input, h Heard) Decision {
 	i := in.State.Find(in.Command.Op, in.Command.Key)
 	if i < 0 {
-		return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an outcome came back for an operation the journal does not know")
+		return in.concludeUnknown(h)
 	}
 	op := in.State.Operations[i]
 	switch {
@@ -55,10 +55,10 @@ func Conclude(in Input, h Heard) Decision {
 		return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an open operation lacks what is needed to go on")
 	case h.Query:
 		h.Outcome.Basis = basis(h.Outcome, BasisQuery)
-		return in.concludeQuery(op, h.Outcome)
+		return in.concludeQuery(in.aged(op), h.Outcome)
 	default:
 		h.Outcome.Basis = basis(h.Outcome, BasisAnswer)
-		return in.concludeCall(op, h.Attempt, h.Outcome)
+		return in.concludeCall(in.aged(op), h.Attempt, h.Outcome)
 	}
 }
 
@@ -88,7 +88,7 @@ func (in Input) concludeCall(op Operation, n int, out Outcome) Decision {
 		return in.comeBack(in.nextLook(op), op.Code, "")
 	case out.Result == Failed && len(others) == 0:
 		op.Attempt = n
-		return in.end(op, StatusFailed, out)
+		return in.refused(op, StatusFailed, out)
 	case out.Result == NotExecuted && len(others) == 0:
 		p := in.Instance.Policy
 		at := in.Now.Add(max(backoff(p.RetryInitial, p.RetryMax, op.Attempt), out.RetryAfter))
@@ -114,6 +114,9 @@ func (in Input) stillInDoubt(op Operation, attempts []int, out Outcome) Decision
 func (in Input) concludeQuery(op Operation, out Outcome) Decision {
 	calling := op.Status == StatusStarted && in.Now.Before(op.Open.CallUntil)
 	switch {
+	case op.Open.Presumed && out.Result == Failed, out.Basis == BasisInferred && in.hides(op):
+		// The failure may be one attempt's, and the movement another operation's.
+		return in.inReview(op, op.Code)
 	case out.Result == Succeeded:
 		return in.end(op, StatusSucceeded, out)
 	case calling:
@@ -165,6 +168,8 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 	overdue := !in.Now.Before(o.DoubtSince.Add(p.ReviewAfter))
 	tooLong := !in.Now.Before(o.DoubtSince.Add(p.lasting()))
 	switch {
+	case o.Presumed:
+		return in.presumedNotFound(op, out)
 	case unsafe && overdue:
 		return in.review(op, Outcome{Code: op.Code}, reviewUnsafe, "the provider cannot tell whether an operation was executed, and a repeat could move money twice")
 	case unsafe:
@@ -177,6 +182,10 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 		return in.review(op, Outcome{Code: op.Code}, reviewUnanswered, "an operation has been repeated and is still not found")
 	case o.NotFoundSince.IsZero():
 		return in.doubt(op, o.Doubt, Outcome{Result: NotFound, Code: op.Code, Basis: out.Basis, Message: out.Message})
+	case in.besideLost(op) && tooLong:
+		return in.review(op, Outcome{Code: op.Code}, reviewPresumed, "an operation waits for one that the journal has lost")
+	case in.besideLost(op):
+		return in.comeBack(in.later(op, out), op.Code, "")
 	case in.Now.Before(o.NotFoundSince.Add(p.settle(op.tries()))), in.Instance.Paused, in.Instance.Breaker != BreakerClosed:
 		return in.comeBack(in.later(op, out), op.Code, "")
 	default:
@@ -197,7 +206,7 @@ func (o Operation) tries() int {
 func (in Input) unanswered(op Operation, out Outcome) Decision {
 	p := in.Instance.Policy
 	limit := p.ReviewAfter
-	if in.Traits.For(op.Op, op.Full).Repeat.repeatable() {
+	if !op.Open.Presumed && in.Traits.For(op.Op, op.Full).Repeat.repeatable() {
 		limit = p.lasting() // Countermand can still find out once the provider answers
 	}
 	if !in.Now.Before(op.Open.DoubtSince.Add(limit)) {
@@ -278,7 +287,6 @@ func (in Input) ruledOnOnly(op Operation) bool {
 // dropped.
 func (in Input) fact(op Operation, t EventType, attempt int, out Outcome) *Event {
 	s := in.State
-	s.Format = StateFormat
 	s.Version++
 	op.Last = s.Version
 	op.Contradicted = true
@@ -296,6 +304,7 @@ func (in Input) fact(op Operation, t EventType, attempt int, out Outcome) *Event
 	}
 	op.book(t, out.Effect, out.Moved)
 	s.put(op)
+	s.Format = s.WrittenFormat()
 	e := in.event(op, t, out)
 	e.Attempt, e.State = attempt, s
 	return e

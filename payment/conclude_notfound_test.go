@@ -116,13 +116,3 @@ func TestConcludeHasACaseForEveryRowOfItsTable(t *testing.T) {
 	}
 	everyRowHasACase(t, docRows(t, "conclude.go", "Conclude"), named)
 }
-
-func TestAnOutcomeOfAnUnknownOperationIsKeptAndToldToAPerson(t *testing.T) {
-	t.Parallel()
-	s := tell(t, opay()).about(a())
-	got := look(t, s.in, payment.Conclude(s.in, answer(1, payment.Outcome{Result: payment.Succeeded})))
-	want := seen{Action: payment.ComeBack, Code: payment.CodeInternalError, At: "30s", Alert: true}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}

@@ -18,6 +18,12 @@ type Input struct {
 	Traits   Traits
 	Instance Instance
 	Reading  *Reading // nil: the payment was not read
+	// Loss is set while an accepted loss of the journal is not made good; nil: the
+	// journal is taken for complete.
+	Loss *Loss
+	// Asked is what the provider said of an operation that the journal does not
+	// know, after a loss; nil: it was not asked.
+	Asked *Outcome
 	// Resolution is set when an operator decides; Command then only names the operation.
 	Resolution *Resolution
 	Limits     Limits
@@ -143,6 +149,8 @@ func Decide(in Input) Decision {
 		return in.resolve(op)
 	case op.Open.Account != "" && op.Open.Account != in.Instance.Account:
 		return in.otherAccount(op)
+	case in.stale(op):
+		return in.doubtStale(op)
 	case (!in.Timer || in.Now.Before(op.Open.Due)) && (!in.Requery || op.Status == StatusDeferred):
 		return in.comeBack(in.nextLook(op), op.Code, "")
 	case op.Status == StatusDeferred && op.Attempt == 0:
@@ -165,6 +173,12 @@ func (in Input) decideNew() Decision {
 	if !in.Instance.Configured {
 		return in.unconfigured()
 	}
+	switch {
+	case in.Loss != nil && !in.Loss.Newer:
+		return in.presume()
+	case in.Loss != nil:
+		return in.decideNewer()
+	}
 	accepted, rejected := in.State.count()
 	op := in.newOperation()
 	if accepted >= in.Limits.operations() || in.full(op) {
@@ -184,16 +198,19 @@ func (in Input) decideWaiting(op Operation) Decision {
 	if d, done := in.beforeCall(op); done {
 		return d
 	}
+	if in.Loss != nil {
+		return in.startNewer(op)
+	}
 	return in.start(op, in.Reading)
 }
 
 // beforeCall applies guards and waits to an operation without an attempt.
 func (in Input) beforeCall(op Operation) (Decision, bool) {
 	if code := in.guard(op); code != "" {
-		return in.end(op, StatusRejected, Outcome{Code: code}), true
+		return in.refused(op, StatusRejected, Outcome{Code: code}), true
 	}
 	if code, over := in.givenUp(op); over {
-		return in.end(op, StatusRejected, Outcome{Code: code}), true
+		return in.refused(op, StatusRejected, Outcome{Code: code}), true
 	}
 	if d, wait := in.mustWait(op); wait {
 		return d, true
@@ -208,13 +225,13 @@ func (in Input) decideRetry(op Operation) Decision {
 		return d
 	}
 	if in.expired(op) {
-		return in.end(op, StatusFailed, Outcome{Code: CodeExpired})
+		return in.refused(op, StatusFailed, Outcome{Code: CodeExpired})
 	}
 	if code, over := in.givenUp(op); over {
-		return in.end(op, StatusFailed, Outcome{Code: code})
+		return in.refused(op, StatusFailed, Outcome{Code: code})
 	}
 	if code := in.guard(op); code != "" {
-		return in.end(op, StatusFailed, Outcome{Code: code})
+		return in.refused(op, StatusFailed, Outcome{Code: code})
 	}
 	if d, done := in.prepared(op, StatusFailed); done {
 		return d
@@ -262,7 +279,7 @@ func (in Input) prepared(op Operation, refusal Status) (Decision, bool) {
 		if out.Result == Succeeded {
 			return in.end(op, StatusSucceeded, out), true
 		}
-		return in.end(op, refusal, out), true
+		return in.refused(op, refusal, out), true
 	}
 	if in.Traits.For(op.Op, op.Full).NeedsAmount && op.Full && in.fullAmount() == nil {
 		return in.wait(op, CodeProviderUnavailable, 0), true
@@ -297,6 +314,9 @@ func (in Input) wait(op Operation, cause Code, after time.Duration) Decision {
 	}
 	at := in.Now.Add(delay)
 	known := op.Last > 0
+	if !known && in.Loss != nil {
+		return in.comeBack(at, cause, "") // deferred would say that certainly nothing was executed
+	}
 	if (!known && age < quietFor) || (known && op.Status == StatusDeferred && op.Code == cause) {
 		return in.comeBack(at, cause, "")
 	}

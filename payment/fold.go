@@ -190,7 +190,6 @@ func (in Input) review(op Operation, out Outcome, why reviewReason, alert string
 // event that carries it.
 func (in Input) fold(op Operation, t EventType, out Outcome) *Event {
 	s := in.State
-	s.Format = StateFormat
 	s.Version++
 	op.Last = s.Version
 	if op.First == 0 {
@@ -209,6 +208,7 @@ func (in Input) fold(op Operation, t EventType, out Outcome) *Event {
 		e.Review = nil
 	}
 	s.put(op)
+	s.Format = s.WrittenFormat()
 	e.State = s
 	return e
 }

@@ -159,7 +159,7 @@ func (in Input) reserved(op Operation) (r reservation, err error) {
 			continue
 		case o.Status == StatusFailed && !o.Contradicted:
 			continue
-		case op.Full && op.First > 0 && o.First > op.First && o.Attempt == 0 && !o.Status.Terminal():
+		case op.Full && op.First > 0 && o.First > op.First && o.Attempt == 0 && !o.Status.Terminal() && !o.InDoubt():
 			continue // it waits behind this full refund and must not refuse it
 		}
 		m := o.Moved
@@ -249,7 +249,7 @@ func (in Input) inTheWay(op Operation) Code {
 		}
 		older := op.First == 0 || o.First < op.First
 		switch {
-		case o.Attempt == 0 && (op.Attempt > 0 || !older):
+		case o.Attempt == 0 && !o.InDoubt() && (op.Attempt > 0 || !older):
 			continue
 		case o.Status == StatusDeferred && op.Attempt > 0 && !older:
 			continue // two that are both to be called again must not wait for each other

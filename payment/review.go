@@ -16,6 +16,7 @@ const (
 	reviewUnanswered reviewReason = "no_answer_from_provider"
 	reviewAccount    reviewReason = "account_changed"
 	reviewPanicked   reviewReason = "internal_error"
+	reviewPresumed   reviewReason = "journal_lost_its_record"
 )
 
 // review words the question and the actions that are safe.
@@ -27,6 +28,7 @@ func (r reviewReason) review(now time.Time) *Review {
 		reviewVanished:   "The provider accepted the operation and no longer knows it. Was it executed?",
 		reviewUnanswered: "The provider does not answer. Was the operation executed?",
 		reviewAccount:    "The instance now points at another account. What does the account it was called at say?",
+		reviewPresumed:   "The journal has lost what it knew of this operation. Does the provider's own ledger show it?",
 		reviewPanicked:   "The service failed on this operation again and again. What does the provider say of it?",
 	}[r]
 	actions := []string{"resolve as succeeded with the provider's reference", "resolve as failed once the provider confirms that nothing moved"}
@@ -128,7 +130,7 @@ func (in Input) retry(op Operation) Decision {
 	}
 	op = op.own()
 	op.Open.Doubt = in.doubtAfterRetry(op)
-	op.Open.Review, op.Open.Refused = nil, false
+	op.Open.Review, op.Open.Refused, op.Open.Presumed = nil, false, false
 	op.Open.DoubtSince, op.Open.WaitingSince = time.Time{}, time.Time{}
 	if in.Reading == nil {
 		in.Reading = op.Open.Snapshot

@@ -2,9 +2,27 @@ package payment
 
 import "time"
 
-// StateFormat is the newest format of the folded state this version writes
-// and reads. A newer one is never guessed at (ErrNewerFormat in events).
-const StateFormat = 1
+// StateFormat is the newest format of the folded state that this version reads.
+// A newer one is never guessed at (ErrNewerFormat in events). A state is written
+// in the oldest format that holds it, so that versions side by side stop at as
+// few payments as possible.
+const StateFormat = 2
+
+// The formats.
+const (
+	formatFirst    = 1
+	formatPresumed = 2 // has operations that are presumed after a loss
+)
+
+// WrittenFormat is the oldest format that holds the state.
+func (s State) WrittenFormat() int {
+	for i := range s.Operations {
+		if open := s.Operations[i].Open; open != nil && open.Presumed {
+			return formatPresumed
+		}
+	}
+	return formatFirst
+}
 
 // Status is where one operation stands.
 type Status string
@@ -81,6 +99,9 @@ type Open struct {
 	Doubt []int `json:"doubt,omitempty"`
 	// DoubtSince is when the operation first came into doubt.
 	DoubtSince time.Time `json:"doubtSince,omitzero"`
+	// Presumed: the journal has lost what it knew of the operation, which may have
+	// been called before. The program never calls it.
+	Presumed bool `json:"presumed,omitempty"`
 	// Refused: the provider refused a repeat as a duplicate; there is no further repeat.
 	Refused bool `json:"refused,omitempty"`
 	// NotFoundSince is when a query since the last attempt first answered "not found".

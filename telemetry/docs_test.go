@@ -45,6 +45,9 @@ func registered(t *testing.T) map[string]string {
 	if err := telemetry.RegisterReady(&r, func() bool { return true }); err != nil {
 		t.Fatal(err)
 	}
+	if err := telemetry.RegisterStanding(&r, func() string { return "whole" }); err != nil {
+		t.Fatal(err)
+	}
 	form := regexp.MustCompile(`^Desc\{fqName: "(countermand_[a-z_]+)", .* constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
 	all := map[string]string{}
 	for _, d := range r.descriptions {

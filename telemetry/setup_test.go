@@ -60,6 +60,9 @@ func setup(t *testing.T) *bundle {
 	if err == nil {
 		err = telemetry.RegisterReady(b.registry, func() bool { return b.ready })
 	}
+	if err == nil {
+		err = telemetry.RegisterStanding(b.registry, func() string { return "whole" })
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,11 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/countermand/countermand/cmd/consumer/archive"
 	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/cmd/consumer/journal"
 	"github.com/countermand/countermand/cmd/consumer/reconcile"
+	"github.com/countermand/countermand/cmd/consumer/recovering"
 	"github.com/countermand/countermand/cmd/consumer/rejected"
 	"github.com/countermand/countermand/cmd/consumer/review"
 	"github.com/countermand/countermand/payment"
@@ -29,17 +32,20 @@ func main() {
 type commands struct {
 	embeddedCommands
 
-	Run       runCommand        `cmd:"" help:"Run the service until it is told to stop." `
-	Publish   publishCommand    `cmd:"" help:"Check the commands in files and publish them." `
-	Show      showCommand       `cmd:"" help:"Print the history of one payment." `
-	Provision provisionCommand  `cmd:"" help:"Create or update the streams and consumers; deletes nothing." `
-	Check     checkCommand      `cmd:"" help:"Verify configuration, server, permissions and credentials; changes nothing." `
-	Pause     pauseCommand      `cmd:"" help:"Stop calling a provider, in every replica, until you resume it." `
-	Resume    resumeCommand     `cmd:"" help:"End a provider's pause." `
-	Rearm     rearmCommand      `cmd:"" help:"Restore the timers of open operations that have none." `
-	Review    review.Command    `cmd:"" help:"Operations that wait for a person: list, show, resolve." `
-	Rejected  rejected.Command  `cmd:"" help:"Messages that were no valid commands: list, show, replay." `
-	Reconcile reconcile.Command `cmd:"" help:"Compare the journal with a provider or with its statement; changes nothing without --apply." `
+	Run       runCommand         `cmd:"" help:"Run the service until it is told to stop." `
+	Publish   publishCommand     `cmd:"" help:"Check the commands in files and publish them." `
+	Show      showCommand        `cmd:"" help:"Print the history of one payment." `
+	Provision provisionCommand   `cmd:"" help:"Create or update the streams and consumers; deletes nothing." `
+	Check     checkCommand       `cmd:"" help:"Verify configuration, server, permissions and credentials; changes nothing." `
+	Pause     pauseCommand       `cmd:"" help:"Stop calling a provider, in every replica, until you resume it." `
+	Resume    resumeCommand      `cmd:"" help:"End a provider's pause." `
+	Rearm     rearmCommand       `cmd:"" help:"Restore the timers of open operations that have none." `
+	Journal   journal.Command    `cmd:"" help:"When the journal has lost something: status, accept, go, trust." `
+	Archive   archive.Command    `cmd:"" help:"Copy the journal into a file; finds what cannot be read." `
+	Recover   recovering.Command `cmd:"" help:"Bring back from archives what the journal has lost." `
+	Review    review.Command     `cmd:"" help:"Operations that wait for a person: list, show, resolve." `
+	Rejected  rejected.Command   `cmd:"" help:"Messages that were no valid commands: list, show, replay." `
+	Reconcile reconcile.Command  `cmd:"" help:"Compare the journal with a provider or with its statement; changes nothing without --apply." `
 }
 
 // exit carries kong's wish to end (help, version) up to run.

@@ -47,9 +47,10 @@ func setupRearm(t *testing.T) *rearmBundle {
 	b.file = filepath.Join(t.TempDir(), "config.yaml")
 	text := fmt.Sprintf(`
 nats: {url: %s, replicas: 1}
+journal: {witness: {file: %q}}
 providers:
   - {name: opay-eg, kind: opay, baseURL: %q, merchantID: %q, secretKey: {env: KEY}, callbackURL: "https://shop.example/callback", country: EG}
-`, server.URL(), http.URL, opaysim.DefaultMerchantID)
+`, server.URL(), filepath.Join(filepath.Dir(b.file), "mark"), http.URL, opaysim.DefaultMerchantID)
 	if err := os.WriteFile(b.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

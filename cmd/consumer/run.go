@@ -93,6 +93,9 @@ func serve(w *cli.World, cfg *config.Config, nc *nats.Conn, o *app.Options) erro
 	if err != nil {
 		return cli.Usage(err)
 	}
+	if host, err := os.Hostname(); err == nil {
+		o.Replica = fmt.Sprintf("%s-%d", host, os.Getpid())
+	}
 	service, err := app.New(nc, cfg, instances, o)
 	if err != nil {
 		return cli.Usage(err)

@@ -22,6 +22,9 @@ type Options struct {
 	// LocalOperator may decide at the console's loopback address if the
 	// configuration names nobody. Default: nobody may. Simulated providers only.
 	LocalOperator string
+	// Replica names this process among the others of the service, such as its host
+	// and process number; default: a name that says nothing.
+	Replica string
 	// LookEvery is how often the server is asked for metrics; default 15 s.
 	LookEvery time.Duration
 }
@@ -44,9 +47,10 @@ func Topology(cfg *config.Config) broker.Topology {
 
 // Run consumes and serves until ctx is cancelled, then drains. It runs once.
 //
-// Start order: traces; admin address; view of the pauses and what watches the
-// server; then what takes work in (consumer, late queries, notifications, desk,
-// status). Stop order: the reverse. Everything that takes work in stops at once,
+// Start order: traces; admin address; marks of the journal, view of the pauses and
+// what watches the server; then what takes work in (consumer, late queries,
+// notifications, desk, status). Nothing waits for a listener: a taken address
+// stops all a moment later. Stop order: the reverse. Everything that takes work in stops at once,
 // and finishes or hands back what is in hand. Then the views stop, then the admin
 // address, then the last spans are sent. If one service fails, the others stop in
 // this order and Run returns its error.

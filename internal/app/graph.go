@@ -14,6 +14,7 @@ import (
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/integrity/keeper"
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/isolation"
 	"github.com/countermand/countermand/journal/stream"
@@ -23,7 +24,7 @@ import (
 	"github.com/countermand/countermand/telemetry"
 )
 
-// New builds the service; no I/O. The connection must have been opened with
+// New builds the service; no I/O but for opening the witness. The connection must have been opened with
 // broker.ConnectOptions. It stays the caller's to close, after Run.
 func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *Options) (*App, error) {
 	if o == nil {
@@ -34,8 +35,11 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 		return nil, err
 	}
 	log, open := c.log, openJournal{js: c.js, due: c.topology.Due, journal: c.journal}
-	ready := readiness{c.pauses.Ready, c.consumer.Ready, c.streams.ready}
+	ready := readiness{c.whole, c.pauses.Ready, c.consumer.Ready, c.streams.ready}
 	if err := telemetry.RegisterReady(c.seen.registry, func() bool { ok, _ := ready.report(); return ok }); err != nil {
+		return nil, err
+	}
+	if err := telemetry.RegisterStanding(c.seen.registry, func() string { return c.keeper.Status().Watch.Standing.String() }); err != nil {
 		return nil, err
 	}
 	every := cmp.Or(o.LookEvery, defaultLook)
@@ -70,7 +74,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 		{c.seen.traceService(log)},
 		{adminService(cfg.Admin.Listen, admin)},
 		{
-			background("pauses", c.pauses.Run), background("streams", c.streams.run), background("server watch", watch.run),
+			c.keeperService(nc), c.registration(o.Replica), background("pauses", c.pauses.Run), background("streams", c.streams.run), background("server watch", watch.run),
 			background("survey", survey.Run), when(cfg.Admin.Listen != "", background("follower", follower.run)),
 		},
 		{
@@ -89,6 +93,7 @@ type core struct {
 	js        jetstream.JetStream
 	topology  broker.Topology
 	encoder   *events.Encoder
+	keeper    *keeper.Keeper
 	journal   *stream.Journal
 	isolation *isolation.Isolation
 	seen      observers
@@ -97,6 +102,8 @@ type core struct {
 	consumer  *broker.Consumer
 	pauses    *broker.ControlView
 	streams   *streams
+	// closeWitness is called after the keeper has stopped.
+	closeWitness func()
 }
 
 // newCore builds the core; no I/O.
@@ -113,7 +120,10 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 	c.encoder = events.NewEncoder(&events.EncoderOptions{
 		Source: cfg.Source, SchemaPrefix: cfg.Results.SchemaPrefix, Binary: cfg.Results.Mode == "binary",
 	})
-	if c.journal, err = stream.New(nc, c.encoder, &stream.Options{Stream: cfg.Streams.Events}); err != nil {
+	if err := c.newKeeper(nc, cfg); err != nil {
+		return c, err
+	}
+	if c.journal, err = stream.New(nc, c.encoder, &stream.Options{Stream: cfg.Streams.Events, Integrity: c.keeper}); err != nil {
 		return c, err
 	}
 	c.isolation = isolation.New(limits(instances), &isolation.Options{Logger: c.log})
@@ -121,7 +131,7 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 		return c, err
 	}
 	c.handler, err = handlers.New(c.journal, c.set, broker.NewQuarantine(c.js, c.topology), c.encoder, &handlers.Options{
-		Logger: c.log, Isolation: c.isolation, Observer: c.seen.all(), History: c.journal,
+		Logger: c.log, Isolation: c.isolation, Observer: c.seen.all(), History: c.journal, Integrity: c.keeper, Losses: losses{c.keeper},
 	})
 	if err != nil {
 		return c, err
@@ -131,13 +141,18 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 		handler = o.Wrap(handler)
 	}
 	c.timers = broker.NewTimers(c.js, c.topology)
-	c.consumer, err = broker.New(c.js, c.topology, handler, c.timers, &broker.Options{Logger: c.log, Observer: c.seen.metrics})
+	c.consumer, err = broker.New(c.js, c.topology, handler, c.timers, &broker.Options{
+		Logger: c.log, Observer: c.seen.metrics, Journal: c.keeper,
+	})
 	if err != nil {
 		return c, err
 	}
 	c.pauses = broker.NewControlView(
 		broker.NewControl(c.js, c.topology), c.set.Names(), c.isolation.SetPaused,
-		&broker.ControlOptions{StartPaused: cfg.StartPaused, Logger: c.log},
+		&broker.ControlOptions{
+			StartPaused: cfg.StartPaused, Logger: c.log,
+			Reached: func() uint64 { return c.keeper.Reaches(c.topology.ControlStream()) },
+		},
 	)
 	c.streams = &streams{js: c.js, topology: c.topology, log: c.log}
 	return c, nil
@@ -156,7 +171,7 @@ func (c core) notificationService(cfg config.Notifications) service {
 // lateService asks once more about results of that age; 0: it does not.
 func (c core) lateService(age time.Duration) service {
 	late := broker.NewLateRequeries(c.js, c.topology, c.handler, age, &broker.LateOptions{
-		Logger: c.log, Requeried: c.seen.metrics.LateRequeried,
+		Logger: c.log, Requeried: c.seen.metrics.LateRequeried, Journal: c.keeper,
 	})
 	return when(age > 0, background("late queries", late.Run))
 }

@@ -54,6 +54,7 @@ func (o *Options) withDefaults() Options {
 func Run(ctx context.Context, cfg *config.Config, o *Options, found func(Finding)) error {
 	c := &checker{cfg: cfg, opts: o.withDefaults(), found: found}
 	c.instances()
+	c.witness(ctx)
 	usable := c.connect()
 	if usable {
 		defer c.nc.Close()

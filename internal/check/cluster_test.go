@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ func TestOneReplicaInAClusterOfThreeIsAWarning(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := &bundle{t: t, js: js, cfg: config.Defaults()}
+	b.cfg.Journal.Witness.File = filepath.Join(t.TempDir(), "mark")
 	b.cfg.NATS.URL, b.cfg.NATS.Replicas = nc.ConnectedUrl(), 1
 	b.provider("opay-eg", opaysim.DefaultMerchantID, opaysim.DefaultSecretKey)
 	for _, s := range app.Topology(b.cfg).Streams() {

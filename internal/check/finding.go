@@ -33,6 +33,7 @@ const (
 	ProviderRemoved  = "provider-removed"
 	ProviderPaused   = "provider-paused"
 	OpenWork         = "open-work"
+	JournalWitness   = "journal-witness"
 )
 
 // Finding is one thing that is not as it should be, or could not be seen.

@@ -42,6 +42,7 @@ func setup(t *testing.T, text string) *bundle {
 	b.cfg.NATS.URL = b.server.ClientURL()
 	b.cfg.NATS.Replicas = 1
 	b.cfg.NATS.Monitor = "http://" + b.server.MonitorAddr().String()
+	b.cfg.Journal.Witness.File = filepath.Join(t.TempDir(), "mark")
 	b.provider("opay-eg", opaysim.DefaultMerchantID, opaysim.DefaultSecretKey)
 	return b
 }

@@ -11,6 +11,7 @@ import (
 type Config struct {
 	NATS    NATS    `yaml:"nats"`
 	Streams Streams `yaml:"streams"`
+	Journal Journal `yaml:"journal"`
 	// Consumer is the name of the durable consumers.
 	Consumer string `yaml:"consumer" validate:"required,natsname"`
 	// Source is the CloudEvents source of every event that the service publishes.
@@ -71,6 +72,42 @@ type Streams struct {
 	Due string `yaml:"due" validate:"required,natsname"`
 	// Rejected is the stream that keeps the bytes of rejected messages: the quarantine.
 	Rejected string `yaml:"rejected" validate:"required,natsname"`
+}
+
+// Journal says how a loss in the journal is noticed.
+type Journal struct {
+	Witness Witness `yaml:"witness"`
+}
+
+// Witness is where the service remembers how far the journal had come, outside of the NATS that holds it. One of the three at most.
+type Witness struct {
+	// File remembers it in a file, for one replica only; its folder must exist. Not on the volume that holds the server's data.
+	File string `yaml:"file" validate:"omitempty,max=4096"`
+	// Lease remembers it in an annotation of a Kubernetes Lease that exists already.
+	Lease WitnessLease `yaml:"lease"`
+	// NATS remembers it in a bucket of another NATS.
+	NATS WitnessNATS `yaml:"nats"`
+}
+
+// Configured reports whether there is a witness.
+func (w Witness) Configured() bool { return w.File != "" || w.Lease.Name != "" || w.NATS.URL != "" }
+
+// WitnessLease names a Lease of the cluster that the service runs in.
+type WitnessLease struct {
+	// Namespace of the Lease.
+	Namespace string `yaml:"namespace" validate:"required_with=Name,omitempty,hostname_rfc1123"`
+	// Name of the Lease. The service may get and update it, and nothing else.
+	Name string `yaml:"name" validate:"required_with=Namespace,omitempty,hostname_rfc1123"`
+}
+
+// WitnessNATS names a key-value bucket in another NATS.
+type WitnessNATS struct {
+	// URL is one server or several, separated by commas; not those of nats.url.
+	URL string `yaml:"url" validate:"required_with=Bucket,omitempty,natsurl"`
+	// Credentials are the content of a .creds file.
+	Credentials providers.Secret `yaml:"credentials"`
+	// Bucket must exist there. The service publishes to its key _mark, and reads it.
+	Bucket string `yaml:"bucket" validate:"required_with=URL,omitempty,natsname"`
 }
 
 // Admin is the address of health and metrics.

@@ -31,6 +31,7 @@ func (d *decoder) verify(cfg *Config) {
 	d.plainEndpoint(cfg.Tracing)
 	d.people(cfg.Console)
 	d.ownListener(cfg)
+	d.oneWitness(cfg)
 }
 
 // rules adds a fault for each rule broken in one struct, at the line of its key
@@ -113,6 +114,23 @@ func (d *decoder) ownListener(cfg *Config) {
 	}
 }
 
+// oneWitness refuses a second witness, and one in the NATS that it is to outlive.
+func (d *decoder) oneWitness(cfg *Config) {
+	w := cfg.Journal.Witness
+	kinds := 0
+	for _, there := range []bool{w.File != "", w.Lease.Name != "", w.NATS.URL != ""} {
+		if there {
+			kinds++
+		}
+	}
+	if kinds > 1 {
+		d.add(d.lineOf("journal.witness"), "journal.witness", "must be one of file, lease, nats")
+	}
+	if w.NATS.URL != "" && w.NATS.URL == cfg.NATS.URL {
+		d.add(d.lineOf("journal.witness.nats.url"), "journal.witness.nats.url", "must be another NATS than nats.url: the witness is to outlive that")
+	}
+}
+
 func (d *decoder) distinctStreams(s Streams) {
 	names := []struct{ key, value string }{
 		{"commands", s.Commands}, {"events", s.Events}, {"due", s.Due}, {"rejected", s.Rejected},
@@ -170,6 +188,7 @@ func ruleText(b validator.FieldError) string {
 		"uri_reference":    "must be a URI reference",
 		"unique":           "must name nothing twice",
 		"file":             "must be the path of a file that exists",
+		"hostname_rfc1123": "must be a name of small letters, digits, hyphens and dots",
 		"hostname_port":    "must be an address with a port, such as 127.0.0.1:9090",
 		"iso3166_1_alpha2": "must be a country of ISO 3166-1, two capital letters",
 		"currency":         "must be an active currency of ISO 4217, three capital letters",

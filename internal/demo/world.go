@@ -312,6 +312,7 @@ func (w *world) config() *config.Config {
 	cfg.NATS.URL = w.server.URL()
 	cfg.NATS.Replicas = 1
 	cfg.Admin.Listen = ""
+	cfg.Journal.Witness.File = w.path("journal-mark")
 	cfg.Desk.SelfAsserted = true // the embedded server asks nobody who they are
 	for _, m := range w.sims {
 		one := config.DefaultProvider()

@@ -47,21 +47,34 @@ type Storage struct {
 // Ask reads the page of the one server at address (http://HOST:8222); ctx bounds
 // it. An error says that there is no answer, or none of a server's.
 func Ask(ctx context.Context, address string) (Page, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(address, "/")+"/varz", http.NoBody)
+	var p Page
+	if err := ask(ctx, address, "/varz", &p); err != nil {
+		return Page{}, err
+	}
+	if p.ID == "" {
+		return Page{}, errNoServer
+	}
+	return p, nil
+}
+
+var errNoServer = errors.New("ask monitor: its answer is not a server's")
+
+// ask reads one page into v.
+func ask(ctx context.Context, address, page string, v any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(address, "/")+page, http.NoBody)
 	if err != nil {
-		return Page{}, fmt.Errorf("ask monitor: %w", err)
+		return fmt.Errorf("ask monitor: %w", err)
 	}
 	answer, err := new(http.Client).Do(r)
 	if err != nil {
-		return Page{}, fmt.Errorf("ask monitor: %w", err)
+		return fmt.Errorf("ask monitor: %w", err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return Page{}, fmt.Errorf("ask monitor: it answers %s", answer.Status)
+		return fmt.Errorf("ask monitor: it answers %s", answer.Status)
 	}
-	var p Page
-	if err := json.NewDecoder(io.LimitReader(answer.Body, maxPage)).Decode(&p); err != nil || p.ID == "" {
-		return Page{}, errors.New("ask monitor: its answer is not a server's")
+	if err := json.NewDecoder(io.LimitReader(answer.Body, maxPage)).Decode(v); err != nil {
+		return errNoServer
 	}
-	return p, nil
+	return nil
 }

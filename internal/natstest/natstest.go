@@ -135,6 +135,33 @@ func (s *Server) Restart(t testing.TB) {
 	s.start(t)
 }
 
+// Copy stops the server, copies its files and starts it again. Restore puts such
+// a copy in the place of its files, as a restored volume would be.
+func (s *Server) Copy(t testing.TB) (copied string) {
+	t.Helper()
+	s.stop()
+	copied = t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(s.opts.StoreDir)); err != nil {
+		t.Fatalf("copy the server's files: %v", err)
+	}
+	s.start(t)
+	return copied
+}
+
+// Restore stops the server, puts a copy in the place of its files and starts it.
+func (s *Server) Restore(t testing.TB, copied string) {
+	t.Helper()
+	s.stop()
+	err := os.RemoveAll(s.opts.StoreDir)
+	if err == nil {
+		err = os.CopyFS(s.opts.StoreDir, os.DirFS(copied))
+	}
+	if err != nil {
+		t.Fatalf("restore the server's files: %v", err)
+	}
+	s.start(t)
+}
+
 // Connect opens a connection as the program does: it reconnects for ever and
 // buffers nothing while disconnected. It is closed when the test ends.
 func (s *Server) Connect(t testing.TB) *nats.Conn {

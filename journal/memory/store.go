@@ -26,6 +26,8 @@ type entry struct {
 type store struct {
 	mu       sync.Mutex
 	entries  []entry
+	end      uint64 // the last sequence given out
+	head     headSum
 	newest   map[string]int
 	subjects map[string]struct{}
 	tokens   counter
@@ -62,7 +64,8 @@ func (s *store) append(e entry, expected uint64) (entry, bool) {
 	if newest.sequence != expected || written {
 		return newest, false
 	}
-	e.sequence = uint64(len(s.entries)) + 1
+	s.end++
+	e.sequence = s.end
 	s.newest[e.filter] = len(s.entries)
 	s.subjects[e.subject] = struct{}{}
 	s.entries = append(s.entries, e)

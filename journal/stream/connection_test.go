@@ -206,7 +206,7 @@ func TestASilentServerIsAskedTheSameAgainAfterEachTimeoutUntilTheContextEnds(t *
 		s := &silent{start: time.Now()}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		_, err := open(t, s, nil).Append(ctx, 0, journaltest.Event(id, 1, "a"))
+		_, err := open(t, s, &stream.Options{RefuseAfter: time.Minute}).Append(ctx, 0, journaltest.Event(id, 1, "a"))
 		if !errors.Is(err, journal.ErrUnknown) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("append ended in %v", err)
 		}

@@ -26,11 +26,13 @@
 //	  … it carries our token                  accepted, with its sequence
 //	  … it is another's                       *journal.ConflictError with it
 //	  … it is what we expected (10071)        send the same again shortly
+//	  … it is that for a second (10077)       journal.ErrStoreRefuses: a record is unreadable
 //	10164 in flight (may be spurious)         send the same again shortly
 //	10077 otherwise, resources exhausted      journal.ErrStoreRefuses
 //	too large for stream or connection        an error: it can never be stored
 //	timeout, no responders, disconnected,
 //	anything else, anything unreadable        send the same again
+//	no answer for 5 s while connected         journal.ErrStoreRefuses: a full disk answers nothing
 //	the context ends                          journal.ErrUnknown
 //
 // An append of unknown fate that lands late can do no harm: the server accepts

@@ -18,12 +18,13 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// appendHeader carries the random token that tells whose append an event is.
-const appendHeader = "Countermand-Append"
+// TokenHeader carries the random token that tells whose append a message is.
+const TokenHeader = "Countermand-Append" //nolint:gosec // the name of a header, no secret
 
 const (
-	defaultStream     = "PAYMENT_EVENTS"
-	defaultTryTimeout = 2 * time.Second
+	defaultStream      = "PAYMENT_EVENTS"
+	defaultTryTimeout  = 2 * time.Second
+	defaultRefuseAfter = 5 * time.Second
 )
 
 // Requester sends a request and waits for its one answer; *nats.Conn is one.
@@ -53,7 +54,37 @@ type Options struct {
 	Random io.Reader
 	// Now is the time a rejection's event is given. Default: time.Now.
 	Now func() time.Time
+	// RefuseAfter is how long an append may stay without any answer while there is
+	// a connection, before the store counts as refusing it: a full disk answers
+	// nothing. Default: 5 s.
+	RefuseAfter time.Duration
+	// Integrity is told of every append and may shut the journal. Default: none.
+	Integrity Integrity
 }
+
+// Integrity keeps how far the journal is known to have come. Implementations are
+// safe for concurrent use and do not block.
+type Integrity interface {
+	// Open returns nil while appends may be sent, else why not. The append then
+	// ends in journal.ErrStoreRefuses.
+	Open() error
+	// Mark is the sequence that the journal is known to reach. It is asked before
+	// an append's first try.
+	Mark() uint64
+	// Accepted: an append was accepted at a sequence, with its token. before is what
+	// Mark said before its first try.
+	Accepted(before, sequence uint64, token string)
+	// Unreadable: a subject is taken, and the leader shows no message there.
+	Unreadable(subject string)
+}
+
+// noIntegrity is the default: appends are always sent.
+type noIntegrity struct{}
+
+func (noIntegrity) Open() error                     { return nil }
+func (noIntegrity) Mark() uint64                    { return 0 }
+func (noIntegrity) Accepted(uint64, uint64, string) {}
+func (noIntegrity) Unreadable(string)               {}
 
 func (o *Options) withDefaults() Options {
 	var out Options
@@ -71,6 +102,12 @@ func (o *Options) withDefaults() Options {
 	}
 	if out.Now == nil {
 		out.Now = time.Now
+	}
+	if out.RefuseAfter <= 0 {
+		out.RefuseAfter = defaultRefuseAfter
+	}
+	if out.Integrity == nil {
+		out.Integrity = noIntegrity{}
 	}
 	return out
 }
@@ -172,6 +209,8 @@ type pending struct {
 	// rejection's own subject.
 	guard     string
 	rejection bool
+	// mark is how far the journal was known to reach before the first try.
+	mark uint64
 }
 
 func (j *Journal) newAppend(m events.Message, expected uint64) (*pending, error) {
@@ -179,13 +218,18 @@ func (j *Journal) newAppend(m events.Message, expected uint64) (*pending, error)
 	if _, err := io.ReadFull(j.opts.Random, raw[:]); err != nil {
 		return nil, fmt.Errorf("append %s: draw token: %w", m.Subject, err)
 	}
-	a := &pending{token: hex.EncodeToString(raw[:]), expected: expected}
+	return withToken(m, expected, hex.EncodeToString(raw[:])), nil
+}
+
+// withToken is an append whose token is known.
+func withToken(m events.Message, expected uint64, token string) *pending {
+	a := &pending{token: token, expected: expected}
 	header := nats.Header(m.Header)
 	if header == nil {
 		header = make(nats.Header, 3)
 	}
-	header[appendHeader] = []string{a.token}
+	header[TokenHeader] = []string{a.token}
 	header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(expected, 10)}
 	a.msg = &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}
-	return a, nil
+	return a
 }

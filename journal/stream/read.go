@@ -130,8 +130,8 @@ func (j *Journal) readOnce(ctx context.Context, question string) (Stored, error)
 	return out, nil
 }
 
-// token is the token of the append that stored the message, or "".
-func (s Stored) token() string { return nats.Header(s.Message.Header).Get(appendHeader) }
+// Token is the token of the append that stored the message, or "".
+func (s Stored) Token() string { return nats.Header(s.Message.Header).Get(TokenHeader) }
 
 // record decodes the message as a payment's newest event.
 func (s Stored) record() (journal.Record, error) {

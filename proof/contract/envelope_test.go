@@ -66,11 +66,33 @@ func operatorEvent() object {
 			"effect", described("Of a cancel ruled as succeeded.", def("effect")),
 			"moved", def("money"),
 			"providerReference", obj("type", "string", "minLength", 1),
+			"journal", journalLoss(),
 			"outcome", obj("type", "string", "minLength", 1, "description", "Absent for what was about to be done; refused or unknown for what came to nothing or may have."),
 			"follows", obj("type", "string", "minLength", 1, "description", "The ULID of the event that an outcome speaks of."),
 			"occurredAt", def("time"),
 		),
 		"required", []string{"action", "operator", "reason", "occurredAt"},
+	)
+}
+
+// journalLoss is what an action about the journal itself says of it.
+func journalLoss() object {
+	sequence := obj("type", "integer", "minimum", 1)
+	return obj(
+		"type", "object",
+		"description", "Of an action about the journal itself: which loss is accepted, and which epoch begins or goes on.",
+		"properties", obj(
+			"epoch", described("The epoch that the action leads to.", sequence),
+			"fingerprint", obj("type", "string", "minLength", 1, "description", "Names what was looked at, so that another operator says the same."),
+			"known", described("The sequence that the journal was known to reach.", sequence),
+			"found", described("The sequence that it ends at.", sequence),
+			"givenUp", described("How many messages are given up.", sequence),
+			"holes", obj(
+				"type", "array", "description", "Ranges of sequences in the middle that hold nothing.",
+				"items", obj("type", "object", "properties", obj("from", sequence, "to", sequence), "required", []string{"from", "to"}),
+			),
+		),
+		"required", []string{"epoch"},
 	)
 }
 

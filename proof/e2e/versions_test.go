@@ -28,30 +28,39 @@ import (
 // else of the protocol changes.
 type nextVersion struct{ url string }
 
-func startNextVersion(t *testing.T, server string) *nextVersion {
+// The journal begins with a message that has no state: a journal is recognised by
+// the bytes of its first message, which both must read alike.
+func (w *world) startNextVersion() *nextVersion {
+	t := w.t
 	t.Helper()
+	if _, err := w.js.Publish(t.Context(), "payment.operator.note.01JDZZZZZZZZZZZZZZZZZZZZZZ", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
 	return &nextVersion{url: natstest.Relay(
-		t, server,
+		t, w.server.URL(),
 		func(to io.Writer, from io.Reader) { translate(to, from, toNext) },
 		func(to io.Writer, from io.Reader) { translate(to, from, toThis) },
 	)}
 }
 
+// written is the format of the states in these tests.
+func written() int { return payment.State{}.WrittenFormat() }
+
 func formatIs(n int) []byte { return fmt.Appendf(nil, `"format":%d`, n) }
 
 func toNext(payload []byte) []byte {
-	return bytes.ReplaceAll(payload, formatIs(payment.StateFormat), formatIs(payment.StateFormat+1))
+	return bytes.ReplaceAll(payload, formatIs(written()), formatIs(payment.StateFormat+1))
 }
 
 // toThis translates events, and those inside the answer to a read.
 func toThis(payload []byte) []byte {
-	payload = bytes.ReplaceAll(payload, formatIs(payment.StateFormat+1), formatIs(payment.StateFormat))
+	payload = bytes.ReplaceAll(payload, formatIs(payment.StateFormat+1), formatIs(written()))
 	return regexp.MustCompile(`"data":"[A-Za-z0-9+/=]+"`).ReplaceAllFunc(payload, func(member []byte) []byte {
 		data, err := base64.StdEncoding.DecodeString(string(member[len(`"data":"`) : len(member)-1]))
 		if err != nil {
 			return member
 		}
-		return []byte(`"data":"` + base64.StdEncoding.EncodeToString(bytes.ReplaceAll(data, formatIs(payment.StateFormat+1), formatIs(payment.StateFormat))) + `"`)
+		return []byte(`"data":"` + base64.StdEncoding.EncodeToString(bytes.ReplaceAll(data, formatIs(payment.StateFormat+1), formatIs(written()))) + `"`)
 	})
 }
 
@@ -145,7 +154,7 @@ func TestWhatANewerVersionBeganWaitsForItAndIsNeverGuessedAt(t *testing.T) {
 	t.Parallel()
 	sim := opaysim.New(opaysim.Options{FirstStatus: "PENDING"})
 	w := setupWith(t, sim)
-	next := startNextVersion(t, w.server.URL())
+	next := w.startNextVersion()
 	results := w.follow()
 	const begun = 5
 	stopNewer := w.as(next.url, slog.New(slog.DiscardHandler))
@@ -259,7 +268,7 @@ func (w *world) refundAgain(n int, key string) {
 func TestTwoVersionsSideBySideUnderLoadMoveMoneyOnce(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	next := startNextVersion(t, w.server.URL())
+	next := w.startNextVersion()
 	results := w.follow()
 	quiet := slog.New(slog.DiscardHandler)
 	const payments, early = 60, 20
@@ -305,7 +314,7 @@ func TestTwoVersionsSideBySideUnderLoadMoveMoneyOnce(t *testing.T) {
 			t.Errorf("%s: %s %s", e.Subject, e.Data.Status, e.Data.Code)
 		}
 	}
-	if formats[payment.StateFormat] == 0 || formats[payment.StateFormat+1] == 0 {
+	if formats[written()] == 0 || formats[payment.StateFormat+1] == 0 {
 		t.Errorf("events by format: %v; one version did nothing", formats)
 	}
 	for n := range payments {

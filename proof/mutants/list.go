@@ -4,7 +4,7 @@ import "slices"
 
 // mutants lists the deliberate bugs, each one that somebody could write.
 func mutants() []mutant {
-	return slices.Concat(deciding(), concluding(), handling(), storing(), delaying())
+	return slices.Concat(deciding(), concluding(), handling(), storing(), delaying(), losing())
 }
 
 // deciding: bugs of the rules about what is to be done.
@@ -114,7 +114,7 @@ func handling() []mutant {
 		{
 			"the provider is called before its started is accepted", "handlers/work.go",
 			"	s, err = w.commit(ctx, s, dec)",
-			"	if dec.Action == payment.Call {\n		w.call(ctx, dec.Event)\n	}\n	s, err = w.commit(ctx, s, dec)",
+			"	if dec.Action == payment.Call {\n		w.call(ctx, s.journal.last.Sequence, dec.Event)\n	}\n	s, err = w.commit(ctx, s, dec)",
 		},
 		{
 			"an append of unknown fate is taken for accepted", "handlers/work.go",
@@ -180,7 +180,7 @@ func storing() []mutant {
 		},
 		{
 			"whose append it is, is judged by its id and not by its token (in the stream)", "journal/stream/append.go",
-			"(a.rejection || m.token() == a.token)", "(a.rejection || m.Message.Subject == a.msg.Subject)",
+			"if m.Sequence != 0 && m.Token() == a.token {", "if m.Sequence != 0 && m.Message.Subject == a.msg.Subject {",
 		},
 		{
 			"a message is acknowledged before its timer is stored", "broker/carryout.go",
@@ -200,6 +200,78 @@ func delaying() []mutant {
 		{
 			"the state's own time is taken for the timer's", "handlers/requery.go",
 			"	if due.After(now) && !due.After(at) {", "	if !due.After(at) {",
+		},
+	}
+}
+
+// losing: bugs of what is done about a journal that has lost something. Some are
+// so rare in the simulation that the test of the table has to catch them. Those in
+// the model stand for what package integrity/keeper does over a network.
+func losing() []mutant {
+	return []mutant{
+		{
+			"an operation that the journal lost is called again once it is not found", "payment/conclude.go",
+			"	case o.Presumed:\n		return in.presumedNotFound(op, out)\n", "",
+		},
+		{
+			"a waiting operation from before a loss is trusted", "payment/loss.go",
+			"	case StatusDeferred:\n		return true\n", "	case StatusDeferred:\n		return false\n",
+		},
+		{
+			"the no of a known attempt clears the doubt about lost ones", "payment/loss.go",
+			"	case StatusStarted, StatusIndeterminate:\n		return !slices.Contains(op.Open.Doubt, lostAttempt)\n", "",
+		},
+		{
+			"a new operation after a loss is neither guarded nor prepared", "payment/loss.go",
+			"	if d, done := in.beforeCall(op); done {\n		return d\n	}\n	return in.startNewer(op)", "	return in.start(op, in.Reading)",
+		},
+		{
+			"a lost operation is settled by a movement of its amount", "payment/loss.go",
+			"	return in.Loss != nil || slices.Contains(op.Open.Doubt, lostAttempt)", "	return false",
+		},
+		{
+			"what a guard refuses after a loss is rejected", "payment/loss.go",
+			"	if in.Loss != nil {\n		return in.inReview(op, orCode(out.Code, CodeJournalIncomplete))\n	}\n", "",
+		},
+		{
+			"an operation whose record vanished is taken for new", "payment/loss.go",
+			"	if !h.Query {\n		return in.concludeVanished(h)\n	}\n", "	if !h.Query {\n		return in.decideNew()\n	}\n",
+		},
+		{
+			"a repeat goes out beside an operation that may be lost", "payment/loss.go",
+			"			return true\n		}\n	}\n	return false\n}\n\n// aged", "			return false\n		}\n	}\n	return false\n}\n\n// aged",
+		},
+		{
+			"an old command counts as newer than the loss", "handlers/loss.go",
+			"Newer: d.OriginTime.After(at.Add(newerBy))", "Newer: true",
+		},
+		{
+			"a journal that ends at its mark counts as shorter", "integrity/finding.go",
+			"	case j.Last < m.Journal.Sequence:", "	case j.Last <= m.Journal.Sequence && j.Last > 0:",
+		},
+		{
+			"one lost event is no loss", "integrity/finding.go",
+			"	case j.Last < m.Journal.Sequence:", "	case j.Last+1 < m.Journal.Sequence:",
+		},
+		{
+			"the mark's token is not compared", "integrity/finding.go",
+			"j.AtMark != m.Journal:", "j.AtMark.Sequence != m.Journal.Sequence:",
+		},
+		{
+			"a call whose repeat is unsafe does not wait for mark and reading (in the model)", "proof/simulation/shut.go",
+			"	case unsafe && !t.sure(), !x.p.open():", "	case unsafe && t.dead, !x.p.open():",
+		},
+		{
+			"a process forgets bucket and witness (in the model)", "proof/simulation/keeping.go",
+			"[]integrity.Mark{p.record.Mark, w.stored().Mark, w.witness.Mark}", "[]integrity.Mark{p.record.Mark}[:min(1, len(w.bucket)+1)]",
+		},
+		{
+			"an event is appended while the journal is broken (in the model)", "proof/simulation/shut.go",
+			"	if p.open() {\n		return nil\n	}\n", "	if p.open() || p.watch.Standing == 3 {\n		return nil\n	}\n",
+		},
+		{
+			"a process whose epoch is behind appends (in the model)", "proof/simulation/shut.go",
+			"	if p.record.Epoch.Number < w.newestEpoch().Number {", "	if false {",
 		},
 	}
 }

@@ -141,6 +141,12 @@ func (h *hunt) proofs(m mutant) [][]string {
 		{"./proof/simulation", "-timeout", "4m", "-run", "TestNoSchedule|TestWhatBroke", "-schedules", strconv.Itoa(h.schedules)},
 		{"./proof/crash", "-timeout", "4m", "-run", "TestNoStep/matrix/opay", "-every"},
 	}
+	if slices.Contains(losing(), m) {
+		return [][]string{{
+			"./proof/simulation", "-timeout", "8m", "-run", "TestNoLoss|TestWhatBroke|TestWhatALoss|TestNoSchedule",
+			"-schedules", "2000", "-losses", strconv.Itoa(h.schedules),
+		}, {"./payment", "-run", "Loss|Lost|Presumed"}, {"./integrity"}}
+	}
 	if m.real() {
 		slices.Reverse(proofs)
 	}

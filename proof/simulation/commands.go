@@ -49,6 +49,19 @@ func (w *world) draw() {
 	for range 1 + w.choose.of(4) {
 		w.commands = append(w.commands, w.drawCommand())
 	}
+	if w.mode == lossy && w.choose.of(2) == 1 {
+		w.drawTwins()
+	}
+}
+
+// drawTwins adds two refunds of one amount on one payment.
+func (w *world) drawTwins() {
+	for _, key := range []payment.Key{"a", "b"} {
+		c := &command{id: w.ids[0], op: payment.Refund, key: key, amount: 400}
+		c.name = operation{id: c.id, op: c.op, key: c.key}
+		c.encode(w.provider.accounts[c.id].kind)
+		w.commands = append(w.commands, c)
+	}
 }
 
 func (w *world) drawCommand() *command {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/journal/memory"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
@@ -32,6 +33,14 @@ type Result struct {
 	Movements int
 	Reviews   int // operations that wait for a person at the end
 	Ends      int // terminal results
+	Queries   int // that were asked of providers
+	Losses    int // of streams, that were chosen
+	// Unnoticed: every place that knew more than the journal was gone before
+	// anybody looked. Otherwise counts the results that a second one disagrees with.
+	Unnoticed bool
+	Otherwise int
+	Accepted  int // losses that an operator accepted
+	Trusted   bool
 	// Trace says what happened, where it was asked for.
 	Trace []string
 }
@@ -79,18 +88,32 @@ func newHandler(p *process, kinds []kind) (*handlers.Handler, error) {
 		return nil, fmt.Errorf("list instances: %w", err)
 	}
 	return handlers.New(tap{p}, set, tap{p}, events.NewEncoder(&events.EncoderOptions{Source: "/payments/consumer"}), &handlers.Options{
-		Now: p.now, Isolation: gate{p: p}, History: tap{p},
+		Now: p.now, Isolation: gate{p: p}, History: tap{p}, Losses: tap{p},
 		Patience: time.Nanosecond, // nobody else runs while a coroutine waits
 	})
 }
 
-// Play plays one schedule. trace asks for an account of what happened.
-func (e *Engine) Play(schedule []byte, trace bool) Result {
+// Play plays one schedule in which no stream loses anything. Marks are kept all the
+// same, and must never find anything. trace asks for an account of what happened.
+func (e *Engine) Play(schedule []byte, trace bool) Result { return e.play(schedule, watched, trace) }
+
+// PlayUnwatched plays a schedule as Play does, without marks.
+func (e *Engine) PlayUnwatched(schedule []byte, trace bool) Result {
+	return e.play(schedule, unwatched, trace)
+}
+
+// PlayLosses plays a schedule in which streams lose something at any step.
+func (e *Engine) PlayLosses(schedule []byte, trace bool) Result {
+	return e.play(schedule, lossy, trace)
+}
+
+func (e *Engine) play(schedule []byte, m mode, trace bool) Result {
 	w := &world{
 		engine: e.engine, choose: choices{schedule: schedule}, kinds: e.engine.kinds,
 		clock:    time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
 		provider: &provider{accounts: map[payment.ID]*account{}},
 		journal:  memory.New(nil), timers: map[string]*message{}, weather: map[string]weather{}, judge: newJudge(), late: newLate(),
+		keeping: keeping{mode: m, otherwise: map[operation]int{}, askedIn: map[operation]uint64{}, publishedAt: map[uint64]time.Time{}},
 	}
 	var notes []string
 	if trace {
@@ -100,6 +123,7 @@ func (e *Engine) Play(schedule []byte, trace bool) Result {
 	for _, p := range e.engine.processes {
 		p.stopped, p.broken = false, memory.None
 		p.journal = w.journal.Writer(&memory.Options{Fault: p.fault})
+		p.load()
 	}
 	w.play()
 	return w.result(notes)
@@ -113,7 +137,11 @@ func (p *process) fault(memory.Try) memory.Fault {
 }
 
 func (w *world) result(notes []string) Result {
-	r := Result{Violation: w.broken, Steps: w.steps, Calls: len(w.provider.requests), Ends: len(w.ends), Trace: notes}
+	r := Result{
+		Violation: w.broken, Steps: w.steps, Calls: len(w.provider.requests), Ends: len(w.ends), Trace: notes,
+		Queries: w.queries, Losses: w.losses, Unnoticed: w.unnoticeable, Otherwise: len(w.otherwise),
+		Accepted: int(w.newestEpoch().Number), Trusted: w.newestEpoch().Number > 0 && w.newestEpoch().Phase == integrity.Trusted,
+	}
 	for _, s := range w.states {
 		r.Events += int(s.Version)
 	}

@@ -50,7 +50,7 @@ func (w *world) check(ok bool, format string, args ...any) {
 func (w *world) moved(name operation, times int) {
 	w.check(times == 1 || name.op.EndsPayment(), "money moved twice: %s", name)
 	end, ended := w.ends[name]
-	w.check(!ended || end == payment.EventSucceeded, "money moved for %s after it was called %s", name, end)
+	w.check(w.losses > 0 || !ended || end == payment.EventSucceeded, "money moved for %s after it was called %s", name, end)
 }
 
 // sent judges a request as it leaves, and puts it on its way.
@@ -63,6 +63,9 @@ func (w *world) sent(p *process, a *account, r *request) {
 	w.sentStarts[s] = true
 	if a.kind.traits.For(r.name.op, r.full).Repeat == payment.RepeatUnsafe {
 		for _, o := range w.provider.requests {
+			if w.losses > 0 && (o.full != r.full || o.amount != r.amount) {
+				continue // another content under a key whose first one was lost
+			}
 			w.check(o.name != r.name || o.settled && !o.effect,
 				"%s is called again while an earlier call may move money, and a repeat is unsafe", r.name)
 		}
@@ -85,6 +88,9 @@ func (w *world) refusedAsReused(c *command) bool {
 // aloneAtThePayment: while one operation of a payment may be under way no other
 // is called, unless the kind takes partial refunds side by side.
 func (w *world) aloneAtThePayment(a *account, r *request) {
+	if w.losses > 0 && (w.unsettled() || !w.hasStarted(r)) {
+		return // its own started, or another's, is among what was lost
+	}
 	for _, o := range w.states[a.id].Operations {
 		name := operation{id: a.id, op: o.Op}
 		if o.Open == nil || o.Attempt == 0 || o.Status == payment.StatusDeferred {
@@ -96,6 +102,13 @@ func (w *world) aloneAtThePayment(a *account, r *request) {
 	}
 }
 
+// hasStarted reports whether the journal has the attempt of a request.
+func (w *world) hasStarted(r *request) bool {
+	s := w.states[r.name.id]
+	i := s.Find(r.name.op, r.name.key)
+	return i >= 0 && s.Operations[i].Attempt == r.attempt
+}
+
 // isNewest reports whether an event of unknown fate is in the store.
 func (w *world) isNewest(ctx context.Context, e payment.Event) bool {
 	rec, err := w.journal.Last(ctx, e.ID)
@@ -105,16 +118,15 @@ func (w *world) isNewest(ctx context.Context, e payment.Event) bool {
 // appended judges an event that was accepted.
 func (w *world) appended(e *payment.Event) {
 	before := w.states[e.ID]
-	w.check(e.Version() == before.Version+1, "version %d after %d", e.Version(), before.Version)
+	w.check(e.Version() == before.Version+1 || w.unsettled(), "version %d after %d", e.Version(), before.Version)
 	w.states[e.ID] = e.State
 	w.histories[e.ID] = append(w.histories[e.ID], e)
 	name := operation{id: e.ID, op: e.Op, key: e.Key}
 	rec := w.provider.accounts[e.ID].record(name)
 	delete(w.askedCalm, name)
-	_, ended := w.ends[name]
 	fact := e.Type == payment.EventReturned || e.Type == payment.EventExecutedLate
-	w.check(!ended || fact, "%s of %s after its end", e.Type, name)
-	if fact {
+	w.afterItsEnd(before, name, e, fact)
+	if fact && w.losses == 0 {
 		w.fact(name, e)
 	}
 	if e.Type.Terminal() {
@@ -124,11 +136,17 @@ func (w *world) appended(e *payment.Event) {
 	case payment.EventStarted:
 		s := start{name, e.Attempt}
 		_, twice := w.starts[s]
-		w.check(!twice, "attempt %d of %s started twice", e.Attempt, name)
-		w.starts[s] = e.CallUntil
+		w.check(!twice || w.losses > 0, "attempt %d of %s started twice", e.Attempt, name)
+		if w.losses == 0 || e.CallUntil.After(w.starts[s]) { // two processes may have started it
+			w.starts[s] = e.CallUntil
+		}
+		delete(w.sentStarts, s)
 	case payment.EventSucceeded:
 		w.judgeSuccess(e, rec)
 	case payment.EventFailed, payment.EventRejected, payment.EventDeferred:
+		if w.unsettled() {
+			return // what the journal has lost nobody can know yet
+		}
 		w.check(rec.movements == 0, "%s is called %s (%s) and money moved", name, e.Type, e.Code)
 		w.check(!rec.pending, "%s is called %s (%s) and the provider has accepted it", name, e.Type, e.Code)
 		w.check(w.provider.alive(name) == 0 || rec.declined, "%s is called %s (%s) while a call may still be executed", name, e.Type, e.Code)
@@ -136,21 +154,54 @@ func (w *world) appended(e *payment.Event) {
 	}
 }
 
+// afterItsEnd judges an event of an operation for which an end was published. An end
+// that the journal has lost may be said again. It may not be said otherwise of what
+// had succeeded, unless nobody could know yet.
+func (w *world) afterItsEnd(before payment.State, name operation, e *payment.Event, fact bool) {
+	end, ended := w.ends[name]
+	if w.losses == 0 {
+		w.check(!ended || fact, "%s of %s after its end", e.Type, name)
+		return
+	}
+	i := before.Find(name.op, name.key)
+	// Until a loss is noticed an append in hand may fit a sequence that was given out
+	// again, and lie on another history than the one it was decided on.
+	w.check(fact || i < 0 || w.unsettled() || !before.Operations[i].Status.Terminal(), "%s of %s after its end", e.Type, name)
+	if !ended || !e.Type.Terminal() || e.Type == end {
+		return
+	}
+	w.otherwise[name]++
+	w.check(w.unsettled() || end != payment.EventSucceeded, "%s had succeeded and is called %s", name, e.Type)
+}
+
 // judgeSuccess compares a success with what the provider did.
 func (w *world) judgeSuccess(e *payment.Event, rec *record) {
 	a := w.provider.accounts[e.ID]
+	if w.unnoticeable {
+		return
+	}
 	if e.Effect == payment.EffectNone {
 		w.check(a.closed || a.captured == 0, "%s of %s has effect none, and money may be taken", e.Op, e.ID.Provider)
 		return
 	}
 	w.check(rec.movements > 0, "%s %s of %s is called succeeded and nothing moved", e.Op, e.Key, e.ID.Provider)
-	if e.Op.GivesBack() && e.Moved != nil {
+	if e.Op.GivesBack() && e.Moved != nil && !w.reusedAfterLoss(e) {
 		want := a.captured
 		if !e.Full && e.Amount != nil {
 			want = e.Amount.Value
 		}
 		w.check(e.Moved.Value == want, "%d is said to have moved, and %d did", e.Moved.Value, want)
 	}
+}
+
+// reusedAfterLoss reports whether the operation's key was used for several
+// contents and the journal has lost which of them was the first.
+func (w *world) reusedAfterLoss(e *payment.Event) bool {
+	first := slices.IndexFunc(w.archive, func(c *command) bool { return c.id == e.ID && c.op == e.Op && c.key == e.Key })
+	return w.losses > 0 && slices.ContainsFunc(w.archive, func(c *command) bool {
+		f := w.archive[max(first, 0)]
+		return c.name == f.name && (c.full != f.full || c.amount != f.amount)
+	})
 }
 
 // unended is an operation that has not ended, as the journal has it.
@@ -181,17 +232,19 @@ func (w *world) openOperations() []unended {
 
 // commandOf finds a command that made the operation.
 func (w *world) commandOf(o unended) *command {
-	for sequence := uint64(1); sequence <= w.sequence; sequence++ {
-		if c := w.published[sequence]; c.id == o.id && c.of(o.state) {
-			return c
-		}
+	i := slices.IndexFunc(w.archive, func(c *command) bool { return c.id == o.id && c.of(o.state) })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return w.archive[i]
 }
 
 // everyOpenOperationIsHeld: each has a timer, or a message that is not
 // acknowledged. Whatever is killed next, somebody comes back to it.
 func (w *world) everyOpenOperationIsHeld() {
+	if w.unsettled() || w.losses > 0 && !w.walked || w.commandsLost {
+		return // timers are restored once the loss was accepted, or by rearm
+	}
 	for _, id := range w.ids {
 		for i := range w.states[id].Operations {
 			if o := &w.states[id].Operations[i]; o.Open != nil {
@@ -217,17 +270,22 @@ func (w *world) held(id payment.ID, o payment.Operation) bool {
 // atRest: nothing is in hand or on its way, and what is still open waits for a
 // person and has been asked about once more since everything became calm.
 func (w *world) atRest() bool {
-	if len(w.tasks) > 0 || len(w.messages) > 0 || len(w.commands) > 0 {
+	if len(w.tasks) > 0 || len(w.messages) > 0 || len(w.commands) > 0 || !w.everybodyWorks() {
 		return false
 	}
 	waiting := w.openOperations()
 	for _, o := range waiting {
-		if o.state.Open.Review == nil || w.askedCalm[o.name] == 0 {
+		behind := w.losses > 0 && o.state.Code == payment.CodeWaitingForReview // of another operation
+		if !behind && (o.state.Open.Review == nil || w.askedCalm[o.name] == 0) {
 			return false
 		}
 	}
 	for _, m := range w.timers {
-		if !slices.ContainsFunc(waiting, func(o unended) bool { return o.id == m.command.id && m.command.of(o.state) }) {
+		if !slices.ContainsFunc(waiting, func(o unended) bool {
+			// After a loss a new operation waits behind one in review without an event.
+			behind := w.losses > 0 && o.state.Open.Review != nil && w.states[o.id].Find(m.command.op, m.command.key) < 0
+			return o.id == m.command.id && (m.command.of(o.state) || behind)
+		}) {
 			return false
 		}
 	}
@@ -244,6 +302,10 @@ func (w *world) restless() string {
 
 // judgeEnd judges the world at rest: every command has its answer.
 func (w *world) judgeEnd() {
+	if w.losses > 0 {
+		w.judgeEndAfterLosses()
+		return
+	}
 	for sequence, c := range w.published {
 		code, rejected := w.rejections[sequence]
 		w.check(!c.invalid || rejected && w.quarantined[sequence], "an invalid command has no answer")

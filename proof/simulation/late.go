@@ -52,11 +52,8 @@ func newLate() late {
 func (w *world) known() (all []*command) {
 	for _, id := range w.ids {
 		for _, o := range w.states[id].Operations {
-			for sequence := uint64(1); sequence <= w.sequence; sequence++ {
-				if c := w.published[sequence]; c.id == id && c.of(o) {
-					all = append(all, c)
-					break
-				}
+			if i := slices.IndexFunc(w.archive, func(c *command) bool { return c.id == id && c.of(o) }); i >= 0 {
+				all = append(all, w.archive[i])
 			}
 		}
 	}
@@ -79,7 +76,7 @@ func (w *world) look(c *command, p *process) {
 // lookAtAny is a look in the storm.
 func (w *world) lookAtAny() {
 	all, p := w.known(), w.anyProcess()
-	if len(all) == 0 || p.stopped || len(w.tasks) > 6 {
+	if len(all) == 0 || p.stopped || !p.open() || len(w.tasks) > 6 {
 		return
 	}
 	w.look(all[w.choose.order(len(all))], p)

@@ -32,7 +32,8 @@ func (w *world) publish() {
 	c := w.commands[0]
 	w.commands = w.commands[1:]
 	w.sequence++
-	w.published[w.sequence] = c
+	w.published[w.sequence], w.publishedAt[w.sequence] = c, w.clock
+	w.archive = append(w.archive, c)
 	w.messages = append(w.messages, &message{
 		command: c, content: c.message(w.sequence), sequence: w.sequence, published: w.clock,
 	})
@@ -75,7 +76,7 @@ func (w *world) deliverAgain() {
 		return
 	}
 	m := w.messages[w.choose.order(len(w.messages))]
-	if p := w.anyProcess(); !p.stopped && !m.notBefore.After(w.clock) {
+	if p := w.anyProcess(); !p.stopped && p.open() && !m.notBefore.After(w.clock) {
 		w.deliver(m, p)
 	}
 }
@@ -159,6 +160,9 @@ func (w *world) wait() {
 	}
 	for _, m := range w.messages {
 		sooner(m.notBefore)
+	}
+	if !w.everybodyWorks() || w.outstanding > 0 && !w.unnoticeable {
+		sooner(w.clock.Add(readAgain))
 	}
 	if next.IsZero() { // nothing will happen any more
 		w.choose.end()

@@ -25,6 +25,7 @@ type process struct {
 	skew    time.Duration   // of its clock
 	stopped bool            // SIGSTOP: nothing of it runs
 	broken  memory.Fault    // what befalls its next append
+	keeper
 }
 
 // task is one thing in hand of a process: a delivery, or an operator's ruling.
@@ -40,8 +41,13 @@ type task struct {
 	// gaveUp: the time for an append ran out.
 	told   *operation
 	gaveUp bool
-	resume func() (string, bool)
-	yield  func(string) bool
+	// holding: a call was begun, and its outcome is not in the journal.
+	holding bool
+	// recovers: it is the walk over the commands, which a held epoch lets through.
+	recovers bool
+	sequence uint64 // of its last append
+	resume   func() (string, bool)
+	yield    func(string) bool
 }
 
 type taskKey struct{}
@@ -100,7 +106,7 @@ func (x tap) Last(ctx context.Context, id payment.ID) (journal.Record, error) {
 	if !t.pause("read journal") {
 		return journal.Record{}, errGone
 	}
-	if w.choose.fault(24) {
+	if w.choose.fault(24) && !t.recovers {
 		w.note(t, "the journal does not answer")
 		return journal.Record{}, errors.New("timeout")
 	}
@@ -124,7 +130,13 @@ func (x tap) Append(ctx context.Context, expected uint64, e payment.Event) (uint
 	if !t.pause("append " + string(e.Type)) {
 		return 0, journal.ErrUnknown
 	}
-	if w.choose.fault(8) {
+	if err := x.gate(ctx, t, e); err != nil {
+		return 0, err
+	}
+	behind := w.mode != unwatched && x.p.record.Epoch.Number < w.newestEpoch().Number
+	w.check(t.recovers || x.p.open() && !behind, "%s is appended by a process that must not", e.Type)
+	mark := x.p.record.Mark.Journal.Sequence
+	if w.choose.fault(8) && !t.recovers {
 		faults := appendFaults()
 		x.p.broken = faults[w.choose.answer(len(faults))]
 	}
@@ -137,7 +149,12 @@ func (x tap) Append(ctx context.Context, expected uint64, e payment.Event) (uint
 	}
 	w.note(t, "append %s version %d: fault %d, %v", e.Type, e.Version(), fault, err)
 	if stored {
+		t.holding = e.Type == payment.EventStarted
 		w.appended(&e)
+	}
+	if err == nil {
+		t.sequence = seq
+		x.p.tookPlace(mark, seq)
 	}
 	if !t.pause("appended " + string(e.Type)) {
 		return 0, journal.ErrUnknown
@@ -151,7 +168,14 @@ func (x tap) AppendRejection(ctx context.Context, r payment.Rejection) error {
 	if !t.pause("append rejection") {
 		return journal.ErrUnknown
 	}
+	if !x.p.open() && !t.recovers {
+		return journal.ErrStoreRefuses
+	}
+	mark := x.p.record.Mark.Journal.Sequence
 	err := x.p.journal.AppendRejection(ctx, r)
+	if end := w.journal.Extent().Last; err == nil && end > mark {
+		x.p.tookPlace(mark, end)
+	}
 	w.rejections[r.OriginSequence] = r.Code
 	w.note(t, "rejected: %s", r.Code)
 	if !t.pause("rejection was appended") {
@@ -180,7 +204,7 @@ func (x tap) Schedule(ctx context.Context, timer handlers.Timer) error {
 	if !t.pause("schedule") {
 		return errGone
 	}
-	if w.choose.fault(24) {
+	if w.choose.fault(24) && !t.recovers {
 		w.note(t, "the timer is not stored")
 		return errors.New("timeout")
 	}
@@ -220,7 +244,10 @@ func (x port) Call(ctx context.Context, r providers.Request) payment.Outcome {
 		return payment.Outcome{Result: payment.NotExecuted, Code: payment.CodeProviderUnavailable}
 	}
 	a := x.account(r)
-	req := &request{name: operation{id: a.id, op: r.Op, key: r.Key}, attempt: r.Attempt, full: r.Full}
+	if out, shut := x.shut(t, r); shut {
+		return out
+	}
+	req := &request{epoch: w.newestEpoch().Number, name: operation{id: a.id, op: r.Op, key: r.Key}, attempt: r.Attempt, full: r.Full}
 	if r.Amount != nil {
 		req.amount = r.Amount.Value
 	}
@@ -232,6 +259,9 @@ func (x port) Call(ctx context.Context, r providers.Request) payment.Outcome {
 			Result: payment.NotExecuted, Code: payment.CodeProviderUnavailable,
 			RetryAfter: time.Duration(how-12) * 30 * time.Second, Unhealthy: how == 13,
 		}
+	}
+	if t.message != nil { // an operator has looked by themselves
+		w.askedBeforeRepeat(req)
 	}
 	w.sent(x.p, a, req)
 	out := x.answer(w, req, how)
@@ -279,7 +309,9 @@ func (x port) QueryStatus(ctx context.Context, r providers.Request) payment.Outc
 		return none
 	}
 	a := x.account(r)
+	w.queries++
 	name := operation{id: a.id, op: r.Op, key: r.Key}
+	w.askedIn[name] = x.p.record.Epoch.Number
 	if w.choose.over() {
 		w.settle(name, true) // nobody is kept waiting for ever
 		w.askedCalm[name]++

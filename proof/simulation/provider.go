@@ -37,6 +37,7 @@ type record struct {
 type request struct {
 	name    operation
 	attempt int
+	epoch   uint64 // in which it was sent
 	full    bool
 	amount  int64
 	settled bool // executed, declined or lost for good: nothing more comes of it
@@ -117,7 +118,7 @@ func (w *world) execute(r *request, f fate) payment.Outcome {
 		return a.truth(r.name, r.amount)
 	case f == refuse:
 		return payment.Outcome{Result: payment.Failed, Code: payment.CodeProviderRejectedRequest, ProviderCode: "refused"}
-	case f == decline, !a.takes(r.name.op):
+	case f == decline, !a.takes(r.name.op), w.losses > 0 && a.exceeded(r):
 		rec.declined = repeat != payment.RepeatUnsafe
 		return payment.Outcome{Result: payment.Failed, Code: payment.CodeDeclined, ProviderCode: "declined"}
 	case f == later:
@@ -128,6 +129,15 @@ func (w *world) execute(r *request, f fate) payment.Outcome {
 		w.move(a, rec, r)
 		return a.truth(r.name, r.amount)
 	}
+}
+
+// exceeded reports whether more would be given back than was captured.
+func (a *account) exceeded(r *request) bool {
+	amount := r.amount
+	if r.full {
+		amount = a.captured
+	}
+	return r.name.op.GivesBack() && a.refunded+amount > a.captured
 }
 
 // takes reports whether the payment is one the operation can be carried out on.
@@ -173,7 +183,7 @@ func (w *world) settle(name operation, yes bool) {
 	}
 	rec.pending = false
 	i := slices.IndexFunc(w.provider.requests, func(r *request) bool { return r.name == name })
-	if yes {
+	if yes && (w.losses == 0 || !a.exceeded(w.provider.requests[i])) {
 		w.move(a, rec, w.provider.requests[i])
 		return
 	}

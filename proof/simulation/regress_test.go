@@ -32,3 +32,26 @@ func TestWhatBrokeARuleOnceDoesNotBreakItAgain(t *testing.T) {
 		}
 	}
 }
+
+// Schedules with losses that break a rule once the deliberate bug of that name is
+// put in, shrunk.
+func TestWhatALossBrokeOnceDoesNotBreakItAgain(t *testing.T) {
+	t.Parallel()
+	schedules := map[string]string{
+		"a new operation after a loss is neither guarded nor prepared": "9e001909000000008900000000000800b40000003b0000000000000b0000000000d5000000790000000000e41a000000" +
+			"000000000017c500000000000000000000cf01d400440000e731",
+		"an operation whose record vanished is taken for new": "0000313900004db500000000000000000000000000000000000000000000000000000000000000000000000000000000" +
+			"0000000000000000000000000017",
+		"the mark's token is not compared": "000043002b00000000000000000000000000000000000000000000000025000000000000000000000000000000000000" +
+			"00000000000000000000000000000000000017",
+	}
+	for name, text := range schedules {
+		schedule, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := newEngine(t).PlayLosses(schedule, true); r.Violation != "" {
+			t.Errorf("%s: %s\n%s", name, r.Violation, strings.Join(r.Trace, "\n"))
+		}
+	}
+}

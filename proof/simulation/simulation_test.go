@@ -98,9 +98,15 @@ func newEngine(t testing.TB) *simulation.Engine {
 
 // shrunk tells the shortest story that breaks a rule.
 func shrunk(engine *simulation.Engine, schedule []byte) string {
+	return shrunkBy(engine.Play, schedule)
+}
+
+func shrunkBy(play func([]byte, bool) simulation.Result, schedule []byte) string {
+	rule := play(schedule, false).Violation
 	least := simulation.Shrink(schedule, func(candidate []byte) bool {
-		return engine.Play(candidate, false).Violation != ""
+		broken := play(candidate, false).Violation
+		return broken != "" && broken[:min(len(broken), 8)] == rule[:min(len(rule), 8)]
 	})
-	r := engine.Play(least, true)
+	r := play(least, true)
 	return "shrunk to " + hex.EncodeToString(least) + ":\n" + strings.Join(r.Trace, "\n")
 }

@@ -31,6 +31,7 @@ type world struct {
 
 	judge
 	late
+	keeping
 	trace *[]string // nil: nobody reads along
 }
 
@@ -42,7 +43,9 @@ func (w *world) play() {
 	w.draw()
 	for w.broken == "" {
 		w.steps++
+		w.keep()
 		w.act()
+		w.loseOldCalls()
 		w.everyOpenOperationIsHeld()
 		if w.steps >= maxSteps {
 			w.check(false, "no rest after %d steps: %s", maxSteps, w.restless())
@@ -50,6 +53,9 @@ func (w *world) play() {
 		if w.broken == "" && w.choose.over() && w.atRest() {
 			if !w.begun {
 				w.judgeEnd()
+			}
+			if w.losses > 0 {
+				return
 			}
 			if !w.afterwards() {
 				w.judgeLate()
@@ -74,6 +80,9 @@ func (w *world) abandon() {
 
 // act does one thing. Choices below 11 bring the work forward.
 func (w *world) act() {
+	if w.mode == lossy && w.actOnLosses() {
+		return
+	}
 	switch c := w.choose.order(24); c {
 	case 11:
 		w.lookAtAny()
@@ -122,13 +131,16 @@ func (w *world) progress() {
 		w.wake()
 		w.loseLate()
 		clear(w.weather)
+		w.calmDown()
 	}
 	if late := w.provider.late(); w.choose.style == answers && len(late) > 0 && w.choose.fault(10) {
 		w.note(nil, "a late request of %s is executed", late[0].name)
 		w.execute(late[0], accept)
 		return
 	}
-	running := slices.DeleteFunc(slices.Clone(w.tasks), func(t *task) bool { return t.process.stopped })
+	running := slices.DeleteFunc(slices.Clone(w.tasks), func(t *task) bool {
+		return t.process.stopped || t.at == shut && !t.process.open()
+	})
 	if n := len(running); n > 0 && (len(w.tasks) > 5 || w.choose.order(4) < 3) {
 		w.step(running[w.choose.order(n)])
 		return
@@ -160,7 +172,7 @@ func (w *world) loseLate() {
 func (w *world) anyRunning() *process {
 	from := w.choose.order(len(w.engine.processes))
 	for i := range w.engine.processes {
-		if p := w.engine.processes[(from+i)%len(w.engine.processes)]; !p.stopped {
+		if p := w.engine.processes[(from+i)%len(w.engine.processes)]; !p.stopped && p.open() {
 			return p
 		}
 	}
@@ -188,6 +200,8 @@ func (w *world) crash(p *process) {
 			w.step(t)
 		}
 	}
+	p.load()
+	w.seeWhetherItCanBeNoticed()
 }
 
 // leave takes a task that has ended off the list, and its message out of its hands.
@@ -198,7 +212,7 @@ func (w *world) leave(t *task) {
 	}
 	if t.told != nil && !t.dead && !t.gaveUp {
 		_, ended := w.ends[*t.told]
-		w.check(ended, "%s was told to have succeeded, and that is forgotten", *t.told)
+		w.check(ended || w.unsettled(), "%s was told to have succeeded, and that is forgotten", *t.told)
 	}
 }
 
@@ -231,7 +245,7 @@ func (w *world) wake() {
 func (w *world) rule() {
 	waiting := w.openOperations()
 	p := w.anyProcess()
-	if len(waiting) == 0 || p.stopped || len(w.tasks) > 6 {
+	if len(waiting) == 0 || p.stopped || !p.open() || len(w.tasks) > 6 {
 		return
 	}
 	o := waiting[w.choose.order(len(waiting))]

@@ -46,6 +46,13 @@ func (d Desk) Client(w *World, c *Connection) (*remote.Client, error) {
 	return remote.NewClient(c.Conn, name), nil
 }
 
+// Decider is who makes a decision that the command itself records, and how the
+// name is known: only the desk's subjects prove a name.
+func (d Desk) Decider(w *World, cfg *config.Config) (name, identity string, err error) {
+	name, err = d.operator(w, cfg)
+	return name, string(desk.IdentityAsserted), err
+}
+
 // operator is who asks. With credentials the server grants a user one name, and
 // a name that was typed could only be wrong.
 func (d Desk) operator(w *World, cfg *config.Config) (string, error) {

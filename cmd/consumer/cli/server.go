@@ -25,6 +25,16 @@ type Connection struct {
 
 	JetStream jetstream.JetStream
 	Config    *config.Config
+
+	closed []func() // what else ends with it
+}
+
+// Close closes the connection and whatever was opened beside it.
+func (c *Connection) Close() {
+	c.Conn.Close()
+	for _, closed := range c.closed {
+		closed()
+	}
 }
 
 // connectFor is how long a command that a person waits for tries to connect.

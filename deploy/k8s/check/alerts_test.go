@@ -62,6 +62,9 @@ func alertCases() []alertCase {
 		{"CountermandStreamFilling", "11 GiB in two streams", []string{`countermand_stream_bytes{stream="PAYMENT_EVENTS",pod="a"} 10737418240x20`, `countermand_stream_bytes{stream="PAYMENT_DUE",pod="a"} 1073741824x20`}, 10 * m, []string{`{}`}},
 		{"CountermandStreamFilling", "6 GiB, said by two replicas", []string{`countermand_stream_bytes{stream="PAYMENT_EVENTS",pod="a"} 6442450944x20`, `countermand_stream_bytes{stream="PAYMENT_EVENTS",pod="b"} 6442450944x20`}, 10 * m, nil},
 
+		{"CountermandJournalIncomplete", "it has lost something", []string{`countermand_journal_standing{pod="a",standing="broken"} 0x5 1x10`, `countermand_journal_standing{pod="b",standing="broken"} 0x15`}, 10 * m, []string{`{standing="broken"}`}},
+		{"CountermandJournalIncomplete", "it is whole", []string{`countermand_journal_standing{pod="a",standing="broken"} 0x15`, `countermand_journal_standing{pod="a",standing="whole"} 1x15`}, 10 * m, nil},
+
 		{"CountermandJournalRefusing", "the store is full", []string{`countermand_journal_refusing{pod="a"} 0x5 1x10`, `countermand_journal_refusing{pod="b"} 0x15`}, 10 * m, []string{`{}`}},
 		{"CountermandJournalRefusing", "it is not", []string{`countermand_journal_refusing{pod="a"} 0x15`}, 10 * m, nil},
 

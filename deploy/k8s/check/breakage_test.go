@@ -79,6 +79,13 @@ func breakages() []breakage {
 		{"a path of the host", "Deployment countermand", pod + "volumes.0", map[string]any{"name": "config", "hostPath": map[string]any{"path": "/etc"}}, "hostPath"},
 		{"a root file system that can be written", "Deployment countermand", container + "securityContext.readOnlyRootFilesystem", false, "can be written"},
 
+		{"a role that may delete", "Role countermand-witness", "rules.0.verbs.1", "delete", "not get and update of the Lease"},
+		{"a role for every Lease", "Role countermand-witness", "rules.0.resourceNames", nil, "not get and update of the Lease"},
+		{"a role for the operator's account", "RoleBinding countermand-witness", "subjects.0.name", "countermand-operator", "grants it to"},
+		{"a witness without its token", "Deployment countermand", pod + "volumes.3.projected.sources.0", map[string]any{"configMap": map[string]any{"name": "kube-root-ca.crt"}}, "has a token: false"},
+		{"a policy that goes by the request's name", "ValidatingAdmissionPolicy countermand-witness", "spec.matchConditions.0.expression", "request.name == 'countermand-journal'", "does not go by the name"},
+		{"a misspelt field of a policy", "ValidatingAdmissionPolicy countermand-witness", "spec.validation", []any{}, "'validation' not allowed"},
+
 		{"a journal in memory", "Stream payment-events", "spec.storage", "memory", "Storage"},
 		{"a journal with one replica", "Stream payment-events", "spec.replicas", 1, "Replicas"},
 		{"a journal that overwrites", "Stream payment-events", "spec.discardPerSubject", false, "DiscardNewPerSubject"},
@@ -98,7 +105,7 @@ func TestEachMistakeIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole, err := check.Combine(root, t.TempDir(), "nats", "operator", "nack", "keda", "monitoring")
+	whole, err := check.Combine(root, t.TempDir(), "nats", "operator", "witness", "nack", "keda", "monitoring")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ func (r *Rendered) Faults() []string {
 	r.checkServiceMonitors(f)
 	r.checkScaling(f)
 	r.checkPolicies(f)
+	r.checkWitness(f)
 	return f.lines
 }
 
@@ -177,9 +178,19 @@ func (r *Rendered) checkNamespace(f *faultList) {
 		}
 	}
 	for _, o := range r.Objects {
-		if o.Kind() != "Namespace" && o.at("metadata", "namespace") != ns.Name {
+		if !clusterWide(o.Kind()) && o.at("metadata", "namespace") != ns.Name {
 			f.add("%s is in namespace %v, not in %s", o, o.at("metadata", "namespace"), ns.Name)
 		}
+	}
+}
+
+// clusterWide reports whether objects of a kind belong to no namespace.
+func clusterWide(kind string) bool {
+	switch kind {
+	case "Namespace", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding":
+		return true
+	default:
+		return false
 	}
 }
 

@@ -19,7 +19,8 @@ func variants() map[string][]string {
 		"base, nats, keda":     {"nats", "keda"},
 		"base, monitoring":     {"monitoring"},
 		"base, notifications":  {"notifications"},
-		"everything with nack": {"nats", "nack", "keda", "monitoring", "notifications"},
+		"base, nats, witness":  {"nats", "witness"},
+		"everything with nack": {"nats", "witness", "nack", "keda", "monitoring", "notifications"},
 	}
 }
 

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kjson "sigs.k8s.io/json"
 )
@@ -37,6 +39,8 @@ type Rendered struct {
 	Namespaces   []corev1.Namespace
 	Budgets      []policyv1.PodDisruptionBudget
 	Policies     []networkingv1.NetworkPolicy
+	Roles        []rbacv1.Role
+	RoleBindings []rbacv1.RoleBinding
 }
 
 // Typed decodes the built-in kinds strictly: unknown fields and repeated keys
@@ -92,6 +96,20 @@ func (r *Rendered) add(o Object) error {
 	case "NetworkPolicy":
 		v, err := strict[networkingv1.NetworkPolicy](o)
 		r.Policies = append(r.Policies, v)
+		return err
+	case "Role":
+		v, err := strict[rbacv1.Role](o)
+		r.Roles = append(r.Roles, v)
+		return err
+	case "RoleBinding":
+		v, err := strict[rbacv1.RoleBinding](o)
+		r.RoleBindings = append(r.RoleBindings, v)
+		return err
+	case "ValidatingAdmissionPolicy":
+		_, err := strict[admissionv1.ValidatingAdmissionPolicy](o)
+		return err
+	case "ValidatingAdmissionPolicyBinding":
+		_, err := strict[admissionv1.ValidatingAdmissionPolicyBinding](o)
 		return err
 	default:
 		return nil

@@ -84,6 +84,9 @@ func (r *Rendered) checkVolumes(f *faultList, w Workload) {
 func (r *Rendered) checkSources(f *faultList, w Workload, v corev1.Volume) {
 	for _, c := range configMaps(v) {
 		m, ok := r.ConfigMaps[c.name]
+		if c.name == "kube-root-ca.crt" { // Kubernetes makes it in every namespace
+			continue
+		}
 		if !ok {
 			f.add("%s: there is no ConfigMap %s", w, c.name)
 			continue

@@ -23,6 +23,10 @@ func kinds() map[string][]string {
 		"apis/batch/v1.json":             {"CronJob"},
 		"apis/policy/v1.json":            {"PodDisruptionBudget"},
 		"apis/networking.k8s.io/v1.json": {"NetworkPolicy"},
+
+		"apis/rbac.authorization.k8s.io/v1.json":    {"Role", "RoleBinding"},
+		"apis/coordination.k8s.io/v1.json":          {"Lease"},
+		"apis/admissionregistration.k8s.io/v1.json": {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"},
 	}
 }
 

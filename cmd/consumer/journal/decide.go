@@ -1,0 +1,136 @@
+package journal
+
+import (
+	"context"
+
+	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/integrity/acceptance"
+	"github.com/countermand/countermand/internal/openwork"
+)
+
+// acceptCommand is "consumer journal accept".
+type acceptCommand struct {
+	decision
+
+	Reason string `help:"Why, for whoever reads the journal later; no personal data." placeholder:"TEXT"`
+	Lose   uint64 `help:"How many messages are given up, typed out as journal status prints it." placeholder:"N"`
+}
+
+// Help is the long help text.
+func (acceptCommand) Help() string {
+	return `Takes the journal as its leader shows it now for all there is. First bring back what can be brought back:
+make a replica lead that holds more, or recover from an archive later. What is given up is typed out with
+--lose. All running processes have to report their gate shut. Where desk.secondPersonAbove is set, two
+operators have to say the same within 24 hours. Then the next epoch begins, held: nothing is carried out
+until "consumer journal go".
+Exit codes: 0 done (without --apply: it could be done); 1 refused, or the server could not be asked; 2 arguments are
+wrong.
+Example: consumer journal accept --reason "restored from the copy of 09:00" --lose 395 --apply --config /etc/countermand/config.yaml`
+}
+
+// Run accepts.
+func (c *acceptCommand) Run(w *cli.World) error {
+	if err := checkReason(c.Reason); err != nil {
+		return cli.Usage(err)
+	}
+	conn, _, desk, asked, err := c.open(w, c.Reason)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
+	defer cancel()
+	done, err := desk.Accept(ctx, asked, c.Lose)
+	return c.say(w, done, err)
+}
+
+// goCommand is "consumer journal go".
+type goCommand struct {
+	decision
+
+	Reason string `help:"Why; default: work begins again." default:"work begins again" placeholder:"TEXT"`
+}
+
+// Help is the long help text.
+func (goCommand) Help() string {
+	return `Ends the held phase: commands are pulled again, and what the journal cannot know is asked before it is
+called. Run "consumer recover" before, so that as little as possible has to be asked.
+Exit codes: 0 done (without --apply: it could be done); 1 refused, or the server could not be asked; 2 arguments are
+wrong.
+Example: consumer journal go --apply --config /etc/countermand/config.yaml`
+}
+
+// Run lets work begin.
+func (c *goCommand) Run(w *cli.World) error {
+	if err := checkReason(c.Reason); err != nil {
+		return cli.Usage(err)
+	}
+	conn, _, desk, asked, err := c.open(w, c.Reason)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
+	defer cancel()
+	done, err := desk.Go(ctx, asked)
+	return c.say(w, done, err)
+}
+
+// trustCommand is "consumer journal trust".
+type trustCommand struct {
+	decision
+
+	Reason          string `help:"Why, for whoever reads the journal later; no personal data." placeholder:"TEXT"`
+	Open            uint64 `help:"How many presumed operations stay open, typed out." placeholder:"N"`
+	WithoutCommands bool   `help:"Although the commands were not all walked over."`
+}
+
+// Help is the long help text.
+func (trustCommand) Help() string {
+	return `Ends the doubt: from then on the journal is taken for complete, and what it does not know has not happened.
+It reads the whole journal for presumed operations that are still open, and refuses while there are some, or
+while "consumer recover --commands" was not finished in this epoch.
+Exit codes: 0 done (without --apply: it could be done); 1 refused, or the server could not be asked; 2 arguments are
+wrong.
+Example: consumer journal trust --reason "all settled with the statements of November" --apply --config /etc/countermand/config.yaml`
+}
+
+// Run trusts.
+func (c *trustCommand) Run(w *cli.World) error {
+	if err := checkReason(c.Reason); err != nil {
+		return cli.Usage(err)
+	}
+	conn, sources, desk, asked, err := c.open(w, c.Reason)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	left, err := c.left(w, conn, sources)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
+	defer cancel()
+	done, err := desk.Trust(ctx, asked, left, c.Open, c.WithoutCommands)
+	return c.say(w, done, err)
+}
+
+// left reads what is left to do.
+func (c *trustCommand) left(w *cli.World, conn *cli.Connection, s acceptance.Sources) (acceptance.Left, error) {
+	bar := cli.NewGauge(w, c.JSON, "reading the journal")
+	index, err := openwork.Scan(w.Context, conn.JetStream, s.Stream, bar.Set)
+	bar.End()
+	if err != nil {
+		return acceptance.Left{}, err
+	}
+	var left acceptance.Left
+	for _, o := range index.Operations {
+		if o.Operation.Open.Presumed {
+			left.Presumed++
+		}
+	}
+	left.Unreadable = uint64(len(index.Damaged))
+	left.Presumed += left.Unreadable
+	left.Walked, err = acceptance.Walked(w.Context, s)
+	return left, err
+}

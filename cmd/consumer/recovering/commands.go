@@ -1,0 +1,134 @@
+package recovering
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/integrity/acceptance"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/recovery"
+	"github.com/countermand/countermand/providers"
+)
+
+// commands walks over the commands.
+func (c *Command) commands(w *cli.World, conn *cli.Connection, sources acceptance.Sources, epoch integrity.Epoch) error {
+	instances, err := app.Instances(conn.Config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	set, err := providers.NewSet(instances...)
+	if err != nil {
+		return err
+	}
+	l := &listing{command: c, world: w, csv: csv.NewWriter(w.Stdout)}
+	bar := cli.NewGauge(w, c.JSON || c.CSV, "walking over the commands")
+	walk := recovery.Walk{
+		JetStream: conn.JetStream, Stream: conn.Config.Streams.Commands, Known: sources.Journal, Providers: set,
+		Before: epoch.AcceptedAt, Encoder: conn.Encoder(), Tell: l.tell, Progress: bar.Set,
+	}
+	if epoch.Number == 0 {
+		walk.Before = time.Now()
+	}
+	if c.Apply {
+		walk.Timers = broker.NewTimers(conn.JetStream, app.Topology(conn.Config))
+	}
+	walked, err := walk.Run(w.Context)
+	bar.End()
+	finished := err == nil && c.Apply && walked.Unknown == 0
+	if finished {
+		err = acceptance.Finished(w.Context, sources, acceptance.Walk{Epoch: epoch.Number, To: walked.Last, At: time.Now().UTC()})
+	}
+	if said := l.end(walked, finished && err == nil); said != nil {
+		return errors.Join(err, said)
+	}
+	if err == nil && c.Apply && !finished {
+		return fmt.Errorf("the walk is not finished: %d commands were handed to the service; run it again once it has taken them up", walked.Unknown)
+	}
+	return err
+}
+
+// listing prints what the walk finds.
+type listing struct {
+	command *Command
+	world   *cli.World
+	csv     *csv.Writer
+	rows    int
+}
+
+func commandColumns() []string {
+	return []string{"state", "handed_over", "sequence", "at", "provider", "payment", "operation", "idempotency_key", "command_id"}
+}
+
+// tell prints one command.
+func (l *listing) tell(f recovery.Found) error {
+	l.rows++
+	switch {
+	case l.command.JSON:
+		return l.world.JSON(map[string]any{"command": f})
+	case l.command.CSV:
+		if err := l.header(1); err != nil {
+			return err
+		}
+		return l.csv.Write([]string{
+			f.State, strconv.FormatBool(f.HandedOver), strconv.FormatUint(f.Sequence, 10), f.Time.Format(time.RFC3339Nano),
+			f.Provider, cell(f.Payment), string(f.Operation), cell(string(f.Key)), cell(f.CommandID),
+		})
+	}
+	text := "unknown to the journal"
+	switch {
+	case f.State == recovery.OtherContent:
+		text = "left, an earlier command has its key and other content"
+	case f.HandedOver:
+		text += ", handed to the service"
+	}
+	_, err := fmt.Fprintf(l.world.Stdout, "%s %s of payment %s at %s (command %d, %s): %s\n",
+		f.Operation, f.Key, f.Payment, f.Provider, f.Sequence, f.Time.Format(time.RFC3339), text)
+	return err
+}
+
+// header prints the columns if so many rows were told.
+func (l *listing) header(rows int) error {
+	if l.rows != rows {
+		return nil
+	}
+	return l.csv.Write(commandColumns())
+}
+
+// cell is a field for a spreadsheet, which takes some texts for formulas.
+func cell(s string) string {
+	if s != "" && (s[0] == '=' || s[0] == '+' || s[0] == '-' || s[0] == '@') {
+		return "'" + s
+	}
+	return s
+}
+
+// end prints the summary.
+func (l *listing) end(c recovery.Walked, finished bool) error {
+	if l.command.JSON {
+		return l.world.JSON(map[string]any{"summary": map[string]any{
+			"commands": c.Commands, "invalid": c.Invalid, "newer": c.Newer, "unknown": c.Unknown, "otherContent": c.OtherContent,
+			"last": c.Last, "applied": l.command.Apply, "finished": finished,
+		}})
+	}
+	out := l.world.Stdout
+	if l.command.CSV {
+		if err := l.header(0); err != nil {
+			return err
+		}
+		l.csv.Flush()
+		if err := l.csv.Error(); err != nil {
+			return err
+		}
+		out = l.world.Stderr
+	}
+	_, err := fmt.Fprintf(out, "%d commands read, %d of them not valid, %d newer than the acceptance, %d unknown to the journal, %d with an earlier one's key\n",
+		c.Commands, c.Invalid, c.Newer, c.Unknown, c.OtherContent)
+	return err
+}

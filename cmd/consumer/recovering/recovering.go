@@ -1,0 +1,69 @@
+// Package recovering is the command "consumer recover": it brings back what the
+// journal has lost.
+package recovering
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/integrity"
+)
+
+// Command is "consumer recover".
+type Command struct {
+	cli.Server
+
+	Archive  []string `help:"Files of consumer archive, older ones first." type:"existingfile" placeholder:"FILE"`
+	Commands bool     `help:"Walk over the commands instead, and find those that the journal does not know."`
+	Apply    bool     `help:"Do it."`
+	CSV      bool     `name:"csv" help:"One message a row, as CSV."`
+	JSON     bool     `help:"One message a line, then the summary, as JSON."`
+}
+
+// Help is the long help text.
+func (Command) Help() string {
+	return `Compares archives with the journal and appends what it lacks, payment by payment in the order of versions, with
+its body and headers; the header Countermand-Recovered names the place it had. What is there already is left
+alone, so a run that was interrupted is simply run again. Where a payment has gone another way since the loss, or
+other content lies on a subject, nothing is appended and it is listed: look at it with "consumer show".
+With --commands it reads the stream of commands and lists each valid one with neither operation nor rejection in
+the journal; with --apply it hands them to the service, as commands that come back now. Once the service has taken
+them up, run it again: the walk is finished when it finds none, and "consumer journal trust" asks for that.
+Without --apply it only says what it would do. With it a loss has to be accepted (consumer journal accept) and
+not trusted yet. --archive --apply writes the events of payments: run it with the credentials of the service.
+Exit codes: 0 all is there, or would be; 1 something was left or could not be done; 2 arguments are wrong.
+Example: consumer recover --archive /var/backups/journal.jsonl --config /etc/countermand/config.yaml`
+}
+
+// Run brings back.
+func (c *Command) Run(w *cli.World) error {
+	switch {
+	case len(c.Archive) == 0 != c.Commands:
+		return cli.Usage(errors.New("name archives (--archive FILE), or --commands"))
+	case c.CSV && c.JSON:
+		return cli.Usage(errors.New("--csv and --json cannot be printed together"))
+	case c.Commands && c.Config == "":
+		return cli.Usage(errors.New("--commands needs --config, which says what the providers are"))
+	}
+	conn, err := c.Open(w)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	sources, err := conn.JournalSources(nil)
+	if err != nil {
+		return err
+	}
+	epoch, err := sources.Epoch(w.Context)
+	switch {
+	case err != nil:
+		return err
+	case c.Apply && (epoch.Number == 0 || epoch.Phase == integrity.Trusted):
+		return fmt.Errorf("refused: epoch %d is %s: a loss has to be accepted first (consumer journal accept)", epoch.Number, epoch.Phase)
+	case c.Commands:
+		return c.commands(w, conn, sources, epoch)
+	default:
+		return c.archives(w, sources)
+	}
+}

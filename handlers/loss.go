@@ -1,0 +1,45 @@
+package handlers
+
+import (
+	"time"
+
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+)
+
+// newerBy is how much later than an acceptance a command must have been
+// published to count as newer: the clocks of the broker and of the service may
+// differ by two seconds.
+const newerBy = 5 * time.Second
+
+// Losses tells of a loss of the journal that was accepted and is not made good.
+// Implementations are safe for concurrent use and do not block.
+type Losses interface {
+	// Accepted returns when the loss was accepted; doubted is false while the
+	// journal is taken for complete.
+	Accepted() (at time.Time, doubted bool)
+}
+
+// lossFor is what an accepted loss means for the message; nil: there is none.
+func (h *Handler) lossFor(d Delivery) *payment.Loss {
+	if h.losses == nil {
+		return nil
+	}
+	at, doubted := h.losses.Accepted()
+	if !doubted {
+		return nil
+	}
+	return &payment.Loss{AcceptedAt: at, CallsEnd: at.Add(h.longestCall), Newer: d.OriginTime.After(at.Add(newerBy))}
+}
+
+// longestCall is the longest time from a started event to the end of its call,
+// over all instances.
+func longestCall(set *providers.Set) time.Duration {
+	var longest time.Duration
+	for _, name := range set.Names() {
+		if in, ok := set.Get(name); ok {
+			longest = max(longest, in.Policy.CallTimeout+in.Policy.CallMargin)
+		}
+	}
+	return longest
+}

@@ -1,0 +1,351 @@
+package acceptance_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/integrity/acceptance"
+	"github.com/countermand/countermand/integrity/keeper"
+	"github.com/countermand/countermand/integrity/replicas"
+	"github.com/countermand/countermand/integrity/streams"
+	"github.com/countermand/countermand/integrity/witness"
+	"github.com/countermand/countermand/internal/natstest"
+	"github.com/countermand/countermand/journal/journaltest"
+	"github.com/countermand/countermand/journal/stream"
+	"github.com/countermand/countermand/payment"
+)
+
+// bundle is a server whose journal was known to reach 20 and ends at 16.
+type bundle struct {
+	t       *testing.T
+	js      jetstream.JetStream
+	sources acceptance.Sources
+}
+
+func topology() broker.Topology { return broker.DefaultTopology() }
+
+func setup(t *testing.T) *bundle {
+	t.Helper()
+	server := natstest.Start(t, nil)
+	b := &bundle{t: t}
+	path := filepath.Join(t.TempDir(), "witness.json")
+	b.connect(server, path)
+	if _, err := broker.Provision(t.Context(), b.js, topology()); err != nil {
+		t.Fatal(err)
+	}
+	b.append(1, 16)
+	copied := server.Copy(t)
+	b.connect(server, path)
+	b.append(17, 20)
+	v := b.look()
+	mark := integrity.MarkOf(v.Reading, v.Reading.Newest, 0)
+	if _, err := b.sources.Witness.Raise(t.Context(), integrity.Record{Mark: mark, Epoch: integrity.FirstEpoch()}); err != nil {
+		t.Fatal(err)
+	}
+	server.Restore(t, copied)
+	b.connect(server, path)
+	return b
+}
+
+// connect opens the sources on a connection of its own.
+func (b *bundle) connect(server *natstest.Server, witnessPath string) {
+	b.t.Helper()
+	b.js = server.JetStream(b.t)
+	top := topology()
+	journal, err := stream.New(b.js.Conn(), events.NewEncoder(nil), nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.sources = acceptance.Sources{
+		JetStream: b.js, Journal: journal, Stream: top.Events, ControlBucket: top.Control,
+		Reader: streams.NewReader(b.js.Conn(), streams.Plan{
+			Journal: top.Events, Others: []string{top.Commands, top.ControlStream()}, TokenHeader: stream.TokenHeader,
+			Durables: []streams.Durable{{Stream: top.Commands, Name: top.Consumer}, {Stream: top.Events, Name: top.Consumer}},
+		}),
+		Bucket: streams.NewBucket(b.js.Conn(), top.Control), Witness: witness.NewFile(witnessPath),
+	}
+}
+
+// append adds events of fresh payments at sequences.
+func (b *bundle) append(from, to int) {
+	b.t.Helper()
+	for n := from; n <= to; n++ {
+		id := payment.ID{Provider: "opay-eg", Native: fmt.Sprint(n)}
+		if sequence, err := b.sources.Journal.Append(b.t.Context(), 0, journaltest.Event(id, 1, "a")); err != nil || sequence != uint64(n) {
+			b.t.Fatalf("sequence %d: %v", sequence, err)
+		}
+	}
+}
+
+func (b *bundle) look() acceptance.View {
+	b.t.Helper()
+	v, err := acceptance.Look(b.t.Context(), b.sources)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return v
+}
+
+func (b *bundle) desk(second bool) *acceptance.Desk {
+	return acceptance.NewDesk(b.sources, events.NewEncoder(nil), &acceptance.Options{SecondPerson: second})
+}
+
+func asked(operator string) acceptance.Asked {
+	return acceptance.Asked{Operator: operator, Identity: "asserted", Reason: "restored from a copy", Apply: true}
+}
+
+// refused fails the test unless the error refuses for a reason that holds a text.
+func refused(t *testing.T, err error, text string) {
+	t.Helper()
+	refusal, ok := errors.AsType[*acceptance.RefusedError](err)
+	if !ok || !strings.Contains(strings.Join(refusal.Reasons, "\n"), text) {
+		t.Errorf("got %v, want a refusal with %q", err, text)
+	}
+}
+
+func TestALossIsAcceptedOnceItIsTypedOutAndEveryGateIsShut(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	desk := b.desk(false)
+	before := b.look()
+	if loss := acceptance.LossOf(before); loss.Known != 20 || loss.End != 16 || loss.Messages != 4 {
+		t.Fatalf("%+v", loss)
+	}
+	gaps := acceptance.Missing(t.Context(), b.sources, before)
+	if len(gaps) != 1 || gaps[0].From != 17 || gaps[0].To != 20 || gaps[0].After.IsZero() || gaps[0].Before.IsZero() {
+		t.Errorf("%+v", gaps)
+	}
+	for lose, text := range map[uint64]string{0: "--lose 4", 3: "that is 4", 5: "that is 4"} {
+		_, err := desk.Accept(t.Context(), asked("ann"), lose)
+		refused(t, err, text)
+	}
+	stop := b.register(integrity.Whole)
+	_, err := desk.Accept(t.Context(), asked("ann"), 4)
+	refused(t, err, "the gate is open in host-1")
+	stop()
+	dry := asked("ann")
+	dry.Apply = false
+	if done, err := desk.Accept(t.Context(), dry, 4); err != nil || done.Applied || done.Epoch.Number != 1 {
+		t.Errorf("dry run: %+v, %v", done, err)
+	}
+	if diff := cmp.Diff(before.Reading.Journal, b.look().Reading.Journal); diff != "" || !b.look().Bucket.Zero() {
+		t.Errorf("refusals and dry runs have changed something:\n%s", diff)
+	}
+	stop = b.register(integrity.Broken)
+	defer stop()
+	done, err := desk.Accept(t.Context(), asked("ann"), 4)
+	if err != nil || !done.Applied || done.Epoch.Number != 1 || done.Epoch.Phase != integrity.Held || done.Epoch.AcceptedAt.IsZero() {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	v := b.look()
+	if len(v.Findings) > 0 || v.Bucket.Mark.Epoch != 1 || v.Witness.Mark.Epoch != 1 || v.Record.Mark.Journal.Sequence != 17 {
+		t.Errorf("findings %v, bucket %+v, witness %+v", v.Findings, v.Bucket, v.Witness)
+	}
+	if a := v.Actions[0]; a.Action != acceptance.ActionAccepted || a.Operator != "ann" || a.Known != 20 || a.Found != 16 || a.GivenUp != 4 || a.Epoch != 1 {
+		t.Errorf("%+v", a)
+	}
+}
+
+// register keeps a process registered until stop is called.
+func (b *bundle) register(standing integrity.Standing) (stop func()) {
+	b.t.Helper()
+	s := keeper.Status{Watch: integrity.Watch{Standing: standing}, Record: integrity.Record{Epoch: integrity.FirstEpoch()}}
+	if standing == integrity.Broken {
+		s.Watch.Findings = []integrity.Finding{{Text: "the journal ends at 16"}}
+	}
+	r := replicas.New(b.js, topology().Control, "host.1", func() keeper.Status { return s }, nil)
+	ctx, cancel := context.WithCancel(b.t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.Run(ctx)
+	}()
+	for len(b.look().Live()) == 0 {
+		if b.t.Context().Err() != nil {
+			b.t.Fatal("the process was not registered")
+		}
+	}
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// failing is a store that takes nothing.
+type failing struct{ keeper.Store }
+
+func (failing) Raise(context.Context, integrity.Record) (integrity.Record, error) {
+	return integrity.Record{}, errors.New("killed here")
+}
+
+func TestAnAcceptanceThatIsInterruptedIsFinishedByTheSameCommand(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	bucket, witness := b.sources.Bucket, b.sources.Witness
+	b.sources.Bucket = failing{bucket}
+	if _, err := b.desk(false).Accept(t.Context(), asked("ann"), 4); err == nil {
+		t.Fatal("the store's failure went unnoticed")
+	}
+	b.sources.Bucket = bucket
+	v := b.look()
+	if v.Record.Epoch.Number != 0 || len(v.Findings) == 0 || len(v.Actions) != 1 {
+		t.Fatalf("the epoch counts although no store knows it: %+v, %v", v.Record.Epoch, v.Findings)
+	}
+	b.sources.Witness = failing{witness}
+	done, err := b.desk(false).Accept(t.Context(), asked("bob"), 4)
+	if err != nil || !done.Applied || done.Witness == "" || done.Epoch.Number != 1 || done.Audit != v.Actions[0].ULID {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	b.sources.Witness = witness
+	v = b.look()
+	if v.Record.Epoch.Number != 1 || len(v.Findings) > 0 || len(v.Actions) != 1 || !v.Record.Epoch.AcceptedAt.Equal(v.Actions[0].Time) {
+		t.Errorf("%+v, %v, %d actions", v.Record.Epoch, v.Findings, len(v.Actions))
+	}
+}
+
+func TestWhereTwoAreNeededAnotherOperatorHasToSayTheSame(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	desk := b.desk(true)
+	done, err := desk.Accept(t.Context(), asked("ann"), 4)
+	if err != nil || done.Applied || !done.AwaitsSecond || done.Audit == "" {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if v := b.look(); v.Record.Epoch.Number != 0 || acceptance.LossOf(v).Messages != 4 {
+		t.Fatalf("a proposal has changed what is lost: %+v", acceptance.LossOf(v))
+	}
+	_, err = desk.Accept(t.Context(), asked("ann"), 4)
+	refused(t, err, "another operator")
+	late := acceptance.NewDesk(b.sources, events.NewEncoder(nil), &acceptance.Options{
+		SecondPerson: true, Now: func() time.Time { return time.Now().Add(25 * time.Hour) },
+	})
+	dry := asked("bob")
+	dry.Apply = false
+	if done, err := late.Accept(t.Context(), dry, 4); err != nil || !done.AwaitsSecond {
+		t.Errorf("a proposal of yesterday still counts: %+v, %v", done, err)
+	}
+	done, err = desk.Accept(t.Context(), asked("bob"), 4)
+	if err != nil || !done.Applied || done.First != "ann" {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	v := b.look()
+	if a := v.Actions[len(v.Actions)-1]; a.Operator != "ann and bob" || len(v.Findings) > 0 {
+		t.Errorf("%+v, %v", a, v.Findings)
+	}
+}
+
+func TestWorkGoesOnAndTheJournalIsTrustedInTurn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	desk := b.desk(false)
+	_, err := desk.Go(t.Context(), asked("ann"))
+	refused(t, err, "accept comes first")
+	_, err = desk.Trust(t.Context(), asked("ann"), acceptance.Left{Walked: true}, 0, false)
+	refused(t, err, "not doubting")
+	if _, err := desk.Accept(t.Context(), asked("ann"), 4); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := desk.Go(t.Context(), asked("ann")); err != nil || done.Epoch.Phase != integrity.Doubting || !done.Applied {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	for _, row := range []struct {
+		left    acceptance.Left
+		open    uint64
+		without bool
+		text    string
+	}{
+		{acceptance.Left{Presumed: 2, Walked: true}, 0, false, "--open 2"},
+		{acceptance.Left{Presumed: 2, Walked: true}, 1, false, "those are 2"},
+		{acceptance.Left{}, 0, false, "--without-commands"},
+	} {
+		_, err := desk.Trust(t.Context(), asked("ann"), row.left, row.open, row.without)
+		refused(t, err, row.text)
+	}
+	if walked, err := acceptance.Walked(t.Context(), b.sources); walked || err != nil {
+		t.Errorf("walked %v, %v", walked, err)
+	}
+	for _, epoch := range []uint64{0, 1} {
+		if err := acceptance.Finished(t.Context(), b.sources, acceptance.Walk{Epoch: epoch, To: 9}); err != nil {
+			t.Fatal(err)
+		}
+		if walked, err := acceptance.Walked(t.Context(), b.sources); walked != (epoch == 1) || err != nil {
+			t.Errorf("epoch %d: walked %v, %v", epoch, walked, err)
+		}
+	}
+	done, err := desk.Trust(t.Context(), asked("ann"), acceptance.Left{Presumed: 2}, 2, true)
+	if err != nil || done.Epoch.Phase != integrity.Trusted {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	v := b.look()
+	if v.Record.Epoch.Doubted() || v.Bucket.Epoch != v.Witness.Epoch || len(v.Findings) > 0 {
+		t.Errorf("%+v, %v", v.Record.Epoch, v.Findings)
+	}
+	// A whole journal may be accepted, too: after a failover that nothing notices.
+	if done, err := desk.Accept(t.Context(), asked("ann"), 0); err != nil || done.Epoch.Number != 2 || done.Loss.Messages != 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+}
+
+func TestWhatForbidsAnAcceptanceIsSaid(t *testing.T) {
+	t.Parallel()
+	whole := func() acceptance.View {
+		v := acceptance.View{Journal: "J", End: 10, Now: time.Now()}
+		v.Reading.Journal.StreamReading = integrity.StreamReading{First: 1, Last: 10, Messages: 10}
+		return v
+	}
+	rows := []struct {
+		name string
+		set  func(*acceptance.View)
+		lose uint64
+		want string
+	}{
+		{"nothing", func(*acceptance.View) {}, 0, ""},
+		{"more than nothing typed", func(*acceptance.View) {}, 1, "that is 0"},
+		{"the stream is missing", func(v *acceptance.View) { v.Reading.Journal.Missing = true }, 0, "does not exist"},
+		{"the bucket is missing", func(v *acceptance.View) { v.BucketMissing = true }, 0, "does not exist"},
+		{"the witness cannot be read", func(v *acceptance.View) { v.WitnessError = errors.New("away") }, 0, "may know of more (away)"},
+		{"a consumer is ahead", func(v *acceptance.View) {
+			v.Findings = []integrity.Finding{{Kind: integrity.DurableAhead, Text: "consumer x was sent 12"}}
+			v.Reading.Durables = []integrity.DurableReading{{Stream: "J", Name: "x", Delivered: 12}}
+		}, 2, "delete it"},
+		{"a copy holds more", func(v *acceptance.View) { v.Copies = []acceptance.Copy{{Server: "n2", Last: 13}} }, 0, "--lose 3"},
+		{"a hole", func(v *acceptance.View) { v.Reading.Journal.Deleted = []integrity.Range{{From: 4, To: 5}} }, 0, "--lose 2"},
+		{"a hole that was accepted", func(v *acceptance.View) {
+			v.Reading.Journal.Deleted = []integrity.Range{{From: 4, To: 5}}
+			v.Record.Mark.Holes = []integrity.Range{{From: 3, To: 5}}
+		}, 0, ""},
+		{"another journal", func(v *acceptance.View) {
+			v.Findings = []integrity.Finding{{Kind: integrity.JournalReplaced}}
+		}, 0, "--lose 1"},
+		{"a process that says nothing readable", func(v *acceptance.View) {
+			v.Replicas = []integrity.Registered{{Replica: integrity.Replica{ID: "a"}, Time: v.Now}}
+		}, 0, "open in a"},
+		{"processes that are gone", func(v *acceptance.View) {
+			v.Replicas = []integrity.Registered{
+				{Replica: integrity.Replica{ID: "a"}, Time: v.Now.Add(-10 * time.Second)}, {Replica: integrity.Replica{ID: "b", Left: true}, Time: v.Now},
+			}
+		}, 0, ""},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			v := whole()
+			row.set(&v)
+			no := strings.Join(acceptance.Check(v, row.lose), "\n")
+			if row.want == "" && no != "" || !strings.Contains(no, row.want) {
+				t.Errorf("got %q, want %q", no, row.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,216 @@
+package acceptance
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/countermand/countermand/integrity"
+)
+
+// Loss is what an acceptance gives up.
+type Loss struct {
+	// Known is the highest sequence that any mark, consumer or copy shows; End is
+	// where the journal ends, without what operators have recorded since the loss.
+	Known uint64 `json:"known"`
+	End   uint64 `json:"end"`
+	// Messages is how many messages are given up: those after End, and those in
+	// holes that nobody has accepted before. Where the journal is another one, or
+	// was rewritten, nobody can count them; it is at least one then.
+	Messages uint64 `json:"messages"`
+	// Holes are all ranges in the middle that hold nothing.
+	Holes []integrity.Range `json:"holes,omitempty"`
+	// Fingerprint names this loss.
+	Fingerprint string `json:"fingerprint"`
+}
+
+// LossOf says what accepting the journal as a view shows it gives up.
+func LossOf(v View) Loss {
+	mark, last := v.Record.Mark, v.Reading.Journal.Last
+	l := Loss{Known: mark.Journal.Sequence, End: v.End}
+	for _, d := range v.Reading.Durables {
+		if d.Stream == v.Journal {
+			l.Known = max(l.Known, d.Delivered)
+		}
+	}
+	for _, c := range v.Copies {
+		if c.Last > last {
+			l.Known = max(l.Known, c.Last)
+		}
+	}
+	if l.Known > last || l.Known > l.End && aboutEnd(v.Findings) {
+		l.Messages = l.Known - l.End
+	}
+	l.Holes = holesOf(v.Reading.Journal)
+	for _, hole := range l.Holes {
+		if !contained(mark.Holes, hole) {
+			l.Messages += hole.To - hole.From + 1
+		}
+	}
+	if l.Messages == 0 && aboutJournal(v.Findings) {
+		l.Messages = 1
+	}
+	l.Known = max(l.Known, l.End)
+	l.Fingerprint = fingerprint(v, l)
+	return l
+}
+
+// holesOf are the ranges of a journal that hold nothing, its missing head among them.
+func holesOf(j integrity.JournalReading) []integrity.Range {
+	var all []integrity.Range
+	if j.First > 1 && j.Last > 0 {
+		all = append(all, integrity.Range{From: 1, To: j.First - 1})
+	}
+	return append(all, j.Deleted...)
+}
+
+func contained(all []integrity.Range, r integrity.Range) bool {
+	for _, hole := range all {
+		if hole.From <= r.From && r.To <= hole.To {
+			return true
+		}
+	}
+	return false
+}
+
+// aboutEnd reports whether a finding says that the end of the journal was lost,
+// also where operators have appended since.
+func aboutEnd(findings []integrity.Finding) bool {
+	for _, f := range findings {
+		switch f.Kind {
+		case integrity.JournalReplaced, integrity.JournalRewritten, integrity.JournalShorter:
+			return true
+		default:
+		}
+	}
+	return false
+}
+
+func aboutJournal(findings []integrity.Finding) bool {
+	for _, f := range findings {
+		switch f.Kind {
+		case integrity.JournalReplaced, integrity.JournalRewritten, integrity.JournalShorter, integrity.JournalHoles, integrity.JournalBeheaded:
+			return true
+		default:
+		}
+	}
+	return false
+}
+
+// fingerprint names a loss. Nothing that an operator's own audit event changes
+// is in it.
+func fingerprint(v View, l Loss) string {
+	raw, err := json.Marshal([]any{v.Record.Epoch.Number, v.Reading.Journal.Head, l.Known, l.End, l.Messages, l.Holes})
+	if err != nil {
+		return "" // numbers and strings always encode
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:8])
+}
+
+// Check returns what forbids that the journal is accepted as a view shows it;
+// nothing means that it may be. lose is what the person has typed: how many
+// messages are given up.
+func Check(v View, lose uint64) []string {
+	var no []string
+	add := func(format string, args ...any) { no = append(no, fmt.Sprintf(format, args...)) }
+	if v.Reading.Journal.Missing {
+		add("the journal's stream does not exist: consumer provision makes it")
+	}
+	if v.BucketMissing {
+		add("the bucket of pauses and marks does not exist: consumer provision makes it")
+	}
+	if v.WitnessError != nil {
+		add("the witness cannot be read, and may know of more (%v)", v.WitnessError)
+	}
+	for _, f := range v.Findings {
+		if f.Kind == integrity.DurableAhead {
+			add("%s: delete it and let consumer provision make it anew, or it passes over what is written next", f.Text)
+		}
+	}
+	if open := integrity.Open(v.Live()); len(open) > 0 {
+		add("the gate is open in %s: each process has to report it shut, or has to be stopped", names(open))
+	}
+	loss := LossOf(v)
+	switch {
+	case loss.Messages == lose:
+	case lose == 0:
+		add("%d messages would be given up (known to reach %d, ends at %d): bring them back first, or type it out with --lose %d",
+			loss.Messages, loss.Known, loss.End, loss.Messages)
+	default:
+		add("--lose %d is not what would be given up: that is %d", lose, loss.Messages)
+	}
+	return no
+}
+
+// CheckGo returns what forbids that work begins after an accepted loss.
+func CheckGo(v View) []string {
+	var no []string
+	switch e := v.Record.Epoch; {
+	case e.Number == 0:
+		no = append(no, "no loss was accepted: consumer journal accept comes first")
+	case e.Phase != integrity.Held:
+		no = append(no, fmt.Sprintf("epoch %d is %s, not held", e.Number, e.Phase))
+	}
+	return append(no, lost(v)...)
+}
+
+// Left is what is left to do before the journal can be trusted.
+type Left struct {
+	// Presumed counts open operations that are presumed: the journal did not know
+	// them, and nobody has found out yet what became of them.
+	Presumed uint64 `json:"presumed"`
+	// Unreadable counts those among them of which that cannot be said, since their
+	// event or their command cannot be read.
+	Unreadable uint64 `json:"unreadable,omitempty"`
+	// Walked: the walk over the commands has been finished in this epoch.
+	Walked bool `json:"walked"`
+}
+
+func (l Left) unreadable() string {
+	if l.Unreadable == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d of them cannot be read: consumer check --deep)", l.Unreadable)
+}
+
+// CheckTrust returns what forbids that the journal is taken for complete. open is
+// what the person has typed: how many presumed operations stay open.
+// withoutWalk: the person has typed that the commands are not walked over.
+func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
+	var no []string
+	if e := v.Record.Epoch; e.Phase != integrity.Doubting {
+		no = append(no, fmt.Sprintf("epoch %d is %s, not doubting", e.Number, e.Phase))
+	}
+	switch {
+	case left.Presumed == open:
+	case open == 0:
+		no = append(no, fmt.Sprintf("%d presumed operations are open%s: settle them (consumer review list), or type it out with --open %d",
+			left.Presumed, left.unreadable(), left.Presumed))
+	default:
+		no = append(no, fmt.Sprintf("--open %d is not how many presumed operations are open: those are %d", open, left.Presumed))
+	}
+	if !left.Walked && !withoutWalk {
+		no = append(no, "the walk over the commands is not finished in this epoch: consumer recover --commands --apply, or type it out with --without-commands")
+	}
+	return append(no, lost(v)...)
+}
+
+// lost are findings that stand: something was lost since the loss was accepted.
+func lost(v View) []string {
+	var no []string
+	for _, f := range v.Findings {
+		no = append(no, f.Text+": accept that first")
+	}
+	return no
+}
+
+func names(all []integrity.Registered) string {
+	var ids []string
+	for _, r := range all {
+		ids = append(ids, r.ID)
+	}
+	return strings.Join(ids, ", ")
+}

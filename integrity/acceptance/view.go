@@ -1,0 +1,189 @@
+package acceptance
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/integrity/keeper"
+	"github.com/countermand/countermand/integrity/replicas"
+	"github.com/countermand/countermand/journal/stream"
+	"github.com/countermand/countermand/payment"
+)
+
+// Copy is what one server holds of the journal.
+type Copy struct {
+	Server   string `json:"server"`
+	Leads    bool   `json:"leads,omitempty"`
+	First    uint64 `json:"first"`
+	Last     uint64 `json:"last"`
+	Messages uint64 `json:"messages"`
+}
+
+// Action is an operator's action about the journal, as it lies there.
+type Action struct {
+	payment.OperatorAction
+	events.JournalLoss
+
+	// Position and Time are those of its message.
+	Position integrity.Position
+	Time     time.Time
+}
+
+// View is all that a decision rests on, at one moment.
+type View struct {
+	// Journal is the journal's stream.
+	Journal string
+	// Bucket and Witness are what the stores hold, Record is both together.
+	Bucket, Witness, Record integrity.Record
+	BucketMissing           bool
+	// WitnessError is why the witness cannot be read; nil also where there is none.
+	WitnessError error
+	Reading      integrity.Reading
+	Findings     []integrity.Finding
+	// End is where the journal ends, without the operators' actions about the
+	// journal that lie behind everything else.
+	End uint64
+	// Copies are what single servers hold of the journal, where they were asked.
+	Copies []Copy
+	// Replicas are the registered processes, Now is the server's time.
+	Replicas []integrity.Registered
+	Now      time.Time
+	// Actions are the operators' actions about the journal, in its order.
+	Actions []Action
+}
+
+// Live are the registered processes that run.
+func (v View) Live() []integrity.Registered { return integrity.Live(v.Replicas, v.Now) }
+
+// Sources are where a view is read from.
+type Sources struct {
+	JetStream jetstream.JetStream
+	Journal   *stream.Journal
+	// Stream is the journal's name, ControlBucket that of the bucket.
+	Stream, ControlBucket string
+	Reader                keeper.Source
+	Bucket                keeper.Store
+	// Witness is nil where there is none.
+	Witness keeper.Store
+	// Copies asks single servers what they hold; nil: they cannot be asked.
+	Copies func(ctx context.Context) []Copy
+}
+
+// Epoch returns the epoch that counts: the later one of bucket and witness.
+func (s Sources) Epoch(ctx context.Context) (integrity.Epoch, error) {
+	record, err := s.Bucket.Load(ctx)
+	if err != nil {
+		return integrity.Epoch{}, fmt.Errorf("read epoch: %w", err)
+	}
+	if s.Witness != nil {
+		witness, err := s.Witness.Load(ctx)
+		if err != nil {
+			return integrity.Epoch{}, fmt.Errorf("read epoch: %w", err)
+		}
+		record = record.Merge(witness)
+	}
+	if record.Zero() {
+		return integrity.FirstEpoch(), nil
+	}
+	return record.Epoch, nil
+}
+
+// Look reads a view. It changes nothing. A server that cannot be asked is an
+// error; a witness that cannot be read is part of the view.
+func Look(ctx context.Context, s Sources) (View, error) {
+	v := View{Journal: s.Stream}
+	var err error
+	v.Bucket, err = s.Bucket.Load(ctx)
+	switch {
+	case errors.Is(err, keeper.ErrNoStore):
+		v.BucketMissing = true
+	case err != nil:
+		return View{}, fmt.Errorf("read mark: %w", err)
+	}
+	v.Record = v.Bucket
+	if s.Witness != nil {
+		if v.Witness, v.WitnessError = s.Witness.Load(ctx); v.WitnessError == nil {
+			v.Record = v.Record.Merge(v.Witness)
+		}
+	}
+	if v.Record.Zero() {
+		v.Record.Epoch = integrity.FirstEpoch()
+	}
+	began := time.Now()
+	if v.Reading, _, err = s.Reader.Read(ctx, v.Record.Mark, nil); err != nil {
+		return View{}, fmt.Errorf("read streams: %w", err)
+	}
+	v.Reading.Began = began
+	v.Findings = integrity.Judge(v.Record.Mark, v.Reading, integrity.Names{Journal: s.Stream})
+	if v.Replicas, v.Now, err = replicas.List(ctx, s.JetStream, s.ControlBucket); err != nil {
+		return View{}, err
+	}
+	if s.Copies != nil {
+		v.Copies = s.Copies(ctx)
+	}
+	if v.Reading.Journal.Missing {
+		return v, nil
+	}
+	if v.Actions, err = actions(ctx, s.Journal); err != nil {
+		return View{}, err
+	}
+	v.End = endOf(v)
+	return v, nil
+}
+
+// endOf is where the journal ends without what operators have said about the next
+// epoch. The newest accepted loss is part of its epoch and counts.
+func endOf(v View) uint64 {
+	end := v.Reading.Journal.Last
+	for i := len(v.Actions) - 1; i >= 0; i-- {
+		if v.Actions[i].Position.Sequence != end || v.Actions[i].Epoch <= v.Record.Epoch.Number {
+			break
+		}
+		end--
+	}
+	return end
+}
+
+// Actions of audit events about the journal (payment.operator.<action>).
+const (
+	ActionPropose  = "journal_propose"
+	ActionAccepted = "journal_accepted"
+	ActionReleased = "journal_released"
+	ActionTrusted  = "journal_trusted"
+)
+
+// actions reads the operators' actions about the journal in its order.
+func actions(ctx context.Context, j *stream.Journal) ([]Action, error) {
+	var all []Action
+	for _, name := range []string{ActionPropose, ActionAccepted, ActionReleased, ActionTrusted} {
+		filter := events.OperatorFilter(name)
+		for sequence := uint64(1); ; {
+			m, err := j.Next(ctx, sequence, filter)
+			if err != nil {
+				return nil, fmt.Errorf("read operators' actions: %w", err)
+			}
+			if m.Sequence == 0 {
+				break
+			}
+			sequence = m.Sequence + 1
+			a, said, err := events.DecodeJournalAction(m.Message)
+			if err != nil || said == nil {
+				continue // not ours: nothing follows from it
+			}
+			all = append(all, Action{
+				OperatorAction: a, JournalLoss: *said, Time: m.Time,
+				Position: integrity.Position{Sequence: m.Sequence, Token: m.Token()},
+			})
+		}
+	}
+	slices.SortFunc(all, func(a, b Action) int { return cmp.Compare(a.Position.Sequence, b.Position.Sequence) })
+	return all, nil
+}

@@ -1,0 +1,255 @@
+package integrity_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/countermand/countermand/integrity"
+)
+
+var names = integrity.Names{Journal: "PAYMENT_EVENTS"}
+
+func at(second int) time.Time { return time.Date(2026, 11, 30, 9, 12, second, 0, time.UTC) }
+
+// healthy is a mark and a reading that agree; rows change one thing.
+func healthy() (integrity.Mark, integrity.Reading) {
+	head := integrity.Identity{Subject: "payment.refund.started.opay-eg.1.1", SHA256: "aa"}
+	m := integrity.Mark{
+		Identity: head, Journal: integrity.Position{Sequence: 1958, Token: "t1958"}, At: at(7),
+		Streams: map[string]uint64{"PAYMENT_COMMANDS": 700, "KV_PAYMENT_CONTROL": 12},
+	}
+	r := integrity.Reading{
+		Began: at(10), Leader: "n1",
+		Journal: integrity.JournalReading{
+			StreamReading: integrity.StreamReading{First: 1, Last: 2000, Messages: 2000},
+			Head:          head, AtMark: m.Journal,
+		},
+		Streams: map[string]integrity.StreamReading{
+			"PAYMENT_COMMANDS":   {First: 300, Last: 700, Messages: 401},
+			"KV_PAYMENT_CONTROL": {First: 1, Last: 12, Messages: 12},
+		},
+		Durables: []integrity.DurableReading{
+			{Stream: "PAYMENT_EVENTS", Name: "ledger", Delivered: 2000},
+			{Stream: "PAYMENT_COMMANDS", Name: "payment-consumer", Delivered: 700},
+			{Stream: "ELSEWHERE", Name: "x", Delivered: 9},
+		},
+	}
+	return m, r
+}
+
+func TestAReadingIsJudgedByTheMark(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		name string
+		set  func(*integrity.Mark, *integrity.Reading)
+		want []integrity.Kind
+	}{
+		{"all is there", func(*integrity.Mark, *integrity.Reading) {}, nil},
+		{"a fresh start", func(m *integrity.Mark, r *integrity.Reading) {
+			*m = integrity.Mark{}
+			r.Journal = integrity.JournalReading{}
+			r.Durables = nil
+		}, nil},
+		{"the journal ends exactly at the mark", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Journal.Last, r.Journal.Messages = 1958, 1958
+			r.Durables[0].Delivered = 1958
+		}, nil},
+		{"the stream is gone", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Journal = integrity.JournalReading{StreamReading: integrity.StreamReading{Missing: true}}
+		}, []integrity.Kind{integrity.JournalMissing}},
+		{"made anew and empty", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Journal = integrity.JournalReading{}
+			r.Durables[0].Delivered = 0
+		}, []integrity.Kind{integrity.JournalShorter}},
+		{"made anew and filled beyond the mark", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Journal.Head.SHA256 = "bb"
+			r.Journal.AtMark.Token = "other"
+		}, []integrity.Kind{integrity.JournalReplaced, integrity.JournalRewritten}},
+		{"an older copy", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Journal.Last, r.Journal.Messages, r.Journal.AtMark = 563, 563, integrity.Position{}
+			r.Durables[0].Delivered = 563
+		}, []integrity.Kind{integrity.JournalShorter}},
+		{"one message short", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Journal.Last, r.Journal.Messages, r.Journal.AtMark = 1957, 1957, integrity.Position{}
+			r.Durables[0].Delivered = 1957
+		}, []integrity.Kind{integrity.JournalShorter}},
+		{"an older copy that has grown again", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Journal.AtMark.Token = "another"
+		}, []integrity.Kind{integrity.JournalRewritten}},
+		{"nothing lies at the mark", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Journal.AtMark = integrity.Position{}
+		}, []integrity.Kind{integrity.JournalRewritten}},
+		{"the head is gone", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Journal.First, r.Journal.Messages = 10, 1991
+		}, []integrity.Kind{integrity.JournalBeheaded}},
+		{"a message in the middle is gone", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Journal.Deleted, r.Journal.Messages = []integrity.Range{{From: 77, To: 77}}, 1999
+		}, []integrity.Kind{integrity.JournalHoles}},
+		{"an accepted hole", func(m *integrity.Mark, r *integrity.Reading) {
+			r.Journal.Deleted, r.Journal.Messages = []integrity.Range{{From: 77, To: 77}}, 1999
+			m.Holes = []integrity.Range{{From: 70, To: 80}}
+		}, nil},
+		{"an accepted hole, and another", func(m *integrity.Mark, r *integrity.Reading) {
+			r.Journal.Deleted, r.Journal.Messages = []integrity.Range{{From: 77, To: 77}, {From: 81, To: 82}}, 1997
+			m.Holes = []integrity.Range{{From: 70, To: 80}}
+		}, []integrity.Kind{integrity.JournalHoles}},
+		{"a hole that is counted and not listed", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Journal.Messages = 1998
+		}, []integrity.Kind{integrity.JournalHoles}},
+		{"the server reports lost messages", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Journal.Lost = 3
+		}, []integrity.Kind{integrity.JournalHoles}},
+		{"a ledger is ahead", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Durables[0].Delivered = 2001
+		}, []integrity.Kind{integrity.DurableAhead}},
+		{"our own consumer is ahead of the commands", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Durables[1].Delivered = 701
+		}, []integrity.Kind{integrity.DurableAhead}},
+		{"the commands are an older copy", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Streams["PAYMENT_COMMANDS"] = integrity.StreamReading{First: 300, Last: 650, Messages: 351}
+			r.Durables[1].Delivered = 650
+		}, []integrity.Kind{integrity.StreamShorter}},
+		{"the bucket is gone", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Streams["KV_PAYMENT_CONTROL"] = integrity.StreamReading{Missing: true}
+		}, []integrity.Kind{integrity.StreamMissing}},
+		{"the bucket was made anew", func(_ *integrity.Mark, r *integrity.Reading) {
+			r.Streams["KV_PAYMENT_CONTROL"] = integrity.StreamReading{}
+		}, []integrity.Kind{integrity.StreamShorter}},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			m, r := healthy()
+			row.set(&m, &r)
+			var got []integrity.Kind
+			for _, f := range integrity.Judge(m, r, names) {
+				got = append(got, f.Kind)
+				if f.Text == "" || f.Object == "" {
+					t.Errorf("finding %s has no text or no object: %+v", f.Kind, f)
+				}
+			}
+			if diff := cmp.Diff(row.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestAFindingNamesBothFiguresAndTheTime(t *testing.T) {
+	t.Parallel()
+	m, r := healthy()
+	r.Journal.Last, r.Journal.Messages = 563, 563
+	want := "the journal ends at 563; it was known to reach 1958 at 2026-11-30T09:12:07Z"
+	if got := integrity.Judge(m, r, names)[0].Text; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestMarksOnlyGrowWithinAnEpoch(t *testing.T) {
+	t.Parallel()
+	m, _ := healthy()
+	older := integrity.Mark{Journal: integrity.Position{Sequence: 5, Token: "t5"}, At: at(1), Streams: map[string]uint64{"PAYMENT_COMMANDS": 701, "NEW": 1}}
+	want := m
+	want.Streams = map[string]uint64{"PAYMENT_COMMANDS": 701, "KV_PAYMENT_CONTROL": 12, "NEW": 1}
+	for _, got := range []integrity.Mark{m.Merge(older), older.Merge(m)} {
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		if !got.Covers(m) || !got.Covers(older) || m.Covers(got) {
+			t.Error("a merged mark covers both, and neither covers it")
+		}
+	}
+}
+
+func TestALaterEpochReplacesTheMark(t *testing.T) {
+	t.Parallel()
+	m, _ := healthy()
+	accepted := integrity.Mark{Epoch: 1, Journal: integrity.Position{Sequence: 563, Token: "t563"}, Streams: map[string]uint64{}}
+	for _, got := range []integrity.Mark{m.Merge(accepted), accepted.Merge(m)} {
+		if diff := cmp.Diff(accepted, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestTheHighestEpochAndPhaseCount(t *testing.T) {
+	t.Parallel()
+	first := integrity.FirstEpoch()
+	held := integrity.Epoch{Number: 1, AcceptedAt: at(1)}
+	doubting := integrity.Epoch{Number: 1, Phase: integrity.Doubting, AcceptedAt: at(1)}
+	for _, pair := range [][2]integrity.Epoch{{first, held}, {held, doubting}, {first, doubting}} {
+		if pair[0].Later(pair[1]) != pair[1] || pair[1].Later(pair[0]) != pair[1] {
+			t.Errorf("of %+v the second is the later", pair)
+		}
+	}
+	if first.Doubted() || !held.Doubted() || !doubting.Doubted() {
+		t.Error("only a trusted epoch is not doubted")
+	}
+}
+
+func TestAStandingFollowsTheTable(t *testing.T) {
+	t.Parallel()
+	shorter := []integrity.Finding{{Kind: integrity.JournalShorter, Object: "J"}}
+	missing := []integrity.Finding{{Kind: integrity.JournalMissing, Object: "J"}}
+	taken := integrity.Finding{Kind: integrity.RecordUnreadable, Object: "payment.x"}
+	type step struct {
+		second   int
+		findings []integrity.Finding
+		report   *integrity.Finding
+		want     integrity.Standing
+	}
+	rows := []struct {
+		name  string
+		steps []step
+	}{
+		{"never read", nil},
+		{"read and whole", []step{{0, nil, nil, integrity.Whole}}},
+		{"heals", []step{{0, nil, nil, integrity.Whole}, {5, shorter, nil, integrity.Suspect}, {6, nil, nil, integrity.Whole}}},
+		{"broken after three that agree", []step{
+			{0, nil, nil, integrity.Whole},
+			{5, shorter, nil, integrity.Suspect},
+			{6, shorter, nil, integrity.Suspect},
+			{7, shorter, nil, integrity.Broken},
+			{8, nil, nil, integrity.Broken},
+		}},
+		{"readings in one moment count once", []step{
+			{5, shorter, nil, integrity.Suspect}, {5, shorter, nil, integrity.Suspect}, {5, shorter, nil, integrity.Suspect}, {6, shorter, nil, integrity.Suspect}, {7, shorter, nil, integrity.Broken},
+		}},
+		{"other findings are counted anew", []step{
+			{5, shorter, nil, integrity.Suspect}, {6, missing, nil, integrity.Suspect}, {7, shorter, nil, integrity.Suspect}, {8, shorter, nil, integrity.Suspect}, {9, shorter, nil, integrity.Broken},
+		}},
+		{"a report is suspect at once and heals", []step{
+			{0, nil, nil, integrity.Whole}, {1, nil, &taken, integrity.Suspect}, {2, nil, nil, integrity.Whole},
+		}},
+		{"a report that two readings confirm, by whatever they find", []step{
+			{0, nil, nil, integrity.Whole}, {1, nil, &taken, integrity.Suspect}, {2, shorter, nil, integrity.Suspect}, {3, shorter, nil, integrity.Broken},
+		}},
+		{"a report of what is broken changes nothing", []step{
+			{5, shorter, nil, integrity.Suspect}, {6, shorter, nil, integrity.Suspect}, {7, shorter, nil, integrity.Broken}, {8, nil, &taken, integrity.Broken},
+		}},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			var w integrity.Watch
+			for i, s := range row.steps {
+				if s.report != nil {
+					w = w.Report(at(s.second), *s.report)
+				} else {
+					w = w.Read(at(s.second), s.findings)
+				}
+				if w.Standing != s.want {
+					t.Fatalf("step %d: %s, want %s", i, w.Standing, s.want)
+				}
+				if w.MaySend() != (s.want == integrity.Whole) {
+					t.Fatalf("step %d: MaySend is %v while %s", i, w.MaySend(), w.Standing)
+				}
+			}
+			if len(row.steps) == 0 && w.MaySend() {
+				t.Error("nothing may be sent before the first reading")
+			}
+		})
+	}
+}

@@ -1,0 +1,264 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/internal/sleep"
+)
+
+// Run reads the streams and raises the stores until ctx ends, then raises the
+// stores once more. It outlives every outage of the server and runs once.
+func (k *Keeper) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	all.Go(func() { k.keepReading(ctx) })
+	all.Go(func() { k.keepRaising(ctx) })
+	all.Go(func() { k.keepLearning(ctx) })
+	all.Go(func() { k.keepWitness(ctx) })
+	all.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), ioTimeout)
+	defer cancel()
+	k.raise(last)
+	k.raiseWitness(last)
+	return nil
+}
+
+// keepReading makes readings until ctx ends. While something is found they are a
+// second apart: three readings in one moment say no more than one. Between them it
+// makes the glances that are asked for.
+func (k *Keeper) keepReading(ctx context.Context) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		next := readEvery
+		if err := k.read(ctx); err != nil || k.found() {
+			next = readAgain
+		}
+		if k.glanceUntil(ctx, began.Add(next)) && (k.found() || k.Status().Reading != nil) {
+			sleep.For(ctx, readAgain-time.Since(began))
+		}
+	}
+}
+
+// glanceUntil waits for the time of the next reading, and makes the glances that
+// are asked for meanwhile. It returns at once when one finds something or fails,
+// and reports whether a whole reading is wanted before its time.
+func (k *Keeper) glanceUntil(ctx context.Context, next time.Time) (early bool) {
+	timer := time.NewTimer(time.Until(next))
+	defer timer.Stop()
+	glances := k.glanceNow
+	if k.Status().Watch.Standing != integrity.Whole {
+		glances = nil // only a whole reading can say what has become of a finding
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return false
+		case <-k.readNow:
+			return true
+		case <-glances:
+			if err := k.glance(ctx); err != nil || k.Status().Watch.Standing != integrity.Whole {
+				return true
+			}
+		}
+	}
+}
+
+// glance looks at the journal alone and takes in what that says.
+func (k *Keeper) glance(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
+	defer cancel()
+	number, mark, _ := k.begin()
+	began := k.now()
+	r, err := k.source.Glance(ctx, mark)
+	if err != nil {
+		return k.unread(err)
+	}
+	r.Began = began
+	k.take(number, mark, r, nil)
+	return nil
+}
+
+// begin numbers a reading, and returns by which mark and findings it is made.
+func (k *Keeper) begin() (number uint64, mark integrity.Mark, open []integrity.Finding) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.begun++
+	return k.begun, k.status.Record.Mark, openQuestions(k.status.Watch.Findings)
+}
+
+// found reports whether the newest readings have found something.
+func (k *Keeper) found() bool {
+	standing := k.Status().Watch.Standing
+	return standing == integrity.Suspect || standing == integrity.Broken
+}
+
+// read makes one reading and takes it in.
+func (k *Keeper) read(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
+	defer cancel()
+	if err := k.load(ctx); err != nil {
+		return k.unread(err)
+	}
+	k.askAgain(ctx)
+	number, mark, open := k.begin()
+	began := k.now()
+	r, still, err := k.source.Read(ctx, mark, open)
+	if err != nil {
+		return k.unread(err)
+	}
+	if r.Journal.Missing && mark.Journal.Sequence == 0 {
+		// Nothing was ever known to lie in it: a first start, and no loss.
+		return k.unread(fmt.Errorf("stream %s does not exist: run consumer provision", k.names.Journal))
+	}
+	r.Began = began
+	k.take(number, mark, r, still)
+	return nil
+}
+
+// askAgain asks the bucket again if it was found set back, so that each reading
+// that says so has seen it.
+func (k *Keeper) askAgain(ctx context.Context) {
+	k.mu.Lock()
+	lost := k.bucketLost
+	k.mu.Unlock()
+	if lost {
+		k.learnBucket(ctx)
+	}
+}
+
+// openQuestions are the findings that no extent of a stream shows.
+func openQuestions(all []integrity.Finding) []integrity.Finding {
+	var open []integrity.Finding
+	for _, f := range all {
+		switch f.Kind {
+		case integrity.RecordUnreadable, integrity.TimerAhead, integrity.TimerUnknown:
+			open = append(open, f)
+		default:
+		}
+	}
+	return open
+}
+
+// unread takes in that there is no reading.
+func (k *Keeper) unread(err error) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.status.Reading == nil || k.status.Reading.Error() != err.Error() {
+		k.status.Reading = err
+		k.log.Warn("the journal cannot be read to see whether it is whole", "error", err.Error())
+		k.tell()
+	}
+	return err
+}
+
+// take takes a reading in.
+func (k *Keeper) take(number uint64, mark integrity.Mark, r integrity.Reading, still []integrity.Finding) {
+	findings := append(integrity.Judge(mark, r, k.names), still...)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.bucketLost {
+		findings = append(findings, k.lostBucket())
+	}
+	if k.rivals != nil {
+		findings = append(findings, *k.rivals)
+	}
+	if k.status.Record.Mark.Epoch != mark.Epoch {
+		signal(k.readNow) // it was judged by the mark of an epoch that has ended
+		return
+	}
+	k.status.Reading = nil
+	if mark.Zero() {
+		findings = k.adopt(r, findings)
+	}
+	if len(findings) == 0 {
+		k.raiseTo(r)
+		if r.Leader == k.leader {
+			k.sure = number
+		}
+	}
+	k.set(k.status.Watch.Read(r.Began, findings))
+	if r.Leader != k.leader {
+		k.leader = r.Leader
+		signal(k.readNow) // what a new leader says counts once it has said it twice
+	}
+	k.wake()
+}
+
+// adopt says what is found in a journal for which there is no mark anywhere.
+func (k *Keeper) adopt(r integrity.Reading, findings []integrity.Finding) []integrity.Finding {
+	adopted, why := integrity.Adopt(r, findings)
+	if !adopted && len(findings) == 0 {
+		kind := integrity.JournalShorter
+		if r.LossAccepted {
+			kind = integrity.EpochForgotten
+		}
+		return []integrity.Finding{{Kind: kind, Object: k.names.Journal, Text: why}}
+	}
+	if adopted && r.Journal.Last > 0 {
+		k.log.Info("no mark of the journal was kept before; it is taken as it is", "ends_at", r.Journal.Last)
+	}
+	return findings
+}
+
+// raiseTo takes the extents of a whole reading into the mark. The lock is held.
+func (k *Keeper) raiseTo(r integrity.Reading) {
+	m := &k.status.Record.Mark
+	at := m.Journal
+	switch {
+	case k.heard.Sequence > at.Sequence: // to be compared by the next reading
+		at, r.Began = k.heard, k.heardAt
+		signal(k.glanceNow)
+	case r.Newest.Sequence > at.Sequence:
+		at = r.Newest
+	}
+	next := integrity.MarkOf(r, at, m.Epoch)
+	next.Holes = m.Holes
+	*m = m.Merge(next)
+}
+
+// load takes in what the stores know, once, before the first reading.
+func (k *Keeper) load(ctx context.Context) error {
+	k.mu.Lock()
+	loaded := k.loaded
+	k.mu.Unlock()
+	if loaded {
+		return nil
+	}
+	bucket, err := k.bucket.Load(ctx)
+	if err != nil && !errors.Is(err, ErrNoStore) {
+		return err
+	}
+	low, high := bucket, integrity.Record{}
+	if k.witness != nil {
+		if high, err = k.witness.Load(ctx); err != nil {
+			return err
+		}
+		if high.Mark.Journal.Sequence < low.Mark.Journal.Sequence && !high.Zero() {
+			low, high = high, low
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.loaded, k.stored = true, bucket
+	if low.Zero() && high.Zero() {
+		low.Epoch = integrity.FirstEpoch()
+	}
+	// The lower mark is judged first: the higher one may be of a journal that has
+	// lost something and grown again.
+	k.status.Record = k.status.Record.Merge(low)
+	k.learn(high)
+	return nil
+}
+
+// ErrSetBack: the store holds less than it did, or is another one.
+var ErrSetBack = errors.New("the place of the marks was set back or made anew")
+
+// ErrNoStore: the store itself does not exist. Nothing can be known of it, and
+// whether it ever existed the other marks say.
+var ErrNoStore = errors.New("the place of the marks does not exist")

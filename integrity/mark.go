@@ -1,0 +1,112 @@
+package integrity
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Identity tells one journal from another: the message at sequence 1. The
+// creation time of a stream does not, since a copied store keeps it and a
+// restored one has another on each replica. The zero value is an empty journal.
+type Identity struct {
+	Subject string `json:"subject,omitempty"`
+	// SHA256 is the hash of the message's data, in hex.
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+// Position is a message of the journal: where it lies, and the random token of
+// the append that put it there. The zero value lies before the first message.
+type Position struct {
+	Sequence uint64 `json:"seq"`
+	Token    string `json:"token,omitempty"`
+}
+
+// Range is a closed range of sequences.
+type Range struct {
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"`
+}
+
+// Mark is how far the streams are known to have come. Marks are values; those
+// of one epoch only ever grow.
+type Mark struct {
+	// Epoch counts the losses that people have accepted; the mark of a later
+	// epoch replaces that of an earlier one, although it may lie lower.
+	Epoch uint64 `json:"epoch"`
+	// Journal is the newest message known to lie in the journal.
+	Identity Identity `json:"identity"`
+	Journal  Position `json:"journal"`
+	// Holes are the sequences whose loss was accepted, in order.
+	Holes []Range `json:"holes,omitempty"`
+	// Streams holds the last sequence of each other stream, by its name.
+	Streams map[string]uint64 `json:"streams,omitempty"`
+	// At is when Journal was reached, by this service's clock.
+	At time.Time `json:"at"`
+}
+
+// Zero reports whether the mark says nothing at all.
+func (m Mark) Zero() bool {
+	return m.Epoch == 0 && m.Journal.Sequence == 0 && m.Identity == Identity{} && len(m.Streams) == 0
+}
+
+// Merge returns what two marks know together. The later epoch wins whole;
+// within one epoch each part is the higher one. A mark never falls by merging.
+func (m Mark) Merge(o Mark) Mark {
+	switch {
+	case o.Epoch > m.Epoch:
+		return o.clone()
+	case o.Epoch < m.Epoch:
+		return m.clone()
+	}
+	out := m.clone()
+	if out.Identity == (Identity{}) {
+		out.Identity = o.Identity
+	}
+	if o.Journal.Sequence > out.Journal.Sequence {
+		out.Journal, out.At = o.Journal, o.At
+	}
+	if len(o.Holes) > len(out.Holes) {
+		out.Holes = slices.Clone(o.Holes)
+	}
+	for name, last := range o.Streams {
+		out.Streams[name] = max(out.Streams[name], last)
+	}
+	return out
+}
+
+// Covers reports whether nothing in o lies beyond m, so that storing o where m
+// is stored would add nothing.
+func (m Mark) Covers(o Mark) bool {
+	switch {
+	case o.Epoch != m.Epoch:
+		return o.Epoch < m.Epoch
+	case o.Journal.Sequence > m.Journal.Sequence, m.Identity == (Identity{}) && o.Identity != (Identity{}):
+		return false
+	}
+	for name, last := range o.Streams {
+		if last > m.Streams[name] {
+			return false
+		}
+	}
+	return true
+}
+
+func (m Mark) clone() Mark {
+	m.Holes = slices.Clone(m.Holes)
+	m.Streams = maps.Clone(m.Streams)
+	if m.Streams == nil {
+		m.Streams = map[string]uint64{}
+	}
+	return m
+}
+
+// accepted reports whether the loss of a whole range was accepted.
+func (m Mark) accepted(r Range) bool {
+	for _, hole := range m.Holes {
+		if hole.From <= r.From && r.To <= hole.To {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,58 @@
+package integrity
+
+import "time"
+
+// Reading is what the leaders of the streams say at one moment. Whoever makes
+// one reads the durable consumers first and the streams after them, so that a
+// healthy consumer is never ahead of the end that was read.
+//
+// What could not be read is no reading: an election, a timeout, an answer
+// without a leader. Only the server's own "not found" counts as absence.
+type Reading struct {
+	// Began is when the reading was begun, by this service's clock.
+	Began time.Time
+	// Leader is the server that leads the journal; never empty.
+	Leader  string
+	Journal JournalReading
+	// Newest is the journal's last message, by which the mark can be raised where
+	// other processes have appended; the zero Position where it was not read.
+	Newest Position
+	// LossAccepted: the journal records that a loss was accepted. It is read only
+	// where there is no mark: a mark knows its epoch.
+	LossAccepted bool
+	// Streams are the other streams, by name.
+	Streams map[string]StreamReading
+	// Durables are the durable consumers of all streams.
+	Durables []DurableReading
+}
+
+// StreamReading is the extent of one stream. The zero value is a stream that
+// exists and never held a message.
+type StreamReading struct {
+	// Missing: the server says that there is no such stream.
+	Missing bool
+	// First and Last are sequences; Messages counts what lies between them.
+	First, Last, Messages uint64
+}
+
+// JournalReading is the extent of the journal and the two messages by which it
+// is recognised.
+type JournalReading struct {
+	StreamReading
+	// Deleted are the sequences between First and Last that hold nothing.
+	Deleted []Range
+	// Lost counts messages that the server itself reports as lost.
+	Lost uint64
+	// Head is the message at sequence 1; the zero Identity where there is none.
+	Head Identity
+	// AtMark is the message at the mark's sequence, asked for by that sequence;
+	// the zero Position where there is none.
+	AtMark Position
+}
+
+// DurableReading is how far a durable consumer has come on its stream.
+type DurableReading struct {
+	Stream, Name string
+	// Delivered is the highest stream sequence it was ever sent.
+	Delivered uint64
+}

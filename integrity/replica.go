@@ -1,0 +1,69 @@
+package integrity
+
+import "time"
+
+// Replica is what one process of the service says of itself in the bucket.
+type Replica struct {
+	// ID names the process: its host and process number.
+	ID string `json:"id"`
+	// Instance is random for each start, so that two processes of one ID are told apart.
+	Instance string `json:"instance"`
+	// Version is the program's.
+	Version string `json:"version,omitempty"`
+	Epoch   Epoch  `json:"epoch"`
+	// Standing is how the journal stands in this process.
+	Standing string `json:"standing"`
+	// Shut: nothing that may move money is sent, and nothing is appended.
+	Shut bool `json:"shut"`
+	// Reason says why it is shut.
+	Reason string `json:"reason,omitempty"`
+	// InHand are the known outcomes that could not be appended yet.
+	InHand []InHand `json:"inHand,omitempty"`
+	// Left: the process has ended in an orderly way.
+	Left bool `json:"left,omitempty"`
+	// At is when it said so, by its own clock.
+	At time.Time `json:"at"`
+}
+
+// InHand names a known outcome that waits to be appended.
+type InHand struct {
+	Provider string `json:"provider"`
+	// Payment is the payment's token, as in subjects.
+	Payment   string `json:"payment"`
+	Operation string `json:"operation"`
+	Outcome   string `json:"outcome"`
+}
+
+// Registered is a registration as the bucket holds it. Time is the bucket's own
+// time of the message, so that a process with a wrong clock is judged rightly.
+type Registered struct {
+	Replica
+
+	Time time.Time `json:"time"`
+}
+
+// RegistrationFresh is how long a registration counts without being renewed.
+const RegistrationFresh = 10 * time.Second
+
+// Live returns the registrations of processes that are taken to run at a time
+// of the server's clock: renewed lately, and not left.
+func Live(all []Registered, now time.Time) []Registered {
+	var live []Registered
+	for _, r := range all {
+		if !r.Left && now.Sub(r.Time) < RegistrationFresh {
+			live = append(live, r)
+		}
+	}
+	return live
+}
+
+// Open returns those that do not report their gate shut.
+func Open(live []Registered) []Registered {
+	var open []Registered
+	for _, r := range live {
+		if !r.Shut {
+			open = append(open, r)
+		}
+	}
+	return open
+}

@@ -1,0 +1,178 @@
+package streams
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/integrity/keeper"
+)
+
+// MarkKey is the key of the record in the bucket. No provider's name begins
+// with an underscore.
+const MarkKey = "_mark"
+
+// Bucket keeps the record in a key-value bucket: beside the pauses, or in
+// another NATS as a witness. It is safe for concurrent use by many processes.
+// Loading is one request to the leader, raising one publish as long as nobody
+// else raises, so that neither needs a right to ask for the bucket itself.
+type Bucket struct {
+	nc   Requester
+	name string
+
+	mu sync.Mutex
+	// last is what the key is known to hold, at its revision; 0: not known.
+	last     integrity.Record
+	revision uint64
+	// known is the highest record that the key was seen to hold, and its bucket.
+	known integrity.Record
+}
+
+var _ keeper.Store = (*Bucket)(nil)
+
+// NewBucket returns the store in a bucket. It does no I/O.
+func NewBucket(nc Requester, name string) *Bucket {
+	return &Bucket{nc: nc, name: name}
+}
+
+// Load implements keeper.Store. A bucket that does not exist is keeper.ErrNoStore.
+func (b *Bucket) Load(ctx context.Context) (integrity.Record, error) {
+	before := b.highest() // an answer may come after that of a later raise
+	m, err := lastMessage(ctx, b.nc, "KV_"+b.name, b.subject())
+	var failed *jetstream.APIError
+	switch {
+	case errors.As(err, &failed) && failed.ErrorCode == jetstream.JSErrCodeStreamNotFound:
+		return integrity.Record{}, fmt.Errorf("read mark in bucket %s: %w", b.name, keeper.ErrNoStore)
+	case err != nil:
+		return integrity.Record{}, fmt.Errorf("read mark in bucket %s: %w", b.name, err)
+	}
+	var r integrity.Record
+	if len(m.Data) > 0 { // nothing there, or a deletion by hand
+		if err := json.Unmarshal(m.Data, &r); err != nil {
+			return integrity.Record{}, fmt.Errorf("read mark in bucket %s: %w", b.name, err)
+		}
+	}
+	if setBack(before, r) {
+		return r, fmt.Errorf("read mark in bucket %s: %w", b.name, keeper.ErrSetBack)
+	}
+	return b.remember(r, m.Seq), nil
+}
+
+// setBack reports whether the key held more before than it does now, or the bucket
+// is another one. A later epoch begins anew.
+func setBack(before, now integrity.Record) bool {
+	if now.Epoch.Number > before.Epoch.Number {
+		return false
+	}
+	return before.Bucket != "" && now.Bucket != before.Bucket || !now.Covers(before)
+}
+
+func (b *Bucket) highest() integrity.Record {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.known
+}
+
+func (b *Bucket) subject() string { return "$KV." + b.name + "." + MarkKey }
+
+// remember takes in what the key holds at a revision, unless a later answer is
+// known already, and returns what is known then.
+func (b *Bucket) remember(r integrity.Record, revision uint64) integrity.Record {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if setBack(b.known, r) {
+		return b.known
+	}
+	b.last, b.revision = r, revision
+	if revision > 0 {
+		b.known = r
+	}
+	return r
+}
+
+// forget has the next raise read the key first.
+func (b *Bucket) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last, b.revision = integrity.Record{}, 0
+}
+
+func (b *Bucket) remembered() (integrity.Record, uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last, b.revision
+}
+
+// maxTries bounds how often a rival may be first.
+const maxTries = 10
+
+// Raise implements keeper.Store: compare and set by the revision that is known.
+func (b *Bucket) Raise(ctx context.Context, want integrity.Record) (integrity.Record, error) {
+	for range maxTries {
+		stored, revision := b.remembered()
+		if revision == 0 || stored.Covers(want) {
+			if now, err := b.Load(ctx); err != nil || now.Covers(want) {
+				return now, err
+			}
+			stored, revision = b.remembered()
+		}
+		merged := stored.Merge(want)
+		if merged.Bucket = stored.Bucket; merged.Bucket == "" {
+			merged.Bucket = rand.Text()
+		}
+		next, err := b.set(ctx, merged, revision)
+		switch {
+		case err == nil:
+			b.remember(merged, next)
+			return merged, nil
+		case !errors.Is(err, errRival):
+			return integrity.Record{}, err
+		}
+		b.forget()
+	}
+	return integrity.Record{}, fmt.Errorf("store mark in bucket %s: others were first %d times", b.name, maxTries)
+}
+
+// errRival: somebody has written the key since it was read.
+var errRival = errors.New("the key has been written meanwhile")
+
+// set writes the key if it still has the revision, and returns its new one.
+func (b *Bucket) set(ctx context.Context, r integrity.Record, revision uint64) (uint64, error) {
+	value, err := json.Marshal(r)
+	if err != nil {
+		return 0, fmt.Errorf("encode mark: %w", err)
+	}
+	reply, err := b.nc.RequestMsgWithContext(ctx, &nats.Msg{
+		Subject: b.subject(), Data: value,
+		Header: nats.Header{jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(revision, 10)}},
+	})
+	if err != nil {
+		return 0, fmt.Errorf("store mark in bucket %s: %w", b.name, err)
+	}
+	var ack struct {
+		Sequence uint64              `json:"seq"`
+		Error    *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(reply.Data, &ack); err != nil {
+		return 0, fmt.Errorf("store mark in bucket %s: decode answer: %w", b.name, err)
+	}
+	switch {
+	case ack.Error == nil && ack.Sequence > 0:
+		return ack.Sequence, nil
+	case ack.Error == nil:
+		return 0, fmt.Errorf("store mark in bucket %s: the answer has no sequence", b.name)
+	case ack.Error.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence,
+		ack.Error.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+		return 0, errRival
+	default:
+		return 0, fmt.Errorf("store mark in bucket %s: %w", b.name, ack.Error)
+	}
+}

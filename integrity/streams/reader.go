@@ -1,0 +1,383 @@
+package streams
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/integrity/keeper"
+)
+
+// Requester sends a request and waits for its one answer; *nats.Conn is one. It
+// is safe for concurrent use.
+type Requester interface {
+	RequestMsgWithContext(ctx context.Context, msg *nats.Msg) (*nats.Msg, error)
+}
+
+// Durable names a durable consumer.
+type Durable struct{ Stream, Name string }
+
+// Plan says what is read.
+type Plan struct {
+	// Journal is the journal's stream; Others are the streams beside it.
+	Journal string
+	Others  []string
+	// Durables are read before the streams; one that does not exist is left out.
+	Durables []Durable
+	// TokenHeader is the header of the journal's messages that tells whose append
+	// each is.
+	TokenHeader string
+	// Acceptances is the filter of the journal's events that record an accepted
+	// loss; empty: there are none.
+	Acceptances string
+}
+
+// Reader reads what a plan names. It is safe for concurrent use.
+type Reader struct {
+	nc   Requester
+	plan Plan
+}
+
+var _ keeper.Source = (*Reader)(nil)
+
+// NewReader returns a reader. It does no I/O.
+func NewReader(nc Requester, p Plan) *Reader { return &Reader{nc: nc, plan: p} }
+
+// Read implements keeper.Source. An answer without a leader is no reading: during
+// an election a server answers from what it has, which may be far behind.
+func (r *Reader) Read(ctx context.Context, m integrity.Mark, open []integrity.Finding) (integrity.Reading, []integrity.Finding, error) {
+	out := integrity.Reading{Streams: make(map[string]integrity.StreamReading, len(r.plan.Others))}
+	var err error
+	if out.Durables, err = r.durables(ctx); err != nil {
+		return integrity.Reading{}, nil, err
+	}
+	others := make([]streamInfo, len(r.plan.Others))
+	var info streamInfo
+	asks := []func() error{func() (err error) { info, err = r.extent(ctx); return err }}
+	for i, name := range r.plan.Others {
+		asks = append(asks, func() (err error) { others[i], err = r.info(ctx, name, false); return err })
+	}
+	if err := together(asks...); err != nil {
+		return integrity.Reading{}, nil, err
+	}
+	for i, name := range r.plan.Others {
+		out.Streams[name] = others[i].extent()
+	}
+	out.Leader, out.Journal = info.Cluster.Leader, info.journal()
+	if err := r.messages(ctx, m, &out); err != nil {
+		return integrity.Reading{}, nil, err
+	}
+	if m.Zero() && r.plan.Acceptances != "" && !out.Journal.Missing {
+		accepted, err := lastMessage(ctx, r.nc, r.plan.Journal, r.plan.Acceptances)
+		if err != nil {
+			return integrity.Reading{}, nil, err
+		}
+		out.LossAccepted = accepted.Seq > 0
+	}
+	still, err := r.stillOpen(ctx, open)
+	return out, still, err
+}
+
+// Glance implements keeper.Source: two questions at once, so that a call may wait
+// for it. The answer to one of them cannot be older than the mark.
+func (r *Reader) Glance(ctx context.Context, m integrity.Mark) (integrity.Reading, error) {
+	var info streamInfo
+	var at integrity.Position
+	var atErr error
+	err := together(
+		func() (err error) { info, err = r.extent(ctx); return err },
+		func() error { at, atErr = r.position(ctx, m.Journal.Sequence); return nil },
+	)
+	if err == nil && !info.missing { // of a stream that is gone no message can be asked
+		err = atErr
+	}
+	if err != nil {
+		return integrity.Reading{}, err
+	}
+	out := integrity.Reading{Leader: info.Cluster.Leader, Journal: info.journal()}
+	out.Journal.Head, out.Journal.AtMark = m.Identity, at
+	return out, nil
+}
+
+// extent reads how far the journal reaches, and its holes if it has any.
+func (r *Reader) extent(ctx context.Context) (streamInfo, error) {
+	info, err := r.info(ctx, r.plan.Journal, false)
+	if err == nil && info.State.NumDeleted > 0 {
+		info, err = r.info(ctx, r.plan.Journal, true)
+	}
+	return info, err
+}
+
+// messages reads the messages by which the journal is recognised. The leader that
+// answers for the extent is asked for them as well.
+func (r *Reader) messages(ctx context.Context, m integrity.Mark, out *integrity.Reading) error {
+	last := out.Journal.Last
+	if out.Journal.Missing || last == 0 {
+		return nil
+	}
+	var head stored
+	err := together(
+		func() (err error) { head, err = r.message(ctx, 1); return err },
+		func() (err error) { out.Journal.AtMark, err = r.position(ctx, m.Journal.Sequence); return err },
+		func() (err error) { out.Newest, err = r.position(ctx, last); return err },
+	)
+	if err == nil && head.Seq == 1 {
+		sum := sha256.Sum256(head.Data)
+		out.Journal.Head = integrity.Identity{Subject: head.Subject, SHA256: hex.EncodeToString(sum[:])}
+	}
+	return err
+}
+
+// together asks several questions at once, and returns the first error by their
+// order.
+func together(asks ...func() error) error {
+	errs := make([]error, len(asks))
+	var all sync.WaitGroup
+	for i, ask := range asks {
+		all.Go(func() { errs[i] = ask() })
+	}
+	all.Wait()
+	return cmp.Or(errs...)
+}
+
+// position reads whose append lies at a sequence; the zero Position where nothing does.
+func (r *Reader) position(ctx context.Context, sequence uint64) (integrity.Position, error) {
+	if sequence == 0 {
+		return integrity.Position{}, nil
+	}
+	m, err := r.message(ctx, sequence)
+	if err != nil || m.Seq != sequence {
+		return integrity.Position{}, err
+	}
+	header := nats.Header{}
+	if len(m.Hdrs) > 0 {
+		if header, err = nats.DecodeHeadersMsg(m.Hdrs); err != nil {
+			return integrity.Position{}, fmt.Errorf("read message %d of %s: %w", sequence, r.plan.Journal, err)
+		}
+	}
+	return integrity.Position{Sequence: sequence, Token: header.Get(r.plan.TokenHeader)}, nil
+}
+
+// streamInfo is what is needed of a stream's information.
+type streamInfo struct {
+	Error   *jetstream.APIError `json:"error"`
+	Cluster struct {
+		Leader string `json:"leader"`
+	} `json:"cluster"`
+	State struct {
+		Messages   uint64            `json:"messages"`
+		FirstSeq   uint64            `json:"first_seq"`
+		LastSeq    uint64            `json:"last_seq"`
+		NumDeleted int               `json:"num_deleted"`
+		Deleted    []uint64          `json:"deleted"`
+		Subjects   map[string]uint64 `json:"subjects"`
+		Lost       *struct {
+			Msgs []uint64 `json:"msgs"`
+		} `json:"lost"`
+	} `json:"state"`
+	missing bool
+}
+
+func (i streamInfo) extent() integrity.StreamReading {
+	if i.missing {
+		return integrity.StreamReading{Missing: true}
+	}
+	return integrity.StreamReading{First: i.State.FirstSeq, Last: i.State.LastSeq, Messages: i.State.Messages}
+}
+
+func (i streamInfo) journal() integrity.JournalReading {
+	out := integrity.JournalReading{StreamReading: i.extent(), Deleted: ranges(i.State.Deleted)}
+	if i.State.Lost != nil {
+		out.Lost = uint64(len(i.State.Lost.Msgs))
+	}
+	return out
+}
+
+// info reads a stream's information from its leader.
+func (r *Reader) info(ctx context.Context, stream string, deleted bool) (streamInfo, error) {
+	body := "{}"
+	if deleted {
+		body = `{"deleted_details":true}`
+	}
+	return r.ask(ctx, "$JS.API.STREAM.INFO."+stream, body)
+}
+
+func (r *Reader) ask(ctx context.Context, subject, body string) (streamInfo, error) {
+	var info streamInfo
+	reply, err := request(ctx, r.nc, subject, body)
+	if err != nil {
+		return info, fmt.Errorf("ask %s: %w", subject, err)
+	}
+	if err := json.Unmarshal(reply.Data, &info); err != nil {
+		return info, fmt.Errorf("ask %s: decode answer: %w", subject, err)
+	}
+	switch {
+	case info.Error != nil && info.Error.ErrorCode == jetstream.JSErrCodeStreamNotFound:
+		return streamInfo{missing: true}, nil
+	case info.Error != nil:
+		return info, fmt.Errorf("ask %s: %w", subject, info.Error)
+	case info.Cluster.Leader == "":
+		return info, fmt.Errorf("ask %s: %w", subject, errNoLeader)
+	}
+	return info, nil
+}
+
+var errNoLeader = errors.New("the stream has no leader at the moment")
+
+// durables reads how far the durable consumers have come, those that exist.
+func (r *Reader) durables(ctx context.Context) ([]integrity.DurableReading, error) {
+	all := make([]integrity.DurableReading, len(r.plan.Durables))
+	found := make([]bool, len(all))
+	asks := make([]func() error, len(all))
+	for i, d := range r.plan.Durables {
+		asks[i] = func() (err error) { all[i], found[i], err = r.durable(ctx, d); return err }
+	}
+	if err := together(asks...); err != nil {
+		return nil, err
+	}
+	var out []integrity.DurableReading
+	for i, d := range all {
+		if found[i] {
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
+
+// durable reads how far a durable consumer has come; found is false where there
+// is none.
+func (r *Reader) durable(ctx context.Context, d Durable) (read integrity.DurableReading, found bool, err error) {
+	subject := "$JS.API.CONSUMER.INFO." + d.Stream + "." + d.Name
+	reply, err := request(ctx, r.nc, subject, "")
+	if err != nil {
+		return read, false, fmt.Errorf("ask %s: %w", subject, err)
+	}
+	var info struct {
+		Error     *jetstream.APIError `json:"error"`
+		Delivered struct {
+			Stream uint64 `json:"stream_seq"`
+		} `json:"delivered"`
+		// Cluster is absent where a single server answers.
+		Cluster *struct {
+			Leader string `json:"leader"`
+		} `json:"cluster"`
+	}
+	if err := json.Unmarshal(reply.Data, &info); err != nil {
+		return read, false, fmt.Errorf("ask %s: decode answer: %w", subject, err)
+	}
+	switch {
+	case info.Error != nil && (info.Error.ErrorCode == jetstream.JSErrCodeConsumerNotFound || info.Error.ErrorCode == jetstream.JSErrCodeStreamNotFound):
+		return read, false, nil
+	case info.Error != nil:
+		return read, false, fmt.Errorf("ask %s: %w", subject, info.Error)
+	case info.Cluster != nil && info.Cluster.Leader == "":
+		return read, false, fmt.Errorf("ask %s: %w", subject, errNoLeader)
+	}
+	return integrity.DurableReading{Stream: d.Stream, Name: d.Name, Delivered: info.Delivered.Stream}, true, nil
+}
+
+// stored is a message as the leader returns it.
+type stored struct {
+	Subject string `json:"subject"`
+	Seq     uint64 `json:"seq"`
+	Hdrs    []byte `json:"hdrs"`
+	Data    []byte `json:"data"`
+}
+
+// message reads the message at a sequence of the journal; the zero one where the
+// server says that there is none.
+func (r *Reader) message(ctx context.Context, sequence uint64) (stored, error) {
+	return message(ctx, r.nc, r.plan.Journal, `{"seq":`+strconv.FormatUint(sequence, 10)+`}`)
+}
+
+// lastMessage reads the newest message of a subject; the zero one where the server
+// says that there is none.
+func lastMessage(ctx context.Context, nc Requester, stream, subject string) (stored, error) {
+	question, err := json.Marshal(map[string]string{"last_by_subj": subject})
+	if err != nil {
+		return stored{}, fmt.Errorf("ask for subject: %w", err)
+	}
+	return message(ctx, nc, stream, string(question))
+}
+
+func message(ctx context.Context, nc Requester, stream, question string) (stored, error) {
+	subject := "$JS.API.STREAM.MSG.GET." + stream
+	reply, err := request(ctx, nc, subject, question)
+	if err != nil {
+		return stored{}, fmt.Errorf("ask %s: %w", subject, err)
+	}
+	var got struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message stored              `json:"message"`
+	}
+	if err := json.Unmarshal(reply.Data, &got); err != nil {
+		return stored{}, fmt.Errorf("ask %s: decode answer: %w", subject, err)
+	}
+	switch {
+	case got.Error != nil && got.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return stored{}, nil
+	case got.Error != nil:
+		return stored{}, fmt.Errorf("ask %s: %w", subject, got.Error)
+	}
+	return got.Message, nil
+}
+
+func request(ctx context.Context, nc Requester, subject, body string) (*nats.Msg, error) {
+	return nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Data: []byte(body)})
+}
+
+// stillOpen looks again at findings that no extent of a stream shows. A record
+// is unreadable while the stream's index counts its subject and the leader shows
+// no message there. What a timer said is asked again when it comes back.
+func (r *Reader) stillOpen(ctx context.Context, open []integrity.Finding) ([]integrity.Finding, error) {
+	var still []integrity.Finding
+	for _, f := range open {
+		if f.Kind != integrity.RecordUnreadable {
+			continue
+		}
+		filter, err := json.Marshal(map[string]string{"subjects_filter": f.Object})
+		if err != nil {
+			return nil, fmt.Errorf("ask for subject: %w", err)
+		}
+		info, err := r.ask(ctx, "$JS.API.STREAM.INFO."+r.plan.Journal, string(filter))
+		if err != nil {
+			return nil, err
+		}
+		if info.State.Subjects[f.Object] == 0 {
+			continue
+		}
+		m, err := lastMessage(ctx, r.nc, r.plan.Journal, f.Object)
+		if err != nil {
+			return nil, err
+		}
+		if m.Seq == 0 {
+			still = append(still, f)
+		}
+	}
+	return still, nil
+}
+
+// ranges joins sequences in a row.
+func ranges(all []uint64) []integrity.Range {
+	slices.Sort(all)
+	var out []integrity.Range
+	for _, seq := range all {
+		if n := len(out); n > 0 && out[n-1].To+1 == seq {
+			out[n-1].To = seq
+			continue
+		}
+		out = append(out, integrity.Range{From: seq, To: seq})
+	}
+	return out
+}

@@ -1,0 +1,509 @@
+package streams_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/integrity/keeper"
+	"github.com/countermand/countermand/integrity/streams"
+	"github.com/countermand/countermand/internal/natstest"
+)
+
+const tokenHeader = "Countermand-Append"
+
+// bench is a provisioned server, and a reader of its streams.
+type bench struct {
+	t        *testing.T
+	server   *natstest.Server
+	js       jetstream.JetStream
+	topology broker.Topology
+	reader   *streams.Reader
+}
+
+func plan(topology broker.Topology) streams.Plan {
+	durable := func(stream string) streams.Durable { return streams.Durable{Stream: stream, Name: topology.Consumer} }
+	return streams.Plan{
+		Journal: topology.Events, TokenHeader: tokenHeader,
+		Others:   []string{topology.Commands, topology.Due, topology.Rejected, topology.ControlStream()},
+		Durables: []streams.Durable{durable(topology.Commands), durable(topology.Due), durable(topology.Events)},
+	}
+}
+
+func setup(t *testing.T) *bench {
+	t.Helper()
+	server := natstest.Start(t, nil)
+	conn := server.Connect(t)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	topology := broker.DefaultTopology()
+	topology.Replicas = 1
+	b := &bench{t: t, server: server, js: js, topology: topology, reader: streams.NewReader(conn, plan(topology))}
+	b.provision()
+	return b
+}
+
+func (b *bench) provision() {
+	b.t.Helper()
+	if _, err := broker.Provision(b.t.Context(), b.js, b.topology); err != nil {
+		b.t.Fatalf("provision: %v", err)
+	}
+}
+
+// fill appends events from one sequence to another, each with its own token.
+func (b *bench) fill(from, to uint64) {
+	b.t.Helper()
+	fill(b.t, b.js, from, to)
+}
+
+func fill(t *testing.T, js jetstream.JetStream, from, to uint64) {
+	t.Helper()
+	for i := from; i <= to; i++ {
+		m := nats.NewMsg(fmt.Sprintf("payment.refund.succeeded.opay-eg.%d.%d", i, 1))
+		m.Header.Set(tokenHeader, fmt.Sprintf("t%d", i))
+		m.Data = fmt.Appendf(nil, `{"n":%d}`, i)
+		if _, err := js.PublishMsg(t.Context(), m); err != nil {
+			t.Fatalf("append %d: %v", i, err)
+		}
+	}
+}
+
+// read makes one reading; it asks again while a server comes back.
+func (b *bench) read(m integrity.Mark) integrity.Reading {
+	b.t.Helper()
+	return read(b.t, b.reader, m)
+}
+
+func read(t *testing.T, reader *streams.Reader, m integrity.Mark) integrity.Reading {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		try, end := context.WithTimeout(ctx, 2*time.Second)
+		r, _, err := reader.Read(try, m, nil)
+		end()
+		if err == nil {
+			return r
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("no reading: %v", err)
+		case <-again.C:
+		}
+	}
+}
+
+// known is the mark that a whole reading gives.
+func (b *bench) known() integrity.Mark {
+	b.t.Helper()
+	r := b.read(integrity.Mark{})
+	if f := integrity.Judge(integrity.Mark{}, r, integrity.Names{Journal: b.topology.Events}); len(f) > 0 {
+		b.t.Fatalf("a healthy journal has findings: %v", f)
+	}
+	return integrity.MarkOf(r, r.Newest, 0)
+}
+
+// finds reads and compares the kinds that are found with those expected.
+func (b *bench) finds(m integrity.Mark, want ...integrity.Kind) {
+	b.t.Helper()
+	findings := integrity.Judge(m, b.read(m), integrity.Names{Journal: b.topology.Events})
+	left := map[integrity.Kind]bool{}
+	for _, k := range want {
+		left[k] = true
+	}
+	for _, f := range findings {
+		if !left[f.Kind] && len(want) == 0 {
+			b.t.Errorf("found %s: %s", f.Kind, f.Text)
+		}
+		delete(left, f.Kind)
+	}
+	for k := range left {
+		b.t.Errorf("%s was not found, only %v", k, findings)
+	}
+	b.glanceAgrees(m, findings)
+}
+
+// glanceAgrees compares what a glance finds in the journal with what a reading
+// has found there. Only a reading looks at the first message.
+func (b *bench) glanceAgrees(m integrity.Mark, findings []integrity.Finding) {
+	b.t.Helper()
+	r, err := b.reader.Glance(b.t.Context(), m)
+	if err != nil {
+		b.t.Fatalf("glance: %v", err)
+	}
+	ofJournal := func(all []integrity.Finding) (kinds []integrity.Kind) {
+		for _, f := range all {
+			if f.Object == b.topology.Events && f.Kind != integrity.JournalReplaced {
+				kinds = append(kinds, f.Kind)
+			}
+		}
+		return kinds
+	}
+	names := integrity.Names{Journal: b.topology.Events}
+	if got, want := ofJournal(integrity.Judge(m, r, names)), ofJournal(findings); !slices.Equal(got, want) {
+		b.t.Errorf("a glance finds %v, a reading %v", got, want)
+	}
+}
+
+func (b *bench) deleteStream(name string) {
+	b.t.Helper()
+	if err := b.js.DeleteStream(b.t.Context(), name); err != nil {
+		b.t.Fatalf("delete stream: %v", err)
+	}
+}
+
+func (b *bench) change(change func(*jetstream.StreamConfig)) {
+	b.t.Helper()
+	cfg := b.topology.EventsConfig()
+	change(&cfg)
+	if _, err := b.js.UpdateStream(b.t.Context(), cfg); err != nil {
+		b.t.Fatalf("update stream: %v", err)
+	}
+}
+
+func TestAHealthyJournalHasNoFindings(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	empty := b.known()
+	b.finds(empty)
+	b.fill(1, 20)
+	m := b.known()
+	if m.Journal != (integrity.Position{Sequence: 20, Token: "t20"}) || m.Identity.Subject != "payment.refund.succeeded.opay-eg.1.1" {
+		t.Errorf("the mark is %+v", m)
+	}
+	b.fill(21, 40)
+	b.finds(m)
+	b.finds(empty)
+	b.server.Restart(t)
+	b.finds(m)
+}
+
+func TestAnAcceptanceIsReadWhereThereIsNoMark(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.fill(1, 3)
+	with := plan(b.topology)
+	with.Acceptances = "payment.operator.journal_accepted.*"
+	b.reader = streams.NewReader(b.js.Conn(), with)
+	read := func(m integrity.Mark) bool { return b.read(m).LossAccepted }
+	if read(integrity.Mark{}) {
+		t.Error("an acceptance was read that nobody wrote")
+	}
+	if _, err := b.js.Publish(t.Context(), "payment.operator.journal_accepted.01JDZZZZZZZZZZZZZZZZZZZZZZ", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	if !read(integrity.Mark{}) {
+		t.Error("the acceptance was not read")
+	}
+	if read(b.known()) {
+		t.Error("it was read although the mark knows its epoch")
+	}
+}
+
+func TestADeletedJournalIsFound(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.fill(1, 20)
+	m := b.known()
+	b.deleteStream(b.topology.Events)
+	b.finds(m, integrity.JournalMissing)
+	b.provision()
+	b.finds(m, integrity.JournalShorter)
+	b.fill(101, 120) // others, at the same sequences
+	b.finds(m, integrity.JournalReplaced, integrity.JournalRewritten)
+}
+
+func TestAnOlderCopyIsFound(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.fill(1, 20)
+	old := b.server.Copy(t)
+	b.read(integrity.Mark{}) // the server is there again
+	b.fill(21, 40)
+	m := b.known()
+	b.server.Restore(t, old)
+	b.finds(m, integrity.JournalShorter)
+	b.fill(41, 60)
+	b.finds(m, integrity.JournalRewritten)
+}
+
+func TestADeletedMessageIsFound(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.fill(1, 20)
+	m := b.known()
+	b.deleteStreamRule(func(stream jetstream.Stream) error { return stream.DeleteMsg(t.Context(), 7) })
+	b.finds(m, integrity.JournalHoles)
+	m.Holes = []integrity.Range{{From: 7, To: 7}}
+	b.finds(m)
+}
+
+// deleteStreamRule makes the journal anew without its rule against deletion,
+// since the server lets nobody lift that, and carries something out there.
+func (b *bench) deleteStreamRule(do func(jetstream.Stream) error) {
+	b.t.Helper()
+	b.deleteStream(b.topology.Events)
+	cfg := b.topology.EventsConfig()
+	cfg.DenyDelete, cfg.DenyPurge = false, false
+	stream, err := b.js.CreateStream(b.t.Context(), cfg)
+	if err != nil {
+		b.t.Fatalf("create stream: %v", err)
+	}
+	b.fill(1, 20)
+	if err := do(stream); err != nil {
+		b.t.Fatalf("carry out: %v", err)
+	}
+}
+
+func TestAMomentOfMaxAgeIsFound(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.fill(1, 20)
+	m := b.known()
+	b.change(func(c *jetstream.StreamConfig) { c.MaxAge, c.Duplicates = 100*time.Millisecond, 100*time.Millisecond })
+	for natstest.Messages(t, b.js, b.topology.Events) > 0 {
+		if t.Context().Err() != nil {
+			return
+		}
+	}
+	b.change(func(*jetstream.StreamConfig) {})
+	b.finds(m, integrity.JournalBeheaded)
+}
+
+func TestALostBucketIsFound(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if _, err := b.js.Publish(t.Context(), "$KV.PAYMENT_CONTROL.opay-eg", []byte(`{}`)); err != nil {
+		t.Fatal(err)
+	}
+	m := b.known()
+	b.deleteStream(b.topology.ControlStream())
+	b.finds(m, integrity.StreamMissing)
+	b.provision()
+	b.finds(m, integrity.StreamShorter)
+}
+
+func TestADurableAheadOfItsStreamIsFound(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.fill(1, 20)
+	durable, err := b.js.Consumer(t.Context(), b.topology.Events, b.topology.Consumer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := durable.Fetch(20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for m := range batch.Messages() {
+		if err := m.Ack(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := b.read(integrity.Mark{})
+	if len(r.Durables) != 3 || r.Durables[2].Delivered != 20 {
+		t.Fatalf("durables: %+v", r.Durables)
+	}
+	r.Journal.Last, r.Journal.Messages = 10, 10 // as a restored journal beside a durable that was not
+	f := integrity.Judge(integrity.Mark{}, r, integrity.Names{Journal: b.topology.Events})
+	if len(f) != 1 || f[0].Kind != integrity.DurableAhead {
+		t.Errorf("found %v", f)
+	}
+}
+
+func TestWhatCannotBeReadIsNoReading(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.server.Shutdown(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if r, _, err := b.reader.Read(ctx, integrity.Mark{}, nil); err == nil {
+		t.Errorf("a server that is away was read: %+v", r)
+	}
+}
+
+func TestAnUnreadableRecordStaysOpenWhileItsSubjectIsTaken(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.fill(1, 2)
+	open := func(subject string) []integrity.Finding {
+		return []integrity.Finding{{Kind: integrity.RecordUnreadable, Object: subject}}
+	}
+	for _, subject := range []string{"payment.refund.succeeded.opay-eg.1.1", "payment.refund.succeeded.opay-eg.9.1"} {
+		if _, still, err := b.reader.Read(t.Context(), integrity.Mark{}, open(subject)); err != nil || len(still) > 0 {
+			t.Errorf("%s: still %v, %v", subject, still, err)
+		}
+	}
+	conn := b.server.Connect(t)
+	blind := streams.NewReader(blindTo{conn, "opay-eg.1.1"}, plan(b.topology))
+	if _, still, err := blind.Read(t.Context(), integrity.Mark{}, open("payment.refund.succeeded.opay-eg.1.1")); err != nil || len(still) != 1 {
+		t.Errorf("a record that cannot be read: still %v, %v", still, err)
+	}
+}
+
+// blindTo answers reads of a subject as a leader with a damaged block does.
+type blindTo struct {
+	streams.Requester
+	subject string
+}
+
+func (b blindTo) RequestMsgWithContext(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	if strings.Contains(m.Subject, "MSG.GET") && strings.Contains(string(m.Data), b.subject) {
+		return &nats.Msg{Data: []byte(`{"error":{"code":404,"err_code":10037,"description":"no message found"}}`)}, nil
+	}
+	return b.Requester.RequestMsgWithContext(ctx, m)
+}
+
+func TestThreeReplicas(t *testing.T) {
+	t.Parallel()
+	cluster := natstest.StartCluster(t)
+	conn := cluster.Connect(t)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	topology := broker.DefaultTopology()
+	topology.Replicas = 3
+	for _, cfg := range topology.Streams() {
+		cluster.CreateStream(t, js, cfg)
+	}
+	fill(t, js, 1, 20)
+	p := plan(topology)
+	reader := streams.NewReader(conn, p)
+	r := read(t, reader, integrity.Mark{})
+	m := integrity.MarkOf(r, r.Newest, 0)
+	for range 3 {
+		cluster.RestartLeader(t, topology.Events)
+		if f := integrity.Judge(m, read(t, reader, m), integrity.Names{Journal: topology.Events}); len(f) > 0 {
+			t.Errorf("after a change of leaders: %v", f)
+		}
+	}
+	if m.Journal.Sequence != 20 || !strings.HasPrefix(r.Leader, "natstest-") {
+		t.Errorf("mark %+v of leader %q", m.Journal, r.Leader)
+	}
+}
+
+func TestTheBucketKeepsTheHighestMark(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	one, two := streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL"), streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL")
+	at := func(n uint64) integrity.Record {
+		return integrity.Record{Epoch: integrity.FirstEpoch(), Mark: integrity.Mark{Journal: integrity.Position{Sequence: n, Token: "t"}}}
+	}
+	if r, err := one.Load(t.Context()); err != nil || !r.Zero() {
+		t.Fatalf("an empty bucket holds %+v, %v", r, err)
+	}
+	for i, s := range []struct {
+		by   *streams.Bucket
+		to   uint64
+		want uint64
+	}{{one, 5, 5}, {two, 3, 5}, {two, 9, 9}, {one, 7, 9}, {one, 12, 12}, {two, 13, 13}, {two, 14, 14}} {
+		r, err := s.by.Raise(t.Context(), at(s.to))
+		if err != nil || r.Mark.Journal.Sequence != s.want {
+			t.Fatalf("step %d: raised to %d, %v; want %d", i, r.Mark.Journal.Sequence, err, s.want)
+		}
+	}
+	b.deleteStream(b.topology.ControlStream())
+	if _, err := one.Load(t.Context()); !errors.Is(err, keeper.ErrNoStore) {
+		t.Errorf("a bucket that is gone: %v", err)
+	}
+	if _, err := two.Raise(t.Context(), at(20)); err == nil {
+		t.Error("a bucket that is gone was raised")
+	}
+	b.provision()
+	for _, known := range []*streams.Bucket{one, two} {
+		if _, err := known.Raise(t.Context(), at(21)); !errors.Is(err, keeper.ErrSetBack) {
+			t.Errorf("a bucket made anew: %v", err)
+		}
+	}
+	// A process that knows nothing writes to the new one; who knew the other is not fooled.
+	if r, err := streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL").Raise(t.Context(), at(99)); err != nil || r.Mark.Journal.Sequence != 99 {
+		t.Fatalf("a new process: %+v, %v", r, err)
+	}
+	if _, err := one.Load(t.Context()); !errors.Is(err, keeper.ErrSetBack) {
+		t.Errorf("a bucket made anew and filled: %v", err)
+	}
+	accepted := integrity.Record{Epoch: integrity.Epoch{Number: 1}, Mark: integrity.Mark{Epoch: 1, Journal: integrity.Position{Sequence: 4, Token: "t"}}}
+	if _, err := streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL").Raise(t.Context(), accepted); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := one.Load(t.Context()); err != nil || r.Epoch.Number != 1 {
+		t.Errorf("after the loss was accepted: %+v, %v", r, err)
+	}
+}
+
+// late holds the answers to reads back until it is released.
+type late struct {
+	streams.Requester
+	held, released chan struct{}
+}
+
+func (l late) RequestMsgWithContext(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	answer, err := l.Requester.RequestMsgWithContext(ctx, m)
+	if strings.Contains(m.Subject, "MSG.GET") {
+		l.held <- struct{}{}
+		<-l.released
+	}
+	return answer, err
+}
+
+func TestAnAnswerThatComesAfterALaterRaiseIsNoLoss(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	at := func(n uint64) integrity.Record {
+		return integrity.Record{Epoch: integrity.FirstEpoch(), Mark: integrity.Mark{Journal: integrity.Position{Sequence: n, Token: "t"}}}
+	}
+	l := late{Requester: b.js.Conn(), held: make(chan struct{}), released: make(chan struct{})}
+	bucket := streams.NewBucket(l, "PAYMENT_CONTROL")
+	raise := func(n uint64) {
+		t.Helper()
+		if _, err := bucket.Raise(t.Context(), at(n)); err != nil {
+			t.Fatalf("raise to %d: %v", n, err)
+		}
+	}
+	go func() { <-l.held; l.released <- struct{}{} }()
+	raise(1)
+	type answer struct {
+		r   integrity.Record
+		err error
+	}
+	loaded := make(chan answer)
+	go func() { r, err := bucket.Load(t.Context()); loaded <- answer{r, err} }()
+	<-l.held // the server has answered 1
+	raise(2)
+	l.released <- struct{}{}
+	if got := <-loaded; got.err != nil || got.r.Mark.Journal.Sequence != 2 {
+		t.Errorf("the late answer gives %d, %v; want what is known to be stored, 2", got.r.Mark.Journal.Sequence, got.err)
+	}
+	raise(3)
+}
+
+func TestRaisingCostsOneRequest(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	js := b.server.JetStream(t)
+	bucket := streams.NewBucket(js.Conn(), "PAYMENT_CONTROL")
+	before := js.Conn().Stats().OutMsgs
+	for n := range uint64(10) {
+		r := integrity.Record{Epoch: integrity.FirstEpoch(), Mark: integrity.Mark{Journal: integrity.Position{Sequence: n + 1}}}
+		if _, err := bucket.Raise(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked := js.Conn().Stats().OutMsgs - before; asked > 11 {
+		t.Errorf("10 raises cost %d requests", asked)
+	}
+}

@@ -1,0 +1,103 @@
+package witness
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/integrity/keeper"
+)
+
+// File keeps the record in a file. It is safe for concurrent use within one
+// process and for one process only. The file is replaced whole, so a process
+// that dies leaves the old one or the new one.
+type File struct {
+	path string
+	mu   sync.Mutex
+}
+
+var _ keeper.Store = (*File)(nil)
+
+// NewFile returns the witness in a file. It does no I/O.
+func NewFile(path string) *File { return &File{path: path} }
+
+// Load implements keeper.Store. A file that does not exist was never written:
+// its folder must exist.
+func (f *File) Load(context.Context) (integrity.Record, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.load()
+}
+
+func (f *File) load() (integrity.Record, error) {
+	raw, err := os.ReadFile(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Dir(f.path)); err != nil {
+			return integrity.Record{}, fmt.Errorf("read witness: %w", err)
+		}
+		return integrity.Record{}, nil
+	}
+	if err != nil {
+		return integrity.Record{}, fmt.Errorf("read witness: %w", err)
+	}
+	var r integrity.Record
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return integrity.Record{}, fmt.Errorf("read witness %s: %w", f.path, err)
+	}
+	return r, nil
+}
+
+// Raise implements keeper.Store.
+func (f *File) Raise(_ context.Context, want integrity.Record) (integrity.Record, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	stored, err := f.load()
+	if err != nil {
+		return integrity.Record{}, err
+	}
+	if stored.Covers(want) {
+		return stored, nil
+	}
+	merged := stored.Merge(want)
+	raw, err := json.Marshal(merged)
+	if err != nil {
+		return integrity.Record{}, fmt.Errorf("encode witness: %w", err)
+	}
+	if err := replace(f.path, raw); err != nil {
+		return integrity.Record{}, fmt.Errorf("write witness: %w", err)
+	}
+	return merged, nil
+}
+
+// replace writes a file beside the one at path, makes it durable and puts it in
+// its place.
+func replace(path string, raw []byte) (err error) {
+	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(temp.Name())
+		}
+	}()
+	_, err = temp.Write(raw)
+	err = errors.Join(err, temp.Sync(), temp.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(temp.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

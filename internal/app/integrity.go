@@ -1,0 +1,138 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/integrity/acceptance"
+	"github.com/countermand/countermand/integrity/keeper"
+	"github.com/countermand/countermand/integrity/replicas"
+	marks "github.com/countermand/countermand/integrity/streams"
+	"github.com/countermand/countermand/integrity/witness"
+	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/journal/stream"
+)
+
+// ReadingPlan says what is read to see whether the journal is whole.
+func ReadingPlan(t broker.Topology) marks.Plan {
+	durable := func(of string) marks.Durable { return marks.Durable{Stream: of, Name: t.Consumer} }
+	return marks.Plan{
+		Journal: t.Events, TokenHeader: stream.TokenHeader, Acceptances: events.OperatorFilter(acceptance.ActionAccepted),
+		Others:   []string{t.Commands, t.Due, t.Rejected, t.ControlStream()},
+		Durables: []marks.Durable{durable(t.Commands), durable(t.Due), durable(t.Events)},
+	}
+}
+
+// OpenWitness returns the configured witness; nil: there is none. Close it after
+// its last use. It does not wait for a server that is away.
+func OpenWitness(w config.Witness, log *slog.Logger) (store keeper.Store, closed func(), err error) {
+	closed = func() {}
+	switch {
+	case w.File != "":
+		return witness.NewFile(w.File), closed, nil
+	case w.Lease.Name != "":
+		cluster, err := witness.InCluster()
+		if err != nil {
+			return nil, closed, fmt.Errorf("journal.witness.lease: %w", err)
+		}
+		return witness.NewLease(cluster, w.Lease.Namespace, w.Lease.Name), closed, nil
+	case w.NATS.URL != "":
+		nc, err := Connect(config.NATS{URL: w.NATS.URL, Credentials: w.NATS.Credentials}, "countermand witness", log)
+		if err != nil {
+			return nil, closed, fmt.Errorf("journal.witness.nats: %w", err)
+		}
+		return requiredBucket{marks.NewBucket(nc, w.NATS.Bucket)}, nc.Close, nil
+	default:
+		return nil, closed, nil
+	}
+}
+
+// requiredBucket is a bucket that must exist: a witness that is gone is no empty one.
+type requiredBucket struct{ *marks.Bucket }
+
+// Load implements keeper.Store.
+func (b requiredBucket) Load(ctx context.Context) (integrity.Record, error) {
+	r, err := b.Bucket.Load(ctx)
+	if err != nil {
+		return r, fmt.Errorf("read witness: %s", err.Error()) // never keeper.ErrNoStore
+	}
+	return r, nil
+}
+
+// newKeeper builds the keeper of the journal's marks.
+func (c *core) newKeeper(nc *nats.Conn, cfg *config.Config) (err error) {
+	var store keeper.Store
+	if store, c.closeWitness, err = OpenWitness(cfg.Journal.Witness, c.log); err != nil {
+		return err
+	}
+	c.keeper = keeper.New(
+		marks.NewReader(nc, ReadingPlan(c.topology)), marks.NewBucket(nc, c.topology.Control),
+		&keeper.Options{Journal: c.topology.Events, BucketStream: c.topology.ControlStream(), Witness: store, Logger: c.log},
+	)
+	return nil
+}
+
+// losses tells the handler of an accepted loss of the journal.
+type losses struct{ keeper *keeper.Keeper }
+
+var _ handlers.Losses = losses{}
+
+// Accepted implements handlers.Losses.
+func (l losses) Accepted() (at time.Time, doubted bool) {
+	epoch := l.keeper.Status().Record.Epoch
+	return epoch.AcceptedAt, epoch.Number > 0 && epoch.Doubted()
+}
+
+// keeperService keeps the marks, and reads the journal anew after each reconnect.
+func (c core) keeperService(nc *nats.Conn) service {
+	return service{"journal marks", func(ctx context.Context) error {
+		defer c.closeWitness()
+		connected := nc.StatusChanged(nats.CONNECTED)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case _, open := <-connected:
+					if !open {
+						return
+					}
+					c.keeper.Refresh()
+				}
+			}
+		}()
+		err := c.keeper.Run(ctx)
+		nc.RemoveStatusListener(connected)
+		<-ended
+		return err
+	}}
+}
+
+// registration tells the other processes, and whoever accepts a loss, that this
+// one runs and whether its gate is shut.
+func (c core) registration(name string) service {
+	r := replicas.New(c.js, c.topology.Control, cmp.Or(name, "process"), c.keeper.Status, &replicas.Options{
+		Version: Version(), Logger: c.log,
+	})
+	return background("registration", r.Run)
+}
+
+// whole reports a loss before whatever else may be wrong.
+func (c core) whole() (ok bool, reason string) {
+	s := c.keeper.Status()
+	if s.Watch.Standing == integrity.Unread {
+		return true, "" // the consumer says so, once there is a connection
+	}
+	return s.Ready()
+}

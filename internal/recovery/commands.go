@@ -1,0 +1,276 @@
+package recovery
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/internal/passage"
+	"github.com/countermand/countermand/journal"
+	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
+)
+
+// Known is what the walk over the commands asks the journal. Implementations are
+// safe for concurrent use.
+type Known interface {
+	// Last returns the payment's newest record, or the zero Record.
+	Last(ctx context.Context, id payment.ID) (journal.Record, error)
+	// Rejection returns a rejection by its token, or the zero one.
+	Rejection(ctx context.Context, token string) (payment.Rejection, error)
+}
+
+// What the journal knows of a command.
+const (
+	// Unknown: neither an operation nor a rejection.
+	Unknown = "unknown"
+	// OtherContent: an earlier command has the same key and other content. Only the
+	// earlier one is carried out.
+	OtherContent = "other_content"
+)
+
+// Found is one valid command that the journal does not know.
+type Found struct {
+	State     string      `json:"state"`
+	Sequence  uint64      `json:"sequence"`
+	Time      time.Time   `json:"time"`
+	CommandID string      `json:"commandId"`
+	Provider  string      `json:"provider"`
+	Payment   string      `json:"payment"`
+	Operation payment.Op  `json:"operation"`
+	Key       payment.Key `json:"idempotencyKey"`
+	// HandedOver: the service gets it as a timer that is due.
+	HandedOver bool `json:"handedOver,omitempty"`
+}
+
+// Walk compares the commands with the journal.
+type Walk struct {
+	JetStream jetstream.JetStream
+	// Stream holds the commands.
+	Stream    string
+	Known     Known
+	Providers *providers.Set
+	// Before leaves out commands that the stream took at that time or later.
+	Before time.Time
+	// Timers hands unknown commands to the service; nil: they are only told.
+	Timers  handlers.Scheduler
+	Encoder *events.Encoder
+	// Tell is told each command that the journal does not know, one at a time;
+	// those of one payment in the stream's order.
+	Tell func(Found) error
+	// Progress may be nil.
+	Progress func(done, total uint64)
+}
+
+// Walked counts what a walk has seen.
+type Walked struct {
+	// Commands is how many messages were read, Invalid how many of them are no valid
+	// commands, and Newer how many were left out for their time.
+	Commands, Invalid, Newer uint64
+	// Last is the newest sequence that was compared.
+	Last uint64
+	// Unknown and OtherContent count what was found.
+	Unknown, OtherContent uint64
+}
+
+const (
+	walkers = 32
+	// walkPull and walkPullBytes bound what is under way.
+	walkPull      = 1000
+	walkPullBytes = 8 << 20
+)
+
+// command is one message of the stream of commands.
+type command struct {
+	message  events.Message
+	sequence uint64
+	at       time.Time
+	payment.Command
+
+	id payment.ID // Native is empty where its provider is not configured here
+}
+
+// Run walks once, from the first command to the one that is the newest when it
+// begins. It changes nothing but the timers.
+func (w Walk) Run(ctx context.Context) (Walked, error) {
+	decoder, err := events.NewDecoder()
+	if err != nil {
+		return Walked{}, fmt.Errorf("build decoder: %w", err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r := &walking{walk: w}
+	seed := maphash.MakeSeed()
+	shards := make([]chan command, walkers)
+	var running sync.WaitGroup
+	for i := range shards {
+		shards[i] = make(chan command)
+		running.Go(func() { r.shard(ctx, shards[i], cancel) })
+	}
+	_, err = passage.Passage{
+		Stream: w.Stream, Subjects: events.CommandSubjects(), Pull: walkPull, PullBytes: walkPullBytes, Progress: w.Progress,
+	}.Read(ctx, w.JetStream, func(m jetstream.Msg, sequence uint64) error {
+		c, ok, err := r.decode(decoder, m, sequence)
+		if err != nil || !ok {
+			return err
+		}
+		select {
+		case shards[maphash.String(seed, c.Provider+"/"+c.id.Native)%walkers] <- c:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+	for _, shard := range shards {
+		close(shard)
+	}
+	running.Wait()
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	if err != nil {
+		return r.count, fmt.Errorf("walk over the commands: %w", err)
+	}
+	return r.count, nil
+}
+
+// walking is one run.
+type walking struct {
+	walk  Walk
+	mu    sync.Mutex // guards count, and tells one at a time
+	count Walked
+}
+
+// decode reads one message; ok is false where there is nothing to compare.
+func (r *walking) decode(d *events.Decoder, m jetstream.Msg, sequence uint64) (c command, ok bool, err error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return c, false, fmt.Errorf("read position: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count.Commands++
+	if !meta.Timestamp.Before(r.walk.Before) {
+		r.count.Newer++
+		return c, false, nil
+	}
+	r.count.Last = sequence
+	c = command{
+		message:  events.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()},
+		sequence: sequence, at: meta.Timestamp.UTC(),
+	}
+	decoded, invalid := d.DecodeCommand(c.message)
+	if invalid != nil {
+		r.count.Invalid++
+		return c, false, nil
+	}
+	decoded.RequestedAt = c.at
+	if in, configured := r.walk.Providers.Get(decoded.Provider); configured {
+		traits := in.Provider.Traits()
+		var faults []payment.Fault
+		decoded, faults = traits.Complete(decoded, payment.Defaults{Country: in.Country, Currency: in.Currency})
+		if len(faults) > 0 {
+			r.count.Invalid++
+			return c, false, nil
+		}
+		c.id = traits.ID(decoded.Provider, decoded.Payment)
+	}
+	c.Command = decoded
+	return c, true, nil
+}
+
+// shard compares the commands of its payments in order.
+func (r *walking) shard(ctx context.Context, work <-chan command, fail context.CancelCauseFunc) {
+	first := map[string]string{} // the first content of each unknown operation
+	for c := range work {
+		if err := r.compare(ctx, c, first); err != nil {
+			fail(err)
+		}
+	}
+}
+
+// compare looks one command up.
+func (r *walking) compare(ctx context.Context, c command, first map[string]string) error {
+	state, err := r.lookUp(ctx, c)
+	if err != nil || state == "" {
+		return err
+	}
+	name := c.id.Native + " " + string(c.Op) + " " + string(c.Key) + " " + c.Provider
+	content, again := first[name]
+	switch {
+	case again && content == c.Fingerprint():
+		return nil // a repeat: the first one stands for it
+	case again:
+		state = OtherContent
+	case state == Unknown:
+		first[name] = c.Fingerprint()
+	}
+	found := Found{
+		State: state, Sequence: c.sequence, Time: c.at, CommandID: c.CommandID, Provider: c.Provider,
+		Payment: events.Token(c.id.Native), Operation: c.Op, Key: c.Key,
+	}
+	if state == Unknown && r.walk.Timers != nil {
+		if err := r.handOver(ctx, c); err != nil {
+			return err
+		}
+		found.HandedOver = true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if state == Unknown {
+		r.count.Unknown++
+	} else {
+		r.count.OtherContent++
+	}
+	return r.walk.Tell(found)
+}
+
+// lookUp says what the journal does not know of a command; "" where it knows it.
+func (r *walking) lookUp(ctx context.Context, c command) (state string, err error) {
+	state = Unknown
+	if c.id.Native != "" {
+		last, err := r.walk.Known.Last(ctx, c.id)
+		if err != nil {
+			return "", err
+		}
+		if i := last.State.Find(c.Op, c.Key); i >= 0 {
+			if last.State.Operations[i].Fingerprint == c.Fingerprint() {
+				return "", nil
+			}
+			state = OtherContent
+		}
+	}
+	rejection, err := r.walk.Known.Rejection(ctx, events.RejectionToken(c.sequence, c.message.Data))
+	if err != nil || rejection.Token != "" {
+		return "", err
+	}
+	return state, nil
+}
+
+// handOver schedules a command for now, as the service does with a command that
+// comes back later: it reaches the service as if it were delivered. An operation
+// has one timer, so handing it over again changes nothing.
+func (r *walking) handOver(ctx context.Context, c command) error {
+	m, err := r.walk.Encoder.EncodeCommand(c.Command)
+	if err != nil {
+		return fmt.Errorf("encode command %d: %w", c.sequence, err)
+	}
+	sum := sha256.Sum256(c.message.Data)
+	err = r.walk.Timers.Schedule(ctx, handlers.Timer{
+		Subject: events.ScheduleSubject(c.Command, c.id), Target: events.DueSubject(c.Op), Message: m, At: time.Now(),
+		OriginSequence: c.sequence, OriginTime: c.at, Deliveries: 1,
+		Original: handlers.Digest{SHA256: hex.EncodeToString(sum[:]), Size: len(c.message.Data)},
+	})
+	if err != nil {
+		return fmt.Errorf("hand command %d over: %w", c.sequence, err)
+	}
+	return nil
+}

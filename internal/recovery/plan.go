@@ -1,0 +1,204 @@
+package recovery
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/archive"
+	"github.com/countermand/countermand/journal/stream"
+	"github.com/countermand/countermand/payment"
+)
+
+// Journal is the journal that lacks something. Implementations are safe for
+// concurrent use.
+type Journal interface {
+	// On returns what lies on a subject, or the newest message under a filter.
+	On(ctx context.Context, subject string) (stream.Stored, error)
+	// Put appends a message behind the sequence that is expected.
+	Put(ctx context.Context, expected uint64, m events.Message) (uint64, error)
+}
+
+// place is where an archived message lies.
+type place struct {
+	file     int
+	offset   int64
+	sequence uint64
+	version  uint64
+	subject  string
+}
+
+// chain is what the archives hold of one payment and the journal does not.
+type chain struct {
+	id      payment.ID
+	missing []place // by version
+}
+
+// Plan is what the journal lacks. It keeps the places of what is missing, and the
+// newest version that is there for each payment of the archives.
+type Plan struct {
+	// Read is how many archived messages were compared, Present how many of them
+	// lie in the journal.
+	Read, Present uint64
+
+	files   []*os.File
+	chains  map[payment.ID]*chain
+	present []map[payment.ID]uint64 // by file, the newest version that is there and is the same
+	alone   map[string]place        // missing messages of no payment
+	differ  []place                 // other content lies on the subject
+}
+
+// Options are the optional parts of Compare and Apply; nil and zero mean the defaults.
+type Options struct {
+	// Workers is how many messages or payments are in hand at a time; default 32.
+	Workers int
+	// Progress is told how far it is, in bytes of the archives or in payments.
+	Progress func(done, total uint64)
+}
+
+func (o *Options) parts() (workers int, progress func(done, total uint64)) {
+	workers, progress = 32, func(uint64, uint64) {}
+	if o != nil {
+		workers = cmp.Or(o.Workers, workers)
+		if o.Progress != nil {
+			progress = o.Progress
+		}
+	}
+	return workers, progress
+}
+
+// Compare asks the journal for each message of the archives. It changes nothing.
+// Close the plan when it is not needed any more, also after an error.
+func Compare(ctx context.Context, j Journal, paths []string, o *Options) (*Plan, error) {
+	workers, progress := o.parts()
+	p := &Plan{chains: map[payment.ID]*chain{}, alone: map[string]place{}}
+	var total uint64
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			return p, fmt.Errorf("open archive: %w", err)
+		}
+		p.files = append(p.files, f)
+		p.present = append(p.present, map[payment.ID]uint64{})
+		info, err := f.Stat()
+		if err != nil {
+			return p, fmt.Errorf("open archive: %w", err)
+		}
+		total += uint64(info.Size())
+	}
+	c := &comparison{plan: p, journal: j, work: make(chan question)}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var running sync.WaitGroup
+	for range workers {
+		running.Go(func() { c.run(ctx, cancel) })
+	}
+	err := c.read(ctx, func(done uint64) { progress(done, total) })
+	close(c.work)
+	running.Wait()
+	if cause := context.Cause(ctx); cause != nil {
+		return p, fmt.Errorf("compare archive: %w", cause)
+	}
+	if err != nil {
+		return p, err
+	}
+	for _, ch := range p.chains {
+		slices.SortFunc(ch.missing, func(a, b place) int {
+			return cmp.Or(cmp.Compare(a.version, b.version), cmp.Compare(a.subject, b.subject), cmp.Compare(a.sequence, b.sequence))
+		})
+	}
+	return p, nil
+}
+
+// Close closes the archives.
+func (p *Plan) Close() {
+	for _, f := range p.files {
+		_ = f.Close() // only read
+	}
+}
+
+// question is one archived message to compare.
+type question struct {
+	at    place
+	entry archive.Entry
+}
+
+// comparison is one run of Compare.
+type comparison struct {
+	plan    *Plan
+	journal Journal
+	work    chan question
+	mu      sync.Mutex // guards the plan
+}
+
+// read hands every message of the archives out.
+func (c *comparison) read(ctx context.Context, progress func(done uint64)) error {
+	var before int64
+	for n, f := range c.plan.files {
+		whole, err := archive.Read(f, func(e archive.Entry, offset int64) error {
+			at := place{file: n, offset: offset, sequence: e.Sequence, subject: e.Message.Subject}
+			select {
+			case c.work <- question{at, e}:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			progress(uint64(before + offset))
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Name(), err)
+		}
+		before += whole
+	}
+	return nil
+}
+
+// run compares until there is no more, or until one cannot be asked for.
+func (c *comparison) run(ctx context.Context, fail context.CancelCauseFunc) {
+	for q := range c.work {
+		there, err := c.journal.On(ctx, q.at.subject)
+		if err != nil {
+			fail(err)
+			continue // drain
+		}
+		c.take(q, there)
+	}
+}
+
+// take notes what the journal holds of one archived message.
+func (c *comparison) take(q question, there stream.Stored) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.plan
+	p.Read++
+	id, err := events.PaymentOf(q.at.subject)
+	q.at.version = versionOf(q.at.subject)
+	switch {
+	case there.Sequence != 0 && same(there.Message, q.entry.Message):
+		p.Present++
+		if err == nil {
+			known := p.present[q.at.file]
+			known[id] = max(known[id], q.at.version)
+		}
+	case there.Sequence != 0:
+		p.differ = append(p.differ, q.at)
+	case err != nil:
+		if _, again := p.alone[q.at.subject]; !again {
+			p.alone[q.at.subject] = q.at
+		}
+	default:
+		ch := p.chains[id]
+		if ch == nil {
+			ch = &chain{id: id}
+			p.chains[id] = ch
+		}
+		ch.missing = append(ch.missing, q.at)
+	}
+}
+
+// entry reads an archived message again.
+func (p *Plan) entry(at place) (archive.Entry, error) { return archive.At(p.files[at.file], at.offset) }

@@ -1,0 +1,150 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/natstest"
+)
+
+// refunded has a service refund this many payments, partially and at a kind that
+// stops no second refund, and waits for their results.
+func (w *world) refunded(n int) {
+	w.t.Helper()
+	results := w.follow()
+	for i := range n {
+		w.refundAtOpenpay(i, fmt.Sprintf("lost-%d", i))
+	}
+	results.await(func(all []event) string {
+		ended := 0
+		for _, e := range all {
+			if e.terminal() {
+				ended++
+			}
+		}
+		if ended < n {
+			return fmt.Sprintf("%d results, there are %d", n, ended)
+		}
+		return ""
+	})
+}
+
+// repeats publishes the same commands again.
+func (w *world) repeats(n int) {
+	w.t.Helper()
+	for i := range n {
+		id := fmt.Sprintf("lost-%d", i)
+		w.publish(command("again-"+id, "refund", map[string]any{
+			"idempotencyKey": id, "provider": "openpay-eu", "payment": map[string]any{"transactionId": id, "orderId": id},
+			"amount": map[string]any{"value": oddAmount(i), "currency": "EUR"},
+		}))
+	}
+}
+
+// paid counts the refunds that Openpay's own ledger shows.
+func (w *world) paid() int { return w.openpay.Ledger().Count("", "") }
+
+func (w *world) provisionAgain() {
+	w.t.Helper()
+	topology := app.Topology(w.cfg)
+	topology.AckWait = ackWait
+	if _, err := broker.Provision(w.t.Context(), w.js, topology); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// acknowledged counts the commands that were answered.
+func (w *world) acknowledged() uint64 {
+	w.t.Helper()
+	c, err := w.js.Consumer(w.t.Context(), w.cfg.Streams.Commands, w.cfg.Consumer)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c.CachedInfo().AckFloor.Stream
+}
+
+// back waits until the server answers again.
+func (w *world) back() {
+	w.t.Helper()
+	w.poll("the server is not back", func() bool {
+		_, err := w.js.Stream(w.t.Context(), w.cfg.Streams.Commands)
+		return err == nil
+	})
+}
+
+const lost = 20
+
+func TestAJournalThatIsMadeAnewUnderTheServiceMovesNothing(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.cfg.Admin.Listen = natstest.FreeAddress(t)
+	w.serve(nil)
+	w.refunded(lost)
+	w.quiet()
+	before := w.acknowledged()
+	if err := w.js.DeleteStream(t.Context(), w.cfg.Streams.Events); err != nil {
+		t.Fatal(err)
+	}
+	w.provisionAgain()
+	w.repeats(lost)
+	w.awaitReady(http.StatusServiceUnavailable, fmt.Sprintf("; it was known to reach %d at 20", 2*lost))
+	w.awaitReady(http.StatusServiceUnavailable, "journal broken: ")
+	if n := w.paid(); n != lost {
+		t.Errorf("%d payouts for %d refunds", n, lost)
+	}
+	if after := w.acknowledged(); after != before {
+		t.Errorf("%d commands were answered from a journal that is not whole", after-before)
+	}
+}
+
+func TestAnOlderCopyOfEverythingIsNoticedByTheWitness(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.cfg.Journal.Witness.File = filepath.Join(t.TempDir(), "mark")
+	old := w.server.Copy(t)
+	w.back()
+	stop := w.serve(nil)
+	w.refunded(lost)
+	w.quiet()
+	stop()
+	w.server.Restore(t, old)
+	w.cfg.Admin.Listen = natstest.FreeAddress(t)
+	w.serve(nil)
+	w.back()
+	w.repeats(lost)
+	w.awaitReady(http.StatusServiceUnavailable, "journal broken: the journal ends at 0; it was known to reach")
+	if n := w.paid(); n != lost {
+		t.Errorf("%d payouts for %d refunds", n, lost)
+	}
+}
+
+func TestALostBucketOfPausesEndsNoPause(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.cfg.Admin.Listen = natstest.FreeAddress(t)
+	w.serve(nil)
+	w.refunded(1)
+	w.say("openpay-eu", true)
+	w.poll("not paused", func() bool {
+		_, metrics := w.ask("/metrics")
+		return strings.Contains(metrics, `countermand_instance_paused{provider="openpay-eu"} 1`)
+	})
+	if err := w.js.DeleteKeyValue(t.Context(), "PAYMENT_CONTROL"); err != nil {
+		t.Fatal(err)
+	}
+	w.provisionAgain()
+	w.refundAtOpenpay(7, "after")
+	w.awaitReady(http.StatusServiceUnavailable, "stream KV_PAYMENT_CONTROL ")
+	w.poll("not every provider is paused", func() bool {
+		_, metrics := w.ask("/metrics")
+		return strings.Contains(metrics, `countermand_instance_paused{provider="opay-eg"} 1`)
+	})
+	if n := w.paid(); n != 1 {
+		t.Errorf("%d payouts, want one", n)
+	}
+}

@@ -181,6 +181,9 @@ func (w *work) commit(ctx context.Context, s step, dec payment.Decision) (step, 
 		s.outcome = nil
 		return s, nil
 	}
+	if err := w.sureOfNo(ctx, s, dec.Event); err != nil {
+		return s, err
+	}
 	sequence, err := w.append(ctx, s, *dec.Event)
 	if conflict, ok := errors.AsType[*journal.ConflictError](err); ok {
 		return w.moved(s, conflict.Last), err

@@ -14,6 +14,7 @@ type NATSServer struct {
 	Program
 
 	client, monitor int // ports
+	store           string
 }
 
 // NATSServers writes the configurations of one nats-server, or of several that
@@ -38,6 +39,7 @@ func NATSServers(dir, binary string, n int, syncAlways bool, ports *Ports) ([]*N
 		s := &NATSServer{client: given[3*i], monitor: given[3*i+1]}
 		s.Name, s.Path, s.Dir = fmt.Sprintf("nats-%d", i+1), binary, dir
 		own := filepath.Join(dir, s.Name)
+		s.store = filepath.Join(own, "jetstream")
 		if err := os.MkdirAll(own, 0o700); err != nil {
 			return nil, fmt.Errorf("make directory of %s: %w", s.Name, err)
 		}
@@ -58,12 +60,18 @@ func NATSServers(dir, binary string, n int, syncAlways bool, ports *Ports) ([]*N
 // Client is the address for clients, without a scheme.
 func (s *NATSServer) Client() string { return Local(s.client) }
 
+// Store is the directory that holds everything JetStream has stored.
+func (s *NATSServer) Store() string { return s.store }
+
+// Monitor is the monitoring address, as a URL.
+func (s *NATSServer) Monitor() string { return "http://" + Local(s.monitor) }
+
 // Port is where clients connect.
 func (s *NATSServer) Port() int { return s.client }
 
 // Health is the URL that answers 200 once JetStream has recovered and, in a
 // cluster, caught up.
-func (s *NATSServer) Health() string { return "http://" + Local(s.monitor) + "/healthz" }
+func (s *NATSServer) Health() string { return s.Monitor() + "/healthz" }
 
 // NATSURL is how clients reach all of the servers.
 func NATSURL(all []*NATSServer) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"sync"
 )
 
 // Ports are taken from below those that systems give to outgoing connections: a
@@ -17,11 +18,17 @@ const (
 )
 
 // Ports hands out free ports of this machine, each once: programs that are told of
-// each other must know them before any has started. The zero value is ready.
-type Ports struct{ given map[int]bool }
+// each other must know them before any has started. The zero value is ready. Safe for
+// concurrent use.
+type Ports struct {
+	mu    sync.Mutex
+	given map[int]bool
+}
 
 // Free returns n ports that nobody listened on a moment ago.
 func (p *Ports) Free(n int) ([]int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.given == nil {
 		p.given = map[int]bool{}
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -48,9 +49,18 @@ func (o *operators) pause(ctx, faults context.Context) error {
 func (o *operators) command(ctx context.Context, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, commandFor)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, o.world.binary, append(args, "--config", o.world.operatorConfig)...) //nolint:gosec // a binary we have built
-	cmd.Dir, cmd.Env = o.world.dir, append(os.Environ(), credentials()...)
-	return cmd.Run()
+	_, _, err := o.world.command(ctx, append(args, "--config", o.world.operatorConfig)...)
+	return err
+}
+
+// command runs the consumer's binary as an operator does, and returns what it
+// printed on standard output and on standard error.
+func (w *world) command(ctx context.Context, args ...string) (printed, said string, err error) {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, w.binary, args...) //nolint:gosec // a binary we have built
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = w.dir, append(os.Environ(), credentials()...), &stdout, &stderr
+	err = cmd.Run()
+	return stdout.String(), stderr.String(), err
 }
 
 // replayAll replays what was refused: corrected where that can be done, and

@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -44,7 +45,9 @@ func main() {
 type surroundings struct {
 	ctx    context.Context //nolint:containedctx // lives as long as the one command that is run
 	stdout io.Writer
-	stderr io.Writer
+
+	telling sync.Mutex // held over each line
+	stderr  io.Writer
 }
 
 // run is the whole program but for the process around it.
@@ -52,6 +55,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var cli struct {
 		Run  runCommand  `cmd:"" help:"Break everything, again and again, and compare the ledgers."`
 		Kill killCommand `cmd:"" help:"Kill the service once in mid-flow and count the provider calls it repeats."`
+
+		Restore restoreCommand `cmd:"" help:"Take from the journal what it knew, in every way, and compare what was paid and told before and after."`
 	}
 	parser, err := kong.New(&cli, kong.Name("chaos"), kong.Writers(stdout, stderr),
 		kong.Description("Break everything around the service and compare what was asked, said and done."))
@@ -65,7 +70,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return k.Run(&surroundings{ctx: ctx, stdout: stdout, stderr: stderr})
 }
 
-// common is what both commands take.
+// outcome is what a command reports.
+type outcome interface {
+	// ok reports whether every promise was kept, and the run was what it should be.
+	ok() bool
+	json(out io.Writer) error
+	print(out io.Writer)
+}
+
+// common is what all commands take.
 type common struct {
 	Seed       uint64 `help:"Seed of everything that is drawn; 0: by the clock." default:"0"`
 	JSON       bool   `help:"The report as JSON." name:"json"`
@@ -76,7 +89,7 @@ type common struct {
 
 // with does the work in a directory, writes its report, and fails where that does not
 // hold.
-func (c *common) with(s *surroundings, work func(dir string, bin binaries) (*report, error)) error {
+func (c *common) with(s *surroundings, work func(dir string, bin binaries) (outcome, error)) error {
 	if c.Seed == 0 {
 		c.Seed = uint64(time.Now().UnixNano()) % 1_000_000
 	}
@@ -115,7 +128,7 @@ func (c *common) directory() (string, error) {
 	return c.Keep, nil
 }
 
-func (c *common) write(s *surroundings, dir string, r *report) error {
+func (c *common) write(s *surroundings, dir string, r outcome) error {
 	f, err := os.Create(filepath.Join(dir, "report.json"))
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
@@ -133,6 +146,8 @@ func (c *common) write(s *surroundings, dir string, r *report) error {
 
 // say tells people how it goes; the report alone is on standard output.
 func (s *surroundings) say(format string, args ...any) {
+	s.telling.Lock()
+	defer s.telling.Unlock()
 	fmt.Fprintf(s.stderr, "chaos: "+format+"\n", args...)
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -84,18 +85,11 @@ func (d *drawer) draw(n int) (*plan, error) {
 	if err := d.malformed(n * malformedPercent / 100); err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(d.plan.messages, func(a, b message) int {
-		switch {
-		case a.at < b.at:
-			return -1
-		case a.at > b.at:
-			return 1
-		default:
-			return 0
-		}
-	})
+	slices.SortStableFunc(d.plan.messages, byTime)
 	return d.plan, nil
 }
+
+func byTime(a, b message) int { return cmp.Compare(a.at, b.at) }
 
 func newDrawer(seed uint64) *drawer {
 	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a run must be repeatable

@@ -127,16 +127,22 @@ func (s *simulators) movements(ctx context.Context, k simulator.Kind) (map[compa
 	return all, nil
 }
 
+// calls reads all calls to one provider.
+func (s *simulators) calls(ctx context.Context, k simulator.Kind) (all []simulator.Call, err error) {
+	err = s.do(ctx, http.MethodGet, "/"+k.Name+"/calls", nil, &all)
+	return all, err
+}
+
 // read reads the ledgers and the calls of every kind.
 func (s *simulators) read(ctx context.Context, p *plan) (*record, error) {
 	r := &record{struck: map[string]int{}}
 	for _, k := range kinds() {
-		var calls []simulator.Call
 		ledger, err := s.movements(ctx, k)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.do(ctx, http.MethodGet, "/"+k.Name+"/calls", nil, &calls); err != nil {
+		calls, err := s.calls(ctx, k)
+		if err != nil {
 			return nil, err
 		}
 		for claim, moved := range ledger {

@@ -32,6 +32,10 @@ type shape struct {
 	timing string
 	// direct: the providers are reached without a path that can be cut.
 	direct bool
+	// witness: the journal's mark is kept in a file too, outside of the servers' files.
+	witness bool
+	// ports are shared with the worlds beside this one; nil: there is none.
+	ports *program.Ports
 }
 
 // consumerProcess is one "consumer run" and its ways to the servers.
@@ -39,14 +43,15 @@ type consumerProcess struct {
 	program.Program
 
 	// busy is held while something is being done to it.
-	busy sync.Mutex
-	nats []*path // one to each server
+	busy  sync.Mutex
+	nats  []*path // one to each server
+	admin string  // its admin address
 }
 
 // world is everything that runs. Close ends it all.
 type world struct {
 	dir        string
-	ports      program.Ports
+	ports      *program.Ports
 	shape      shape
 	servers    servers
 	simulators *simulators
@@ -60,7 +65,10 @@ type world struct {
 
 // newWorld starts everything but the consumers.
 func newWorld(ctx context.Context, dir string, bin binaries, s shape) (*world, error) {
-	w := &world{dir: dir, shape: s}
+	w := &world{dir: dir, shape: s, ports: s.ports}
+	if w.ports == nil {
+		w.ports = &program.Ports{}
+	}
 	if err := w.begin(ctx, bin); err != nil {
 		w.close()
 		return nil, err
@@ -72,7 +80,7 @@ func (w *world) begin(ctx context.Context, bin binaries) error {
 	ctx, cancel := context.WithTimeout(ctx, startFor)
 	defer cancel()
 	var err error
-	if w.servers, err = program.NATSServers(w.dir, bin.server, w.shape.nodes, true, &w.ports); err != nil {
+	if w.servers, err = program.NATSServers(w.dir, bin.server, w.shape.nodes, true, w.ports); err != nil {
 		return err
 	}
 	for _, s := range w.servers {
@@ -80,7 +88,7 @@ func (w *world) begin(ctx context.Context, bin binaries) error {
 			return err
 		}
 	}
-	if w.simulators, err = newSimulators(w.dir, bin.consumer, &w.ports); err != nil {
+	if w.simulators, err = newSimulators(w.dir, bin.consumer, w.ports); err != nil {
 		return err
 	}
 	if err := w.simulators.Start(); err != nil {
@@ -109,7 +117,7 @@ func (w *world) configure(binary string) error {
 	proxies := newProxies()
 	var providers strings.Builder
 	for _, k := range kinds() {
-		p, err := newPath(proxies, k.Name, w.simulators.port, &w.ports)
+		p, err := newPath(proxies, k.Name, w.simulators.port, w.ports)
 		if err != nil {
 			return err
 		}
@@ -128,7 +136,7 @@ func (w *world) configure(binary string) error {
 		c := &consumerProcess{}
 		var urls []string
 		for _, s := range w.servers {
-			p, err := newPath(proxies, fmt.Sprintf("consumer-%d to %s", i+1, s.Name), s.Port(), &w.ports)
+			p, err := newPath(proxies, fmt.Sprintf("consumer-%d to %s", i+1, s.Name), s.Port(), w.ports)
 			if err != nil {
 				return err
 			}
@@ -136,8 +144,9 @@ func (w *world) configure(binary string) error {
 			urls = append(urls, "nats://"+p.from)
 		}
 		c.Name, c.Path, c.Dir, c.Env = fmt.Sprintf("consumer-%d", i+1), binary, w.dir, credentials()
+		c.admin = program.Local(ports[i])
 		file := filepath.Join(w.dir, c.Name+".yaml")
-		if err := w.writeConfig(file, strings.Join(urls, ","), program.Local(ports[i]), providers.String()); err != nil {
+		if err := w.writeConfig(file, strings.Join(urls, ","), c.admin, providers.String()); err != nil {
 			return err
 		}
 		c.Args = []string{"run", "--config", file}
@@ -150,8 +159,11 @@ func (w *world) configure(binary string) error {
 
 // writeConfig writes the configuration of one process.
 func (w *world) writeConfig(file, url, admin, providers string) error {
-	text := fmt.Sprintf("nats: {url: %q, replicas: %d}\nadmin: {listen: %q}\ndesk: {selfAsserted: true}\nproviders:\n%s",
-		url, w.shape.nodes, admin, providers)
+	text := fmt.Sprintf("nats: {url: %q, replicas: %d}\nadmin: {listen: %q}\ndesk: {selfAsserted: true}\n", url, w.shape.nodes, admin)
+	if w.shape.witness {
+		text += fmt.Sprintf("journal: {witness: {file: %q}}\n", filepath.Join(w.dir, "witness"))
+	}
+	text += "providers:\n" + providers
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}

@@ -85,7 +85,7 @@ func Judge(m Mark, r Reading, n Names) []Finding {
 	if r.Journal.Missing {
 		all = append(all, Finding{
 			Kind: JournalMissing, Object: n.Journal, Known: m.Journal.Sequence, Since: m.At,
-			Text: "the journal's stream does not exist" + reached(m),
+			Text: strings.TrimSuffix("the journal's stream does not exist;"+reached(m), ";"),
 		})
 	} else {
 		all = append(all, judgeJournal(m, r.Journal, n.Journal)...)

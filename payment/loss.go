@@ -320,7 +320,7 @@ func (in Input) refused(op Operation, status Status, out Outcome) Decision {
 
 // inReview puts an operation before a person because of the loss.
 func (in Input) inReview(op Operation, code Code) Decision {
-	op = in.presumed(op, op.Attempt)
+	op, code = in.presumed(op, op.Attempt), orCode(code, CodeJournalIncomplete)
 	op.Code = code
 	return in.review(op, Outcome{Code: code}, reviewPresumed, "the journal has lost something, and whether this operation was executed only a person can find out")
 }

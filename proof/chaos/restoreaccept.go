@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/countermand/countermand/internal/program"
@@ -26,6 +27,9 @@ type journalStatus struct {
 		Messages uint64 `json:"messages"`
 	} `json:"loss"`
 	Replicas []struct {
+		Epoch struct {
+			Phase string `json:"phase"`
+		} `json:"epoch"`
 		InHand []struct{} `json:"inHand"`
 	} `json:"replicas"`
 	Notes []string `json:"notes"`
@@ -99,4 +103,32 @@ func (p *lossPlay) tryToAccept(ctx context.Context) error {
 		p.result.GivenUp = s.Loss.Messages
 	}
 	return err
+}
+
+// everybodyTrusts waits until every process knows that the journal is trusted again.
+func (p *lossPlay) everybodyTrusts(ctx context.Context) error {
+	return program.Await(ctx, func() bool {
+		s, err := p.status(ctx)
+		for _, r := range s.Replicas {
+			if r.Epoch.Phase != s.Epoch.Phase {
+				return false
+			}
+		}
+		return err == nil
+	})
+}
+
+// recovered reads what "consumer recover --archive --json" says it has done, by
+// outcome; nil: it says nothing.
+func recovered(printed string) map[string]int {
+	lines := strings.Split(strings.TrimSpace(printed), "\n")
+	var last struct {
+		Summary struct {
+			Outcomes map[string]int `json:"outcomes"`
+		} `json:"summary"`
+	}
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
+		return nil
+	}
+	return last.Summary.Outcomes
 }

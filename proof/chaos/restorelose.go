@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -191,8 +192,23 @@ func damagedLeads(ctx context.Context, p *lossPlay) error {
 	return nil
 }
 
-// damage overwrites the middle of the first block of a stream, so that the server
-// finds a message there that it cannot read, and has it look at all of them.
+// fillBlock fills the journal's first block, so that the next events lie in another:
+// damage at the end of the last block a server heals from its peers.
+func fillBlock(ctx context.Context, p *lossPlay) error {
+	event := fmt.Appendf(nil, `{"data":{"action":"padding","reason":%q}}`, strings.Repeat("x", 60<<10))
+	for i := range blockSize/len(event) + 1 {
+		if _, err := p.world.js.Publish(ctx, fmt.Sprintf("payment.operator.padding.%d", i), event); err != nil {
+			return fmt.Errorf("fill a block of the journal: %w", err)
+		}
+	}
+	return nil
+}
+
+// blockSize is how much of a stream lies in one file.
+const blockSize = 8 << 20
+
+// damage overwrites a part of the first block of a stream, so that the server finds
+// messages there that it cannot read, and has it look at all of them.
 func damage(messages string) error {
 	if err := os.Remove(filepath.Join(messages, "index.db")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("damage journal: %w", err)
@@ -202,19 +218,20 @@ func damage(messages string) error {
 		return fmt.Errorf("damage journal: %w", err)
 	}
 	defer block.Close()
-	info, err := block.Stat()
-	if err != nil {
-		return fmt.Errorf("damage journal: %w", err)
-	}
-	if _, err := block.WriteAt(make([]byte, 2048), info.Size()/2); err != nil {
+	if _, err := block.WriteAt(make([]byte, 2048), 1<<10); err != nil { // among the first events
 		return fmt.Errorf("damage journal: %w", err)
 	}
 	return nil
 }
 
-// leadAnother makes a server lead that holds everything, as the page says.
+// leadAnother makes a server lead that holds everything, and rebuilds the damaged
+// one from it, as the page says.
 func leadAnother(ctx context.Context, p *lossPlay) error {
-	return p.world.makeLead(ctx, p.world.servers[1])
+	w := p.world
+	if err := w.makeLead(ctx, w.servers[1]); err != nil {
+		return err
+	}
+	return w.stopped(ctx, w.servers[:1], func(s *program.NATSServer) error { return os.RemoveAll(s.Store()) })
 }
 
 // setBackTwo puts older copies in the place of two servers' files while the third is

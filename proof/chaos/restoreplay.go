@@ -11,6 +11,7 @@ import (
 	"github.com/countermand/countermand/internal/program"
 	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/proof/chaos/compare"
 	"github.com/countermand/countermand/providers/simulator"
 )
 
@@ -38,9 +39,11 @@ type lossPlay struct {
 	copies map[string]string // of each server's files, by its name
 	// kept is what a copy holds, lost what was asked for after it.
 	kept, lost batch
-	// before is what the journal said until the loss.
+	// before is what the journal said until the loss; told are the ends in it, from when
+	// forget was called.
 	before *told
-	forget func() // ends the reading of it; once
+	told   map[string]compare.Event
+	forget func() // ends the reading of it
 	lamps  *lamps
 	// began is when the loss began, lostAt what the time to notice it is counted
 	// from, accepted when a person had accepted it, resumed when calls may begin again.
@@ -86,15 +89,7 @@ func (p *lossPlay) prepare(ctx context.Context) error {
 		}
 	}
 	p.before = newTold(false)
-	reading, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	read := w.follow(reading, p.before)
-	p.forget = func() {
-		cancel()
-		if err, open := <-read; open && err != nil {
-			p.result.note("the journal could not be followed: %v", err)
-		}
-		read = closedErrors()
-	}
+	p.listen(ctx)
 	if err := w.serve(); err != nil {
 		return err
 	}
@@ -105,14 +100,24 @@ func (p *lossPlay) prepare(ctx context.Context) error {
 		if err := p.row.before(ctx, p); err != nil {
 			return err
 		}
+		p.listen(ctx)
 	}
 	return p.work(ctx)
 }
 
-func closedErrors() chan error {
-	c := make(chan error)
-	close(c)
-	return c
+// listen reads the journal into before until forget is called, from where that
+// stands. Nobody waits for the reading to end: on a stream that is deleted under it,
+// or whose servers all went away, it may hang for long.
+func (p *lossPlay) listen(ctx context.Context) {
+	if p.forget != nil {
+		p.forget()
+	}
+	reading, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	_ = p.world.follow(reading, p.before)
+	p.forget = func() {
+		cancel()
+		p.told = p.before.ends()
+	}
 }
 
 // settle publishes messages and waits until all that was asked for has its end.
@@ -232,8 +237,9 @@ func (p *lossPlay) goOn(ctx context.Context) error {
 		return err
 	}
 	if p.row.archive {
-		if out, err := w.consumer(ctx, "recover", "--archive", "journal.jsonl", "--apply"); err != nil {
-			return fmt.Errorf("%w\n%s", err, out)
+		out, err := w.consumer(ctx, "recover", "--archive", "journal.jsonl", "--apply", "--json")
+		if p.result.Recovered = recovered(out); p.result.Recovered == nil {
+			return err // payments that have moved on since the loss are no fault, and the exit code is 1
 		}
 	}
 	_, unfinished := w.consumer(ctx, "recover", "--commands", "--apply", "--json")

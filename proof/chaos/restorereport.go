@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,6 +48,8 @@ type lossResult struct {
 	// outcomes waited for the acceptance.
 	GivenUp uint64 `json:"messagesGivenUp"`
 	InHand  int    `json:"outcomesInHand"`
+	// Recovered is what became of the archive's messages, by outcome.
+	Recovered map[string]int `json:"recovered,omitempty"`
 	// Noticed is in seconds, counted from From; Limited: the promise is about it.
 	From    string  `json:"noticedFrom"`
 	Noticed float64 `json:"noticedSeconds"`
@@ -80,7 +83,7 @@ func (r *lossResult) tell(before map[string]compare.Event, now []compare.Event) 
 	r.Told = len(before)
 	for name, was := range before {
 		is, ended := after[name]
-		if !ended || is.Type == was.Type && is.Effect == was.Effect && is.Moved == was.Moved {
+		if !ended || same(is, was) {
 			continue
 		}
 		if was.Type == "succeeded" {
@@ -92,7 +95,7 @@ func (r *lossResult) tell(before map[string]compare.Event, now []compare.Event) 
 	}
 	for _, e := range last {
 		if e.InReview() || e.BehindReview() {
-			r.Review[e.Code]++
+			r.Review[cmp.Or(e.Code, e.Status+" without a code")]++
 		}
 	}
 }

@@ -84,7 +84,7 @@ func lossRows() []lossRow {
 		},
 		{
 			name: "leader", title: "three replicas, a damaged one leads",
-			nodes: 3, consumers: 2, repeats: true, from: fromLeader, lose: damagedLeads, mend: leadAnother,
+			nodes: 3, consumers: 2, repeats: true, from: fromLeader, before: fillBlock, lose: damagedLeads, mend: leadAnother,
 		},
 		{
 			name: "majority", title: "three replicas, two set back while the third is away",

@@ -60,6 +60,9 @@ type wireEvent struct {
 		Attempt int    `json:"attempt"`
 		// ResolvedBy is there where an operator's word made it.
 		ResolvedBy *struct{} `json:"resolvedBy"`
+		Review     struct {
+			Reason string `json:"reason"`
+		} `json:"review"`
 	} `json:"data"`
 }
 
@@ -124,6 +127,7 @@ func decode(m jetstream.Msg) (compare.Event, error) {
 	e := compare.Event{
 		Subject: m.Subject(), Operation: operationName(d.Provider, native, d.Operation, d.IdempotencyKey),
 		Type: w.Type[strings.LastIndexByte(w.Type, '.')+1:], Status: d.Status, Effect: d.Effect, Code: d.Code, Attempt: d.Attempt,
+		Review: d.Review.Reason,
 	}
 	if d.Moved != nil {
 		e.Moved = d.Moved.Value

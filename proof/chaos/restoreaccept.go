@@ -55,6 +55,9 @@ func (p *lossPlay) status(ctx context.Context) (s journalStatus, err error) {
 
 // accept does what the page says: look, mend, pause, accept what stays lost.
 func (p *lossPlay) accept(ctx context.Context) error {
+	if p.row.slow > 0 { // the answers come, and nothing can be written down
+		sleep.For(ctx, time.Until(p.began.Add(p.row.slow+2*time.Second)))
+	}
 	s, err := p.status(ctx)
 	if err != nil {
 		return err

@@ -46,6 +46,15 @@ func (w *world) stopped(ctx context.Context, which servers, do func(*program.NAT
 	if err := program.Await(ctx, w.nc.IsConnected); err != nil {
 		return fmt.Errorf("connect again: %w", err)
 	}
+	if len(w.servers) == 1 {
+		return nil
+	}
+	t := topology()
+	for _, stream := range []string{t.Events, t.Commands, t.Due} {
+		if err := w.led(ctx, stream, nil); err != nil {
+			return fmt.Errorf("wait for the leader of %s: %w", stream, err)
+		}
+	}
 	return nil
 }
 

@@ -37,7 +37,8 @@ type lossResult struct {
 	Otherwise    int      `json:"succeededToldOtherwise"`
 	OtherwiseNot int      `json:"failedOrRejectedToldOtherwise"`
 	Examples     []string `json:"examples,omitempty"`
-	// Review counts operations that a person must decide about in the end, by code.
+	// Review counts operations that a person must decide about in the end, by code,
+	// or by the reason of the review where there is none.
 	Review map[string]int `json:"review"`
 	Ends   map[string]int `json:"ends"`
 	// Said is what a process answered when it was asked whether it is ready;
@@ -95,7 +96,7 @@ func (r *lossResult) tell(before map[string]compare.Event, now []compare.Event) 
 	}
 	for _, e := range last {
 		if e.InReview() || e.BehindReview() {
-			r.Review[cmp.Or(e.Code, e.Status+" without a code")]++
+			r.Review[cmp.Or(e.Code, e.Review)]++
 		}
 	}
 }

@@ -56,6 +56,8 @@ type Event struct {
 	Sequence uint64
 	// Ruled: an operator's word made it.
 	Ruled bool
+	// Review is why a person has to decide; empty: nobody has to.
+	Review string
 }
 
 // Audit is the record of a ruling that was about to be carried out.

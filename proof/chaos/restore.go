@@ -60,7 +60,8 @@ func (c *restoreCommand) Run(s *surroundings) error {
 		ports := &program.Ports{}
 		failed := make([]error, len(rows))
 		var all sync.WaitGroup
-		for i, row := range rows {
+		for _, i := range longestFirst(rows) {
+			row := rows[i]
 			free <- struct{}{}
 			all.Go(func() {
 				defer func() { <-free }()
@@ -71,6 +72,17 @@ func (c *restoreCommand) Run(s *surroundings) error {
 		r.Seconds = time.Since(began).Seconds()
 		return r, errors.Join(failed...)
 	})
+}
+
+// longestFirst is the order in which rows are begun: those with elections to wait for
+// take the longest.
+func longestFirst(rows []lossRow) []int {
+	order := make([]int, len(rows))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return rows[b].nodes - rows[a].nodes })
+	return order
 }
 
 // row plays one row in a world of its own. What could not be done is part of the

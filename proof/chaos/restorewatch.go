@@ -135,8 +135,8 @@ func (p *lossPlay) notice(ctx context.Context) error {
 	p.result.From, p.result.Limited = string(p.row.from), true
 	from := p.lostAt
 	if p.row.from == fromAppend {
-		first, any := p.world.firstSince(ctx, p.began)
-		if any && first.Before(shut) {
+		first, appended := p.world.firstSince(ctx, p.began)
+		if appended && first.Before(shut) {
 			from = first
 		} else {
 			p.result.From, p.result.Limited = "the loss, nothing was appended", false

@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -28,7 +29,8 @@ type streams struct {
 	readings int
 	takes    time.Duration
 	// still says that open findings hold.
-	still bool
+	still  bool
+	beside error // of whole readings alone
 }
 
 func newStreams(last uint64) *streams {
@@ -71,6 +73,13 @@ func (s *streams) token(sequence uint64) string {
 }
 
 func (s *streams) Read(ctx context.Context, m integrity.Mark, open []integrity.Finding) (integrity.Reading, []integrity.Finding, error) {
+	r, still, err := s.read(ctx, m, open)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return r, still, cmp.Or(err, s.beside)
+}
+
+func (s *streams) read(ctx context.Context, m integrity.Mark, open []integrity.Finding) (integrity.Reading, []integrity.Finding, error) {
 	s.mu.Lock()
 	takes := s.takes
 	s.mu.Unlock()
@@ -98,7 +107,7 @@ func (s *streams) Read(ctx context.Context, m integrity.Mark, open []integrity.F
 }
 
 func (s *streams) Glance(ctx context.Context, m integrity.Mark) (integrity.Reading, error) {
-	r, _, err := s.Read(ctx, m, nil)
+	r, _, err := s.read(ctx, m, nil)
 	r.Newest, r.Streams, r.Durables = integrity.Position{}, nil, nil
 	r.Journal.Head = m.Identity
 	return r, err
@@ -619,6 +628,25 @@ func TestAGlanceBetweenReadingsShutsTheGate(t *testing.T) {
 		}
 		b.wait(3 * time.Second)
 		b.standing(integrity.Broken)
+	})
+}
+
+func TestALossIsFoundWhileTheStreamsBesideTheJournalHaveNoLeader(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t, newStreams(10), &store{}, nil)
+		defer b.stop()
+		b.wait(time.Second)
+		b.streams.mu.Lock()
+		b.streams.beside = errors.New("the stream has no leader at the moment")
+		b.streams.mu.Unlock()
+		b.wait(10 * time.Second)
+		b.standing(integrity.Whole)
+		b.streams.grow(4)
+		b.wait(2 * time.Second)
+		if s := b.Status().Watch.Standing; s == integrity.Whole {
+			t.Error("the journal is shorter and counts as whole")
+		}
 	})
 }
 

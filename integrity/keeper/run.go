@@ -110,6 +110,7 @@ func (k *Keeper) read(ctx context.Context) error {
 	began := k.now()
 	r, still, err := k.source.Read(ctx, mark, open)
 	if err != nil {
+		k.glanceInstead(context.WithoutCancel(ctx), number, mark)
 		return k.unread(err)
 	}
 	if r.Journal.Missing && mark.Journal.Sequence == 0 {
@@ -119,6 +120,21 @@ func (k *Keeper) read(ctx context.Context) error {
 	r.Began = began
 	k.take(number, mark, r, still)
 	return nil
+}
+
+// glanceInstead looks at the journal alone where a whole reading failed: after an
+// election the streams beside it may have no leader for longer. Only what it finds
+// counts; that it finds nothing does not make a reading.
+func (k *Keeper) glanceInstead(ctx context.Context, number uint64, mark integrity.Mark) {
+	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
+	defer cancel()
+	began := k.now()
+	r, err := k.source.Glance(ctx, mark)
+	if err != nil || mark.Zero() || len(integrity.Judge(mark, r, k.names)) == 0 {
+		return
+	}
+	r.Began = began
+	k.take(number, mark, r, nil)
 }
 
 // askAgain asks the bucket again if it was found set back, so that each reading

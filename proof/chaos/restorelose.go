@@ -244,7 +244,7 @@ func leadAnother(ctx context.Context, p *lossPlay) error {
 }
 
 // setBackTwo puts older copies in the place of two servers' files while the third is
-// away; it comes back once the loss was there to be seen.
+// away.
 func setBackTwo(ctx context.Context, p *lossPlay) error {
 	w := p.world
 	for _, s := range w.servers {
@@ -262,7 +262,18 @@ func setBackTwo(ctx context.Context, p *lossPlay) error {
 		return err
 	}
 	p.lostAt = time.Now()
-	return w.stopped(ctx, w.servers[2:], func(*program.NATSServer) error { return nil })
+	return nil
+}
+
+// rebuildThird has the third server begin anew from the others. With its files it
+// would hold other messages than they do, and nothing would ever say so.
+func rebuildThird(ctx context.Context, p *lossPlay) error {
+	w := p.world
+	err := w.stopped(ctx, w.servers[2:], func(s *program.NATSServer) error { return os.RemoveAll(s.Store()) })
+	if err != nil {
+		return err
+	}
+	return w.servers.ready(ctx)
 }
 
 // firstSince returns when the first message was appended to the journal at or after

@@ -113,7 +113,7 @@ func (p *lossPlay) listen(ctx context.Context) {
 		p.forget()
 	}
 	reading, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	_ = p.world.follow(reading, p.before)
+	p.read(reading, p.before)
 	p.forget = func() {
 		cancel()
 		p.told = p.before.ends()
@@ -293,11 +293,36 @@ func (p *lossPlay) walk(ctx context.Context) error {
 func (p *lossPlay) comeToRest(ctx context.Context) error {
 	t := newTold(false)
 	reading, cancel := context.WithCancel(ctx)
-	read := p.world.follow(reading, t)
-	err := p.atRest(ctx, t, len(p.load.drawer.plan.commands))
-	cancel()
-	if failed := <-read; err == nil && failed != nil {
-		return failed
+	defer cancel()
+	p.read(reading, t)
+	return p.atRest(ctx, t, len(p.load.drawer.plan.commands))
+}
+
+const (
+	// lookFor bounds one look at the journal of several servers, lookAgain is the time
+	// between two.
+	lookFor   = 5 * time.Second
+	lookAgain = 300 * time.Millisecond
+)
+
+// read reads the journal as it grows until the context ends. After all of several
+// servers went away together, a reader that follows may wait for ever: there it looks
+// again and again, and gives up a look that hangs.
+func (p *lossPlay) read(ctx context.Context, t *told) {
+	if len(p.world.servers) == 1 {
+		_ = p.world.follow(ctx, t)
+		return
 	}
-	return err
+	go func() {
+		for ; ctx.Err() == nil; sleep.For(ctx, lookAgain) {
+			look, cancel := context.WithTimeout(ctx, lookFor)
+			ended := make(chan error, 1)
+			go func() { ended <- p.world.readOn(look, t, true) }()
+			select {
+			case <-ended:
+			case <-look.Done():
+			}
+			cancel()
+		}
+	}()
 }

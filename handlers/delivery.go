@@ -34,12 +34,17 @@ type Delivery struct {
 	Panics int
 	// Due is the time a timer was due; zero for commands.
 	Due time.Time
+	// Recorded is what a timer says of the journal; zero for commands, and for timers
+	// of an earlier version.
+	Recorded payment.Recorded
 	// Hold asks the broker to keep the message in hand (in-progress signals)
 	// until the given time. Never nil.
 	Hold func(until time.Time)
 
 	// Trace is the identifier of the message's trace, for the log. The Handler sets it.
 	Trace string
+	// epoch was known before the journal was read. The Handler sets it.
+	epoch uint64
 }
 
 // DispositionKind is what becomes of a message. The zero value is the careful
@@ -95,6 +100,8 @@ type Timer struct {
 	Original       Digest
 	Deliveries     int
 	Panics         int
+	// Recorded is what the journal held when the timer was written.
+	Recorded payment.Recorded
 }
 
 // Digest identifies a message's data.

@@ -18,6 +18,11 @@ type Losses interface {
 	// Accepted returns when the loss was accepted; doubted is false while the
 	// journal is taken for complete.
 	Accepted() (at time.Time, doubted bool)
+	// Epoch counts the losses that were accepted.
+	Epoch() uint64
+	// Contradicted takes in that a timer contradicts the journal: it has lost
+	// something. Nothing more may be sent until that is clear.
+	Contradicted(c Contradiction)
 }
 
 // lossFor is what an accepted loss means for the message; nil: there is none.
@@ -29,7 +34,22 @@ func (h *Handler) lossFor(d Delivery) *payment.Loss {
 	if !doubted {
 		return nil
 	}
-	return &payment.Loss{AcceptedAt: at, CallsEnd: at.Add(h.longestCall), Newer: d.OriginTime.After(at.Add(newerBy))}
+	return &payment.Loss{
+		AcceptedAt: at, CallsEnd: at.Add(h.longestCall),
+		Newer: d.OriginTime.After(at.Add(newerBy)), Recorded: d.Recorded.Operation > 0,
+	}
+}
+
+// lossIn is what an accepted loss means for the message on a state. A timer from
+// before a loss brings it back once more where the journal is trusted again: the
+// operation that it knew has neither been met since, nor may it be called.
+func (w *work) lossIn(s payment.State) *payment.Loss {
+	loss := w.h.lossFor(w.d)
+	if loss != nil || w.verdict(s) != payment.TimerPresumed {
+		return loss
+	}
+	at, _ := w.h.losses.Accepted()
+	return &payment.Loss{AcceptedAt: at, CallsEnd: at.Add(w.h.longestCall), Recorded: true}
 }
 
 // longestCall is the longest time from a started event to the end of its call,

@@ -92,7 +92,7 @@ func (h *Handler) panicked(ctx context.Context, d Delivery, r any) (out Disposit
 		return *s.end
 	}
 	if panics < maxPanics {
-		return w.later(h.now().Add(time.Second<<panics), panics)
+		return w.later(s.journal, h.now().Add(time.Second<<panics), panics)
 	}
 	return w.endPanics(ctx)
 }
@@ -126,7 +126,10 @@ func (w *work) endPanicsOnce(ctx context.Context, s step) step {
 	s, err := w.read(ctx, s)
 	if err != nil {
 		w.log().Error("a command that panics cannot be looked up", "error", err.Error())
-		return s.ends(w.later(w.h.now().Add(time.Minute), maxPanics))
+		return s.ends(w.later(s.journal, w.h.now().Add(time.Minute), maxPanics))
+	}
+	if end, contradicted := w.contradicted(s); contradicted {
+		return s.ends(end)
 	}
 	dec := payment.DecidePanicked(w.input(s))
 	s, err = w.commit(ctx, s, dec)
@@ -142,6 +145,6 @@ func (w *work) endPanicsOnce(ctx context.Context, s step) step {
 	case payment.Finish:
 		return s.ends(Disposition{Kind: Ack})
 	default:
-		return s.ends(w.later(dec.At, 0))
+		return s.ends(w.later(s.journal, dec.At, 0))
 	}
 }

@@ -91,6 +91,9 @@ func (w *work) next(ctx context.Context, s step) step {
 	if err != nil {
 		return s.ends(w.unreadable(err))
 	}
+	if end, contradicted := w.contradicted(s); contradicted {
+		return s.ends(end)
+	}
 	dec := w.decide(s)
 	if dec.Event == nil && s.journal.basis == assumed {
 		s.journal.basis = wanted // No append will check the assumption.
@@ -101,7 +104,7 @@ func (w *work) next(ctx context.Context, s step) step {
 	case Barred:
 		return s // The instance has changed since the decision.
 	default:
-		return s.ends(w.crowded())
+		return s.ends(w.crowded(s.journal))
 	}
 	s, err = w.commit(ctx, s, dec)
 	if _, rival := errors.AsType[*journal.ConflictError](err); rival {
@@ -146,7 +149,7 @@ func (w *work) input(s step) payment.Input {
 	in.Reading = s.reading
 	in.Resolution = s.resolution
 	in.Asked = s.asked
-	in.Loss = w.h.lossFor(w.d)
+	in.Loss = w.lossIn(in.State)
 	in.Instance.Paused = w.access.standing.Paused
 	in.Instance.Breaker = w.access.standing.Breaker
 	in.Now = w.h.now()
@@ -273,7 +276,7 @@ func (w *work) act(ctx context.Context, s step, dec payment.Decision) step {
 	case payment.RejectCommand:
 		return s.ends(w.h.undecodable(ctx, w.d, w.refusal(dec.Code)))
 	default:
-		return s.ends(w.later(dec.At, w.d.Panics))
+		return s.ends(w.later(s.journal, dec.At, w.d.Panics))
 	}
 }
 

@@ -363,6 +363,6 @@ func (m *message) delivery() handlers.Delivery {
 	return handlers.Delivery{
 		Message: events.Message{Subject: m.content.Subject, Header: m.content.Header, Data: m.content.Data},
 		Timer:   m.timer, OriginSequence: m.sequence, OriginTime: m.published, Deliveries: m.deliveries,
-		Redelivered: m.times > 1, Panics: m.panics, Due: m.due, Hold: func(time.Time) {},
+		Redelivered: m.times > 1, Panics: m.panics, Due: m.due, Recorded: m.recorded, Hold: func(time.Time) {},
 	}
 }

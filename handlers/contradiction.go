@@ -33,7 +33,7 @@ const contradictedDelay = 5 * time.Second
 // leader shows. The timer stays where it is: it may be the last thing that knows
 // its operation. The outcome of a call is recorded all the same.
 func (w *work) contradicted(s step) (end Disposition, yes bool) {
-	if w.h.losses == nil || !w.d.Timer || s.journal.basis != seen || s.outcome != nil {
+	if w.h.losses == nil || !w.d.Timer || s.journal.basis != seen || s.holdsCall() {
 		return Disposition{}, false
 	}
 	state := s.journal.state()

@@ -149,6 +149,7 @@ func (x tap) Append(ctx context.Context, expected uint64, e payment.Event) (uint
 	}
 	w.note(t, "append %s version %d: fault %d, %v", e.Type, e.Version(), fault, err)
 	if stored {
+		w.notContradicted(t, e)
 		t.holding = e.Type == payment.EventStarted
 		w.appended(&e)
 	}

@@ -14,6 +14,9 @@ import (
 
 // Contradiction is what a timer knew of the journal and the leader does not show.
 type Contradiction struct {
+	// Epoch is the one in which the two were compared. Once another loss is accepted,
+	// it says nothing any more.
+	Epoch uint64
 	// Operation names what the timer is about: provider, payment token, operation and
 	// the hash of its key.
 	Operation string
@@ -36,12 +39,13 @@ func (w *work) contradicted(s step) (end Disposition, yes bool) {
 	if w.h.losses == nil || !w.d.Timer || s.journal.basis != seen || s.holdsCall() {
 		return Disposition{}, false
 	}
-	state := s.journal.state()
-	verdict := w.verdict(state)
+	state, epoch := s.journal.state(), w.h.losses.Epoch()
+	verdict := w.verdict(state, epoch)
 	if verdict == payment.TimerFits || verdict == payment.TimerPresumed {
 		return Disposition{}, false
 	}
 	c := Contradiction{
+		Epoch:     epoch,
 		Operation: operationPath(w.base.ID, w.base.Command.Op, w.base.Command.Key),
 		Ahead:     verdict == payment.TimerAhead, Known: w.d.Recorded.Version, Found: state.Version,
 	}
@@ -54,19 +58,19 @@ func (w *work) contradicted(s step) (end Disposition, yes bool) {
 	return Disposition{Kind: Redeliver, Delay: contradictedDelay}, true
 }
 
-// verdict judges the timer in hand by a state. While its provider is not configured
+// verdict judges the timer in hand by a state, in an epoch. While its provider is not configured
 // it is not certain which payment it names, so nothing is made of a difference; but
 // what was recorded once is not refused.
-func (w *work) verdict(s payment.State) payment.TimerVerdict {
+func (w *work) verdict(s payment.State, epoch uint64) payment.TimerVerdict {
 	switch {
-	case !w.d.Timer || w.h.losses == nil:
+	case !w.d.Timer:
 		return payment.TimerFits
 	case w.instance.Provider == nil && w.d.Recorded.Operation > 0:
 		return payment.TimerPresumed
 	case w.instance.Provider == nil:
 		return payment.TimerFits
 	}
-	return w.d.Recorded.Judge(s, w.base.Command.Op, w.base.Command.Key, w.h.losses.Epoch())
+	return w.d.Recorded.Judge(s, w.base.Command.Op, w.base.Command.Key, epoch)
 }
 
 // recorded is what a timer that is written now says of the journal. Which payment
@@ -75,7 +79,7 @@ func (w *work) recorded(view journalView) payment.Recorded {
 	if view.basis != seen || w.instance.Provider == nil {
 		return w.d.Recorded
 	}
-	return view.state().Recorded(w.base.Command.Op, w.base.Command.Key, w.d.epoch)
+	return view.state().Recorded(w.base.Command.Op, w.base.Command.Key, w.d.Epoch)
 }
 
 // epoch counts the losses that were accepted.

@@ -43,8 +43,8 @@ type Delivery struct {
 
 	// Trace is the identifier of the message's trace, for the log. The Handler sets it.
 	Trace string
-	// epoch was known before the journal was read. The Handler sets it.
-	epoch uint64
+	// Epoch was known before the journal was read. The Handler sets it.
+	Epoch uint64
 }
 
 // DispositionKind is what becomes of a message. The zero value is the careful
@@ -115,8 +115,12 @@ func (d Delivery) digest() Digest {
 	if d.Original.SHA256 != "" {
 		return d.Original
 	}
-	sum := sha256.Sum256(d.Message.Data)
-	return Digest{SHA256: hex.EncodeToString(sum[:]), Size: len(d.Message.Data)}
+	return digestOf(d.Message.Data)
+}
+
+func digestOf(data []byte) Digest {
+	sum := sha256.Sum256(data)
+	return Digest{SHA256: hex.EncodeToString(sum[:]), Size: len(data)}
 }
 
 // Original is a message as it came, with all its headers, for the quarantine.
@@ -125,9 +129,9 @@ type Original struct {
 	Message   events.Message
 }
 
-// asItCame is the original of a rejected message.
-func (d Delivery) asItCame(r payment.Rejection) Original {
+// asItCame is the message with all its headers.
+func (d Delivery) asItCame() events.Message {
 	m := d.Message
 	m.Header = d.Header
-	return Original{Rejection: r, Message: m}
+	return m
 }

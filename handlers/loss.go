@@ -45,7 +45,7 @@ func (h *Handler) lossFor(d Delivery) *payment.Loss {
 // operation that it knew has neither been met since, nor may it be called.
 func (w *work) lossIn(s payment.State) *payment.Loss {
 	loss := w.h.lossFor(w.d)
-	if loss != nil || w.verdict(s) != payment.TimerPresumed {
+	if loss != nil || w.h.losses == nil || w.verdict(s, w.h.losses.Epoch()) != payment.TimerPresumed {
 		return loss
 	}
 	at, _ := w.h.losses.Accepted()

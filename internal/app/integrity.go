@@ -99,7 +99,7 @@ func (l losses) Epoch() uint64 { return l.keeper.Status().Record.Epoch.Number }
 
 // Contradicted implements handlers.Losses.
 func (l losses) Contradicted(c handlers.Contradiction) {
-	l.keeper.Timer(c.Operation, c.Ahead, c.Known, c.Found)
+	l.keeper.Timer(c.Epoch, c.Operation, c.Ahead, c.Known, c.Found)
 }
 
 // stillContradicted asks the journal's leader again about what a timer knew.

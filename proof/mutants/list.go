@@ -135,7 +135,7 @@ func handling() []mutant {
 		},
 		{
 			"what waits is acknowledged without a timer", "handlers/work.go",
-			"		return s.ends(w.later(dec.At, w.d.Panics))", "		return s.ends(Disposition{Kind: Ack})",
+			"		return s.ends(w.later(s.journal, dec.At, w.d.Panics))", "		return s.ends(Disposition{Kind: Ack})",
 		},
 		{
 			"a panic in an adapter is taken for not executed", "handlers/call.go",
@@ -144,8 +144,8 @@ func handling() []mutant {
 		},
 		{
 			"a rejection is said before its bytes are kept", "handlers/reject.go",
-			"	if err := h.quarantine.Keep(ctx, d.asItCame(r)); err != nil {",
-			"	if err := h.journal.AppendRejection(ctx, r); err == nil {\n		return Disposition{Kind: Terminate}\n	}\n	if err := h.quarantine.Keep(ctx, d.asItCame(r)); err != nil {",
+			"	if err := h.quarantine.Keep(ctx, Original{Rejection: r, Message: published}); err != nil {",
+			"	if err := h.journal.AppendRejection(ctx, r); err == nil {\n		return Disposition{Kind: Terminate}\n	}\n	if err := h.quarantine.Keep(ctx, Original{Rejection: r, Message: published}); err != nil {",
 		},
 		{
 			"an operator's stale view is obeyed", "handlers/resolve.go",
@@ -195,7 +195,7 @@ func delaying() []mutant {
 	return []mutant{
 		{
 			"a requery asks before its timer is brought forward", "handlers/requery.go",
-			"	if err := w.soon(ctx, last.State, timers); err != nil {\n		return out, err\n	}\n", "",
+			"	if err := w.soon(ctx, last, timers); err != nil {\n		return out, err\n	}\n", "",
 		},
 		{
 			"the state's own time is taken for the timer's", "handlers/requery.go",
@@ -244,6 +244,31 @@ func losing() []mutant {
 		{
 			"an old command counts as newer than the loss", "handlers/loss.go",
 			"Newer: d.OriginTime.After(at.Add(newerBy))", "Newer: true",
+		},
+		{
+			"a timer that knows as much as the journal contradicts it", "payment/recorded.go",
+			"	case r.Version > s.Version:", "	case r.Version >= s.Version:",
+		},
+		{
+			"a timer that knows one version more does not contradict the journal", "payment/recorded.go",
+			"	case r.Version > s.Version:", "	case r.Version > s.Version+1:",
+		},
+		{
+			"a timer of an operation that was never recorded contradicts the journal", "payment/recorded.go",
+			"	case r.Operation > newest:", "	case r.Operation > newest, i < 0:",
+		},
+		{
+			"a timer that knew a loss before it was accepted contradicts the journal", "payment/recorded.go",
+			"	earlier := r.Epoch < epoch", "	earlier := false && r.Epoch < epoch",
+		},
+		{
+			"a timer says what its process hopes to append", "handlers/contradiction.go",
+			"	if view.basis != seen || w.instance.Provider == nil {\n		return w.d.Recorded\n	}\n",
+			"	if view.basis != seen || w.instance.Provider == nil {\n		return w.d.Recorded\n	}\n	view.last.State.Version++\n",
+		},
+		{
+			"a timer that contradicts the journal is carried out all the same", "handlers/contradiction.go",
+			"	if w.h.losses == nil || !w.d.Timer ||", "	if w.h.losses != nil || !w.d.Timer ||",
 		},
 		{
 			"a journal that ends at its mark counts as shorter", "integrity/finding.go",

@@ -4,7 +4,7 @@ import "slices"
 
 // mutants lists the deliberate bugs, each one that somebody could write.
 func mutants() []mutant {
-	return slices.Concat(deciding(), concluding(), handling(), storing(), delaying(), losing())
+	return slices.Concat(deciding(), concluding(), handling(), storing(), delaying(), losing(), comingBack())
 }
 
 // deciding: bugs of the rules about what is to be done.
@@ -200,6 +200,29 @@ func delaying() []mutant {
 		{
 			"the state's own time is taken for the timer's", "handlers/requery.go",
 			"	if due.After(now) && !due.After(at) {", "	if !due.After(at) {",
+		},
+	}
+}
+
+// comingBack: bugs about timers that the simulation has no chance to notice: it keeps
+// no bytes, and nobody in it trusts a journal too early.
+func comingBack() []mutant {
+	return []mutant{
+		{
+			"what was rejected late is quarantined as its timer's copy", "handlers/reject.go",
+			"	case !found, digestOf(m.Data) != d.Original:", "	case !found, found:",
+		},
+		{
+			"another message is quarantined in place of the rejected one", "handlers/reject.go",
+			"	case !found, digestOf(m.Data) != d.Original:", "	case !found:",
+		},
+		{
+			"what an accepted loss took is called once the journal is trusted again", "handlers/loss.go",
+			"	if loss != nil || w.h.losses == nil ||", "	if true || w.h.losses == nil ||",
+		},
+		{
+			"a timer that nobody could read the journal for forgets what it knew", "handlers/contradiction.go",
+			"		return w.d.Recorded\n	}\n	return view", "		return payment.Recorded{}\n	}\n	return view",
 		},
 	}
 }

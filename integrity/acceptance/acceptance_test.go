@@ -267,6 +267,8 @@ func TestWorkGoesOnAndTheJournalIsTrustedInTurn(t *testing.T) {
 	}{
 		{acceptance.Left{Presumed: 2, Walked: true}, 0, false, "--open 2"},
 		{acceptance.Left{Presumed: 2, Walked: true}, 1, false, "those are 2"},
+		{acceptance.Left{Unchanged: 1, Walked: true}, 0, false, "1 open and unchanged"},
+		{acceptance.Left{Presumed: 1, Unchanged: 1, Unreadable: 1, Walked: true}, 2, false, "those are 3"},
 		{acceptance.Left{}, 0, false, "--without-commands"},
 	} {
 		_, err := desk.Trust(t.Context(), asked("ann"), row.left, row.open, row.without)

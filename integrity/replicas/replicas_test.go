@@ -94,7 +94,7 @@ func TestProcessesThatStartTogetherGetAKeyEach(t *testing.T) {
 	const n = 5
 	for range n {
 		_, stop := run(t, js, "same", integrity.Whole)
-		defer stop()
+		t.Cleanup(stop)
 	}
 	for len(list(t, js)) < n {
 		if t.Context().Err() != nil {

@@ -233,7 +233,7 @@ func (w *work) append(ctx context.Context, s step, e payment.Event) (uint64, err
 	if !s.holdsCall() {
 		ctx, cancel := context.WithTimeout(ctx, appendFor)
 		defer cancel()
-		return w.h.journal.Append(ctx, expected, e)
+		return w.tell(ctx, expected, e)
 	}
 	for {
 		if w.outlived(s) {
@@ -250,13 +250,21 @@ func (w *work) append(ctx context.Context, s step, e payment.Event) (uint64, err
 
 // appendOutcome appends within ctx, and once more for a short time if ctx has ended.
 func (w *work) appendOutcome(ctx context.Context, expected uint64, e payment.Event) (uint64, error) {
-	sequence, err := w.h.journal.Append(ctx, expected, e)
+	sequence, err := w.tell(ctx, expected, e)
 	if err == nil || ctx.Err() == nil {
 		return sequence, err
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeFor)
 	defer cancel()
-	return w.h.journal.Append(last, expected, e)
+	return w.tell(last, expected, e)
+}
+
+// tell appends once it may be told.
+func (w *work) tell(ctx context.Context, expected uint64, e payment.Event) (uint64, error) {
+	if err := w.sureOfRefusal(ctx, e); err != nil {
+		return 0, err
+	}
+	return w.h.journal.Append(ctx, expected, e)
 }
 
 // act carries out what the decision asks for, after its event was accepted.

@@ -39,7 +39,7 @@ func (w *work) contradicted(s step) (end Disposition, yes bool) {
 	if w.h.losses == nil || !w.d.Timer || s.journal.basis != seen || s.holdsCall() {
 		return Disposition{}, false
 	}
-	state, epoch := s.journal.state(), w.h.losses.Epoch()
+	state, epoch := s.journal.state(), w.h.epoch()
 	verdict := w.verdict(state, epoch)
 	if verdict == payment.TimerFits || verdict == payment.TimerPresumed {
 		return Disposition{}, false
@@ -79,15 +79,7 @@ func (w *work) recorded(view journalView) payment.Recorded {
 	if view.basis != seen || w.instance.Provider == nil {
 		return w.d.Recorded
 	}
-	return view.state().Recorded(w.base.Command.Op, w.base.Command.Key, w.d.Epoch)
-}
-
-// epoch counts the losses that were accepted.
-func (h *Handler) epoch() uint64 {
-	if h.losses == nil {
-		return 0
-	}
-	return h.losses.Epoch()
+	return view.state().Recorded(w.base.Command.Op, w.base.Command.Key, w.epoch)
 }
 
 // operationPath names an operation without revealing its key.

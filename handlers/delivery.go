@@ -43,8 +43,6 @@ type Delivery struct {
 
 	// Trace is the identifier of the message's trace, for the log. The Handler sets it.
 	Trace string
-	// Epoch was known before the journal was read. The Handler sets it.
-	Epoch uint64
 }
 
 // DispositionKind is what becomes of a message. The zero value is the careful

@@ -106,7 +106,6 @@ func (h *Handler) Handle(ctx context.Context, d Delivery) (out Disposition) {
 	}()
 	c, invalid := h.decoder.DecodeCommand(d.Message)
 	ctx, d.Trace, end = h.begin(ctx, d, c, invalid)
-	d.Epoch = h.epoch()
 	if invalid != nil {
 		return h.undecodable(ctx, d, invalid)
 	}

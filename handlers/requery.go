@@ -86,7 +86,7 @@ func (h *Handler) Requery(ctx context.Context, id payment.ID, op payment.Op, key
 	if err != nil {
 		return out, err
 	}
-	w.d.Epoch = epoch
+	w.epoch = epoch
 	release, ok := h.locks.take(ctx, w.lockKey(), h.patience)
 	if !ok {
 		out.Later = true

@@ -68,7 +68,7 @@ func (h *Handler) Resolve(ctx context.Context, r Ruling, timers Scheduler) (jour
 	if err != nil {
 		return last, err
 	}
-	w.d.Epoch = epoch
+	w.epoch = epoch
 	release, ok := h.locks.take(ctx, w.lockKey(), h.patience)
 	if !ok {
 		return last, &RefusedError{Code: payment.CodeWaitingForOperation, Last: last}

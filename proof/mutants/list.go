@@ -230,7 +230,41 @@ func comingBack() []mutant {
 // losing: bugs of what is done about a journal that has lost something. Some are
 // so rare in the simulation that the test of the table has to catch them. Those in
 // the model stand for what package integrity/keeper does over a network.
-func losing() []mutant {
+func losing() []mutant { return slices.Concat(doubting(), contradicting()) }
+
+// contradicting: bugs about timers that know more than the journal.
+func contradicting() []mutant {
+	return []mutant{
+		{
+			"a timer that knows as much as the journal contradicts it", "payment/recorded.go",
+			"	case r.Version > s.Version:", "	case r.Version >= s.Version:",
+		},
+		{
+			"a timer that knows one version more does not contradict the journal", "payment/recorded.go",
+			"	case r.Version > s.Version:", "	case r.Version > s.Version+1:",
+		},
+		{
+			"a timer of an operation that was never recorded contradicts the journal", "payment/recorded.go",
+			"	case r.Operation > newest:", "	case r.Operation > newest, i < 0:",
+		},
+		{
+			"a timer that knew a loss before it was accepted contradicts the journal", "payment/recorded.go",
+			"	earlier := r.Epoch < epoch", "	earlier := false && r.Epoch < epoch",
+		},
+		{
+			"a timer says what its process hopes to append", "handlers/contradiction.go",
+			"	if view.basis != seen || w.instance.Provider == nil {\n		return w.d.Recorded\n	}\n",
+			"	if view.basis != seen || w.instance.Provider == nil {\n		return w.d.Recorded\n	}\n	view.last.State.Version++\n",
+		},
+		{
+			"a timer that contradicts the journal is carried out all the same", "handlers/contradiction.go",
+			"	if w.h.losses == nil || !w.d.Timer ||", "	if w.h.losses != nil || !w.d.Timer ||",
+		},
+	}
+}
+
+// doubting: bugs about what the journal no longer knows.
+func doubting() []mutant {
 	return []mutant{
 		{
 			"an operation that the journal lost is called again once it is not found", "payment/conclude.go",
@@ -267,31 +301,6 @@ func losing() []mutant {
 		{
 			"an old command counts as newer than the loss", "handlers/loss.go",
 			"Newer: d.OriginTime.After(at.Add(newerBy))", "Newer: true",
-		},
-		{
-			"a timer that knows as much as the journal contradicts it", "payment/recorded.go",
-			"	case r.Version > s.Version:", "	case r.Version >= s.Version:",
-		},
-		{
-			"a timer that knows one version more does not contradict the journal", "payment/recorded.go",
-			"	case r.Version > s.Version:", "	case r.Version > s.Version+1:",
-		},
-		{
-			"a timer of an operation that was never recorded contradicts the journal", "payment/recorded.go",
-			"	case r.Operation > newest:", "	case r.Operation > newest, i < 0:",
-		},
-		{
-			"a timer that knew a loss before it was accepted contradicts the journal", "payment/recorded.go",
-			"	earlier := r.Epoch < epoch", "	earlier := false && r.Epoch < epoch",
-		},
-		{
-			"a timer says what its process hopes to append", "handlers/contradiction.go",
-			"	if view.basis != seen || w.instance.Provider == nil {\n		return w.d.Recorded\n	}\n",
-			"	if view.basis != seen || w.instance.Provider == nil {\n		return w.d.Recorded\n	}\n	view.last.State.Version++\n",
-		},
-		{
-			"a timer that contradicts the journal is carried out all the same", "handlers/contradiction.go",
-			"	if w.h.losses == nil || !w.d.Timer ||", "	if w.h.losses != nil || !w.d.Timer ||",
 		},
 		{
 			"a journal that ends at its mark counts as shorter", "integrity/finding.go",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/countermand/countermand/journal"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 )
@@ -15,8 +16,8 @@ type Integrity interface {
 	// not. It does not block.
 	Open() error
 	// Sure waits until the append at a sequence is remembered outside of the
-	// journal, and the journal has been found whole after it; at 0, that it has been
-	// found whole. It returns ctx's error if that ends first.
+	// journal, and the journal has been found whole after it. It returns ctx's error
+	// if that ends first.
 	Sure(ctx context.Context, sequence uint64) error
 }
 
@@ -59,19 +60,17 @@ func (w *work) sure(ctx context.Context, sequence uint64, started *payment.Event
 	return w.h.integrity.Sure(ctx, sequence)
 }
 
-// sureOfNo waits before an operation is told to have been rejected or to have
-// failed, and no call of this work says so. Such a word rests on what the journal
-// does not know. If it has lost the operation's success, this is told otherwise, and
-// the append that would show the loss is the one that does it.
-func (w *work) sureOfNo(ctx context.Context, s step, e *payment.Event) error {
-	no := e.Type == payment.EventRejected || e.Type == payment.EventFailed
-	if w.h.integrity == nil || !no || s.holdsCall() {
+// sureOfRefusal waits before the end of an operation in which no money moved is
+// told. Where the journal has lost the operation's success, its repeat is refused
+// by a guard or by the provider, and the loss may not have been noticed yet.
+func (w *work) sureOfRefusal(ctx context.Context, e payment.Event) error {
+	if w.h.integrity == nil || e.Type != payment.EventRejected && e.Type != payment.EventFailed {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, appendFor)
 	defer cancel()
 	if err := w.h.integrity.Sure(ctx, 0); err != nil {
-		return fmt.Errorf("see whether the journal is whole: %w", err)
+		return fmt.Errorf("tell that no money moved: %w: %w", journal.ErrStoreRefuses, err)
 	}
 	return nil
 }

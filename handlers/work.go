@@ -43,6 +43,8 @@ type work struct {
 	access   access
 	// base is the part of a decision's input that stays the same in all steps.
 	base payment.Input
+	// epoch is that of the journal before it was first read.
+	epoch uint64
 	// lastCall is the request that an ended operation was last called with. It is
 	// nil while the operation is open.
 	lastCall *providers.Request
@@ -51,7 +53,7 @@ type work struct {
 // newWork is the work on a command at an instance. An instance without an
 // adapter is not configured here. The caller sets the payment's ID.
 func (h *Handler) newWork(d Delivery, in providers.Instance, c payment.Command) *work {
-	w := &work{h: h, d: d, instance: in, base: payment.Input{Command: c, Timer: d.Timer, Limits: h.limits}}
+	w := &work{h: h, d: d, instance: in, epoch: h.epoch(), base: payment.Input{Command: c, Timer: d.Timer, Limits: h.limits}}
 	if in.Provider == nil {
 		return w
 	}
@@ -87,9 +89,12 @@ func (w *work) run(ctx context.Context, s step) step {
 // next is one round: read the journal, decide, get the provider's permission,
 // append, act. A round that cannot go on is followed by one that decides anew.
 func (w *work) next(ctx context.Context, s step) step {
-	s, err := w.read(ctx, s)
+	s, err := w.read(ctx, w.renewed(s))
 	if err != nil {
 		return s.ends(w.unreadable(err))
+	}
+	if end, contradicted := w.contradicted(s); contradicted {
+		return s.ends(end)
 	}
 	dec := w.decide(s)
 	if dec.Event == nil && s.journal.basis == assumed {
@@ -101,10 +106,10 @@ func (w *work) next(ctx context.Context, s step) step {
 	case Barred:
 		return s // The instance has changed since the decision.
 	default:
-		return s.ends(w.crowded())
+		return s.ends(w.crowded(s.journal))
 	}
 	s, err = w.commit(ctx, s, dec)
-	if _, rival := errors.AsType[*journal.ConflictError](err); rival {
+	if _, rival := errors.AsType[*journal.ConflictError](err); rival || errors.Is(err, errOtherEpoch) {
 		return s // The payment has changed since the decision.
 	}
 	if err != nil {
@@ -146,7 +151,7 @@ func (w *work) input(s step) payment.Input {
 	in.Reading = s.reading
 	in.Resolution = s.resolution
 	in.Asked = s.asked
-	in.Loss = w.h.lossFor(w.d)
+	in.Loss = w.lossIn(in.State)
 	in.Instance.Paused = w.access.standing.Paused
 	in.Instance.Breaker = w.access.standing.Breaker
 	in.Now = w.h.now()
@@ -180,9 +185,6 @@ func (w *work) commit(ctx context.Context, s step, dec payment.Decision) (step, 
 		w.alert(dec)
 		s.outcome = nil
 		return s, nil
-	}
-	if err := w.sureOfNo(ctx, s, dec.Event); err != nil {
-		return s, err
 	}
 	sequence, err := w.append(ctx, s, *dec.Event)
 	if conflict, ok := errors.AsType[*journal.ConflictError](err); ok {
@@ -234,9 +236,12 @@ func (w *work) append(ctx context.Context, s step, e payment.Event) (uint64, err
 	if !s.holdsCall() {
 		ctx, cancel := context.WithTimeout(ctx, appendFor)
 		defer cancel()
-		return w.h.journal.Append(ctx, expected, e)
+		return w.tell(ctx, expected, e)
 	}
 	for {
+		if w.outlived(s) {
+			return 0, errOtherEpoch
+		}
 		sequence, err := w.appendOutcome(ctx, expected, e)
 		if err == nil || !errors.Is(err, journal.ErrStoreRefuses) || ctx.Err() != nil {
 			return sequence, err
@@ -248,13 +253,21 @@ func (w *work) append(ctx context.Context, s step, e payment.Event) (uint64, err
 
 // appendOutcome appends within ctx, and once more for a short time if ctx has ended.
 func (w *work) appendOutcome(ctx context.Context, expected uint64, e payment.Event) (uint64, error) {
-	sequence, err := w.h.journal.Append(ctx, expected, e)
+	sequence, err := w.tell(ctx, expected, e)
 	if err == nil || ctx.Err() == nil {
 		return sequence, err
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeFor)
 	defer cancel()
-	return w.h.journal.Append(last, expected, e)
+	return w.tell(last, expected, e)
+}
+
+// tell appends once it may be told.
+func (w *work) tell(ctx context.Context, expected uint64, e payment.Event) (uint64, error) {
+	if err := w.sureOfRefusal(ctx, e); err != nil {
+		return 0, err
+	}
+	return w.h.journal.Append(ctx, expected, e)
 }
 
 // act carries out what the decision asks for, after its event was accepted.
@@ -276,7 +289,7 @@ func (w *work) act(ctx context.Context, s step, dec payment.Decision) step {
 	case payment.RejectCommand:
 		return s.ends(w.h.undecodable(ctx, w.d, w.refusal(dec.Code)))
 	default:
-		return s.ends(w.later(dec.At, w.d.Panics))
+		return s.ends(w.later(s.journal, dec.At, w.d.Panics))
 	}
 }
 

@@ -44,6 +44,8 @@ type Options struct {
 	Journal, BucketStream string
 	// Witness survives the loss of this NATS; default: none.
 	Witness Store
+	// Others returns the other processes of the service that run; default: none do.
+	Others func(ctx context.Context) ([]integrity.Registered, error)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Logger; default none.
@@ -119,6 +121,7 @@ type Keeper struct {
 	// bucketStream is the stream under the bucket. Its own position in the mark
 	// changes with each raise and is by itself no reason for another one.
 	bucketStream string
+	others       func(ctx context.Context) ([]integrity.Registered, error)
 	now          func() time.Time
 	log          *slog.Logger
 	changed      func(Status)
@@ -162,11 +165,14 @@ func New(source Source, bucket Store, o *Options) *Keeper {
 		o = &Options{}
 	}
 	k := &Keeper{
-		source: source, bucket: bucket, witness: o.Witness, now: o.Now, log: o.Logger, changed: o.Changed,
+		source: source, bucket: bucket, witness: o.Witness, others: o.Others, now: o.Now, log: o.Logger, changed: o.Changed,
 		names:        integrity.Names{Journal: cmp.Or(o.Journal, "PAYMENT_EVENTS")},
 		bucketStream: cmp.Or(o.BucketStream, "KV_PAYMENT_CONTROL"),
 		readNow:      make(chan struct{}, 1), glanceNow: make(chan struct{}, 1), raiseSoon: make(chan struct{}, 1), raiseNow: make(chan struct{}, 1),
 		news: make(chan struct{}), turned: make(chan struct{}),
+	}
+	if k.others == nil {
+		k.others = func(context.Context) ([]integrity.Registered, error) { return nil, nil }
 	}
 	if k.now == nil {
 		k.now = time.Now
@@ -217,23 +223,6 @@ func (k *Keeper) Accepted(before, sequence uint64, token string) {
 		})
 	}
 	signal(k.raiseSoon)
-}
-
-// Unreadable takes in that a subject of the journal is taken and that the leader
-// shows no message there.
-func (k *Keeper) Unreadable(subject string) {
-	k.Report(integrity.Finding{
-		Kind: integrity.RecordUnreadable, Object: subject,
-		Text: "the journal holds an event under " + subject + " that cannot be read",
-	})
-}
-
-// Report takes in a finding that was made outside of a reading.
-func (k *Keeper) Report(f integrity.Finding) {
-	k.mu.Lock()
-	k.set(k.status.Watch.Report(k.now(), f))
-	k.mu.Unlock()
-	k.Refresh()
 }
 
 // ErrShut: the journal is not known to be whole, so nothing that may move money

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,7 +183,15 @@ func run(t *testing.T, s *streams, bucket, witness *store) *bench {
 	if witness != nil {
 		o.Witness = witness
 	}
-	b := &bench{Keeper: keeper.New(s, bucket, o), t: t, streams: s, bucket: bucket, witness: witness}
+	b := runWith(t, s, bucket, o)
+	b.witness = witness
+	return b
+}
+
+// runWith starts a keeper with options.
+func runWith(t *testing.T, s *streams, bucket *store, o *keeper.Options) *bench {
+	t.Helper()
+	b := &bench{Keeper: keeper.New(s, bucket, o), t: t, streams: s, bucket: bucket}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -478,6 +487,38 @@ func TestAnUnreadableRecordIsBrokenWhileItStaysUnreadable(t *testing.T) {
 	})
 }
 
+func TestAJournalThatATimerContradictsIsBrokenWhileTheLeaderShowsLess(t *testing.T) {
+	t.Parallel()
+	for name, ahead := range map[string]bool{"timer_ahead": true, "timer_unknown": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := run(t, newStreams(10), &store{}, nil)
+				defer b.stop()
+				b.streams.slow()
+				b.Timer(1, "a/1/refund/0f", ahead, 4, 2)
+				b.standing(integrity.Whole) // it is of another epoch
+				b.Timer(0, "a/1/refund/0f", ahead, 4, 2)
+				b.standing(integrity.Suspect)
+				b.wait(2 * time.Second)
+				b.standing(integrity.Whole)
+				b.streams.mu.Lock()
+				b.streams.still = true
+				b.streams.mu.Unlock()
+				b.Timer(0, "a/1/refund/0f", ahead, 4, 2)
+				b.wait(3 * time.Second)
+				b.standing(integrity.Broken)
+				if f := b.Status().Watch.Findings[0]; string(f.Kind) != name || f.Known != 4 || f.Found != 2 {
+					t.Errorf("found %+v", f)
+				}
+				if err := b.Open(); !strings.Contains(err.Error(), "journal broken: a timer ") {
+					t.Errorf("the reason is %v", err)
+				}
+			})
+		})
+	}
+}
+
 func TestAnOutageIsNoFinding(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -613,6 +654,29 @@ func TestABucketThatShowsAnOlderStateForAMomentHeals(t *testing.T) {
 		if b.Reaches(bucketStream) == math.MaxUint64 {
 			t.Error("the pauses count as lost")
 		}
+	})
+}
+
+func TestWhatAnotherProcessHasFoundCountsHere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var others atomic.Pointer[[]integrity.Registered]
+		others.Store(&[]integrity.Registered{})
+		b := runWith(t, newStreams(10), &store{}, &keeper.Options{
+			Others: func(context.Context) ([]integrity.Registered, error) { return *others.Load(), nil },
+		})
+		defer b.stop()
+		b.standing(integrity.Whole)
+		found := []integrity.Registered{{Replica: integrity.Replica{ID: "host.1", Standing: integrity.Broken.String()}}}
+		others.Store(&found)
+		b.wait(5 * time.Second)
+		b.standing(integrity.Suspect)
+		others.Store(&[]integrity.Registered{}) // it has ended, and with it what it knew
+		b.wait(time.Second)
+		b.standing(integrity.Whole)
+		others.Store(&found)
+		b.wait(8 * time.Second)
+		b.standing(integrity.Broken)
 	})
 }
 

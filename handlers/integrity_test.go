@@ -177,19 +177,3 @@ func TestAClockThatMovesWhileItWaitsIsLookedAtAgain(t *testing.T) {
 		t.Errorf("%d executions after callUntil", n)
 	}
 }
-
-func TestWhatIsRefusedWithoutACallIsToldOnlyOfAWholeJournal(t *testing.T) {
-	t.Parallel()
-	b := newSetup(t)
-	const tooMuch = `{"idempotencyKey":"k","provider":"opay-eg","payment":{"orderId":"1","country":"EG","capturedAmount":{"value":100,"currency":"EGP"}},"amount":{"value":101,"currency":"EGP"}}`
-	w := &wholeness{sure: func(context.Context) error { return errors.New("the journal ends at 563; it was known to reach 1958") }}
-	b.knowing(w)
-	d := b.command(payment.Refund, tooMuch)
-	if out := b.deliver(d); out.Kind != handlers.Redeliver || b.types() != "" {
-		t.Fatalf("disposition %v, events %q: it may have succeeded before the loss", out.Kind, b.types())
-	}
-	w.sure, d.Redelivered = nil, true
-	if out := b.deliver(d); out.Kind != handlers.Ack || b.types() != "rejected" {
-		t.Fatalf("disposition %v, events %q once it is whole", out.Kind, b.types())
-	}
-}

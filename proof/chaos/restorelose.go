@@ -9,11 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/program"
 	"github.com/countermand/countermand/internal/sleep"
 )
@@ -205,8 +207,9 @@ func damagedLeads(ctx context.Context, p *lossPlay) error {
 // damage at the end of the last block a server heals from its peers.
 func fillBlock(ctx context.Context, p *lossPlay) error {
 	event := fmt.Appendf(nil, `{"data":{"action":"padding","reason":%q}}`, strings.Repeat("x", 60<<10))
+	subject := strings.TrimSuffix(events.OperatorFilter("padding"), "*")
 	for i := range blockSize/len(event) + 1 {
-		if _, err := p.world.js.Publish(ctx, fmt.Sprintf("payment.operator.padding.%d", i), event); err != nil {
+		if _, err := p.world.js.Publish(ctx, subject+strconv.Itoa(i), event); err != nil {
 			return fmt.Errorf("fill a block of the journal: %w", err)
 		}
 	}

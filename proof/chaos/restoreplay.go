@@ -316,8 +316,11 @@ func (p *lossPlay) read(ctx context.Context, t *told) {
 	go func() {
 		for ; ctx.Err() == nil; sleep.For(ctx, lookAgain) {
 			look, cancel := context.WithTimeout(ctx, lookFor)
-			ended := make(chan error, 1)
-			go func() { ended <- p.world.readOn(look, t, true) }()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				_ = p.world.readOn(look, t, true) // the next look goes on where this one ended
+			}()
 			select {
 			case <-ended:
 			case <-look.Done():

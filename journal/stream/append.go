@@ -145,7 +145,7 @@ func (j *Journal) whose(ctx context.Context, a *pending, past *tries, got answer
 	case stored.Sequence == a.expected && !got.subjectTaken:
 		return 0, errAgain
 	case stored.Sequence == a.expected && stored.Message.Subject != a.msg.Subject:
-		return j.hidden(ctx, a, past)
+		return j.hidden(ctx, a, past, stored)
 	}
 	record, err := stored.record()
 	if err != nil {
@@ -154,17 +154,42 @@ func (j *Journal) whose(ctx context.Context, a *pending, past *tries, got answer
 	return 0, &journal.ConflictError{Last: record}
 }
 
-// hidden is an append whose subject is taken without a message there. Write once
-// is the second net: it catches a record that the leader has lost.
-func (j *Journal) hidden(ctx context.Context, a *pending, past *tries) (uint64, error) {
+// hidden is an append whose subject is taken, and last is not what lies there.
+// Write once is the second net: it catches a record that the leader has lost.
+func (j *Journal) hidden(ctx context.Context, a *pending, past *tries, last Stored) (uint64, error) {
 	if past.hidden.IsZero() {
 		past.hidden = time.Now()
 	}
 	if time.Since(past.hidden) < hiddenFor {
 		return 0, errAgain
 	}
+	taken, err := j.read(ctx, a.msg.Subject)
+	switch {
+	case err != nil:
+		return 0, unknown(a, err, nil)
+	case j.holds(a, taken):
+		return taken.Sequence, nil
+	case taken.Sequence > 0 && taken.Sequence < last.Sequence:
+		return j.forked(a, taken, last)
+	}
 	j.opts.Integrity.Unreadable(a.msg.Subject)
 	return j.storeRefuses(ctx, a, !past.maybe, errHidden)
+}
+
+// forked is an append whose version an older event of the payment has. Somebody
+// wrote that payment's first versions a second time while a replica led that did not
+// have them. The payment goes on from its last event, above the versions of both.
+func (j *Journal) forked(a *pending, taken, last Stored) (uint64, error) {
+	older, err := taken.record()
+	if err != nil {
+		return 0, fmt.Errorf("append %s: read what has its version: %w", a.msg.Subject, err)
+	}
+	record, err := last.record()
+	if err != nil {
+		return 0, fmt.Errorf("append %s: read what is in its way: %w", a.msg.Subject, err)
+	}
+	record.State.Version = max(record.State.Version, older.State.Version)
+	return 0, &journal.ConflictError{Last: record}
 }
 
 // storeRefuses is the end of an append that the store refuses, or that must not be

@@ -27,6 +27,7 @@
 //	  … it is another's                       *journal.ConflictError with it
 //	  … it is what we expected (10071)        send the same again shortly
 //	  … it is that for a second (10077)       journal.ErrStoreRefuses: a record is unreadable
+//	  … and an older event has the version    *journal.ConflictError with the last one, above that version
 //	10164 in flight (may be spurious)         send the same again shortly
 //	10077 otherwise, resources exhausted      journal.ErrStoreRefuses
 //	too large for stream or connection        an error: it can never be stored

@@ -172,6 +172,32 @@ func TestASubjectThatIsTakenAndShowsNothingIsUnreadable(t *testing.T) {
 	}
 }
 
+func TestAPaymentWhoseVersionsWereWrittenTwiceGoesOnAboveBoth(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	w := &watched{}
+	j := open(t, b.Connect(t), &stream.Options{Integrity: w})
+	for n := range uint64(3) {
+		if _, err := j.Append(withTimeout(t), n, journaltest.Event(id, n+1, "a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// As a replica that did not have them would have let it be written.
+	again := journaltest.Event(id, 2, "b")
+	again.Type = payment.EventDeferred
+	if _, err := j.Append(withTimeout(t), 3, again); err != nil {
+		t.Fatal(err)
+	}
+	_, err := j.Append(withTimeout(t), 4, journaltest.Event(id, 3, "b"))
+	conflict, ok := errors.AsType[*journal.ConflictError](err)
+	if !ok || conflict.Last.Sequence != 4 || conflict.Last.State.Version != 3 || len(w.unreadable) > 0 {
+		t.Fatalf("ended in %v; told of %v", err, w.unreadable)
+	}
+	if _, err := j.Append(withTimeout(t), 4, journaltest.Event(id, 4, "b")); err != nil {
+		t.Errorf("above both: %v", err)
+	}
+}
+
 // always gives one answer to every append; nil: none, until the context ends.
 type always struct {
 	stream.Requester

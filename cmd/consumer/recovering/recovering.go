@@ -25,8 +25,9 @@ type Command struct {
 func (Command) Help() string {
 	return `Compares archives with the journal and appends what it lacks, payment by payment in the order of versions, with
 its body and headers; the header Countermand-Recovered names the place it had. What is there already is left
-alone, so a run that was interrupted is simply run again. Where a payment has gone another way since the loss, or
-other content lies on a subject, nothing is appended and it is listed: look at it with "consumer show".
+alone, so a run that was interrupted is simply run again. Where a payment has gone another way since the loss, each
+end of an operation that the archive holds is told as a known outcome, with basis archive. The rest of it is listed
+and left, and so is an end that the journal contradicts: look at it with "consumer show".
 With --commands it reads the stream of commands and lists each valid one with neither operation nor rejection in
 the journal; with --apply it hands them to the service, as commands that come back now. Once the service has taken
 them up, run it again: the walk is finished when it finds none, and "consumer journal trust" asks for that.
@@ -64,6 +65,6 @@ func (c *Command) Run(w *cli.World) error {
 	case c.Commands:
 		return c.commands(w, conn, sources, epoch)
 	default:
-		return c.archives(w, sources)
+		return c.archives(w, conn, sources)
 	}
 }

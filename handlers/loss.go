@@ -32,6 +32,23 @@ func (h *Handler) lossFor(d Delivery) *payment.Loss {
 	return &payment.Loss{AcceptedAt: at, CallsEnd: at.Add(h.longestCall), Newer: d.OriginTime.After(at.Add(newerBy))}
 }
 
+// Presume decides about a command that the journal does not know and that may have
+// been carried out before a loss that was accepted at a time. The instance must be
+// one of the set's, and the command complete. state is the payment's newest.
+// Nothing is called because of the decision.
+func Presume(set *providers.Set, in providers.Instance, c payment.Command, state payment.State, acceptedAt, now time.Time) payment.Decision {
+	traits := in.Provider.Traits()
+	return payment.Decide(payment.Input{
+		State: state, ID: traits.ID(c.Provider, c.Payment), Command: c, Traits: traits, Instance: instanceOf(in),
+		Loss: &payment.Loss{AcceptedAt: acceptedAt, CallsEnd: acceptedAt.Add(longestCall(set))}, Now: now,
+	})
+}
+
+// instanceOf is an instance as decisions see it, neither paused nor broken.
+func instanceOf(in providers.Instance) payment.Instance {
+	return payment.Instance{Configured: true, Account: in.Account, Currencies: in.Currencies, Policy: in.Policy}
+}
+
 // longestCall is the longest time from a started event to the end of its call,
 // over all instances.
 func longestCall(set *providers.Set) time.Duration {

@@ -56,7 +56,7 @@ func (h *Handler) newWork(d Delivery, in providers.Instance, c payment.Command) 
 		return w
 	}
 	w.base.Traits = in.Provider.Traits()
-	w.base.Instance = payment.Instance{Configured: true, Account: in.Account, Currencies: in.Currencies, Policy: in.Policy}
+	w.base.Instance = instanceOf(in)
 	w.base.Loss = h.lossFor(d)
 	if h.isolation != nil {
 		w.access = access{isolation: h.isolation, instance: in.Name, patience: h.patience, log: w.log}

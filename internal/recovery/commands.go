@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"sync"
@@ -47,7 +48,11 @@ type Found struct {
 	Payment   string      `json:"payment"`
 	Operation payment.Op  `json:"operation"`
 	Key       payment.Key `json:"idempotencyKey"`
-	// HandedOver: the service gets it as a timer that is due.
+	// Presumed: its operation lies in the journal now as one that may have been
+	// carried out, and has a timer.
+	Presumed bool `json:"presumed,omitempty"`
+	// HandedOver: it could not be presumed here, and the service gets it as a timer
+	// that is due.
 	HandedOver bool `json:"handedOver,omitempty"`
 }
 
@@ -58,9 +63,14 @@ type Walk struct {
 	Stream    string
 	Known     Known
 	Providers *providers.Set
-	// Before leaves out commands that the stream took at that time or later.
+	// Refused (may be nil) reports whether the bytes of a rejected message are kept
+	// under a rejection's token.
+	Refused func(ctx context.Context, token string) (bool, error)
+	// Before is when the loss was accepted: it leaves out commands that the stream
+	// took at that time or later.
 	Before time.Time
-	// Timers hands unknown commands to the service; nil: they are only told.
+	// Journal and Timers take what is presumed; nil: it is only told.
+	Journal Appender
 	Timers  handlers.Scheduler
 	Encoder *events.Encoder
 	// Tell is told each command that the journal does not know, one at a time;
@@ -70,6 +80,12 @@ type Walk struct {
 	Progress func(done, total uint64)
 }
 
+// Appender adds events to the journal (journal.Journal).
+type Appender interface {
+	// Append adds the payment's next event behind the sequence that is expected.
+	Append(ctx context.Context, expected uint64, e payment.Event) (uint64, error)
+}
+
 // Walked counts what a walk has seen.
 type Walked struct {
 	// Commands is how many messages were read, Invalid how many of them are no valid
@@ -77,8 +93,9 @@ type Walked struct {
 	Commands, Invalid, Newer uint64
 	// Last is the newest sequence that was compared.
 	Last uint64
-	// Unknown and OtherContent count what was found.
-	Unknown, OtherContent uint64
+	// Unknown and OtherContent count what was found, Presumed how many of the unknown
+	// ones are presumed now, and HandedOver how many the service has to look at.
+	Unknown, OtherContent, Presumed, HandedOver uint64
 }
 
 const (
@@ -99,7 +116,9 @@ type command struct {
 }
 
 // Run walks once, from the first command to the one that is the newest when it
-// begins. It changes nothing but the timers.
+// begins. With a Journal it presumes what the journal does not know: first the
+// event, then the timer. A run that was killed is run again: it finds the event,
+// and stores the timer.
 func (w Walk) Run(ctx context.Context) (Walked, error) {
 	decoder, err := events.NewDecoder()
 	if err != nil {
@@ -217,20 +236,29 @@ func (r *walking) compare(ctx context.Context, c command, first map[string]strin
 		State: state, Sequence: c.sequence, Time: c.at, CommandID: c.CommandID, Provider: c.Provider,
 		Payment: events.Token(c.id.Native), Operation: c.Op, Key: c.Key,
 	}
-	if state == Unknown && r.walk.Timers != nil {
-		if err := r.handOver(ctx, c); err != nil {
+	if state == Unknown && r.walk.Journal != nil {
+		if found.Presumed, err = r.presume(ctx, c); err != nil {
 			return err
 		}
-		found.HandedOver = true
+		found.HandedOver = !found.Presumed
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if state == Unknown {
-		r.count.Unknown++
-	} else {
-		r.count.OtherContent++
-	}
+	r.count.add(found)
 	return r.walk.Tell(found)
+}
+
+func (w *Walked) add(f Found) {
+	switch {
+	case f.State != Unknown:
+		w.OtherContent++
+		return
+	case f.Presumed:
+		w.Presumed++
+	case f.HandedOver:
+		w.HandedOver++
+	}
+	w.Unknown++
 }
 
 // lookUp says what the journal does not know of a command; "" where it knows it.
@@ -243,34 +271,83 @@ func (r *walking) lookUp(ctx context.Context, c command) (state string, err erro
 		}
 		if i := last.State.Find(c.Op, c.Key); i >= 0 {
 			if last.State.Operations[i].Fingerprint == c.Fingerprint() {
-				return "", nil
+				return "", r.timed(ctx, c, last.State.Operations[i])
 			}
 			state = OtherContent
 		}
 	}
-	rejection, err := r.walk.Known.Rejection(ctx, events.RejectionToken(c.sequence, c.message.Data))
+	token := events.RejectionToken(c.sequence, c.message.Data)
+	rejection, err := r.walk.Known.Rejection(ctx, token)
 	if err != nil || rejection.Token != "" {
 		return "", err
+	}
+	if r.walk.Refused != nil {
+		if kept, err := r.walk.Refused(ctx, token); err != nil || kept {
+			return "", err
+		}
 	}
 	return state, nil
 }
 
-// handOver schedules a command for now, as the service does with a command that
-// comes back later: it reaches the service as if it were delivered. An operation
-// has one timer, so handing it over again changes nothing.
-func (r *walking) handOver(ctx context.Context, c command) error {
+// presume records that a command may have been carried out, and stores its timer
+// behind that. It is false where the core does not say so (the provider is not
+// configured here, the payment has no room): then the service gets the command.
+func (r *walking) presume(ctx context.Context, c command) (bool, error) {
+	in, configured := r.walk.Providers.Get(c.Provider)
+	for range maxRivals {
+		if !configured {
+			break
+		}
+		last, err := r.walk.Known.Last(ctx, c.id)
+		if err != nil {
+			return false, err
+		}
+		if i := last.State.Find(c.Op, c.Key); i >= 0 { // the service was faster
+			return true, nil
+		}
+		d := handlers.Presume(r.walk.Providers, in, c.Command, last.State, r.walk.Before, time.Now())
+		if d.Event == nil {
+			break
+		}
+		_, err = r.walk.Journal.Append(ctx, last.Sequence, *d.Event)
+		if _, rival := errors.AsType[*journal.ConflictError](err); rival {
+			continue
+		}
+		if err != nil {
+			return false, fmt.Errorf("presume command %d: %w", c.sequence, err)
+		}
+		return true, r.schedule(ctx, c, d.At)
+	}
+	return false, r.schedule(ctx, c, time.Now())
+}
+
+// timed stores the timer of a presumed operation anew: a run that was killed may
+// have left it without one.
+func (r *walking) timed(ctx context.Context, c command, op payment.Operation) error {
+	if r.walk.Timers == nil || op.Open == nil || !op.Open.Presumed {
+		return nil
+	}
+	return r.schedule(ctx, c, op.Open.Due)
+}
+
+// schedule schedules a command, as the service does with a command that comes back
+// later. An operation has one timer, so scheduling it again replaces it.
+func (r *walking) schedule(ctx context.Context, c command, at time.Time) error {
+	if r.walk.Timers == nil {
+		return nil
+	}
 	m, err := r.walk.Encoder.EncodeCommand(c.Command)
 	if err != nil {
 		return fmt.Errorf("encode command %d: %w", c.sequence, err)
 	}
 	sum := sha256.Sum256(c.message.Data)
 	err = r.walk.Timers.Schedule(ctx, handlers.Timer{
-		Subject: events.ScheduleSubject(c.Command, c.id), Target: events.DueSubject(c.Op), Message: m, At: time.Now(),
+		Subject: events.ScheduleSubject(c.Command, c.id), Target: events.DueSubject(c.Op), Message: m, At: at,
 		OriginSequence: c.sequence, OriginTime: c.at, Deliveries: 1,
 		Original: handlers.Digest{SHA256: hex.EncodeToString(sum[:]), Size: len(c.message.Data)},
 	})
 	if err != nil {
-		return fmt.Errorf("hand command %d over: %w", c.sequence, err)
+		return fmt.Errorf("store the timer of command %d: %w", c.sequence, err)
 	}
 	return nil
 }

@@ -29,10 +29,11 @@ alone, so a run that was interrupted is simply run again. Where a payment has go
 end of an operation that the archive holds is told as a known outcome, with basis archive. The rest of it is listed
 and left, and so is an end that the journal contradicts: look at it with "consumer show".
 With --commands it reads the stream of commands and lists each valid one with neither operation nor rejection in
-the journal; with --apply it hands them to the service, as commands that come back now. Once the service has taken
-them up, run it again: the walk is finished when it finds none, and "consumer journal trust" asks for that.
+the journal; with --apply it presumes them: the journal gets an event that says that the operation may have been
+carried out, and the service asks about it and never calls it. What cannot be presumed here (its provider is not
+configured) goes to the service as a timer; then run it again. "consumer journal trust" asks for a finished walk.
 Without --apply it only says what it would do. With it a loss has to be accepted (consumer journal accept) and
-not trusted yet. --archive --apply writes the events of payments: run it with the credentials of the service.
+not trusted yet. With --apply it writes the events of payments: run it with the credentials of the service.
 Exit codes: 0 all is there, or would be; 1 something was left or could not be done; 2 arguments are wrong.
 Example: consumer recover --archive /var/backups/journal.jsonl --config /etc/countermand/config.yaml`
 }

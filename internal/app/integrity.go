@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/countermand/countermand/integrity/replicas"
 	marks "github.com/countermand/countermand/integrity/streams"
 	"github.com/countermand/countermand/integrity/witness"
+	"github.com/countermand/countermand/internal/archive"
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/journal/stream"
 )
@@ -30,6 +32,20 @@ func ReadingPlan(t broker.Topology) marks.Plan {
 		Others:   []string{t.Commands, t.Due, t.Rejected, t.ControlStream()},
 		Durables: []marks.Durable{durable(t.Commands), durable(t.Due), durable(t.Events)},
 	}
+}
+
+// AcceptedHoles are the sequences of the journal whose loss a person has accepted,
+// as the bucket of marks has them. A bucket that is gone has none.
+func AcceptedHoles(ctx context.Context, nc *nats.Conn, bucket string) ([]archive.Range, error) {
+	record, err := marks.NewBucket(nc, bucket).Load(ctx)
+	if err != nil && !errors.Is(err, keeper.ErrNoStore) {
+		return nil, fmt.Errorf("read the mark: %w", err)
+	}
+	var all []archive.Range
+	for _, hole := range record.Mark.Holes {
+		all = append(all, archive.Range(hole))
+	}
+	return all, nil
 }
 
 // OpenWitness returns the configured witness; nil: there is none. Close it after

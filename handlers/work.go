@@ -233,11 +233,14 @@ func (w *work) append(ctx context.Context, s step, e payment.Event) (uint64, err
 		defer cancel()
 		return w.h.journal.Append(ctx, expected, e)
 	}
+	release := func() {}
+	defer func() { release() }()
 	for {
 		sequence, err := w.appendOutcome(ctx, expected, e)
 		if err == nil || !errors.Is(err, journal.ErrStoreRefuses) || ctx.Err() != nil {
 			return sequence, err
 		}
+		release = w.holds(s)
 		w.log().Error("journal refuses a known outcome; it is kept in hand", "error", err.Error())
 		sleep.For(ctx, time.Second)
 	}

@@ -139,9 +139,21 @@ func (c core) keeperService(nc *nats.Conn) service {
 // one runs and whether its gate is shut.
 func (c core) registration(name string) service {
 	r := replicas.New(c.js, c.topology.Control, cmp.Or(name, "process"), c.keeper.Status, &replicas.Options{
-		Version: Version(), Logger: c.log,
+		Version: Version(), Logger: c.log, InHand: c.inHand,
 	})
 	return background("registration", r.Run)
+}
+
+// inHand lists the known outcomes that the journal has not taken yet.
+func (c core) inHand() []integrity.InHand {
+	var all []integrity.InHand
+	for _, one := range c.handler.InHand() {
+		all = append(all, integrity.InHand{
+			Provider: one.Provider, Payment: one.Payment, Operation: string(one.Op), Attempt: one.Attempt,
+			Outcome: one.Outcome.String(), Since: one.Since,
+		})
+	}
+	return all
 }
 
 // whole reports a loss before whatever else may be wrong.

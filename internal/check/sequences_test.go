@@ -90,7 +90,8 @@ func TestADeepCheckFindsWhatNoCountShows(t *testing.T) {
 	}
 	want = []line{
 		want[0], want[1],
-		{check.Warning, check.JournalSequences, "sequence 7"}, {check.Error, check.JournalSequences, "sequence 8"},
+		{check.Warning, check.JournalSequences, "sequence 7"},
+		{check.Error, check.JournalSequences, "sequence 8"},
 		{check.Warning, check.JournalSequences, "payment.refund.started.opay-eg.1003.3 (sequence 9)"},
 	}
 	if diff := cmp.Diff(want, b.ofSequences(true)); diff != "" {

@@ -48,7 +48,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 	}
 	survey := telemetry.NewSurvey(c.seen.metrics, open, &telemetry.SurveyOptions{Logger: log, Every: looksApart * every})
 	operators, err := desk.New(c.journal, open, ruler{c.handler, c.timers}, c.set, &desk.Options{
-		SecondPersonAbove: amounts(cfg.Desk.SecondPersonAbove), Logger: log,
+		SecondPersonAbove: Amounts(cfg.Desk.SecondPersonAbove), Logger: log,
 	})
 	if err != nil {
 		return nil, err

@@ -48,6 +48,13 @@ type Found struct {
 	Payment   string      `json:"payment"`
 	Operation payment.Op  `json:"operation"`
 	Key       payment.Key `json:"idempotencyKey"`
+	// ID is the payment's, and Reference what its provider was told; both empty where
+	// the provider is not configured.
+	ID        payment.ID `json:"-"`
+	Reference string     `json:"-"`
+	// Amount is what was asked for, nil with Full and where none can be.
+	Amount *payment.Money `json:"-"`
+	Full   bool           `json:"-"`
 	// Presumed: its operation lies in the journal now as one that may have been
 	// carried out, and has a timer.
 	Presumed bool `json:"presumed,omitempty"`
@@ -66,6 +73,9 @@ type Walk struct {
 	// Refused (may be nil) reports whether the bytes of a rejected message are kept
 	// under a rejection's token.
 	Refused func(ctx context.Context, token string) (bool, error)
+	// Only (may be nil) leaves out commands for whose reference at the provider it is
+	// false, and those of which no reference is known.
+	Only func(reference string) bool
 	// Before is when the loss was accepted: it leaves out commands that the stream
 	// took at that time or later.
 	Before time.Time
@@ -218,6 +228,9 @@ func (r *walking) shard(ctx context.Context, work <-chan command, fail context.C
 
 // compare looks one command up.
 func (r *walking) compare(ctx context.Context, c command, first map[string]string) error {
+	if r.walk.Only != nil && !r.walk.Only(r.walk.reference(c)) {
+		return nil
+	}
 	state, err := r.lookUp(ctx, c)
 	if err != nil || state == "" {
 		return err
@@ -234,7 +247,7 @@ func (r *walking) compare(ctx context.Context, c command, first map[string]strin
 	}
 	found := Found{
 		State: state, Sequence: c.sequence, Time: c.at, CommandID: c.CommandID, Provider: c.Provider,
-		Payment: events.Token(c.id.Native), Operation: c.Op, Key: c.Key,
+		Payment: events.Token(c.id.Native), Operation: c.Op, Key: c.Key, ID: c.id, Reference: r.walk.reference(c), Amount: c.Amount, Full: c.Full,
 	}
 	if state == Unknown && r.walk.Journal != nil {
 		if found.Presumed, err = r.presume(ctx, c); err != nil {
@@ -246,6 +259,15 @@ func (r *walking) compare(ctx context.Context, c command, first map[string]strin
 	defer r.mu.Unlock()
 	r.count.add(found)
 	return r.walk.Tell(found)
+}
+
+// reference is what the provider was told of a command, if it was called.
+func (w Walk) reference(c command) string {
+	in, configured := w.Providers.Get(c.Provider)
+	if !configured {
+		return ""
+	}
+	return payment.ProviderReference(in.Provider.Traits().Kind, in.Account, c.id.Native, c.Op, c.Key)
 }
 
 func (w *Walked) add(f Found) {

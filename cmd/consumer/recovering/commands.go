@@ -23,32 +23,17 @@ import (
 
 // commands walks over the commands.
 func (c *Command) commands(w *cli.World, conn *cli.Connection, sources acceptance.Sources, epoch integrity.Epoch) error {
-	instances, err := app.Instances(conn.Config, slog.New(slog.DiscardHandler))
+	set, err := providersOf(conn)
 	if err != nil {
 		return err
-	}
-	set, err := providers.NewSet(instances...)
-	if err != nil {
-		return err
-	}
-	kept, err := conn.JetStream.Stream(w.Context, conn.Config.Streams.Rejected)
-	if err != nil {
-		return fmt.Errorf("open stream %s: %w", conn.Config.Streams.Rejected, err)
 	}
 	l := &listing{command: c, world: w, csv: csv.NewWriter(w.Stdout)}
 	bar := cli.NewGauge(w, c.JSON || c.CSV, "walking over the commands")
-	walk := recovery.Walk{
-		JetStream: conn.JetStream, Stream: conn.Config.Streams.Commands, Known: sources.Journal, Providers: set,
-		Before: epoch.AcceptedAt, Encoder: conn.Encoder(), Tell: l.tell, Progress: bar.Set,
-		Refused: refused(kept),
+	walk, err := c.walk(w, conn, sources, set, epoch)
+	if err != nil {
+		return err
 	}
-	if epoch.Number == 0 {
-		walk.Before = time.Now()
-	}
-	if c.Apply {
-		walk.Journal = sources.Journal
-		walk.Timers = broker.NewTimers(conn.JetStream, app.Topology(conn.Config))
-	}
+	walk.Tell, walk.Progress = l.tell, bar.Set
 	walked, err := walk.Run(w.Context)
 	bar.End()
 	finished := err == nil && c.Apply && walked.HandedOver == 0
@@ -62,6 +47,37 @@ func (c *Command) commands(w *cli.World, conn *cli.Connection, sources acceptanc
 		return fmt.Errorf("the walk is not finished: %d commands were handed to the service; run it again once it has taken them up", walked.HandedOver)
 	}
 	return err
+}
+
+// providersOf are the configured instances, as the service has them.
+func providersOf(conn *cli.Connection) (*providers.Set, error) {
+	instances, err := app.Instances(conn.Config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	return providers.NewSet(instances...)
+}
+
+// walk is the walk over the commands of an epoch; it presumes only with --apply.
+func (c *Command) walk(
+	w *cli.World, conn *cli.Connection, sources acceptance.Sources, set *providers.Set, epoch integrity.Epoch,
+) (recovery.Walk, error) {
+	kept, err := conn.JetStream.Stream(w.Context, conn.Config.Streams.Rejected)
+	if err != nil {
+		return recovery.Walk{}, fmt.Errorf("open stream %s: %w", conn.Config.Streams.Rejected, err)
+	}
+	walk := recovery.Walk{
+		JetStream: conn.JetStream, Stream: conn.Config.Streams.Commands, Known: sources.Journal, Providers: set,
+		Before: epoch.AcceptedAt, Encoder: conn.Encoder(), Refused: refused(kept),
+	}
+	if epoch.Number == 0 {
+		walk.Before = time.Now()
+	}
+	if c.Apply {
+		walk.Journal = sources.Journal
+		walk.Timers = broker.NewTimers(conn.JetStream, app.Topology(conn.Config))
+	}
+	return walk, nil
 }
 
 // refused asks whether the bytes of a rejected message are kept.

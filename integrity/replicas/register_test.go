@@ -24,12 +24,12 @@ func TestAProcessIsRegisteredHoweverMuchItHasInHand(t *testing.T) {
 		for range 1000 {
 			hand = append(hand, integrity.InHand{Provider: "opay-eg", Payment: token, Operation: "refund", Attempt: 1, Outcome: "succeeded", Since: time.Now()})
 		}
-		r := replicas.New(js, broker.DefaultTopology().Control, name, func() keeper.Status { return keeper.Status{} }, &replicas.Options{
+		r := replicas.New(js, broker.DefaultTopology().Control, name, &replicas.Options{
 			InHand: func() []integrity.InHand { return hand },
 		})
 		ctx, cancel := context.WithCancel(t.Context())
-		cancel() // it says once what it has, and once that it leaves
-		r.Run(ctx)
+		cancel() // it says once that it leaves, with what it has
+		r.Run(ctx, func() keeper.Status { return keeper.Status{} })
 	}
 	all, _, err := replicas.List(t.Context(), js, broker.DefaultTopology().Control)
 	if err != nil || len(all) != 2 {

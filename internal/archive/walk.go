@@ -132,8 +132,11 @@ const secondLook = 200 * time.Millisecond
 // could not look says the same.
 func (w *walk) sure(ctx context.Context, sequence uint64) (Entry, error) {
 	e, err := w.ask(ctx, sequence)
-	if err != nil || e.Sequence != 0 || !sleep.For(ctx, secondLook) {
+	if err != nil || e.Sequence != 0 {
 		return e, err
+	}
+	if !sleep.For(ctx, secondLook) {
+		return Entry{}, fmt.Errorf("read message %d: %w", sequence, context.Cause(ctx))
 	}
 	return w.ask(ctx, sequence)
 }

@@ -35,6 +35,7 @@ const (
 	OpenWork         = "open-work"
 	JournalWitness   = "journal-witness"
 	JournalSequences = "journal-sequences"
+	JournalCopy      = "journal-copy"
 )
 
 // Finding is one thing that is not as it should be, or could not be seen.

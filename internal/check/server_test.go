@@ -7,6 +7,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -182,6 +185,43 @@ func TestEachWrongSettingOfAStreamIsNamed(t *testing.T) {
 				t.Errorf("%s is not named", setting)
 			}
 		})
+	}
+}
+
+func TestACopyThatDiffersFromTheLeaderIsFound(t *testing.T) {
+	t.Parallel()
+	b := provisioned(t, durable)
+	if _, err := b.js.Publish(b.ctx(), "payment.refund.started.opay-eg.1.1", nil); err != nil {
+		t.Fatal(err)
+	}
+	target, err := url.Parse(b.cfg.NATS.Monitor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]struct {
+		state string
+		found bool
+	}{
+		"the same": {`"messages":1,"first_seq":1,"last_seq":1`, false},
+		"lags":     {`"messages":0,"first_seq":0,"last_seq":0`, false},
+		"lacks":    {`"messages":0,"first_seq":1,"last_seq":1`, true},
+		"has more": {`"messages":2,"first_seq":1,"last_seq":2`, true},
+	} {
+		proxy := httputil.NewSingleHostReverseProxy(target)
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/jsz" {
+				proxy.ServeHTTP(w, r)
+				return
+			}
+			fmt.Fprintf(w, `{"server_id":%q,"account_details":[{"stream_detail":[{"name":"PAYMENT_EVENTS","cluster":{"leader":"n1"},"state":{%s}}]}]}`,
+				b.server.ID(), change.state)
+		}))
+		b.cfg.NATS.Monitor = web.URL
+		found := slices.Contains(lines(b.findings(nil)), line{check.Error, check.JournalCopy, "copy of PAYMENT_EVENTS at server " + b.server.Name()})
+		if found != change.found {
+			t.Errorf("%s: found %t", name, found)
+		}
+		web.Close()
 	}
 }
 

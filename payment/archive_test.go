@@ -20,7 +20,9 @@ func archivedEvent(t *testing.T, stories ...func(*story)) payment.Event {
 func TestAnArchivedEndIsFoldedOnToWhatTheJournalHas(t *testing.T) {
 	t.Parallel()
 	nothing := func(*story) {}
-	other := func(s *story) { s.command(refund("other", 100)).answered(1, payment.Outcome{Result: payment.Succeeded}) }
+	other := func(s *story) {
+		s.command(refund("other", 100)).answered(1, payment.Outcome{Result: payment.Succeeded})
+	}
 	presumed := func(s *story) { s.with(lossy(false)).command(a()) }
 	stale := func(s *story) { started(s); s.with(lossy(false)).timer() }
 	otherContent := func(s *story) { s.command(refund("a", 401)) }

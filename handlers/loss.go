@@ -34,10 +34,15 @@ func (h *Handler) lossFor(d Delivery) *payment.Loss {
 }
 
 // Presume decides about a command that the journal does not know and that may have
-// been carried out before a loss that was accepted at a time. The instance must be
-// one of the set's, and the command complete. state is the payment's newest.
-// Nothing is called because of the decision.
-func Presume(set *providers.Set, in providers.Instance, c payment.Command, state payment.State, acceptedAt, now time.Time) payment.Decision {
+// been carried out before a loss that was accepted at a time. The command must be
+// complete; state is the payment's newest. Nothing is called because of the
+// decision. It has no event where nothing can be presumed: the provider is not
+// among the set's, or the payment has no room.
+func Presume(set *providers.Set, c payment.Command, state payment.State, acceptedAt, now time.Time) payment.Decision {
+	in, configured := set.Get(c.Provider)
+	if !configured {
+		return payment.Decision{}
+	}
 	traits := in.Provider.Traits()
 	return payment.Decide(payment.Input{
 		State: state, ID: traits.ID(c.Provider, c.Payment), Command: c, Traits: traits, Instance: instanceOf(in),

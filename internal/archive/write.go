@@ -94,7 +94,7 @@ func Write(ctx context.Context, j Journal, path string, o *Options) (s Summary, 
 	if err := w.resume(ctx); err != nil {
 		return s, err
 	}
-	err = w.walk.run(ctx, w.put)
+	err = w.run(ctx, w.put)
 	return s, errors.Join(err, w.flush())
 }
 

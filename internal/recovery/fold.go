@@ -187,7 +187,7 @@ func (l *link) since(ctx context.Context, t told) (bool, error) {
 		}
 		e, err := events.DecodeEvent(m.Message)
 		if err != nil {
-			return true, nil //nolint:nilerr // nobody knows what it says
+			return true, nil // nobody knows what it says
 		}
 		if e.Op != t.event.Op || e.Data.IdempotencyKey != t.event.Key {
 			continue

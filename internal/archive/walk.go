@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/countermand/countermand/internal/sleep"
@@ -72,9 +73,11 @@ func (w *walk) run(ctx context.Context, take func(Entry) error) error {
 	if err != nil {
 		return fmt.Errorf("read extent of journal: %w", err)
 	}
+	var asking sync.WaitGroup
+	defer asking.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for reply := range w.askAll(ctx, end) {
+	for reply := range w.askAll(ctx, end, &asking) {
 		got := <-reply
 		if got.err != nil {
 			return got.err
@@ -103,11 +106,11 @@ type answer struct {
 }
 
 // askAll asks for the sequences up to the end. Each question has a channel of its
-// own; their order is that of the sequences.
-func (w *walk) askAll(ctx context.Context, end uint64) <-chan chan answer {
+// own; their order is that of the sequences. Each is over once asking is.
+func (w *walk) askAll(ctx context.Context, end uint64, asking *sync.WaitGroup) <-chan chan answer {
 	asked := make(chan chan answer, w.window)
 	from := w.summary.Last + 1
-	go func() {
+	asking.Go(func() {
 		defer close(asked)
 		for sequence := from; sequence <= end; sequence++ {
 			reply := make(chan answer, 1)
@@ -116,12 +119,12 @@ func (w *walk) askAll(ctx context.Context, end uint64) <-chan chan answer {
 			case <-ctx.Done():
 				return
 			}
-			go func() {
+			asking.Go(func() {
 				e, err := w.sure(ctx, sequence)
 				reply <- answer{e, err}
-			}()
+			})
 		}
-	}()
+	})
 	return asked
 }
 

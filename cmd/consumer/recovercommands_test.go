@@ -106,6 +106,24 @@ func TestTheWalkFindsTheCommandsThatTheJournalDoesNotKnow(t *testing.T) {
 	if n := b.timers(); n != 1 {
 		t.Errorf("%d timers after the second run, want one", n)
 	}
+	b.timerSaysWhatTheJournalHeld()
+}
+
+// timerSaysWhatTheJournalHeld fails the test unless the newest timer names the
+// version of its operation, so that it is no sign of another loss.
+func (b *rearmBundle) timerSaysWhatTheJournalHeld() {
+	b.t.Helper()
+	s, err := b.js.Stream(b.t.Context(), b.cfg.Streams.Due)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	m, err := s.GetMsg(b.t.Context(), s.CachedInfo().State.LastSeq)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if text := fmt.Sprint(m.Header); !strings.Contains(text, "Countermand-Version:[1]") {
+		b.t.Errorf("the timer says %s", text)
+	}
 }
 
 // purgeTimers loses every timer.

@@ -76,6 +76,8 @@ type Walk struct {
 	// Before is when the loss was accepted: it leaves out commands that the stream
 	// took at that time or later.
 	Before time.Time
+	// Epoch is the epoch that the acceptance has begun.
+	Epoch uint64
 	// Journal and Timers take what is presumed; nil: it is only told.
 	Journal Appender
 	Timers  handlers.Scheduler
@@ -290,7 +292,7 @@ func (r *walking) lookUp(ctx context.Context, c command) (state string, err erro
 		}
 		if i := last.State.Find(c.Op, c.Key); i >= 0 {
 			if last.State.Operations[i].Fingerprint == c.Fingerprint() {
-				return "", r.timed(ctx, c, last.State.Operations[i])
+				return "", r.timed(ctx, c, last.State, last.State.Operations[i])
 			}
 			state = OtherContent
 		}

@@ -40,23 +40,24 @@ func (r *walking) presume(ctx context.Context, c command) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("presume command %d: %w", c.sequence, err)
 		}
-		return true, r.schedule(ctx, c, d.At)
+		return true, r.schedule(ctx, c, d.At, d.Event.State.Recorded(c.Op, c.Key, r.walk.Epoch))
 	}
-	return false, r.schedule(ctx, c, time.Now())
+	return false, r.schedule(ctx, c, time.Now(), payment.Recorded{})
 }
 
 // timed stores the timer of a presumed operation anew: a run that was killed may
 // have left it without one.
-func (r *walking) timed(ctx context.Context, c command, op payment.Operation) error {
+func (r *walking) timed(ctx context.Context, c command, state payment.State, op payment.Operation) error {
 	if r.walk.Timers == nil || op.Open == nil || !op.Open.Presumed {
 		return nil
 	}
-	return r.schedule(ctx, c, op.Open.Due)
+	return r.schedule(ctx, c, op.Open.Due, state.Recorded(c.Op, c.Key, r.walk.Epoch))
 }
 
 // schedule schedules a command, as the service does with a command that comes back
 // later. An operation has one timer, so scheduling it again replaces it.
-func (r *walking) schedule(ctx context.Context, c command, at time.Time) error {
+// It says what the journal held.
+func (r *walking) schedule(ctx context.Context, c command, at time.Time, held payment.Recorded) error {
 	if r.walk.Timers == nil {
 		return nil
 	}
@@ -67,7 +68,7 @@ func (r *walking) schedule(ctx context.Context, c command, at time.Time) error {
 	sum := sha256.Sum256(c.message.Data)
 	err = r.walk.Timers.Schedule(ctx, handlers.Timer{
 		Subject: events.ScheduleSubject(c.Command, c.id), Target: events.DueSubject(c.Op), Message: m, At: at,
-		OriginSequence: c.sequence, OriginTime: c.at, Deliveries: 1,
+		OriginSequence: c.sequence, OriginTime: c.at, Deliveries: 1, Recorded: held,
 		Original: handlers.Digest{SHA256: hex.EncodeToString(sum[:]), Size: len(c.message.Data)},
 	})
 	if err != nil {

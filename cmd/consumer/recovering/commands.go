@@ -68,7 +68,7 @@ func (c *Command) walk(
 	}
 	walk := recovery.Walk{
 		JetStream: conn.JetStream, Stream: conn.Config.Streams.Commands, Known: sources.Journal, Providers: set,
-		Before: epoch.AcceptedAt, Encoder: conn.Encoder(), Refused: refused(kept),
+		Before: epoch.AcceptedAt, Epoch: epoch.Number, Encoder: conn.Encoder(), Refused: refused(kept),
 	}
 	if epoch.Number == 0 {
 		walk.Before = time.Now()

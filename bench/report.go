@@ -213,7 +213,7 @@ func (r *report) write(out io.Writer) error {
 // throughput is the table of speed and latency.
 func (r *report) throughput(out io.Writer) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "contestant\tin flight\tcommands/s\t\t/ floor\t/ countermand\tp50 ms\t\tp99 ms\t")
+	fmt.Fprintln(t, "contestant\tin flight\tcommands/s\t\t/ floor\t/ countermand\t/ unmarked\tp50 ms\t\tp99 ms\t")
 	for _, e := range r.Entries {
 		if e.Skipped != "" {
 			fmt.Fprintf(t, "%s\tskipped: %s\n", e.Name, e.Skipped)
@@ -221,8 +221,8 @@ func (r *report) throughput(out io.Writer) {
 		}
 		for _, k := range r.Settings.InFlight {
 			s, l, tail := e.over(k, perSecond), e.over(k, p50), e.over(k, p99)
-			fmt.Fprintf(t, "%s\t%d\t%.0f\t(%.0f to %.0f)\t%s\t%s\t%.2f\t(%.2f to %.2f)\t%.2f\t(%.2f to %.2f)\n", e.Name, k, s.Median, s.Min, s.Max,
-				r.ratio(e, "floor", k), r.ratio(e, "countermand", k), l.Median, l.Min, l.Max, tail.Median, tail.Min, tail.Max)
+			fmt.Fprintf(t, "%s\t%d\t%.0f\t(%.0f to %.0f)\t%s\t%s\t%s\t%.2f\t(%.2f to %.2f)\t%.2f\t(%.2f to %.2f)\n", e.Name, k, s.Median, s.Min, s.Max,
+				r.ratio(e, "floor", k), r.ratio(e, "countermand", k), r.ratio(e, "countermand-unmarked", k), l.Median, l.Min, l.Max, tail.Median, tail.Min, tail.Max)
 		}
 	}
 	_ = t.Flush() // out has said so already

@@ -14,6 +14,11 @@ import (
 // Run reads the streams and raises the stores until ctx ends, then raises the
 // stores once more. It outlives every outage of the server and runs once.
 func (k *Keeper) Run(ctx context.Context) error {
+	if unmarked {
+		k.takeForWhole()
+		<-ctx.Done()
+		return nil
+	}
 	var all sync.WaitGroup
 	all.Go(func() { k.keepReading(ctx) })
 	all.Go(func() { k.keepRaising(ctx) })
@@ -25,6 +30,14 @@ func (k *Keeper) Run(ctx context.Context) error {
 	k.raise(last)
 	k.raiseWitness(last)
 	return nil
+}
+
+// takeForWhole is all that a program without marks does.
+func (k *Keeper) takeForWhole() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.status.Record.Epoch = integrity.FirstEpoch()
+	k.set(integrity.Watch{Standing: integrity.Whole})
 }
 
 // keepReading makes readings until ctx ends. While something is found they are a

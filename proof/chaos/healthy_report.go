@@ -29,11 +29,16 @@ type healthReport struct {
 
 // wardReport is what was seen on one server or on three.
 type wardReport struct {
-	Nodes     int            `json:"nodes"`
-	Appends   int64          `json:"appends"`
-	Conflicts int64          `json:"refusedAsTheyMustBe"`
-	Gated     int64          `json:"refusedByTheGate"`
-	Unknown   int64          `json:"triedAgain"`
+	Nodes     int   `json:"nodes"`
+	Appends   int64 `json:"appends"`
+	Conflicts int64 `json:"refusedAsTheyMustBe"`
+	Gated     int64 `json:"refusedByTheGate"`
+	Unknown   int64 `json:"triedAgain"`
+	// Stale were refused by a leader that was cut off. Unguarded were accepted against
+	// the sequence that they expected: a fault of the server while it goes from one
+	// replica to three, see docs/scaling.md.
+	Stale     int64          `json:"refusedByACutOffLeader"`
+	Unguarded int64          `json:"acceptedAgainstTheirGuard"`
 	Strikes   map[string]int `json:"strikes"`
 	// Broken are the findings of processes that were broken, Paused the providers
 	// taken for paused, Lost what was accepted and is not there.
@@ -62,6 +67,7 @@ func (r *healthReport) note(format string, args ...any) {
 func (r *healthReport) take(nodes int, w *ward, a *appenders, s *healthStrikes, lost []string) {
 	out := wardReport{
 		Nodes: nodes, Appends: a.done.Load(), Conflicts: a.conflicts.Load(), Gated: a.gated.Load(), Unknown: a.unknown.Load(),
+		Stale: a.stale.Load(), Unguarded: a.unguarded.Load(),
 		Strikes: map[string]int{}, Lost: lost, Faults: a.faults, Sure: a.sure.Load(), Unsure: a.unsure.Load(), SideErrs: w.sideErrs,
 	}
 	for what, n := range s.counts {
@@ -125,6 +131,9 @@ func (r *healthReport) print(out io.Writer) {
 			say("  %3d × %s", w.Strikes[what], what)
 		}
 		say("  found broken: %d   taken for paused: %d   accepted and not there: %d   wrong: %d", len(w.Broken), len(w.Paused), len(w.Lost), len(w.Faults))
+		if w.Unguarded > 0 {
+			say("  ACCEPTED AGAINST THEIR GUARD by the server: %d (scaled to three replicas under load: docs/scaling.md)", w.Unguarded)
+		}
 		say("  suspect: %d times in %d processes, the longest %.1f s", w.Suspects, w.Processes, w.LongestSuspect)
 		say("  waits of unsafe calls: %d (p50 %.1f ms, p99 %.1f ms), %d without an end", w.Sure, w.SureP50, w.SureP99, w.Unsure)
 		for _, f := range w.Broken[:min(len(w.Broken), shown)] {

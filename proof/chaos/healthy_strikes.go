@@ -140,11 +140,12 @@ func (s *healthStrikes) asleep(ctx context.Context, one *program.NATSServer, whi
 }
 
 const (
-	// isolatedFor is longer than an election and shorter than the time after which a
-	// leader without followers gives up by itself.
+	// isolatedFor is longer than an election. A leader without followers gives up by
+	// itself after ten to twenty seconds.
 	isolatedFor = 14 * time.Second
-	// electedAfter is when the others have surely elected another one.
-	electedAfter = 10 * time.Second
+	// Connections move each movedEvery, from movedAfter on: the others may have elected
+	// another leader by then.
+	movedAfter, movedEvery = 5 * time.Second, 1500 * time.Millisecond
 )
 
 // isolate cuts a server off from the others, but not from its clients. Once the others
@@ -165,10 +166,13 @@ func (s *healthStrikes) isolate(ctx context.Context, one *program.NATSServer) er
 			failed = errors.Join(failed, err)
 		})
 	}
-	sleep.For(ctx, electedAfter)
-	err := s.reconnect()
+	var moved error
+	end := time.Now().Add(isolatedFor)
+	for sleep.For(ctx, movedAfter); time.Now().Before(end) && ctx.Err() == nil; sleep.For(ctx, movedEvery) {
+		moved = errors.Join(moved, s.reconnect())
+	}
 	all.Wait()
-	return errors.Join(failed, err)
+	return errors.Join(failed, moved)
 }
 
 // reconnect has every process connect anew, to the next of its servers.

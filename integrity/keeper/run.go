@@ -130,18 +130,47 @@ func (k *Keeper) read(ctx context.Context) error {
 		return k.unread(fmt.Errorf("stream %s does not exist: run consumer provision", k.names.Journal))
 	}
 	r.Began = began
+	if mark.Zero() {
+		k.storeFirst(ctx, r)
+	}
 	k.take(number, mark, r, still)
 	return nil
 }
 
 // askAgain asks the bucket again if it was found set back, so that each reading
-// that says so has seen it.
+// that says so has seen it; and while nothing is known, since another process may
+// have stored the first mark meanwhile.
 func (k *Keeper) askAgain(ctx context.Context) {
 	k.mu.Lock()
-	lost := k.bucketLost
+	ask := k.bucketLost || k.status.Record.Mark.Zero() && k.status.Watch.Standing != integrity.Unread
 	k.mu.Unlock()
-	if lost {
+	if ask {
 		k.learnBucket(ctx)
+	}
+}
+
+// storeFirst stores the first mark that there ever was, before anything is carried
+// out. A process that dies with a command in hand before its first append would leave
+// an empty journal and a consumer that was sent something, which looks like a loss to
+// the next one. Where the bucket cannot be written, work begins all the same.
+func (k *Keeper) storeFirst(ctx context.Context, r integrity.Reading) {
+	adopted, _ := integrity.Adopt(r, integrity.Judge(integrity.Mark{}, r, k.names))
+	if !adopted {
+		return
+	}
+	k.raising.Lock()
+	defer k.raising.Unlock()
+	k.mu.Lock()
+	record := k.status.Record
+	k.mu.Unlock()
+	record.Mark = integrity.MarkOf(r, r.Newest, record.Mark.Epoch)
+	now, err := k.bucket.Raise(ctx, record)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.status.Bucket = k.noteError(err, k.status.Bucket, "the bucket")
+	if err == nil {
+		k.stored = now
+		k.learn(now)
 	}
 }
 

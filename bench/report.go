@@ -186,6 +186,7 @@ func (r *report) write(out io.Writer) error {
 		r.Date.Format(time.RFC3339), r.Machine.Load, r.Settings.N, r.Settings.Sync, r.Settings.Replicas, r.Settings.Stored, r.Settings.Provider, r.Settings.Rounds)
 	r.throughput(out)
 	r.costs(out)
+	r.marks(out)
 	r.Targets = r.targets()
 	r.printTargets(out)
 	if err := r.writeKills(out); err != nil {
@@ -250,6 +251,28 @@ func (r *report) costs(out io.Writer) {
 			megabytes(e.Peak), megabytes(e.HelperPeak), judge.Over(e.Records).Median, e.verdict())
 	}
 	_ = t.Flush() // out has said so already
+	fmt.Fprintln(out)
+}
+
+// marks compares the contestants that keep marks of the journal with the one that
+// keeps none, round by round: speed, latency, and whether anything more was done.
+func (r *report) marks(out io.Writer) {
+	without := r.entry("countermand-unmarked")
+	if without == nil {
+		return
+	}
+	for _, e := range r.Entries {
+		if base(e.Name) != "countermand" || r.entry(e.Name) == nil {
+			continue
+		}
+		for _, k := range r.Settings.InFlight {
+			s, l := e.by(without, k, perSecond), e.by(without, k, p50)
+			fmt.Fprintf(out, "%s by countermand-unmarked, %d in flight: throughput %.3f (%.3f to %.3f), p50 %.3f (%.3f to %.3f)\n",
+				e.Name, k, s.Median, s.Min, s.Max, l.Median, l.Min, l.Max)
+		}
+		fmt.Fprintf(out, "%s: %.4f events a command, %d provider calls, %d repeated, %d queries\n",
+			e.Name, judge.Over(e.Records).Median, e.Calls, e.Repeated, e.Queries)
+	}
 	fmt.Fprintln(out)
 }
 

@@ -16,13 +16,13 @@ import (
 type healthyCommand struct {
 	common
 
-	Appends   int    `help:"Appends that are accepted, a fifth of them on one server and the rest on three." default:"100000"`
-	InFlight  int    `help:"Appends under way at any time." default:"256"`
-	Processes int    `help:"Processes that append and keep marks, each with a connection, a keeper and a witness of its own." default:"6"`
-	Decks     int    `help:"How often each strike is made at least." default:"2"`
-	Only      string `help:"Make only strikes whose name holds this text." placeholder:"TEXT"`
-	Commands  int    `help:"Commands of the rolling update; 0: none." default:"2000"`
-	Before    string `help:"The commit of the version that is updated; default: the last one that kept no marks." placeholder:"COMMIT"`
+	Appends   int      `help:"Appends that are accepted, a fifth of them on one server and the rest on three." default:"100000"`
+	InFlight  int      `help:"Appends under way at any time." default:"256"`
+	Processes int      `help:"Processes that append and keep marks, each with a connection, a keeper and a witness of its own." default:"6"`
+	Decks     int      `help:"How often each strike is made at least." default:"2"`
+	Only      []string `help:"Make only strikes whose name holds one of these texts." placeholder:"TEXT"`
+	Commands  int      `help:"Commands of the rolling update; 0: none." default:"2000"`
+	Before    string   `help:"The commit of the version that is updated; default: the last one that kept no marks." placeholder:"COMMIT"`
 }
 
 // Help is the long help text.
@@ -33,7 +33,7 @@ are scaled from one replica to three and back, and bucket and witness answer lat
 updated from the version before the marks while commands come in; that needs the history of git. Exit 1 if a journal
 was found broken, a provider was taken for paused, or an accepted append is not there.
 
-Example: go run ./proof/chaos healthy --appends 6000 --decks 1 --commands 200`
+Example: go run ./proof/chaos healthy --appends 6000 --decks 1 --only "killed,stepped down" --commands 200`
 }
 
 // Run does all of it.

@@ -52,19 +52,19 @@ func deck(nodes int) []healthStrike {
 type healthStrikes struct {
 	ward   *ward
 	random *rand.Rand
-	only   string
+	only   []string
 	counts map[healthStrike]int
 	errs   []error
 }
 
-func newHealthStrikes(w *ward, random *rand.Rand, only string) *healthStrikes {
+func newHealthStrikes(w *ward, random *rand.Rand, only []string) *healthStrikes {
 	return &healthStrikes{ward: w, random: random, only: only, counts: map[healthStrike]int{}}
 }
 
 // run goes through whole decks, as many as are wanted and until it is enough.
 func (s *healthStrikes) run(ctx context.Context, decks int, enough func() bool, tell func(healthStrike)) error {
 	for n := 0; n < decks || !enough(); n++ {
-		all := slices.DeleteFunc(deck(len(s.ward.servers)), func(what healthStrike) bool { return !strings.Contains(string(what), s.only) })
+		all := s.deck()
 		s.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		for _, what := range all {
 			if n >= decks && enough() {
@@ -81,8 +81,19 @@ func (s *healthStrikes) run(ctx context.Context, decks int, enough func() bool, 
 			}
 			sleep.For(ctx, time.Second)
 		}
+		if !sleep.For(ctx, 100*time.Millisecond) { // also where there is nothing to do
+			return ctx.Err()
+		}
 	}
 	return nil
+}
+
+// deck is what is to be done, each once.
+func (s *healthStrikes) deck() []healthStrike {
+	return slices.DeleteFunc(deck(len(s.ward.servers)), func(what healthStrike) bool {
+		named := func(text string) bool { return strings.Contains(string(what), text) }
+		return len(s.only) > 0 && !slices.ContainsFunc(s.only, named)
+	})
 }
 
 func (s *healthStrikes) strike(ctx context.Context, what healthStrike) error {

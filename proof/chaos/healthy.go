@@ -41,8 +41,14 @@ func (c *healthyCommand) Run(s *surroundings) error {
 	return c.with(s, func(dir string, bin binaries) (outcome, error) {
 		r := &healthReport{Run: "healthy", Seed: c.Seed, began: time.Now()}
 		s.say("%d appends, %d in flight, %d processes; seed %d; in %s", c.Appends, c.InFlight, c.Processes, c.Seed, dir)
-		for _, size := range []struct{ nodes, appends int }{{1, c.Appends / 5}, {3, c.Appends - c.Appends/5}} {
-			if err := c.ward(s, r, dir, bin, size.nodes, size.appends); err != nil {
+		for _, size := range []wardSize{{1, c.Appends / 5}, {3, c.Appends - c.Appends/5}} {
+			w, err := newWard(s.ctx, dir, bin, size.nodes)
+			if err != nil {
+				return nil, err
+			}
+			err = c.watch(s, r, w, size)
+			w.close()
+			if err != nil {
 				return nil, err
 			}
 		}
@@ -56,14 +62,13 @@ func (c *healthyCommand) Run(s *surroundings) error {
 	})
 }
 
-// ward appends and strikes on one server or on three.
-func (c *healthyCommand) ward(s *surroundings, r *healthReport, dir string, bin binaries, nodes, appends int) error {
+// wardSize is how many servers a ward has and how many appends are wanted there.
+type wardSize struct{ nodes, appends int }
+
+// watch appends and strikes in a ward, and takes in what was seen.
+func (c *healthyCommand) watch(s *surroundings, r *healthReport, w *ward, size wardSize) error {
+	nodes, appends := size.nodes, size.appends
 	random := rand.New(rand.NewPCG(c.Seed, uint64(nodes))) //nolint:gosec // a run must be repeatable
-	w, err := newWard(s.ctx, dir, bin, nodes)
-	if err != nil {
-		return err
-	}
-	defer w.close()
 	if err := w.admit(s.ctx, c.Processes, random); err != nil {
 		return err
 	}
@@ -72,7 +77,7 @@ func (c *healthyCommand) ward(s *surroundings, r *healthReport, dir string, bin 
 	work := newAppenders(w, appends)
 	working := work.begin(ctx, c.InFlight)
 	strikes := newHealthStrikes(w, random, c.Only)
-	err = strikes.run(ctx, c.Decks, func() bool { return work.accepted() >= appends }, func(what healthStrike) {
+	err := strikes.run(ctx, c.Decks, func() bool { return work.accepted() >= appends }, func(what healthStrike) {
 		s.say("%d nodes, %d of %d appends: %s", nodes, work.accepted(), appends, what)
 	})
 	if err != nil {

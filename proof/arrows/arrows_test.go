@@ -53,7 +53,7 @@ func rows() []row {
 		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "internal/config", "internal/app", "internal/openwork", "internal/monitor"}},
 		{"integrity", nil},
 		{"integrity/keeper", []string{"integrity", "internal/sleep"}},
-		{"integrity/streams", []string{"integrity", "integrity/keeper", "internal/quorum"}},
+		{"integrity/streams", []string{"integrity", "integrity/keeper", "internal/quorum", "internal/sleep"}},
 		{"integrity/witness", []string{"integrity", "integrity/keeper"}},
 		{"integrity/replicas", []string{"integrity", "integrity/keeper"}},
 		{"integrity/acceptance", []string{"payment", "events", "journal/stream", "integrity", "integrity/keeper", "integrity/replicas"}},

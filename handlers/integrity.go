@@ -2,7 +2,9 @@ package handlers
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/countermand/countermand/journal"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 )
@@ -56,6 +58,21 @@ func (w *work) sure(ctx context.Context, sequence uint64, started *payment.Event
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	return w.h.integrity.Sure(ctx, sequence)
+}
+
+// sureOfRefusal waits before the end of an operation in which no money moved is
+// told. Where the journal has lost the operation's success, its repeat is refused
+// by a guard or by the provider, and the loss may not have been noticed yet.
+func (w *work) sureOfRefusal(ctx context.Context, e payment.Event) error {
+	if w.h.integrity == nil || e.Type != payment.EventRejected && e.Type != payment.EventFailed {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, appendFor)
+	defer cancel()
+	if err := w.h.integrity.Sure(ctx, 0); err != nil {
+		return fmt.Errorf("tell that no money moved: %w: %w", journal.ErrStoreRefuses, err)
+	}
+	return nil
 }
 
 // incomplete is the outcome of a call that was not sent because the journal is

@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -94,6 +95,30 @@ func TestOnlyAnUnsafeCallWaitsForItsStarted(t *testing.T) {
 				t.Errorf("%d executions", n)
 			}
 		})
+	}
+}
+
+// A journal that has lost a success answers its repeat as the provider does, which
+// refuses it. Nobody may hear that before the loss is noticed.
+func TestARefusalIsToldOnceTheJournalIsKnownToBeWhole(t *testing.T) {
+	t.Parallel()
+	b, s := newSetup(t), named("openpay refund full")
+	b.seed(s)
+	if out := b.deliver(b.command(s.op, s.data)); out.Kind != handlers.Ack || b.types() != "started succeeded" {
+		t.Fatalf("disposition %v after %s", out.Kind, b.types())
+	}
+	b.journal.Cut(0)
+	shut := errors.New("the journal ends at 1; it was known to reach 2")
+	w := &wholeness{sure: func(context.Context) error { return shut }}
+	b.knowing(w)
+	if out := b.deliver(b.command(s.op, s.data)); out.Kind != handlers.Redeliver || !out.StopPulling {
+		t.Errorf("disposition %+v, want redeliver and stop pulling", out)
+	}
+	if got := b.types(); strings.Contains(got, "failed") || strings.Contains(got, "rejected") {
+		t.Errorf("told %s while the journal is not whole", got)
+	}
+	if len(w.asked) == 0 || w.asked[0] != 0 {
+		t.Errorf("asked for %v, want a wait for no sequence", w.asked)
 	}
 }
 

@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"time"
+
 	"github.com/countermand/countermand/journal"
 	"github.com/countermand/countermand/payment"
 )
@@ -9,6 +11,8 @@ import (
 // a step and returns the next one; nothing else changes it.
 type step struct {
 	journal journalView
+	// epoch is that of the journal if it has changed since the work began.
+	epoch time.Time
 	// outcome is a provider's answer that the journal does not hold yet; nil: none.
 	// The outcome of a call must not be lost.
 	outcome *payment.Heard

@@ -43,6 +43,8 @@ type work struct {
 	access   access
 	// base is the part of a decision's input that stays the same in all steps.
 	base payment.Input
+	// epoch is when the newest loss of the journal was accepted, at the beginning.
+	epoch time.Time
 	// lastCall is the request that an ended operation was last called with. It is
 	// nil while the operation is open.
 	lastCall *providers.Request
@@ -51,7 +53,7 @@ type work struct {
 // newWork is the work on a command at an instance. An instance without an
 // adapter is not configured here. The caller sets the payment's ID.
 func (h *Handler) newWork(d Delivery, in providers.Instance, c payment.Command) *work {
-	w := &work{h: h, d: d, instance: in, base: payment.Input{Command: c, Timer: d.Timer, Limits: h.limits}}
+	w := &work{h: h, d: d, instance: in, epoch: h.epoch(), base: payment.Input{Command: c, Timer: d.Timer, Limits: h.limits}}
 	if in.Provider == nil {
 		return w
 	}
@@ -87,7 +89,7 @@ func (w *work) run(ctx context.Context, s step) step {
 // next is one round: read the journal, decide, get the provider's permission,
 // append, act. A round that cannot go on is followed by one that decides anew.
 func (w *work) next(ctx context.Context, s step) step {
-	s, err := w.read(ctx, s)
+	s, err := w.read(ctx, w.renewed(s))
 	if err != nil {
 		return s.ends(w.unreadable(err))
 	}
@@ -104,7 +106,7 @@ func (w *work) next(ctx context.Context, s step) step {
 		return s.ends(w.crowded())
 	}
 	s, err = w.commit(ctx, s, dec)
-	if _, rival := errors.AsType[*journal.ConflictError](err); rival {
+	if _, rival := errors.AsType[*journal.ConflictError](err); rival || errors.Is(err, errOtherEpoch) {
 		return s // The payment has changed since the decision.
 	}
 	if err != nil {
@@ -231,9 +233,12 @@ func (w *work) append(ctx context.Context, s step, e payment.Event) (uint64, err
 	if !s.holdsCall() {
 		ctx, cancel := context.WithTimeout(ctx, appendFor)
 		defer cancel()
-		return w.h.journal.Append(ctx, expected, e)
+		return w.tell(ctx, expected, e)
 	}
 	for {
+		if w.outlived(s) {
+			return 0, errOtherEpoch
+		}
 		sequence, err := w.appendOutcome(ctx, expected, e)
 		if err == nil || !errors.Is(err, journal.ErrStoreRefuses) || ctx.Err() != nil {
 			return sequence, err
@@ -245,13 +250,21 @@ func (w *work) append(ctx context.Context, s step, e payment.Event) (uint64, err
 
 // appendOutcome appends within ctx, and once more for a short time if ctx has ended.
 func (w *work) appendOutcome(ctx context.Context, expected uint64, e payment.Event) (uint64, error) {
-	sequence, err := w.h.journal.Append(ctx, expected, e)
+	sequence, err := w.tell(ctx, expected, e)
 	if err == nil || ctx.Err() == nil {
 		return sequence, err
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeFor)
 	defer cancel()
-	return w.h.journal.Append(last, expected, e)
+	return w.tell(last, expected, e)
+}
+
+// tell appends once it may be told.
+func (w *work) tell(ctx context.Context, expected uint64, e payment.Event) (uint64, error) {
+	if err := w.sureOfRefusal(ctx, e); err != nil {
+		return 0, err
+	}
+	return w.h.journal.Append(ctx, expected, e)
 }
 
 // act carries out what the decision asks for, after its event was accepted.

@@ -36,6 +36,8 @@ const (
 	RecordUnreadable Kind = "record_unreadable"
 	// EpochForgotten: the journal records an accepted loss, and no mark knows of it.
 	EpochForgotten Kind = "epoch_forgotten"
+	// ReplicaBroken: another process of the service has found a loss.
+	ReplicaBroken Kind = "replica_broken"
 	// TimerAhead: a timer knows a newer version of its payment than the journal.
 	TimerAhead Kind = "timer_ahead"
 	// TimerUnknown: a timer names an operation that the journal does not know.

@@ -4,7 +4,7 @@ import "time"
 
 // Replica is what one process of the service says of itself in the bucket.
 type Replica struct {
-	// ID names the process: its host and process number.
+	// ID names the process for people: its host and process number.
 	ID string `json:"id"`
 	// Instance is random for each start, so that two processes of one ID are told apart.
 	Instance string `json:"instance"`
@@ -55,6 +55,21 @@ func Live(all []Registered, now time.Time) []Registered {
 		}
 	}
 	return live
+}
+
+// FoundByOthers are the findings of processes of the same epoch that are sure of a
+// loss. One process may know what all others have never known: where everything
+// was set back, only the memory of one that ran before shows it.
+func FoundByOthers(epoch uint64, others []Registered) []Finding {
+	var all []Finding
+	for _, r := range others {
+		if r.Epoch.Number == epoch && r.Standing == Broken.String() {
+			all = append(all, Finding{
+				Kind: ReplicaBroken, Object: r.ID, Text: "process " + r.ID + " has found that the journal has lost something",
+			})
+		}
+	}
+	return all
 }
 
 // Open returns those that do not report their gate shut.

@@ -152,7 +152,7 @@ func TestALossIsShownAcceptedBroughtBackAndTrusted(t *testing.T) {
 	l.want(1, "not held", "journal", "go", "--apply")
 	l.want(1, "--without-commands", "journal", "trust", "--reason", "settled", "--apply")
 	// The events of this journal have no command that could be rebuilt.
-	l.want(1, "50 of them cannot be read", "journal", "trust", "--reason", "settled", "--without-commands", "--apply")
+	l.want(1, "50 not to be read", "journal", "trust", "--reason", "settled", "--without-commands", "--apply")
 	l.want(0, "epoch 1 is trusted", "journal", "trust", "--reason", "settled", "--without-commands", "--open", "50", "--apply")
 	l.want(0, "1, trusted, accepted", "journal", "status")
 	l.want(1, "a loss has to be accepted first", "recover", "--archive", archive, "--apply")

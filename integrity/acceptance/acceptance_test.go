@@ -132,7 +132,7 @@ func TestALossIsAcceptedOnceItIsTypedOutAndEveryGateIsShut(t *testing.T) {
 	}
 	stop := b.register(integrity.Whole)
 	_, err := desk.Accept(t.Context(), asked("ann"), 4)
-	refused(t, err, "the gate is open in host-1")
+	refused(t, err, "the gate is open in host.1")
 	stop()
 	dry := asked("ann")
 	dry.Apply = false
@@ -164,12 +164,12 @@ func (b *bundle) register(standing integrity.Standing) (stop func()) {
 	if standing == integrity.Broken {
 		s.Watch.Findings = []integrity.Finding{{Text: "the journal ends at 16"}}
 	}
-	r := replicas.New(b.js, topology().Control, "host.1", func() keeper.Status { return s }, nil)
+	r := replicas.New(b.js, topology().Control, "host.1", nil)
 	ctx, cancel := context.WithCancel(b.t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.Run(ctx)
+		r.Run(ctx, func() keeper.Status { return s })
 	}()
 	for len(b.look().Live()) == 0 {
 		if b.t.Context().Err() != nil {
@@ -267,6 +267,8 @@ func TestWorkGoesOnAndTheJournalIsTrustedInTurn(t *testing.T) {
 	}{
 		{acceptance.Left{Presumed: 2, Walked: true}, 0, false, "--open 2"},
 		{acceptance.Left{Presumed: 2, Walked: true}, 1, false, "those are 2"},
+		{acceptance.Left{Unchanged: 1, Walked: true}, 0, false, "1 open and unchanged"},
+		{acceptance.Left{Presumed: 1, Unchanged: 1, Unreadable: 1, Walked: true}, 2, false, "those are 3"},
 		{acceptance.Left{}, 0, false, "--without-commands"},
 	} {
 		_, err := desk.Trust(t.Context(), asked("ann"), row.left, row.open, row.without)

@@ -162,22 +162,39 @@ type Left struct {
 	// Presumed counts open operations that are presumed: the journal did not know
 	// them, and nobody has found out yet what became of them.
 	Presumed uint64 `json:"presumed"`
-	// Unreadable counts those among them of which that cannot be said, since their
-	// event or their command cannot be read.
+	// Unchanged counts further open operations of which nothing was recorded since
+	// the loss was accepted: what the journal has of them may not be their newest.
+	Unchanged uint64 `json:"unchanged,omitempty"`
+	// Unreadable counts operations of which neither can be said, since their event
+	// or their command cannot be read.
 	Unreadable uint64 `json:"unreadable,omitempty"`
 	// Walked: the walk over the commands has been finished in this epoch.
 	Walked bool `json:"walked"`
 }
 
-func (l Left) unreadable() string {
-	if l.Unreadable == 0 {
-		return ""
+// InDoubt counts all of them.
+func (l Left) InDoubt() uint64 { return l.Presumed + l.Unchanged + l.Unreadable }
+
+// text says what they are, in words.
+func (l Left) text() string {
+	var parts []string
+	for _, part := range []struct {
+		n    uint64
+		what string
+	}{
+		{l.Presumed, "presumed (settle them: consumer review list)"},
+		{l.Unchanged, "open and unchanged since the loss was accepted (consumer rearm brings them back)"},
+		{l.Unreadable, "not to be read (consumer check --deep)"},
+	} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+		}
 	}
-	return fmt.Sprintf(" (%d of them cannot be read: consumer check --deep)", l.Unreadable)
+	return strings.Join(parts, ", ")
 }
 
 // CheckTrust returns what forbids that the journal is taken for complete. open is
-// what the person has typed: how many presumed operations stay open.
+// what the person has typed: how many operations stay in doubt.
 // withoutWalk: the person has typed that the commands are not walked over.
 func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
 	var no []string
@@ -185,12 +202,11 @@ func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
 		no = append(no, fmt.Sprintf("epoch %d is %s, not doubting", e.Number, e.Phase))
 	}
 	switch {
-	case left.Presumed == open:
+	case left.InDoubt() == open:
 	case open == 0:
-		no = append(no, fmt.Sprintf("%d presumed operations are open%s: settle them (consumer review list), or type it out with --open %d",
-			left.Presumed, left.unreadable(), left.Presumed))
+		no = append(no, fmt.Sprintf("%d operations are in doubt: %s; or type it out with --open %d", left.InDoubt(), left.text(), left.InDoubt()))
 	default:
-		no = append(no, fmt.Sprintf("--open %d is not how many presumed operations are open: those are %d", open, left.Presumed))
+		no = append(no, fmt.Sprintf("--open %d is not how many operations are in doubt: those are %d", open, left.InDoubt()))
 	}
 	if !left.Walked && !withoutWalk {
 		no = append(no, "the walk over the commands is not finished in this epoch: consumer recover --commands --apply, or type it out with --without-commands")

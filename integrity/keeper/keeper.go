@@ -44,6 +44,8 @@ type Options struct {
 	Journal, BucketStream string
 	// Witness survives the loss of this NATS; default: none.
 	Witness Store
+	// Others returns the other processes of the service that run; default: none do.
+	Others func(ctx context.Context) ([]integrity.Registered, error)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Logger; default none.
@@ -119,6 +121,7 @@ type Keeper struct {
 	// bucketStream is the stream under the bucket. Its own position in the mark
 	// changes with each raise and is by itself no reason for another one.
 	bucketStream string
+	others       func(ctx context.Context) ([]integrity.Registered, error)
 	now          func() time.Time
 	log          *slog.Logger
 	changed      func(Status)
@@ -162,11 +165,14 @@ func New(source Source, bucket Store, o *Options) *Keeper {
 		o = &Options{}
 	}
 	k := &Keeper{
-		source: source, bucket: bucket, witness: o.Witness, now: o.Now, log: o.Logger, changed: o.Changed,
+		source: source, bucket: bucket, witness: o.Witness, others: o.Others, now: o.Now, log: o.Logger, changed: o.Changed,
 		names:        integrity.Names{Journal: cmp.Or(o.Journal, "PAYMENT_EVENTS")},
 		bucketStream: cmp.Or(o.BucketStream, "KV_PAYMENT_CONTROL"),
 		readNow:      make(chan struct{}, 1), glanceNow: make(chan struct{}, 1), raiseSoon: make(chan struct{}, 1), raiseNow: make(chan struct{}, 1),
 		news: make(chan struct{}), turned: make(chan struct{}),
+	}
+	if k.others == nil {
+		k.others = func(context.Context) ([]integrity.Registered, error) { return nil, nil }
 	}
 	if k.now == nil {
 		k.now = time.Now

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,7 +174,15 @@ func run(t *testing.T, s *streams, bucket, witness *store) *bench {
 	if witness != nil {
 		o.Witness = witness
 	}
-	b := &bench{Keeper: keeper.New(s, bucket, o), t: t, streams: s, bucket: bucket, witness: witness}
+	b := runWith(t, s, bucket, o)
+	b.witness = witness
+	return b
+}
+
+// runWith starts a keeper with options.
+func runWith(t *testing.T, s *streams, bucket *store, o *keeper.Options) *bench {
+	t.Helper()
+	b := &bench{Keeper: keeper.New(s, bucket, o), t: t, streams: s, bucket: bucket}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -604,6 +613,29 @@ func TestABucketThatShowsAnOlderStateForAMomentHeals(t *testing.T) {
 		if b.Reaches(bucketStream) == math.MaxUint64 {
 			t.Error("the pauses count as lost")
 		}
+	})
+}
+
+func TestWhatAnotherProcessHasFoundCountsHere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var others atomic.Pointer[[]integrity.Registered]
+		others.Store(&[]integrity.Registered{})
+		b := runWith(t, newStreams(10), &store{}, &keeper.Options{
+			Others: func(context.Context) ([]integrity.Registered, error) { return *others.Load(), nil },
+		})
+		defer b.stop()
+		b.standing(integrity.Whole)
+		found := []integrity.Registered{{Replica: integrity.Replica{ID: "host.1", Standing: integrity.Broken.String()}}}
+		others.Store(&found)
+		b.wait(5 * time.Second)
+		b.standing(integrity.Suspect)
+		others.Store(&[]integrity.Registered{}) // it has ended, and with it what it knew
+		b.wait(time.Second)
+		b.standing(integrity.Whole)
+		others.Store(&found)
+		b.wait(8 * time.Second)
+		b.standing(integrity.Broken)
 	})
 }
 

@@ -129,11 +129,15 @@ func (k *Keeper) read(ctx context.Context) error {
 		// Nothing was ever known to lie in it: a first start, and no loss.
 		return k.unread(fmt.Errorf("stream %s does not exist: run consumer provision", k.names.Journal))
 	}
+	others, err := k.others(ctx)
+	if err != nil {
+		return k.unread(err)
+	}
 	r.Began = began
 	if mark.Zero() {
 		k.storeFirst(ctx, r)
 	}
-	k.take(number, mark, r, still)
+	k.take(number, mark, r, append(still, integrity.FoundByOthers(mark.Epoch, others)...))
 	return nil
 }
 

@@ -6,10 +6,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -37,25 +37,24 @@ const (
 	maxInHand = 50
 )
 
-// Registration renews what one process says of itself.
+// Registration renews what one process says of itself. Others may be called while
+// it runs.
 type Registration struct {
 	js       jetstream.JetStream
 	bucket   string
-	status   func() keeper.Status
 	o        Options
 	id       string
 	instance string
 
-	revision uint64 // of our newest renewal; 0: none yet
+	key      string // behind the prefix; empty: none is claimed
+	revision uint64 // of the key's newest value; 0: it has none
 	failing  bool
 }
 
-// New returns the registration of a process under an id, such as its host's name
-// and process number. status is what the process's keeper of marks knows
-// ((*keeper.Keeper).Status). It does no I/O. Characters that a key cannot hold are
-// replaced.
-func New(js jetstream.JetStream, bucket, id string, status func() keeper.Status, o *Options) *Registration {
-	r := &Registration{js: js, bucket: bucket, status: status, id: keyOf(id), instance: randomHex()}
+// New returns the registration of a process under an id for people, such as its
+// host's name and process number. It does no I/O.
+func New(js jetstream.JetStream, bucket, id string, o *Options) *Registration {
+	r := &Registration{js: js, bucket: bucket, id: id, instance: randomHex()}
 	if o != nil {
 		r.o = *o
 	}
@@ -69,16 +68,26 @@ func New(js jetstream.JetStream, bucket, id string, status func() keeper.Status,
 	return r
 }
 
+// Others returns the other processes that run.
+func (r *Registration) Others(ctx context.Context) ([]integrity.Registered, error) {
+	all, now, err := List(ctx, r.js, r.bucket)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(integrity.Live(all, now), func(other integrity.Registered) bool { return other.Instance == r.instance }), nil
+}
+
 // Run renews the registration until ctx ends, and then says that the process has
-// left. It outlives every outage of the server.
-func (r *Registration) Run(ctx context.Context) {
+// left. It outlives every outage of the server. status is what the process's keeper
+// of marks knows ((*keeper.Keeper).Status).
+func (r *Registration) Run(ctx context.Context, status func() keeper.Status) {
 	tick := time.NewTicker(r.o.Every)
 	defer tick.Stop()
 	for {
-		r.turn(ctx, false)
+		r.turn(ctx, status(), false)
 		select {
 		case <-ctx.Done():
-			r.turn(context.WithoutCancel(ctx), true)
+			r.turn(context.WithoutCancel(ctx), status(), true)
 			return
 		case <-tick.C:
 		}
@@ -86,69 +95,70 @@ func (r *Registration) Run(ctx context.Context) {
 }
 
 // turn renews once. A failure is logged when it begins.
-func (r *Registration) turn(ctx context.Context, left bool) {
+func (r *Registration) turn(ctx context.Context, s keeper.Status, left bool) {
 	bounded, cancel := context.WithTimeout(ctx, ioTimeout)
 	defer cancel()
-	err := r.renew(bounded, left)
+	err := r.renew(bounded, s, left)
 	if err != nil && !r.failing && ctx.Err() == nil {
 		r.o.Logger.Warn("this process cannot be registered", "error", err.Error())
 	}
 	r.failing = err != nil
 }
 
-// renew writes what the process says now. It expects its own newest revision, so
-// that two processes of one id notice each other; the later one takes another id.
-func (r *Registration) renew(ctx context.Context, left bool) error {
+// renew writes what the process says now. It expects the newest revision of its
+// key, so that two processes that have claimed the same one notice each other.
+func (r *Registration) renew(ctx context.Context, s keeper.Status, left bool) error {
 	kv, err := r.js.KeyValue(ctx, r.bucket)
 	if err != nil {
 		return fmt.Errorf("open bucket %s: %w", r.bucket, err)
 	}
-	if r.revision == 0 {
-		if r.revision, err = r.claim(ctx, kv); err != nil {
+	if r.key == "" {
+		entries, now, err := list(ctx, r.js, r.bucket)
+		if err != nil {
 			return err
 		}
+		r.key, r.revision = claim(entries, now, r.instance)
 	}
-	value, err := json.Marshal(r.says(left))
+	value, err := json.Marshal(r.says(s, left))
 	if err != nil {
 		return fmt.Errorf("encode registration: %w", err)
 	}
 	var revision uint64
 	if r.revision == 0 {
-		revision, err = kv.Create(ctx, keyPrefix+r.id, value)
+		revision, err = kv.Create(ctx, keyPrefix+r.key, value)
 	} else {
-		revision, err = kv.Update(ctx, keyPrefix+r.id, value, r.revision)
+		revision, err = kv.Update(ctx, keyPrefix+r.key, value, r.revision)
 	}
 	if err != nil {
-		r.revision = 0 // look again: it may be there all the same
-		return fmt.Errorf("register %s: %w", r.id, err)
+		key := r.key
+		r.key = "" // look again: it may be there all the same
+		return fmt.Errorf("register as %s: %w", key, err)
 	}
 	r.revision = revision
 	return nil
 }
 
-// claim returns the revision to expect under our id. If another process that
-// runs uses it, the registration takes a new id.
-func (r *Registration) claim(ctx context.Context, kv jetstream.KeyValue) (uint64, error) {
-	entry, err := kv.Get(ctx, keyPrefix+r.id)
-	switch {
-	case errors.Is(err, jetstream.ErrKeyNotFound):
-		return 0, nil
-	case err != nil:
-		return 0, fmt.Errorf("register %s: %w", r.id, err)
+// claim returns the key that a process takes, and its revision: the one that it has
+// written, else the lowest that nobody renews, else a new one.
+func claim(all []entry, now time.Time, instance string) (key string, revision uint64) {
+	byKey := make(map[string]entry, len(all))
+	for _, e := range all {
+		if e.Instance == instance {
+			return e.key, e.revision
+		}
+		byKey[e.key] = e
 	}
-	var there integrity.Replica
-	readable := json.Unmarshal(entry.Value(), &there) == nil
-	fresh := r.o.Now().Sub(entry.Created()) < integrity.RegistrationFresh
-	if !readable || fresh && !there.Left && there.Instance != r.instance {
-		r.id += "-" + randomHex()
-		return 0, nil
+	for n := 1; ; n++ {
+		key = strconv.Itoa(n)
+		e, taken := byKey[key]
+		if !taken || len(integrity.Live([]integrity.Registered{e.Registered}, now)) == 0 {
+			return key, e.revision
+		}
 	}
-	return entry.Revision(), nil
 }
 
 // says is what the process says of itself now.
-func (r *Registration) says(left bool) integrity.Replica {
-	s := r.status()
+func (r *Registration) says(s keeper.Status, left bool) integrity.Replica {
 	open, reason := s.Ready()
 	out := integrity.Replica{
 		ID: r.id, Instance: r.instance, Version: r.o.Version, Epoch: s.Record.Epoch, Standing: s.Watch.Standing.String(),
@@ -159,16 +169,6 @@ func (r *Registration) says(left bool) integrity.Replica {
 		out.InHand = out.InHand[:min(len(out.InHand), maxInHand)]
 	}
 	return out
-}
-
-// keyOf replaces what a token of a key cannot hold.
-func keyOf(id string) string {
-	return strings.Map(func(c rune) rune {
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' {
-			return c
-		}
-		return '-'
-	}, id)
 }
 
 // randomHex tells starts apart.

@@ -15,6 +15,7 @@ import (
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/integrity/keeper"
+	"github.com/countermand/countermand/integrity/replicas"
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/isolation"
 	"github.com/countermand/countermand/journal/stream"
@@ -74,7 +75,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 		{c.seen.traceService(log)},
 		{adminService(cfg.Admin.Listen, admin)},
 		{
-			c.keeperService(nc), c.registration(o.Replica), background("pauses", c.pauses.Run), background("streams", c.streams.run), background("server watch", watch.run),
+			c.keeperService(nc), c.registrationService(), background("pauses", c.pauses.Run), background("streams", c.streams.run), background("server watch", watch.run),
 			background("survey", survey.Run), when(cfg.Admin.Listen != "", background("follower", follower.run)),
 		},
 		{
@@ -88,20 +89,21 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 
 // core is what carries commands out.
 type core struct {
-	log       *slog.Logger
-	set       *providers.Set
-	js        jetstream.JetStream
-	topology  broker.Topology
-	encoder   *events.Encoder
-	keeper    *keeper.Keeper
-	journal   *stream.Journal
-	isolation *isolation.Isolation
-	seen      observers
-	handler   *handlers.Handler
-	timers    *broker.Timers
-	consumer  *broker.Consumer
-	pauses    *broker.ControlView
-	streams   *streams
+	log          *slog.Logger
+	set          *providers.Set
+	js           jetstream.JetStream
+	topology     broker.Topology
+	encoder      *events.Encoder
+	keeper       *keeper.Keeper
+	registration *replicas.Registration
+	journal      *stream.Journal
+	isolation    *isolation.Isolation
+	seen         observers
+	handler      *handlers.Handler
+	timers       *broker.Timers
+	consumer     *broker.Consumer
+	pauses       *broker.ControlView
+	streams      *streams
 	// closeWitness is called after the keeper has stopped.
 	closeWitness func()
 }
@@ -120,7 +122,7 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 	c.encoder = events.NewEncoder(&events.EncoderOptions{
 		Source: cfg.Source, SchemaPrefix: cfg.Results.SchemaPrefix, Binary: cfg.Results.Mode == "binary",
 	})
-	if err := c.newKeeper(nc, cfg); err != nil {
+	if err := c.newKeeper(nc, cfg, o.Replica); err != nil {
 		return c, err
 	}
 	if c.journal, err = stream.New(nc, c.encoder, &stream.Options{Stream: cfg.Streams.Events, Integrity: c.keeper}); err != nil {

@@ -69,14 +69,15 @@ func (b requiredBucket) Load(ctx context.Context) (integrity.Record, error) {
 }
 
 // newKeeper builds the keeper of the journal's marks.
-func (c *core) newKeeper(nc *nats.Conn, cfg *config.Config) (err error) {
+func (c *core) newKeeper(nc *nats.Conn, cfg *config.Config, replica string) (err error) {
 	var store keeper.Store
 	if store, c.closeWitness, err = OpenWitness(cfg.Journal.Witness, c.log); err != nil {
 		return err
 	}
+	c.registration = replicas.New(c.js, c.topology.Control, cmp.Or(replica, "process"), &replicas.Options{Version: Version(), Logger: c.log})
 	c.keeper = keeper.New(
 		marks.NewReader(nc, ReadingPlan(c.topology)), marks.NewBucket(nc, c.topology.Control),
-		&keeper.Options{Journal: c.topology.Events, BucketStream: c.topology.ControlStream(), Witness: store, Logger: c.log},
+		&keeper.Options{Journal: c.topology.Events, BucketStream: c.topology.ControlStream(), Witness: store, Others: c.registration.Others, Logger: c.log},
 	)
 	return nil
 }
@@ -119,13 +120,10 @@ func (c core) keeperService(nc *nats.Conn) service {
 	}}
 }
 
-// registration tells the other processes, and whoever accepts a loss, that this
-// one runs and whether its gate is shut.
-func (c core) registration(name string) service {
-	r := replicas.New(c.js, c.topology.Control, cmp.Or(name, "process"), c.keeper.Status, &replicas.Options{
-		Version: Version(), Logger: c.log,
-	})
-	return background("registration", r.Run)
+// registrationService tells the other processes, and whoever accepts a loss, that
+// this one runs and whether its gate is shut.
+func (c core) registrationService() service {
+	return background("registration", func(ctx context.Context) { c.registration.Run(ctx, c.keeper.Status) })
 }
 
 // whole reports a loss before whatever else may be wrong.

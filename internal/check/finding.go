@@ -34,6 +34,7 @@ const (
 	ProviderPaused   = "provider-paused"
 	OpenWork         = "open-work"
 	JournalWitness   = "journal-witness"
+	JournalCopy      = "journal-copy"
 )
 
 // Finding is one thing that is not as it should be, or could not be seen.

@@ -51,6 +51,41 @@ func (c *checker) durability(ctx context.Context) {
 	}
 }
 
+// copyOfJournal compares what the monitored server holds of the journal with what
+// its leader does. A copy that lags is none the worse; one that lacks messages in the
+// middle, or has some that the leader lacks, is a loss that waits for an election.
+func (c *checker) copyOfJournal(ctx context.Context) {
+	if c.cfg.NATS.Monitor == "" {
+		return
+	}
+	ctx, cancel := c.within(ctx)
+	defer cancel()
+	held, found, err := monitor.CopyOf(ctx, c.cfg.NATS.Monitor, c.cfg.Streams.Events)
+	if err != nil || !found || held.Leads {
+		return // durability has said what is wrong with the address
+	}
+	stream, err := c.js.Stream(ctx, c.cfg.Streams.Events) // after the copy: it only grows
+	if err != nil {
+		return // topology says so
+	}
+	leader := stream.CachedInfo().State
+	lacks, leaderLacks := held.Last-held.Messages, leader.LastSeq-leader.Msgs
+	is := fmt.Sprintf("%d messages up to %d; the leader has %d up to %d", held.Messages, held.Last, leader.Msgs, leader.LastSeq)
+	what := fmt.Sprintf("copy of %s at server %s", c.cfg.Streams.Events, held.Server)
+	switch {
+	case lacks > leaderLacks:
+		c.report(Error, JournalCopy, what, Finding{
+			Is: is, Want: "nothing missing that the leader has",
+			Do: "the journal loses them once this server leads: rebuild the copy from the leader (remove the peer; the server fetches all again)",
+		})
+	case held.Last > leader.LastSeq || lacks < leaderLacks && held.Last >= leader.LastSeq:
+		c.report(Error, JournalCopy, what, Finding{
+			Is: is, Want: "nothing that the leader lacks",
+			Do: "the leader has lost something: look at consumer journal status, and make this server lead before anything is accepted",
+		})
+	}
+}
+
 // sameSystem reports whether the monitored server belongs to the connection's.
 func (c *checker) sameSystem(v monitor.Page) bool {
 	if v.ID == c.nc.ConnectedServerId() {

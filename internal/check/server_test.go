@@ -7,6 +7,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,9 +111,16 @@ func oldServer(t *testing.T, version string) string {
 			go func() {
 				defer conn.Close()
 				fmt.Fprintf(conn, "INFO {\"server_id\":\"OLD\",\"server_name\":\"old\",\"version\":%q,\"headers\":true,\"max_payload\":1048576}\r\n", version)
+				sid := ""
 				for lines := bufio.NewScanner(conn); lines.Scan(); {
-					if lines.Text() == "PING" {
+					words := append(strings.Fields(lines.Text()), "", "", "")
+					switch words[0] {
+					case "PING":
 						_, _ = io.WriteString(conn, "PONG\r\n")
+					case "SUB":
+						sid = words[2]
+					case "PUB": // nobody answers, and the client need not wait to find out
+						fmt.Fprintf(conn, "HMSG %s %s 16 16\r\nNATS/1.0 503\r\n\r\n\r\n", words[2], sid)
 					}
 				}
 			}()
@@ -129,7 +139,7 @@ func TestAnOldServerIsWarnedAbout(t *testing.T) {
 			b := setup(t, durable)
 			b.cfg.NATS.URL = oldServer(t, version)
 			found := false
-			for _, l := range lines(b.findings(&check.Options{Patience: 50 * time.Millisecond})) {
+			for _, l := range lines(b.findings(nil)) {
 				found = found || l == line{check.Warning, check.ServerVersion, "server old"}
 			}
 			if found != old {
@@ -182,6 +192,43 @@ func TestEachWrongSettingOfAStreamIsNamed(t *testing.T) {
 				t.Errorf("%s is not named", setting)
 			}
 		})
+	}
+}
+
+func TestACopyThatDiffersFromTheLeaderIsFound(t *testing.T) {
+	t.Parallel()
+	b := provisioned(t, durable)
+	if _, err := b.js.Publish(b.ctx(), "payment.refund.started.opay-eg.1.1", nil); err != nil {
+		t.Fatal(err)
+	}
+	target, err := url.Parse(b.cfg.NATS.Monitor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]struct {
+		state string
+		found bool
+	}{
+		"the same": {`"messages":1,"first_seq":1,"last_seq":1`, false},
+		"lags":     {`"messages":0,"first_seq":0,"last_seq":0`, false},
+		"lacks":    {`"messages":0,"first_seq":1,"last_seq":1`, true},
+		"has more": {`"messages":2,"first_seq":1,"last_seq":2`, true},
+	} {
+		proxy := httputil.NewSingleHostReverseProxy(target)
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/jsz" {
+				proxy.ServeHTTP(w, r)
+				return
+			}
+			fmt.Fprintf(w, `{"server_id":%q,"account_details":[{"stream_detail":[{"name":"PAYMENT_EVENTS","cluster":{"leader":"n1"},"state":{%s}}]}]}`,
+				b.server.ID(), change.state)
+		}))
+		b.cfg.NATS.Monitor = web.URL
+		found := slices.Contains(lines(b.findings(nil)), line{check.Error, check.JournalCopy, "copy of PAYMENT_EVENTS at server " + b.server.Name()})
+		if found != change.found {
+			t.Errorf("%s: found %t", name, found)
+		}
+		web.Close()
 	}
 }
 

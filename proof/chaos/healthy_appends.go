@@ -30,6 +30,9 @@ const (
 	sureFor = 10 * time.Second
 )
 
+// rival is who writes what must be refused.
+const rival = "rival"
+
 // appenders append to payments of their own, through whichever process is there.
 type appenders struct {
 	ward *ward
@@ -114,12 +117,14 @@ func (a *appenders) append(ctx context.Context, i int, expected uint64, e paymen
 		switch {
 		case err == nil:
 			return sequence, true
-		case errors.As(err, &conflict) && conflict.Last.State.Version == e.State.Version:
+		case errors.As(err, &conflict) && conflict.Last.State.Version == e.State.Version && journaltest.Writer(conflict.Last.State) != rival:
 			return conflict.Last.Sequence, true // an earlier try of ours: nobody else appends to it
 		case errors.As(err, &conflict) && conflict.Last.State.Version < e.State.Version-1:
 			// A leader that is cut off has not seen our newest event. It can accept nothing.
 			a.stale.Add(1)
 			sleep.For(ctx, 100*time.Millisecond)
+		case errors.As(err, &conflict) && journaltest.Writer(conflict.Last.State) == rival:
+			return 0, false // one that was accepted against its guard, and counted
 		case errors.As(err, &conflict):
 			a.fault("append %d of %s: the journal is at version %d", e.State.Version, e.ID.Native, conflict.Last.State.Version)
 			return 0, false
@@ -143,7 +148,7 @@ func (a *appenders) append(ctx context.Context, i int, expected uint64, e paymen
 // version, by a process that has not seen the newest one. Every event has a subject
 // of its own, so the sequence that it expects is all that stands in its way.
 func (a *appenders) conflict(ctx context.Context, i int, id payment.ID, v, before uint64) {
-	e := journaltest.Event(id, v, "rival")
+	e := journaltest.Event(id, v, rival)
 	e.Op, e.Amount, e.State.Operations[0].Op = payment.Cancel, nil, payment.Cancel
 	_, err := a.ward.any(i+1).journal.Append(ctx, before, e)
 	conflict := (*journal.ConflictError)(nil)

@@ -88,6 +88,7 @@ func newPatient(ctx context.Context, w *ward, i int, l lag) (p *patient, err err
 	if err != nil {
 		return nil, fmt.Errorf("use jetstream: %w", err)
 	}
+	registration := replicas.New(js, w.topology.Control, name, &replicas.Options{Logger: log})
 	seen := w.shared
 	if i%2 == 1 {
 		seen = witness.NewFile(filepath.Join(w.dir, name+".witness"))
@@ -96,7 +97,7 @@ func newPatient(ctx context.Context, w *ward, i int, l lag) (p *patient, err err
 		marks.NewReader(p.nc, app.ReadingPlan(w.topology)),
 		&laggard{marks.NewBucket(p.nc, w.topology.Control), l.bucket, l.often},
 		&keeper.Options{
-			Journal: w.topology.Events, BucketStream: w.topology.ControlStream(), Logger: log, Changed: p.changed,
+			Journal: w.topology.Events, BucketStream: w.topology.ControlStream(), Logger: log, Changed: p.changed, Others: registration.Others,
 			Witness: &laggard{seen, l.witness, l.often},
 		},
 	)
@@ -108,10 +109,9 @@ func newPatient(ctx context.Context, w *ward, i int, l lag) (p *patient, err err
 	view := broker.NewControlView(broker.NewControl(js, w.topology), []string{"opay-eg"}, p.tellPaused, &broker.ControlOptions{
 		Logger: log, Reached: func() uint64 { return p.keeper.Reaches(w.topology.ControlStream()) },
 	})
-	registration := replicas.New(js, w.topology.Control, name, p.keeper.Status, &replicas.Options{Logger: log})
 	p.ended.Go(func() { _ = p.keeper.Run(ctx) }) // it returns no error
 	p.ended.Go(func() { view.Run(ctx) })
-	p.ended.Go(func() { registration.Run(ctx) })
+	p.ended.Go(func() { registration.Run(ctx, p.keeper.Status) })
 	return p, nil
 }
 

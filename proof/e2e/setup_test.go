@@ -23,6 +23,7 @@ import (
 	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 	"github.com/countermand/countermand/providers/openpay/openpaysim"
+	"github.com/countermand/countermand/providers/simulator"
 )
 
 // patience is how long a test waits for anything; many packages' tests share
@@ -63,19 +64,21 @@ func setupWith(t *testing.T, opay *opaysim.Simulator) *world {
 	t.Cleanup(openpayWeb.Close)
 	t.Cleanup(w.opay.Close) // before the web servers, which wait for calls that hang
 	t.Cleanup(w.openpay.Close)
-	const times = `timeout: 2s, retry: {initial: 1s, max: 4s}, poll: {initial: 1s, max: 4s}, reviewAfter: 3s`
-	w.load(fmt.Sprintf(`nats: {url: %q, replicas: 1}
-concurrency: 64
-providers:
-  - {name: opay-eg, kind: opay, baseURL: %q, merchantID: %q, secretKey: {env: OPAY}, callbackURL: "https://shop.example/opay", %s}
-  - {name: openpay-eu, kind: openpay, baseURL: %q, account: shop-eu, apiKey: {env: OPENPAY}, partialRefunds: true, %s}
-`, server.URL(), opayWeb.URL, opaysim.DefaultMerchantID, times, openpayWeb.URL, times))
+	w.load(fmt.Sprintf("nats: {url: %q, replicas: 1}\nconcurrency: 64\nproviders:\n", server.URL()) +
+		instance(opaysim.Definition(), opayWeb.URL) + instance(openpaysim.Definition(), openpayWeb.URL))
 	topology := app.Topology(w.cfg)
 	topology.AckWait = ackWait
 	if _, err := broker.Provision(t.Context(), w.js, topology); err != nil {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// instance configures a kind's simulated account, with short times.
+func instance(k simulator.Kind, baseURL string) string {
+	account := k.YAML(func(simulator.Setting) string { return "{env: " + strings.ToUpper(k.Name) + "}" })
+	return fmt.Sprintf("  - {name: %s, kind: %s, baseURL: %q, %s, timeout: 2s, retry: {initial: 1s, max: 4s}, poll: {initial: 1s, max: 4s}, reviewAfter: 3s}\n",
+		k.Instance, k.Name, baseURL, account)
 }
 
 // load reads the configuration as the program does.

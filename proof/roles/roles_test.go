@@ -3,6 +3,7 @@ package roles_test
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -214,7 +215,7 @@ func (w *world) forge(p party, request, body string) {
 // streams, allowed what it needs to publish and to follow its provider.
 func oneAccount(t *testing.T) (admin, orders jetstream.JetStream) {
 	t.Helper()
-	s := startServer(t, t.TempDir(), `authorization {users: [
+	s := startServer(t, filepath.Join(t.TempDir(), "nats.conf"), `authorization {users: [
   {user: admin, password: p}
   {user: orders, password: p, permissions: {
     publish: ["payment.refund.requested.opay-eg", "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS.orders.payment.*.*.opay-eg.*.*"]

@@ -2,6 +2,7 @@ package roles_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"os"
@@ -69,7 +70,8 @@ type login interface {
 // start runs a server and provisions it as the operator.
 func start(t *testing.T, dir string, as login) *world {
 	t.Helper()
-	return provisioned(t, startServer(t, dir, as.configuration()), as)
+	file := filepath.Join(dir, "nats-"+rand.Text()+".conf") // servers of one folder start at the same time
+	return provisioned(t, startServer(t, file, as.configuration()), as)
 }
 
 // logins are the three ways, by name.
@@ -114,10 +116,12 @@ func including(user func(party) string) string {
 	return text.String()
 }
 
-func startServer(t *testing.T, dir, text string) *server.Server {
+// startServer runs a server. Its configuration file lies in the folder of the files
+// that it includes.
+func startServer(t *testing.T, file, text string) *server.Server {
 	t.Helper()
 	head := fmt.Sprintf("listen: \"127.0.0.1:-1\"\njetstream {store_dir: %q, sync_interval: always}\n", t.TempDir())
-	return natstest.StartConfigured(t, filepath.Join(dir, "nats.conf"), head+text)
+	return natstest.StartConfigured(t, file, head+text)
 }
 
 // provisioned creates streams and consumers as the operator, the ledger's too.

@@ -171,7 +171,7 @@ func (w *world) afterItsEnd(before payment.State, name operation, e *payment.Eve
 		return
 	}
 	w.otherwise[name]++
-	w.check(w.unsettled() || end != payment.EventSucceeded, "%s had succeeded and is called %s", name, e.Type)
+	w.check(w.unnoticeable || end != payment.EventSucceeded, "%s had succeeded and is called %s", name, e.Type)
 }
 
 // judgeSuccess compares a success with what the provider did.

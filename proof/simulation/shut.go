@@ -23,6 +23,9 @@ func (x tap) gate(ctx context.Context, t *task, e payment.Event) error {
 		p.learn(w.witness)
 		p.learn(w.stored())
 	}
+	if e.Type == payment.EventRejected || e.Type == payment.EventFailed {
+		p.read() // a refusal is told once the journal is known to be whole
+	}
 	if p.open() {
 		return nil
 	}

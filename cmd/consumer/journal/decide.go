@@ -81,15 +81,16 @@ type trustCommand struct {
 	decision
 
 	Reason          string `help:"Why, for whoever reads the journal later; no personal data." placeholder:"TEXT"`
-	Open            uint64 `help:"How many presumed operations stay open, typed out." placeholder:"N"`
+	Open            uint64 `help:"How many operations stay in doubt, typed out." placeholder:"N"`
 	WithoutCommands bool   `help:"Although the commands were not all walked over."`
 }
 
 // Help is the long help text.
 func (trustCommand) Help() string {
 	return `Ends the doubt: from then on the journal is taken for complete, and what it does not know has not happened.
-It reads the whole journal for presumed operations that are still open, and refuses while there are some, or
-while "consumer recover --commands" was not finished in this epoch.
+It reads the whole journal for open operations that are presumed, or of which nothing was recorded since the
+loss was accepted, and refuses while there are some, or while "consumer recover --commands" was not finished in
+this epoch.
 Exit codes: 0 done (without --apply: it could be done); 1 refused, or the server could not be asked; 2 arguments are
 wrong.
 Example: consumer journal trust --reason "all settled with the statements of November" --apply --config /etc/countermand/config.yaml`
@@ -123,14 +124,19 @@ func (c *trustCommand) left(w *cli.World, conn *cli.Connection, s acceptance.Sou
 	if err != nil {
 		return acceptance.Left{}, err
 	}
-	var left acceptance.Left
+	epoch, err := s.Epoch(w.Context)
+	if err != nil {
+		return acceptance.Left{}, err
+	}
+	left := acceptance.Left{Unreadable: uint64(len(index.Damaged))}
 	for _, o := range index.Operations {
-		if o.Operation.Open.Presumed {
+		switch {
+		case o.Operation.Open.Presumed:
 			left.Presumed++
+		case o.Operation.Open.Changed.Before(epoch.AcceptedAt):
+			left.Unchanged++
 		}
 	}
-	left.Unreadable = uint64(len(index.Damaged))
-	left.Presumed += left.Unreadable
 	left.Walked, err = acceptance.Walked(w.Context, s)
 	return left, err
 }

@@ -266,6 +266,9 @@ func (r *report) marks(out io.Writer) {
 			continue
 		}
 		for _, k := range r.Settings.InFlight {
+			if e == without {
+				break
+			}
 			s, l := e.by(without, k, perSecond), e.by(without, k, p50)
 			fmt.Fprintf(out, "%s by countermand-unmarked, %d in flight: throughput %.3f (%.3f to %.3f), p50 %.3f (%.3f to %.3f)\n",
 				e.Name, k, s.Median, s.Min, s.Max, l.Median, l.Min, l.Max)

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/payment"
 )
 
 // carried is what a timer carries along of the command it brings back.
@@ -19,6 +20,7 @@ type carried struct {
 	deliveries     int
 	panics         int
 	due            time.Time
+	recorded       payment.Recorded
 }
 
 // readCarried reads a timer's headers. Where one is missing or broken its name
@@ -33,6 +35,7 @@ func readCarried(header nats.Header, sequence uint64, stored time.Time) (c carri
 	c.panics, ok[3] = readCount(header.Get(headerPanics))
 	c.due, ok[4] = readTime(header.Get(headerDue))
 	c.original = readDigest(header)
+	c.recorded = readRecorded(header)
 	names := [5]string{headerOriginSequence, headerOriginTime, headerDeliveries, headerPanics, headerDue}
 	for i, good := range ok {
 		if !good {
@@ -54,6 +57,27 @@ func readDigest(header nats.Header) handlers.Digest {
 		return handlers.Digest{}
 	}
 	return handlers.Digest{SHA256: sum, Size: size}
+}
+
+// readRecorded reads what a timer says of the journal. Timers of an earlier version
+// say nothing, and one that cannot be read says nothing: a broken header is no loss.
+func readRecorded(header nats.Header) payment.Recorded {
+	var r payment.Recorded
+	ok := true
+	read := func(name string, into *uint64) {
+		if text := header.Get(name); text != "" {
+			var good bool
+			*into, good = readSequence(text)
+			ok = ok && good
+		}
+	}
+	read(headerVersion, &r.Version)
+	read(headerOperationVersion, &r.Operation)
+	read(headerEpoch, &r.Epoch)
+	if !ok || r.Operation > r.Version {
+		return payment.Recorded{}
+	}
+	return r
 }
 
 func readSequence(s string) (uint64, bool) {

@@ -106,6 +106,7 @@ func (m *inHand) delivery(margin time.Duration) (d handlers.Delivery, faults []s
 		d.Deliveries += c.deliveries
 		d.Panics = c.panics
 		d.Due = c.due
+		d.Recorded = c.recorded
 	}
 	return d, faults
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/payment"
 )
 
 // The headers a timer carries along: where the command lay and how often it has
@@ -25,6 +26,11 @@ const (
 	headerDeliveries     = "Countermand-Deliveries"
 	headerPanics         = "Countermand-Panics"
 	headerDue            = "Countermand-Due"
+	// What the journal held when the timer was written, and in which epoch. A timer
+	// that knows more than the journal shows is a finding.
+	headerVersion          = "Countermand-Version"
+	headerOperationVersion = "Countermand-Operation-Version"
+	headerEpoch            = "Countermand-Epoch"
 )
 
 // publishTimeout bounds one publish with its acknowledgement.
@@ -97,7 +103,20 @@ func scheduleMsg(timer handlers.Timer) *nats.Msg {
 	header.Set(headerDeliveries, strconv.Itoa(max(timer.Deliveries, 0)))
 	header.Set(headerPanics, strconv.Itoa(max(timer.Panics, 0)))
 	header.Set(headerDue, timer.At.UTC().Format(time.RFC3339Nano))
+	setRecorded(header, timer.Recorded)
 	return &nats.Msg{Subject: timer.Subject, Header: header, Data: timer.Message.Data}
+}
+
+// setRecorded writes what the timer says of the journal, if it says anything.
+func setRecorded(header nats.Header, r payment.Recorded) {
+	set := func(name string, n uint64) {
+		if n > 0 {
+			header.Set(name, strconv.FormatUint(n, 10))
+		}
+	}
+	set(headerVersion, r.Version)
+	set(headerOperationVersion, r.Operation)
+	set(headerEpoch, r.Epoch)
 }
 
 // roundUp returns the first whole second not before at: the server is told whole

@@ -13,6 +13,7 @@ import (
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/internal/natstest"
+	"github.com/countermand/countermand/payment"
 )
 
 // due takes the next message off the stream of due timers by hand.
@@ -49,6 +50,7 @@ func TestATimerComesBackAsItWasAndNotBeforeItsTime(t *testing.T) {
 	tm.Message.Header["Nats-Rollup"] = []string{"all"}
 	tm.Message.Header["Nats-Msg-Id"] = []string{"same"}
 	tm.Message.Header["countermand-panics"] = []string{"99"}
+	tm.Recorded = payment.Recorded{Epoch: 2, Version: 5, Operation: 4}
 	b.schedule(tm)
 
 	msg := b.due()
@@ -65,6 +67,10 @@ func TestATimerComesBackAsItWasAndNotBeforeItsTime(t *testing.T) {
 		"Countermand-Deliveries":      {"3"},
 		"Countermand-Panics":          {"1"},
 		"Countermand-Due":             {at.Format(time.RFC3339Nano)},
+		"Countermand-Version":         {"5"},
+		"Countermand-Epoch":           {"2"},
+		// Of the operation's newest event.
+		"Countermand-Operation-Version": {"4"},
 		// What the server adds to a schedule that has fired.
 		"Nats-Rollup":        nil,
 		"Nats-Scheduler":     {tm.Subject},
@@ -153,5 +159,36 @@ func TestATimerThatCannotBeStoredIsAnError(t *testing.T) {
 	cancel()
 	if err := timers.Schedule(ctx, good); !errors.Is(err, context.Canceled) {
 		t.Errorf("error = %v, want the context's", err)
+	}
+}
+
+func TestATimerWhoseWordOnTheJournalCannotBeReadSaysNothing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		header nats.Header
+		want   payment.Recorded
+	}{
+		"an earlier version":     {nats.Header{}, payment.Recorded{}},
+		"all of it":              {nats.Header{"Countermand-Version": {"5"}, "Countermand-Operation-Version": {"4"}, "Countermand-Epoch": {"2"}}, payment.Recorded{Epoch: 2, Version: 5, Operation: 4}},
+		"of the payment alone":   {nats.Header{"Countermand-Version": {"5"}}, payment.Recorded{Version: 5}},
+		"no number":              {nats.Header{"Countermand-Version": {"five"}, "Countermand-Operation-Version": {"4"}}, payment.Recorded{}},
+		"an epoch of no number":  {nats.Header{"Countermand-Version": {"5"}, "Countermand-Epoch": {"-1"}}, payment.Recorded{}},
+		"newer than its payment": {nats.Header{"Countermand-Version": {"3"}, "Countermand-Operation-Version": {"4"}}, payment.Recorded{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			seen := make(chan handlers.Delivery, 1)
+			b.run(nil, func(_ context.Context, d handlers.Delivery) handlers.Disposition {
+				seen <- d
+				return ack()
+			})
+			if _, err := b.js.PublishMsg(b.ctx(), &nats.Msg{Subject: "payment.due.refund", Header: c.header}); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, receive(t, seen, "the timer").Recorded); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }

@@ -78,6 +78,8 @@ type setup struct {
 	handler    *handlers.Handler
 	timers     map[string]handlers.Timer // by subject: a newer one replaces an older
 	sequence   atomic.Uint64
+	losses     handlers.Losses    // nil: none
+	originals  handlers.Originals // nil: none
 }
 
 func newSetup(t *testing.T) *setup {
@@ -158,7 +160,7 @@ func (s *setup) newHandler(j journal.Journal, instances []providers.Instance) *h
 		s.t.Fatal(err)
 	}
 	h, err := handlers.New(j, set, s.quarantine, events.NewEncoder(nil), &handlers.Options{
-		Now: s.clock.Now, Patience: 50 * time.Millisecond, History: s.journal,
+		Now: s.clock.Now, Patience: 50 * time.Millisecond, History: s.journal, Losses: s.losses, Originals: s.originals,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -209,7 +211,8 @@ func (s *setup) next() (handlers.Delivery, bool) {
 	m.Subject = first.Target
 	return handlers.Delivery{
 		Message: m, Timer: true, OriginSequence: first.OriginSequence, OriginTime: first.OriginTime,
-		Deliveries: first.Deliveries + 1, Panics: first.Panics, Due: first.At, Hold: func(time.Time) {},
+		Original: first.Original, Deliveries: first.Deliveries + 1, Panics: first.Panics, Due: first.At,
+		Recorded: first.Recorded, Hold: func(time.Time) {},
 	}, true
 }
 

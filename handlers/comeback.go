@@ -12,8 +12,9 @@ import (
 // is spread.
 const spreadOver = 4
 
-// later schedules the command.
-func (w *work) later(at time.Time, panics int) Disposition {
+// later schedules the command. The timer says what is seen of the journal, or, where
+// nothing is seen, what the timer in hand has said.
+func (w *work) later(seen journalView, at time.Time, panics int) Disposition {
 	c := w.base.Command
 	m, err := w.h.encoder.EncodeCommand(c)
 	if err != nil {
@@ -23,7 +24,7 @@ func (w *work) later(at time.Time, panics int) Disposition {
 	return Disposition{Kind: Later, Timer: Timer{
 		Subject: events.ScheduleSubject(c, w.base.ID), Target: events.DueSubject(c.Op), Message: m, At: at,
 		OriginSequence: w.d.OriginSequence, OriginTime: w.d.OriginTime, Original: w.d.digest(),
-		Deliveries: w.d.Deliveries, Panics: panics,
+		Deliveries: w.d.Deliveries, Panics: panics, Recorded: w.recorded(seen),
 	}}
 }
 
@@ -31,14 +32,14 @@ func (w *work) later(at time.Time, panics int) Disposition {
 // comes back later and is not kept in hand.
 func (w *work) busy() Disposition {
 	w.log().Debug("message comes back later", "waiting_for", "the payment's turn")
-	return w.later(w.h.now().Add(busyDelay), w.d.Panics)
+	return w.later(journalView{}, w.h.now().Add(busyDelay), w.d.Panics)
 }
 
 // crowded is what becomes of a message that got no place at its provider, or
 // no room in its rate. Each time it comes back more slowly: a backlog must not
 // cost the other providers their throughput. The messages come back spread over
 // time: those that were refused together would be refused together again.
-func (w *work) crowded() Disposition {
+func (w *work) crowded(seen journalView) Disposition {
 	w.log().Debug("message comes back later", "waiting_for", "a place at the provider")
 	delay := busyDelay
 	for n := 1; n < w.d.Deliveries && delay < maxBusyDelay; n++ {
@@ -46,7 +47,7 @@ func (w *work) crowded() Disposition {
 	}
 	delay = min(delay, maxBusyDelay)
 	spread := time.Duration(w.d.OriginSequence%spreadOver) * delay / spreadOver
-	return w.later(w.h.now().Add(delay+spread), w.d.Panics)
+	return w.later(seen, w.h.now().Add(delay+spread), w.d.Panics)
 }
 
 // unreadable gives the message back after a read that failed. A state in a
@@ -55,7 +56,7 @@ func (w *work) crowded() Disposition {
 func (w *work) unreadable(err error) Disposition {
 	if errors.Is(err, journal.ErrNewerFormat) {
 		w.log().Error("state was written by a newer version; finish the rollout", "error", err.Error())
-		return w.later(w.h.now().Add(30*time.Second), w.d.Panics)
+		return w.later(journalView{}, w.h.now().Add(30*time.Second), w.d.Panics)
 	}
 	w.log().Warn("journal cannot be read", "error", err.Error())
 	return Disposition{Kind: Redeliver, Delay: giveBackDelay}

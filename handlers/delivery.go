@@ -34,6 +34,9 @@ type Delivery struct {
 	Panics int
 	// Due is the time a timer was due; zero for commands.
 	Due time.Time
+	// Recorded is what a timer says of the journal; zero for commands, and for timers
+	// of an earlier version.
+	Recorded payment.Recorded
 	// Hold asks the broker to keep the message in hand (in-progress signals)
 	// until the given time. Never nil.
 	Hold func(until time.Time)
@@ -95,6 +98,8 @@ type Timer struct {
 	Original       Digest
 	Deliveries     int
 	Panics         int
+	// Recorded is what the journal held when the timer was written.
+	Recorded payment.Recorded
 }
 
 // Digest identifies a message's data.
@@ -108,8 +113,12 @@ func (d Delivery) digest() Digest {
 	if d.Original.SHA256 != "" {
 		return d.Original
 	}
-	sum := sha256.Sum256(d.Message.Data)
-	return Digest{SHA256: hex.EncodeToString(sum[:]), Size: len(d.Message.Data)}
+	return digestOf(d.Message.Data)
+}
+
+func digestOf(data []byte) Digest {
+	sum := sha256.Sum256(data)
+	return Digest{SHA256: hex.EncodeToString(sum[:]), Size: len(data)}
 }
 
 // Original is a message as it came, with all its headers, for the quarantine.
@@ -118,9 +127,9 @@ type Original struct {
 	Message   events.Message
 }
 
-// asItCame is the original of a rejected message.
-func (d Delivery) asItCame(r payment.Rejection) Original {
+// asItCame is the message with all its headers.
+func (d Delivery) asItCame() events.Message {
 	m := d.Message
 	m.Header = d.Header
-	return Original{Rejection: r, Message: m}
+	return m
 }

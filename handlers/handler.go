@@ -18,6 +18,13 @@ type Quarantine interface {
 	Keep(ctx context.Context, o Original) error
 }
 
+// Originals reads the stream of commands. Implementations are safe for concurrent use.
+type Originals interface {
+	// Original returns the message at a sequence as it was published; found is false
+	// where there is none. An error means that it is not known.
+	Original(ctx context.Context, sequence uint64) (m events.Message, found bool, err error)
+}
+
 // Options are the optional parts of a Handler; nil and zero values mean the
 // documented defaults.
 type Options struct {
@@ -31,6 +38,9 @@ type Options struct {
 	Observer  Observer  // default: none
 	// History lets Requery ask about operations that have ended. By default it cannot.
 	History History
+	// Originals finds the original of a command that is rejected after it came back as
+	// a timer; default: the timer's copy is kept.
+	Originals Originals
 	// Losses tells of an accepted loss of the journal; default: none ever is.
 	Losses Losses
 	// Integrity knows whether the journal has lost something; default: it never has.
@@ -53,6 +63,7 @@ type Handler struct {
 	isolation  Isolation  // nil: none
 	observer   Observer   // nil: none
 	history    History    // nil: nothing is asked about ended operations
+	originals  Originals  // nil: timers' copies are kept
 	losses     Losses     // nil: the journal has lost nothing
 	// longestCall bounds a call that began before a loss was accepted.
 	longestCall time.Duration
@@ -73,7 +84,7 @@ func New(j journal.Journal, set *providers.Set, q Quarantine, e *events.Encoder,
 		journal: j, providers: set, quarantine: q, decoder: d, encoder: e,
 		log: o.logger(), now: o.clock(), limits: o.Limits, patience: o.patience(),
 		locks: newKeyedLock(), isolation: o.Isolation, observer: o.Observer, history: o.History, integrity: o.Integrity,
-		losses: o.Losses, longestCall: longestCall(set),
+		originals: o.Originals, losses: o.Losses, longestCall: longestCall(set),
 	}
 	if o.Observer != nil {
 		h.journal = &observedJournal{Journal: j, observer: o.Observer}

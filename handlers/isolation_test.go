@@ -64,7 +64,7 @@ func (b *setup) behind(g handlers.Isolation) {
 		b.t.Fatal(err)
 	}
 	b.handler, err = handlers.New(b.journal, set, b.quarantine, events.NewEncoder(nil), &handlers.Options{
-		Now: b.clock.Now, Patience: 50 * time.Millisecond, Isolation: g,
+		Now: b.clock.Now, Patience: 50 * time.Millisecond, Isolation: g, Losses: b.losses,
 	})
 	if err != nil {
 		b.t.Fatal(err)

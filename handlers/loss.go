@@ -19,6 +19,11 @@ type Losses interface {
 	// Accepted returns when the newest loss was accepted, the zero time where none
 	// ever was; doubted is false while the journal is taken for complete.
 	Accepted() (at time.Time, doubted bool)
+	// Epoch counts the losses that were accepted.
+	Epoch() uint64
+	// Contradicted takes in that a timer contradicts the journal: it has lost
+	// something. Nothing more may be sent until that is clear.
+	Contradicted(c Contradiction)
 }
 
 // lossFor is what an accepted loss means for the message; nil: there is none.
@@ -30,16 +35,30 @@ func (h *Handler) lossFor(d Delivery) *payment.Loss {
 	if !doubted {
 		return nil
 	}
-	return &payment.Loss{AcceptedAt: at, CallsEnd: at.Add(h.longestCall), Newer: d.OriginTime.After(at.Add(newerBy))}
+	return &payment.Loss{
+		AcceptedAt: at, CallsEnd: at.Add(h.longestCall),
+		Newer: d.OriginTime.After(at.Add(newerBy)), Recorded: d.Recorded.Operation > 0,
+	}
 }
 
-// epoch tells the journal's histories apart: when the newest loss was accepted.
-func (h *Handler) epoch() time.Time {
-	if h.losses == nil {
-		return time.Time{}
+// lossIn is what an accepted loss means for the message on a state. A timer from
+// before a loss brings it back once more where the journal is trusted again: the
+// operation that it knew has neither been met since, nor may it be called.
+func (w *work) lossIn(s payment.State) *payment.Loss {
+	loss := w.h.lossFor(w.d)
+	if loss != nil || w.h.losses == nil || w.verdict(s, w.h.epoch()) != payment.TimerPresumed {
+		return loss
 	}
-	at, _ := h.losses.Accepted()
-	return at
+	at, _ := w.h.losses.Accepted()
+	return &payment.Loss{AcceptedAt: at, CallsEnd: at.Add(w.h.longestCall), Recorded: true}
+}
+
+// epoch tells the journal's histories apart: it counts the losses that were accepted.
+func (h *Handler) epoch() uint64 {
+	if h.losses == nil {
+		return 0
+	}
+	return h.losses.Epoch()
 }
 
 // errOtherEpoch: a loss was accepted since the payment was read. Its sequences may
@@ -50,7 +69,7 @@ var errOtherEpoch = errors.New("a loss of the journal was accepted since the pay
 // outlived reports whether what the step knows of the journal is of an earlier epoch.
 func (w *work) outlived(s step) bool {
 	now := w.h.epoch()
-	return !now.Equal(w.epoch) && !now.Equal(s.epoch)
+	return now != w.epoch && now != s.epoch
 }
 
 // renewed has a step that an accepted loss has outlived read the journal again.

@@ -23,6 +23,15 @@ func (a *acceptance) Accepted() (at time.Time, doubted bool) {
 	return time.Time{}, false
 }
 
+func (a *acceptance) Epoch() uint64 {
+	if a.at.Load() != nil {
+		return 1
+	}
+	return 0
+}
+
+func (*acceptance) Contradicted(handlers.Contradiction) {}
+
 // An outcome waits in hand while the journal is shut. Meanwhile a loss is accepted,
 // and the sequence that its append expects is given to another operation's event.
 func TestAnOutcomeInHandReadsTheJournalOfALaterEpochAgain(t *testing.T) {

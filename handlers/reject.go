@@ -30,14 +30,19 @@ func (h *Handler) undecodable(ctx context.Context, d Delivery, invalid *events.I
 		log.Error("a timer cannot be understood; it stays", "error", invalid.Error())
 		return Disposition{Kind: Redeliver, Delay: 5 * time.Minute}
 	}
+	published, err := h.published(ctx, d)
+	if err != nil {
+		log.Warn("the rejected command's original cannot be read", "error", err.Error())
+		return Disposition{Kind: Redeliver, Delay: giveBackDelay}
+	}
 	original := d.digest()
 	r := payment.Rejection{
 		Token: events.RejectionTokenOf(d.OriginSequence, original.SHA256), Code: invalid.Code, Faults: invalid.Faults,
 		Size: original.Size, SHA256: original.SHA256,
-		OriginSequence: d.OriginSequence, OriginSubject: d.Message.Subject,
+		OriginSequence: d.OriginSequence, OriginSubject: published.Subject,
 		CommandID: invalid.CommandID, Trace: invalid.Trace,
 	}
-	if err := h.quarantine.Keep(ctx, d.asItCame(r)); err != nil {
+	if err := h.quarantine.Keep(ctx, Original{Rejection: r, Message: published}); err != nil {
 		log.Warn("message could not be kept in quarantine", "error", err.Error())
 		return Disposition{Kind: Redeliver, Delay: giveBackDelay}
 	}
@@ -47,6 +52,28 @@ func (h *Handler) undecodable(ctx context.Context, d Delivery, invalid *events.I
 	}
 	log.Info("message rejected", "faults", len(r.Faults), "rejection", r.Token)
 	return Disposition{Kind: Terminate, Reason: string(invalid.Code)}
+}
+
+// published is the rejected message as its publisher sent it. A timer carries a copy
+// of the event; the original lies in the stream of commands. Where there is none, or
+// other bytes lie at its sequence, the copy has to do, and so it has where the stream
+// cannot be read twice in a row: the command must be answered.
+func (h *Handler) published(ctx context.Context, d Delivery) (events.Message, error) {
+	if !d.Timer || h.originals == nil || d.Original.SHA256 == "" {
+		return d.asItCame(), nil
+	}
+	m, found, err := h.originals.Original(ctx, d.OriginSequence)
+	switch {
+	case err != nil && !d.Redelivered:
+		return m, err
+	case err != nil:
+		d.traced(h.log).Error("the rejected command's original cannot be read; the timer's copy is kept", "origin_sequence", d.OriginSequence, "error", err.Error())
+		return d.asItCame(), nil
+	case !found, digestOf(m.Data) != d.Original:
+		return d.asItCame(), nil
+	default:
+		return m, nil
+	}
 }
 
 // refusal is the rejection of a well-formed command. It reveals nothing of what
@@ -92,7 +119,7 @@ func (h *Handler) panicked(ctx context.Context, d Delivery, r any) (out Disposit
 		return *s.end
 	}
 	if panics < maxPanics {
-		return w.later(h.now().Add(time.Second<<panics), panics)
+		return w.later(s.journal, h.now().Add(time.Second<<panics), panics)
 	}
 	return w.endPanics(ctx)
 }
@@ -126,7 +153,10 @@ func (w *work) endPanicsOnce(ctx context.Context, s step) step {
 	s, err := w.read(ctx, s)
 	if err != nil {
 		w.log().Error("a command that panics cannot be looked up", "error", err.Error())
-		return s.ends(w.later(w.h.now().Add(time.Minute), maxPanics))
+		return s.ends(w.later(s.journal, w.h.now().Add(time.Minute), maxPanics))
+	}
+	if end, contradicted := w.contradicted(s); contradicted {
+		return s.ends(end)
 	}
 	dec := payment.DecidePanicked(w.input(s))
 	s, err = w.commit(ctx, s, dec)
@@ -142,6 +172,6 @@ func (w *work) endPanicsOnce(ctx context.Context, s step) step {
 	case payment.Finish:
 		return s.ends(Disposition{Kind: Ack})
 	default:
-		return s.ends(w.later(dec.At, 0))
+		return s.ends(w.later(s.journal, dec.At, 0))
 	}
 }

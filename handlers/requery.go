@@ -74,6 +74,7 @@ type operationName struct {
 // or the payment's events do not say what to ask (ErrNoHistory).
 func (h *Handler) Requery(ctx context.Context, id payment.ID, op payment.Op, key payment.Key, timers Scheduler) (Requeried, error) {
 	out := Requeried{Op: op, Key: key}
+	epoch := h.epoch()
 	last, err := h.journal.Last(ctx, id)
 	if err != nil {
 		return out, fmt.Errorf("read payment: %w", err)
@@ -85,6 +86,7 @@ func (h *Handler) Requery(ctx context.Context, id payment.ID, op payment.Op, key
 	if err != nil {
 		return out, err
 	}
+	w.epoch = epoch
 	release, ok := h.locks.take(ctx, w.lockKey(), h.patience)
 	if !ok {
 		out.Later = true
@@ -92,7 +94,7 @@ func (h *Handler) Requery(ctx context.Context, id payment.ID, op payment.Op, key
 	}
 	defer release()
 	defer w.access.leave()
-	if err := w.soon(ctx, last.State, timers); err != nil {
+	if err := w.soon(ctx, last, timers); err != nil {
 		return out, err
 	}
 	s := w.run(ctx, step{journal: seenAs(last)})
@@ -130,7 +132,8 @@ func (w *work) postpone(ctx context.Context, t Timer, timers Scheduler) {
 // The state does not say when that timer is: an answer that changes nothing moves
 // the timer and adds no event. So the timer is left alone only if the state's own
 // time is in the future and near. A deferred operation is not asked about.
-func (w *work) soon(ctx context.Context, state payment.State, timers Scheduler) error {
+func (w *work) soon(ctx context.Context, last journal.Record, timers Scheduler) error {
+	state := last.State
 	i := state.Find(w.base.Command.Op, w.base.Command.Key)
 	if i < 0 || state.Operations[i].Open == nil || state.Operations[i].Status == payment.StatusDeferred {
 		return nil
@@ -140,7 +143,7 @@ func (w *work) soon(ctx context.Context, state payment.State, timers Scheduler) 
 	if due.After(now) && !due.After(at) {
 		return nil
 	}
-	if err := timers.Schedule(ctx, w.later(at, 0).Timer); err != nil {
+	if err := timers.Schedule(ctx, w.later(seenAs(last), at, 0).Timer); err != nil {
 		return fmt.Errorf("requery operation: %w", err)
 	}
 	return nil

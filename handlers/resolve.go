@@ -59,6 +59,7 @@ func (e *RefusedError) Error() string {
 // lost from then on, the timer brings the operation back. A timer that finds no
 // call goes back to the state's own time.
 func (h *Handler) Resolve(ctx context.Context, r Ruling, timers Scheduler) (journal.Record, error) {
+	epoch := h.epoch()
 	last, err := h.journal.Last(ctx, r.ID)
 	if err != nil {
 		return last, fmt.Errorf("read payment: %w", err)
@@ -67,6 +68,7 @@ func (h *Handler) Resolve(ctx context.Context, r Ruling, timers Scheduler) (jour
 	if err != nil {
 		return last, err
 	}
+	w.epoch = epoch
 	release, ok := h.locks.take(ctx, w.lockKey(), h.patience)
 	if !ok {
 		return last, &RefusedError{Code: payment.CodeWaitingForOperation, Last: last}
@@ -146,7 +148,7 @@ func (w *work) rule(ctx context.Context, s step, timers Scheduler) (ruled, error
 			return ruled{dec, s}, &RefusedError{Code: payment.CodeOther, Last: s.journal.last}
 		}
 		if dec.Action == payment.Call {
-			if err := timers.Schedule(ctx, w.later(dec.Event.CallUntil, 0).Timer); err != nil {
+			if err := timers.Schedule(ctx, w.later(s.journal, dec.Event.CallUntil, 0).Timer); err != nil {
 				return ruled{dec, s}, fmt.Errorf("store the call's timer: %w", err)
 			}
 		}

@@ -1,8 +1,6 @@
 package handlers
 
 import (
-	"time"
-
 	"github.com/countermand/countermand/journal"
 	"github.com/countermand/countermand/payment"
 )
@@ -12,7 +10,7 @@ import (
 type step struct {
 	journal journalView
 	// epoch is that of the journal if it has changed since the work began.
-	epoch time.Time
+	epoch uint64
 	// outcome is a provider's answer that the journal does not hold yet; nil: none.
 	// The outcome of a call must not be lost.
 	outcome *payment.Heard

@@ -43,8 +43,8 @@ type work struct {
 	access   access
 	// base is the part of a decision's input that stays the same in all steps.
 	base payment.Input
-	// epoch is when the newest loss of the journal was accepted, at the beginning.
-	epoch time.Time
+	// epoch is that of the journal before it was first read.
+	epoch uint64
 	// lastCall is the request that an ended operation was last called with. It is
 	// nil while the operation is open.
 	lastCall *providers.Request
@@ -93,6 +93,9 @@ func (w *work) next(ctx context.Context, s step) step {
 	if err != nil {
 		return s.ends(w.unreadable(err))
 	}
+	if end, contradicted := w.contradicted(s); contradicted {
+		return s.ends(end)
+	}
 	dec := w.decide(s)
 	if dec.Event == nil && s.journal.basis == assumed {
 		s.journal.basis = wanted // No append will check the assumption.
@@ -103,7 +106,7 @@ func (w *work) next(ctx context.Context, s step) step {
 	case Barred:
 		return s // The instance has changed since the decision.
 	default:
-		return s.ends(w.crowded())
+		return s.ends(w.crowded(s.journal))
 	}
 	s, err = w.commit(ctx, s, dec)
 	if _, rival := errors.AsType[*journal.ConflictError](err); rival || errors.Is(err, errOtherEpoch) {
@@ -148,7 +151,7 @@ func (w *work) input(s step) payment.Input {
 	in.Reading = s.reading
 	in.Resolution = s.resolution
 	in.Asked = s.asked
-	in.Loss = w.h.lossFor(w.d)
+	in.Loss = w.lossIn(in.State)
 	in.Instance.Paused = w.access.standing.Paused
 	in.Instance.Breaker = w.access.standing.Breaker
 	in.Now = w.h.now()
@@ -286,7 +289,7 @@ func (w *work) act(ctx context.Context, s step, dec payment.Decision) step {
 	case payment.RejectCommand:
 		return s.ends(w.h.undecodable(ctx, w.d, w.refusal(dec.Code)))
 	default:
-		return s.ends(w.later(dec.At, w.d.Panics))
+		return s.ends(w.later(s.journal, dec.At, w.d.Panics))
 	}
 }
 

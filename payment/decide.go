@@ -174,7 +174,7 @@ func (in Input) decideNew() Decision {
 		return in.unconfigured()
 	}
 	switch {
-	case in.Loss != nil && !in.Loss.Newer:
+	case in.Loss.old():
 		return in.presume()
 	case in.Loss != nil:
 		return in.decideNewer()
@@ -328,7 +328,7 @@ func (in Input) unconfigured() Decision {
 	switch {
 	case in.Resolution != nil:
 		return Decision{Action: RefuseOperator, Code: CodeUnknownProvider}
-	case in.State.Version > 0:
+	case in.State.Version > 0, in.Loss != nil && in.Loss.Recorded:
 		return in.comeBack(in.Now.Add(pausePoll), CodeUnknownProvider,
 			"a payment has a journal under a provider that is not configured here: restore the instance")
 	case in.Now.Sub(in.Command.RequestedAt) < unknownProviderFor:

@@ -19,12 +19,22 @@ type Loss struct {
 	// Newer: the command in hand was published after the acceptance, by the
 	// stream's clock. Where that is not certain it is false.
 	Newer bool
+	// Recorded: the message in hand is a timer that knew an event of the operation.
+	// If the journal does not know the operation, the loss took it.
+	Recorded bool
 }
+
+// old reports whether an operation that the journal does not know may have been
+// carried out before the loss.
+func (l *Loss) old() bool { return l != nil && (!l.Newer || l.Recorded) }
 
 // The operations of a journal that has lost something:
 //
 //	state of the operation  and                                    decision
 //	none                    the command is not newer               presumed: indeterminate (journal_incomplete), never called
+//	none                    its timer knew an event of it          presumed, though the command is newer or the journal is trusted again
+//	none                    so, and the provider is not configured ComeBack: rejected would say that nothing was executed
+//	none                    so, and its handling panics            presumed, not rejected
 //	none                    newer, provider not asked              Query under the reference a first attempt would have
 //	none                    newer, found by our reference          succeeded, pending
 //	none                    newer, the provider names a failure    review: there was an operation under this key before
@@ -253,7 +263,7 @@ func (in Input) concludeUnknown(h Heard) Decision {
 	if !h.Query {
 		return in.concludeVanished(h)
 	}
-	if in.Loss == nil || !in.Loss.Newer {
+	if in.Loss == nil || in.Loss.old() {
 		return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an outcome came back for an operation the journal does not know")
 	}
 	out := h.Outcome

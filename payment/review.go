@@ -164,6 +164,12 @@ func (in Input) doubtAfterRetry(op Operation) []int {
 // comes back later instead.
 func DecidePanicked(in Input) Decision {
 	i := in.State.Find(in.Command.Op, in.Command.Key)
+	switch {
+	case i < 0 && in.Loss.old() && !in.Instance.Configured:
+		return in.unconfigured()
+	case i < 0 && in.Loss.old():
+		return in.presume()
+	}
 	if i < 0 {
 		op := in.newOperation()
 		if _, rejected := in.State.count(); rejected >= in.Limits.rejected() || in.full(op) {

@@ -231,23 +231,6 @@ func (k *Keeper) Accepted(before, sequence uint64, token string) {
 	signal(k.raiseSoon)
 }
 
-// Unreadable takes in that a subject of the journal is taken and that the leader
-// shows no message there.
-func (k *Keeper) Unreadable(subject string) {
-	k.Report(integrity.Finding{
-		Kind: integrity.RecordUnreadable, Object: subject,
-		Text: "the journal holds an event under " + subject + " that cannot be read",
-	})
-}
-
-// Report takes in a finding that was made outside of a reading.
-func (k *Keeper) Report(f integrity.Finding) {
-	k.mu.Lock()
-	k.set(k.status.Watch.Report(k.now(), f))
-	k.mu.Unlock()
-	k.Refresh()
-}
-
 // ErrShut: the journal is not known to be whole, so nothing that may move money
 // is sent and nothing is appended.
 var ErrShut = errors.New("journal is not known to be whole")

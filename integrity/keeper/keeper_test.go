@@ -478,6 +478,38 @@ func TestAnUnreadableRecordIsBrokenWhileItStaysUnreadable(t *testing.T) {
 	})
 }
 
+func TestAJournalThatATimerContradictsIsBrokenWhileTheLeaderShowsLess(t *testing.T) {
+	t.Parallel()
+	for name, ahead := range map[string]bool{"timer_ahead": true, "timer_unknown": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := run(t, newStreams(10), &store{}, nil)
+				defer b.stop()
+				b.streams.slow()
+				b.Timer(1, "a/1/refund/0f", ahead, 4, 2)
+				b.standing(integrity.Whole) // it is of another epoch
+				b.Timer(0, "a/1/refund/0f", ahead, 4, 2)
+				b.standing(integrity.Suspect)
+				b.wait(2 * time.Second)
+				b.standing(integrity.Whole)
+				b.streams.mu.Lock()
+				b.streams.still = true
+				b.streams.mu.Unlock()
+				b.Timer(0, "a/1/refund/0f", ahead, 4, 2)
+				b.wait(3 * time.Second)
+				b.standing(integrity.Broken)
+				if f := b.Status().Watch.Findings[0]; string(f.Kind) != name || f.Known != 4 || f.Found != 2 {
+					t.Errorf("found %+v", f)
+				}
+				if err := b.Open(); !strings.Contains(err.Error(), "journal broken: a timer ") {
+					t.Errorf("the reason is %v", err)
+				}
+			})
+		})
+	}
+}
+
 func TestAnOutageIsNoFinding(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -41,6 +41,9 @@ type Plan struct {
 	// Acceptances is the filter of the journal's events that record an accepted
 	// loss; empty: there are none.
 	Acceptances string
+	// TimerHolds asks the journal's leader whether it still does not show what a timer
+	// knew; nil: a timer's finding is not confirmed. Safe for concurrent use.
+	TimerHolds func(ctx context.Context, f integrity.Finding) (bool, error)
 }
 
 // Reader reads what a plan names. It is safe for concurrent use.
@@ -332,37 +335,6 @@ func message(ctx context.Context, nc Requester, stream, question string) (stored
 
 func request(ctx context.Context, nc Requester, subject, body string) (*nats.Msg, error) {
 	return nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Data: []byte(body)})
-}
-
-// stillOpen looks again at findings that no extent of a stream shows. A record
-// is unreadable while the stream's index counts its subject and the leader shows
-// no message there. What a timer said is asked again when it comes back.
-func (r *Reader) stillOpen(ctx context.Context, open []integrity.Finding) ([]integrity.Finding, error) {
-	var still []integrity.Finding
-	for _, f := range open {
-		if f.Kind != integrity.RecordUnreadable {
-			continue
-		}
-		filter, err := json.Marshal(map[string]string{"subjects_filter": f.Object})
-		if err != nil {
-			return nil, fmt.Errorf("ask for subject: %w", err)
-		}
-		info, err := r.ask(ctx, "$JS.API.STREAM.INFO."+r.plan.Journal, string(filter))
-		if err != nil {
-			return nil, err
-		}
-		if info.State.Subjects[f.Object] == 0 {
-			continue
-		}
-		m, err := lastMessage(ctx, r.nc, r.plan.Journal, f.Object)
-		if err != nil {
-			return nil, err
-		}
-		if m.Seq == 0 {
-			still = append(still, f)
-		}
-	}
-	return still, nil
 }
 
 // ranges joins sequences in a row.

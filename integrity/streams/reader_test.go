@@ -354,6 +354,36 @@ func TestAnUnreadableRecordStaysOpenWhileItsSubjectIsTaken(t *testing.T) {
 	}
 }
 
+func TestWhatATimerKnewStaysOpenWhileTheLeaderShowsLess(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.fill(1, 2)
+	var open []integrity.Finding
+	for i := range 20 {
+		open = append(open, integrity.Finding{Kind: integrity.TimerAhead, Object: fmt.Sprint(i)}, integrity.Finding{Kind: integrity.TimerUnknown, Object: fmt.Sprint(i)})
+	}
+	if _, still, err := b.reader.Read(t.Context(), integrity.Mark{}, open); err != nil || len(still) > 0 {
+		t.Errorf("nobody can tell: still %v, %v", still, err)
+	}
+	failed := errors.New("no leader")
+	for name, c := range map[string]struct {
+		holds func(integrity.Finding) (bool, error)
+		want  int
+	}{
+		"healed":           {func(integrity.Finding) (bool, error) { return false, nil }, 0},
+		"one kind holds":   {func(f integrity.Finding) (bool, error) { return f.Kind == integrity.TimerAhead && f.Object < "3", nil }, 13},
+		"a few are enough": {func(integrity.Finding) (bool, error) { return true, nil }, 10},
+		"no answer":        {func(integrity.Finding) (bool, error) { return false, failed }, -1},
+	} {
+		asked := plan(b.topology)
+		asked.TimerHolds = func(_ context.Context, f integrity.Finding) (bool, error) { return c.holds(f) }
+		_, still, err := streams.NewReader(b.server.Connect(t), asked).Read(t.Context(), integrity.Mark{}, open)
+		if c.want < 0 && !errors.Is(err, failed) || c.want >= 0 && (err != nil || len(still) != min(c.want, 10)) {
+			t.Errorf("%s: still %d, %v", name, len(still), err)
+		}
+	}
+}
+
 // blindTo answers reads of a subject as a leader with a damaged block does.
 type blindTo struct {
 	streams.Requester

@@ -133,7 +133,8 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 		return c, err
 	}
 	c.handler, err = handlers.New(c.journal, c.set, broker.NewQuarantine(c.js, c.topology), c.encoder, &handlers.Options{
-		Logger: c.log, Isolation: c.isolation, Observer: c.seen.all(), History: c.journal, Integrity: c.keeper, Losses: losses{c.keeper},
+		Logger: c.log, Isolation: c.isolation, Observer: c.seen.all(), History: c.journal, Integrity: c.keeper,
+		Losses: losses{c.keeper}, Originals: broker.NewOriginals(c.js, c.topology),
 	})
 	if err != nil {
 		return c, err

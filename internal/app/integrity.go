@@ -75,8 +75,10 @@ func (c *core) newKeeper(nc *nats.Conn, cfg *config.Config, replica string) (err
 		return err
 	}
 	c.registration = replicas.New(c.js, c.topology.Control, cmp.Or(replica, "process"), &replicas.Options{Version: Version(), Logger: c.log})
+	plan := ReadingPlan(c.topology)
+	plan.TimerHolds = c.stillContradicted
 	c.keeper = keeper.New(
-		marks.NewReader(nc, ReadingPlan(c.topology)), marks.NewBucket(nc, c.topology.Control),
+		marks.NewReader(nc, plan), marks.NewBucket(nc, c.topology.Control),
 		&keeper.Options{Journal: c.topology.Events, BucketStream: c.topology.ControlStream(), Witness: store, Others: c.registration.Others, Logger: c.log},
 	)
 	return nil
@@ -91,6 +93,21 @@ var _ handlers.Losses = losses{}
 func (l losses) Accepted() (at time.Time, doubted bool) {
 	epoch := l.keeper.Status().Record.Epoch
 	return epoch.AcceptedAt, epoch.Number > 0 && epoch.Doubted()
+}
+
+// Epoch implements handlers.Losses.
+func (l losses) Epoch() uint64 { return l.keeper.Status().Record.Epoch.Number }
+
+// Contradicted implements handlers.Losses.
+func (l losses) Contradicted(c handlers.Contradiction) {
+	l.keeper.Timer(c.Epoch, c.Operation, c.Ahead, c.Known, c.Found)
+}
+
+// stillContradicted asks the journal's leader again about what a timer knew.
+func (c *core) stillContradicted(ctx context.Context, f integrity.Finding) (bool, error) {
+	return handlers.Contradicts(ctx, c.journal, handlers.Contradiction{
+		Operation: f.Object, Ahead: f.Kind == integrity.TimerAhead, Known: f.Known,
+	})
 }
 
 // keeperService keeps the marks, and reads the journal anew after each reconnect.

@@ -54,6 +54,7 @@ func (c *checker) probes(t broker.Topology) []probe {
 		})
 	}
 	question("$JS.API.STREAM.MSG.GET."+t.Events, "the journal cannot be read", false)
+	question("$JS.API.STREAM.MSG.GET."+t.Commands, "a command that is rejected late is quarantined as a copy", false)
 	// An answer that the bucket's stream is there, or not, is one either way.
 	question(streamInfo(t.ControlStream()), "it cannot be known which providers are paused, so nothing is carried out", false)
 	question("$JS.API.STREAM.MSG.GET."+t.ControlStream(), "it cannot be known which providers are paused, so nothing is carried out", false)

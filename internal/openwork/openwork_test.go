@@ -185,6 +185,9 @@ func TestATimerBringsTheSameCommandBack(t *testing.T) {
 		if timer.At != want || timer.Subject != o.Subject || timer.Target != "payment.due.refund" {
 			t.Errorf("timer at %s on %s for %s, want %s", timer.At, timer.Subject, timer.Target, want)
 		}
+		if diff := cmp.Diff(payment.Recorded{Version: 1, Operation: 1}, timer.Recorded); diff != "" {
+			t.Errorf("what it says of the journal (-want +got):\n%s", diff)
+		}
 		decoder, err := events.NewDecoder()
 		if err != nil {
 			t.Fatal(err)

@@ -20,8 +20,8 @@ type Operation struct {
 	Command payment.Command
 	// Subject is where the operation's timer lies (events.ScheduleSubject).
 	Subject string
-	// Sequence is the journal's of the payment's newest event.
-	Sequence uint64
+	// Sequence is the journal's of the payment's newest event, Version the payment's.
+	Sequence, Version uint64
 }
 
 // Due is when the operation wants to be looked at: the state's own time, or the
@@ -53,6 +53,8 @@ func (o Operation) Settled() time.Time {
 // whichever is later. The state does not keep where the command lay in its
 // stream, and a timer must name a place: it names the journal's newest event,
 // and the command's own time. Neither is used for an operation that has a state.
+// It says which event it was made from. In an epoch after the first, a journal that
+// has lost that event since then presumes the operation.
 func (o Operation) Timer(encoder *events.Encoder, now time.Time) (handlers.Timer, error) {
 	m, err := encoder.EncodeCommand(o.Command)
 	if err != nil {
@@ -65,17 +67,19 @@ func (o Operation) Timer(encoder *events.Encoder, now time.Time) (handlers.Timer
 	return handlers.Timer{
 		Subject: o.Subject, Target: events.DueSubject(o.Command.Op), Message: m, At: at,
 		OriginSequence: o.Sequence, OriginTime: o.Command.RequestedAt, Deliveries: 1,
+		Recorded: payment.Recorded{Version: o.Version, Operation: o.Operation.Last},
 	}, nil
 }
 
 // rebuild makes the operation of a state's open one. The command must name
 // exactly the operation it came from, or it is not given out.
-func rebuild(id payment.ID, op payment.Operation, sequence uint64) (Operation, error) {
+func rebuild(id payment.ID, op payment.Operation, sequence, version uint64) (Operation, error) {
 	c, err := op.Command(id)
 	if err != nil {
 		return Operation{}, fmt.Errorf("rebuild command: %w", err)
 	}
 	return Operation{
-		ID: id, Operation: op, Command: c, Subject: events.ScheduleSubject(c, id), Sequence: sequence,
+		ID: id, Operation: op, Command: c, Subject: events.ScheduleSubject(c, id),
+		Sequence: sequence, Version: version,
 	}, nil
 }

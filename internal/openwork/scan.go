@@ -100,7 +100,7 @@ func (s *scan) take(m jetstream.Msg, sequence uint64) {
 		if op.Status.Terminal() {
 			continue
 		}
-		o, err := rebuild(id, op, sequence)
+		o, err := rebuild(id, op, sequence, entry.State.Version)
 		if err != nil {
 			f.damage = append(f.damage, Damage{
 				Subject: m.Subject(), Sequence: sequence, Reason: err.Error(),

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/natstest"
@@ -39,11 +41,16 @@ func (w *world) repeats(n int) {
 	w.t.Helper()
 	for i := range n {
 		id := fmt.Sprintf("lost-%d", i)
-		w.publish(command("again-"+id, "refund", map[string]any{
-			"idempotencyKey": id, "provider": "openpay-eu", "payment": map[string]any{"transactionId": id, "orderId": id},
-			"amount": map[string]any{"value": oddAmount(i), "currency": "EUR"},
-		}))
+		w.publish(w.openpayCommand("again-"+id, i, id))
 	}
+}
+
+// openpayCommand is the refund of number i once more.
+func (w *world) openpayCommand(event string, i int, id string) *nats.Msg {
+	return command(event, "refund", map[string]any{
+		"idempotencyKey": id, "provider": "openpay-eu", "payment": map[string]any{"transactionId": id, "orderId": id},
+		"amount": map[string]any{"value": oddAmount(i), "currency": "EUR"},
+	})
 }
 
 // paid counts the refunds that Openpay's own ledger shows.
@@ -146,5 +153,45 @@ func TestALostBucketOfPausesEndsNoPause(t *testing.T) {
 	})
 	if n := w.paid(); n != 1 {
 		t.Errorf("%d payouts, want one", n)
+	}
+}
+
+// A timer that knows more than the journal shows is the last witness of what was
+// lost. It stays, and nothing else is carried out.
+func TestATimerThatKnowsMoreThanTheJournalStopsTheService(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.cfg.Admin.Listen = natstest.FreeAddress(t)
+	w.serve(nil)
+	w.refunded(1)
+	w.quiet()
+	timer := func(version string) {
+		t.Helper()
+		m := w.openpayCommand("timer-"+version, 0, "lost-0")
+		m.Subject = "payment.due.refund"
+		m.Header.Set("Countermand-Origin-Sequence", "1")
+		m.Header.Set("Countermand-Origin-Time", "2026-11-21T12:00:00Z")
+		m.Header.Set("Countermand-Version", version)
+		m.Header.Set("Countermand-Operation-Version", version)
+		if _, err := w.js.PublishMsg(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	timer("2") // what the journal holds
+	w.quiet()
+	w.awaitReady(http.StatusOK, "")
+	before := w.acknowledged()
+	timer("3")
+	w.awaitReady(http.StatusServiceUnavailable, "journal broken: a timer of operation openpay-eu/lost-0/refund/")
+	w.repeats(1)
+	w.awaitReady(http.StatusServiceUnavailable, " knew version 3 of its payment; the journal shows 2")
+	if n := w.paid(); n != 1 {
+		t.Errorf("%d payouts, want one", n)
+	}
+	if after := w.acknowledged(); after != before {
+		t.Errorf("%d commands were answered", after-before)
+	}
+	if n := natstest.Messages(t, w.js, w.cfg.Streams.Due); n != 1 {
+		t.Errorf("%d timers are left, want the one", n)
 	}
 }

@@ -4,7 +4,7 @@ import "slices"
 
 // mutants lists the deliberate bugs, each one that somebody could write.
 func mutants() []mutant {
-	return slices.Concat(deciding(), concluding(), handling(), storing(), delaying(), losing())
+	return slices.Concat(deciding(), concluding(), handling(), storing(), delaying(), losing(), comingBack())
 }
 
 // deciding: bugs of the rules about what is to be done.
@@ -135,7 +135,7 @@ func handling() []mutant {
 		},
 		{
 			"what waits is acknowledged without a timer", "handlers/work.go",
-			"		return s.ends(w.later(dec.At, w.d.Panics))", "		return s.ends(Disposition{Kind: Ack})",
+			"		return s.ends(w.later(s.journal, dec.At, w.d.Panics))", "		return s.ends(Disposition{Kind: Ack})",
 		},
 		{
 			"a panic in an adapter is taken for not executed", "handlers/call.go",
@@ -144,8 +144,8 @@ func handling() []mutant {
 		},
 		{
 			"a rejection is said before its bytes are kept", "handlers/reject.go",
-			"	if err := h.quarantine.Keep(ctx, d.asItCame(r)); err != nil {",
-			"	if err := h.journal.AppendRejection(ctx, r); err == nil {\n		return Disposition{Kind: Terminate}\n	}\n	if err := h.quarantine.Keep(ctx, d.asItCame(r)); err != nil {",
+			"	if err := h.quarantine.Keep(ctx, Original{Rejection: r, Message: published}); err != nil {",
+			"	if err := h.journal.AppendRejection(ctx, r); err == nil {\n		return Disposition{Kind: Terminate}\n	}\n	if err := h.quarantine.Keep(ctx, Original{Rejection: r, Message: published}); err != nil {",
 		},
 		{
 			"an operator's stale view is obeyed", "handlers/resolve.go",
@@ -195,7 +195,7 @@ func delaying() []mutant {
 	return []mutant{
 		{
 			"a requery asks before its timer is brought forward", "handlers/requery.go",
-			"	if err := w.soon(ctx, last.State, timers); err != nil {\n		return out, err\n	}\n", "",
+			"	if err := w.soon(ctx, last, timers); err != nil {\n		return out, err\n	}\n", "",
 		},
 		{
 			"the state's own time is taken for the timer's", "handlers/requery.go",
@@ -204,10 +204,67 @@ func delaying() []mutant {
 	}
 }
 
+// comingBack: bugs about timers that the simulation has no chance to notice: it keeps
+// no bytes, and nobody in it trusts a journal too early.
+func comingBack() []mutant {
+	return []mutant{
+		{
+			"what was rejected late is quarantined as its timer's copy", "handlers/reject.go",
+			"	case !found, digestOf(m.Data) != d.Original:", "	case !found, found:",
+		},
+		{
+			"another message is quarantined in place of the rejected one", "handlers/reject.go",
+			"	case !found, digestOf(m.Data) != d.Original:", "	case !found:",
+		},
+		{
+			"what an accepted loss took is called once the journal is trusted again", "handlers/loss.go",
+			"	if loss != nil || w.h.losses == nil ||", "	if true || w.h.losses == nil ||",
+		},
+		{
+			"a timer that nobody could read the journal for forgets what it knew", "handlers/contradiction.go",
+			"		return w.d.Recorded\n	}\n	return view", "		return payment.Recorded{}\n	}\n	return view",
+		},
+	}
+}
+
 // losing: bugs of what is done about a journal that has lost something. Some are
 // so rare in the simulation that the test of the table has to catch them. Those in
 // the model stand for what package integrity/keeper does over a network.
-func losing() []mutant {
+func losing() []mutant { return slices.Concat(doubting(), contradicting()) }
+
+// contradicting: bugs about timers that know more than the journal.
+func contradicting() []mutant {
+	return []mutant{
+		{
+			"a timer that knows as much as the journal contradicts it", "payment/recorded.go",
+			"	case r.Version > s.Version:", "	case r.Version >= s.Version:",
+		},
+		{
+			"a timer that knows one version more does not contradict the journal", "payment/recorded.go",
+			"	case r.Version > s.Version:", "	case r.Version > s.Version+1:",
+		},
+		{
+			"a timer of an operation that was never recorded contradicts the journal", "payment/recorded.go",
+			"	case r.Operation > newest:", "	case r.Operation > newest, i < 0:",
+		},
+		{
+			"a timer that knew a loss before it was accepted contradicts the journal", "payment/recorded.go",
+			"	earlier := r.Epoch < epoch", "	earlier := false && r.Epoch < epoch",
+		},
+		{
+			"a timer says what its process hopes to append", "handlers/contradiction.go",
+			"	if view.basis != seen || w.instance.Provider == nil {\n		return w.d.Recorded\n	}\n",
+			"	if view.basis != seen || w.instance.Provider == nil {\n		return w.d.Recorded\n	}\n	view.last.State.Version++\n",
+		},
+		{
+			"a timer that contradicts the journal is carried out all the same", "handlers/contradiction.go",
+			"	if w.h.losses == nil || !w.d.Timer ||", "	if w.h.losses != nil || !w.d.Timer ||",
+		},
+	}
+}
+
+// doubting: bugs about what the journal no longer knows.
+func doubting() []mutant {
 	return []mutant{
 		{
 			"an operation that the journal lost is called again once it is not found", "payment/conclude.go",

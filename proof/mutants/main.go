@@ -1,7 +1,7 @@
 // Command mutants shows that the proofs have teeth. It breaks the program on
 // purpose, one deliberate bug at a time, and runs the simulation, and where that
 // passes the crash matrix: each bug has to be caught by one of them. One that
-// costs time alone is for the test of handlers that is named for it.
+// costs time alone, or that the simulation cannot notice, is for tests of handlers.
 //
 //	go run ./proof/mutants                 all of them
 //	go run ./proof/mutants -only 'query'   those whose name matches
@@ -137,6 +137,9 @@ func (h *hunt) proofs(m mutant) [][]string {
 	if m.slow() {
 		return [][]string{{"./handlers", "-timeout", "4m", "-run", "TestAnOperationWhoseRequeryDied"}}
 	}
+	if slices.Contains(comingBack(), m) {
+		return [][]string{{"./handlers", "-timeout", "4m", "-run", "ATimer|AfterItWaited|AcceptedLoss"}}
+	}
 	proofs := [][]string{
 		{"./proof/simulation", "-timeout", "4m", "-run", "TestNoSchedule|TestWhatBroke", "-schedules", strconv.Itoa(h.schedules)},
 		{"./proof/crash", "-timeout", "4m", "-run", "TestNoStep/matrix/opay", "-every"},
@@ -145,7 +148,7 @@ func (h *hunt) proofs(m mutant) [][]string {
 		return [][]string{{
 			"./proof/simulation", "-timeout", "8m", "-run", "TestNoLoss|TestWhatBroke|TestWhatALoss|TestNoSchedule",
 			"-schedules", "2000", "-losses", strconv.Itoa(h.schedules),
-		}, {"./payment", "-run", "Loss|Lost|Presumed"}, {"./integrity"}}
+		}, {"./payment", "-run", "Loss|Lost|Presumed|ATimer"}, {"./integrity"}}
 	}
 	if m.real() {
 		slices.Reverse(proofs)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/payment"
 )
 
 // operate lets the operator take the next step after a loss.
@@ -124,6 +125,7 @@ func (w *world) rearm() {
 			w.timers["rearmed "+o.name.String()] = &message{
 				command: c, content: dueMessage(c), timer: true, sequence: w.sequence,
 				published: o.state.Open.RequestedAt, due: w.clock,
+				recorded: payment.Recorded{Version: w.states[o.id].Version, Operation: o.state.Last},
 			}
 		}
 	}

@@ -41,6 +41,8 @@ type Result struct {
 	Otherwise int
 	Accepted  int // losses that an operator accepted
 	Trusted   bool
+	// Contradictions counts the timers that contradicted the journal.
+	Contradictions int
 	// Trace says what happened, where it was asked for.
 	Trace []string
 }
@@ -139,7 +141,7 @@ func (p *process) fault(memory.Try) memory.Fault {
 func (w *world) result(notes []string) Result {
 	r := Result{
 		Violation: w.broken, Steps: w.steps, Calls: len(w.provider.requests), Ends: len(w.ends), Trace: notes,
-		Queries: w.queries, Losses: w.losses, Unnoticed: w.unnoticeable, Otherwise: len(w.otherwise),
+		Queries: w.queries, Losses: w.losses, Unnoticed: w.unnoticeable, Otherwise: len(w.otherwise), Contradictions: w.contradictions,
 		Accepted: int(w.newestEpoch().Number), Trusted: w.newestEpoch().Number > 0 && w.newestEpoch().Phase == integrity.Trusted,
 	}
 	for _, s := range w.states {

@@ -1,9 +1,11 @@
 package simulation
 
 import (
+	"context"
 	"slices"
 	"time"
 
+	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/integrity"
 )
 
@@ -50,7 +52,9 @@ type keeping struct {
 	archive      []*command        // everything ever published
 	publishedAt  map[uint64]time.Time
 	queries      int
-	askedIn      map[operation]uint64 // the epoch in which each was last asked about
+	// contradictions counts the timers that were found to contradict the journal.
+	contradictions int
+	askedIn        map[operation]uint64 // the epoch in which each was last asked about
 }
 
 // stored is what the bucket holds now.
@@ -128,7 +132,7 @@ func (p *process) read() {
 	w := p.engine.world
 	p.learn(w.witness)
 	p.learn(w.stored())
-	findings := p.lost()
+	findings := append(p.lost(), p.stillContradicted()...)
 	for _, o := range w.engine.processes { // each says in the bucket how it stands
 		if len(findings) == 0 && !o.stopped && o.record.Epoch.Number == p.record.Epoch.Number && o.watch.Standing == integrity.Broken {
 			findings = o.watch.Findings
@@ -278,6 +282,44 @@ func (t *task) sure() bool {
 	sure := p.open() && p.stored.Mark.Epoch == p.record.Mark.Epoch && p.stored.Mark.Journal.Sequence >= t.sequence
 	w.check(!sure || len(p.judge(w.stored().Mark)) == 0, "a call leaves whose repeat is unsafe, and the bucket knows of a loss")
 	return sure
+}
+
+// Epoch implements handlers.Losses.
+func (x tap) Epoch() uint64 { return x.p.record.Epoch.Number }
+
+// Contradicted implements handlers.Losses.
+func (x tap) Contradicted(c handlers.Contradiction) {
+	p, w := x.p, x.p.engine.world
+	w.note(nil, "consumer %d: a timer contradicts the journal: %+v", p.number, c)
+	if c.Epoch != p.record.Epoch.Number {
+		return // the loss was accepted meanwhile
+	}
+	w.contradictions++
+	behind := c.Epoch < w.newestEpoch().Number // it may append nothing, and learns so soon
+	w.check(w.outstanding > 0 || behind, "nothing is lost that was not accepted, and a timer of %s contradicts the journal", c.Operation)
+	f := integrity.Finding{Kind: integrity.TimerUnknown, Object: c.Operation, Known: c.Known, Found: c.Found}
+	if c.Ahead {
+		f.Kind = integrity.TimerAhead
+	}
+	p.watch = p.watch.Report(p.now(), f)
+	p.lastRead = time.Time{}
+}
+
+// stillContradicted asks the leader again about what timers knew.
+func (p *process) stillContradicted() []integrity.Finding {
+	var still []integrity.Finding
+	for _, f := range p.watch.Findings {
+		if f.Kind != integrity.TimerAhead && f.Kind != integrity.TimerUnknown {
+			continue
+		}
+		holds, err := handlers.Contradicts(context.Background(), p.engine.world.journal, handlers.Contradiction{
+			Operation: f.Object, Ahead: f.Kind == integrity.TimerAhead, Known: f.Known,
+		})
+		if err == nil && holds {
+			still = append(still, f)
+		}
+	}
+	return still
 }
 
 // Accepted implements handlers.Losses.

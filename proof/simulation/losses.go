@@ -214,6 +214,18 @@ func (w *world) waitsForItsTurn(c *command) bool {
 	return false
 }
 
+// notContradicted: what a timer brings back goes on from the version that the timer
+// knew, or from a later one, unless the loss between them was accepted. What a call
+// has come to is recorded whatever is lost.
+func (w *world) notContradicted(t *task, e payment.Event) {
+	if t.message == nil || t.holding {
+		return
+	}
+	r := t.message.recorded
+	w.check(r.Epoch < t.process.record.Epoch.Number || e.Version() > r.Version,
+		"%s is appended at version %d, and its timer knew version %d", e.Type, e.Version(), r.Version)
+}
+
 // askedBeforeRepeat: after an accepted loss nothing that may have been called
 // before it is called before the provider was asked.
 func (w *world) askedBeforeRepeat(r *request) {

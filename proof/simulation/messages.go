@@ -7,6 +7,7 @@ import (
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/payment"
 )
 
 // message is a command or a timer that is not acknowledged.
@@ -20,6 +21,7 @@ type message struct {
 	times      int // of this very message
 	panics     int
 	due        time.Time
+	recorded   payment.Recorded
 	inHand     int // tasks that hold it
 	notBefore  time.Time
 }
@@ -122,7 +124,7 @@ func (w *world) schedule(t *task, timer handlers.Timer) {
 	}
 	w.timers[timer.Subject] = &message{
 		command: t.command, content: content, timer: true, sequence: timer.OriginSequence,
-		published: timer.OriginTime, deliveries: timer.Deliveries, panics: timer.Panics, due: at,
+		published: timer.OriginTime, deliveries: timer.Deliveries, panics: timer.Panics, due: at, recorded: timer.Recorded,
 	}
 	w.note(t, "timer for %s", at.Format(time.TimeOnly))
 }

@@ -149,6 +149,7 @@ func (x tap) Append(ctx context.Context, expected uint64, e payment.Event) (uint
 	}
 	w.note(t, "append %s version %d: fault %d, %v", e.Type, e.Version(), fault, err)
 	if stored {
+		w.notContradicted(t, e)
 		t.holding = e.Type == payment.EventStarted
 		w.appended(&e)
 	}
@@ -363,6 +364,6 @@ func (m *message) delivery() handlers.Delivery {
 	return handlers.Delivery{
 		Message: events.Message{Subject: m.content.Subject, Header: m.content.Header, Data: m.content.Data},
 		Timer:   m.timer, OriginSequence: m.sequence, OriginTime: m.published, Deliveries: m.deliveries,
-		Redelivered: m.times > 1, Panics: m.panics, Due: m.due, Hold: func(time.Time) {},
+		Redelivered: m.times > 1, Panics: m.panics, Due: m.due, Recorded: m.recorded, Hold: func(time.Time) {},
 	}
 }

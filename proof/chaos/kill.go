@@ -39,7 +39,7 @@ const killTiming = "timeout: 2s, poll: {initial: 1s, max: 4s}, reviewAfter: 3s"
 
 // Run does all of it.
 func (c *killCommand) Run(s *surroundings) error {
-	return c.with(s, func(dir string, bin binaries) (*report, error) {
+	return c.with(s, func(dir string, bin binaries) (outcome, error) {
 		p := killPlan(c.Seed, c.Commands)
 		s.say("%d commands, answers after %s; seed %d; in %s", len(p.commands), c.Latency, c.Seed, dir)
 		w, err := newWorld(s.ctx, dir, bin, shape{nodes: 1, consumers: 1, ackWait: c.AckWait, timing: killTiming, direct: true})

@@ -52,6 +52,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var cli struct {
 		Run  runCommand  `cmd:"" help:"Break everything, again and again, and compare the ledgers."`
 		Kill killCommand `cmd:"" help:"Kill the service once in mid-flow and count the provider calls it repeats."`
+
+		Healthy healthyCommand `cmd:"" help:"Strike servers and processes, and see that no loss of the journal is found where nothing was lost."`
 	}
 	parser, err := kong.New(&cli, kong.Name("chaos"), kong.Writers(stdout, stderr),
 		kong.Description("Break everything around the service and compare what was asked, said and done."))
@@ -74,9 +76,17 @@ type common struct {
 	NATSServer string `help:"A nats-server binary to use instead of building one." name:"nats-server" placeholder:"FILE" type:"path"`
 }
 
+// outcome is a report of any command.
+type outcome interface {
+	// ok: every promise was kept, and the run was what it should be.
+	ok() bool
+	json(w io.Writer) error
+	print(w io.Writer)
+}
+
 // with does the work in a directory, writes its report, and fails where that does not
 // hold.
-func (c *common) with(s *surroundings, work func(dir string, bin binaries) (*report, error)) error {
+func (c *common) with(s *surroundings, work func(dir string, bin binaries) (outcome, error)) error {
 	if c.Seed == 0 {
 		c.Seed = uint64(time.Now().UnixNano()) % 1_000_000
 	}
@@ -115,7 +125,7 @@ func (c *common) directory() (string, error) {
 	return c.Keep, nil
 }
 
-func (c *common) write(s *surroundings, dir string, r *report) error {
+func (c *common) write(s *surroundings, dir string, r outcome) error {
 	f, err := os.Create(filepath.Join(dir, "report.json"))
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)

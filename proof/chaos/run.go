@@ -64,7 +64,7 @@ func (c *runCommand) over() time.Duration {
 
 // Run does all of it.
 func (c *runCommand) Run(s *surroundings) error {
-	return c.with(s, func(dir string, bin binaries) (*report, error) {
+	return c.with(s, func(dir string, bin binaries) (outcome, error) {
 		d := newDrawer(c.Seed)
 		c.Operators = c.Operators && !c.Twins
 		d.apart, d.twins, d.misspell = c.Apart, c.Twins, c.Operators

@@ -97,6 +97,9 @@ func TestTheWalkFindsTheCommandsThatTheJournalDoesNotKnow(t *testing.T) {
 	if err != nil || len(last.State.Operations) != 1 || last.State.Operations[0].Open == nil || !last.State.Operations[0].Open.Presumed {
 		t.Fatalf("it is not presumed: %+v, %v", last, err)
 	}
+	if m, err := journal.At(t.Context(), last.Sequence); err != nil || !strings.Contains(string(m.Message.Data), `"source":"/payments/consumer#1"`) {
+		t.Errorf("its event does not name the epoch: %s, %v", m.Message.Data, err)
+	}
 	// A run that was killed before its timer is run again.
 	if err := b.purgeTimers(); err != nil {
 		t.Fatal(err)

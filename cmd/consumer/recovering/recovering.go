@@ -61,6 +61,7 @@ func (c *Command) Run(w *cli.World) error {
 		return err
 	}
 	epoch, err := sources.Epoch(w.Context)
+	conn.Epoch.Store(epoch.Number)
 	switch {
 	case err != nil:
 		return err

@@ -15,7 +15,7 @@ import (
 // binaries are the programs under test and around it.
 type binaries struct {
 	dir                                        string
-	server, consumer, provider                 string
+	server, consumer, unmarked, provider       string
 	floor, watermill, river, restate, temporal string
 }
 
@@ -37,6 +37,7 @@ func build(ctx context.Context, opts options) (binaries, func(), error) {
 	}{
 		{&b.server, "nats-server", "github.com/nats-io/nats-server/v2", ".", ""},
 		{&b.consumer, "consumer", "./cmd/consumer", "..", "production"},
+		{&b.unmarked, "unmarked", "./cmd/consumer", "..", "production,unmarked"},
 		{&b.provider, "provider", "./provider", ".", ""},
 		{&b.floor, "floor", "./floor", ".", ""},
 		{&b.watermill, "watermill", "./watermill", ".", ""},
@@ -44,7 +45,8 @@ func build(ctx context.Context, opts options) (binaries, func(), error) {
 		{&b.restate, "restate", "./restate", ".", ""},
 		{&b.temporal, "temporal", "./temporal", ".", ""},
 	} {
-		if strings.HasPrefix(p.from, "./") && p.in == "." && !needed(p.name, opts) {
+		if strings.HasPrefix(p.from, "./") && p.in == "." && !needed(p.name, opts) ||
+			p.name == "unmarked" && !slices.Contains(opts.peers, "countermand-unmarked") {
 			continue
 		}
 		*p.to = filepath.Join(dir, p.name)

@@ -40,8 +40,12 @@ type entry struct {
 	// Records is the durable records of a command, its result included, by round.
 	Records []float64 `json:"recordsPerCommand"`
 	// Repeated calls of the undisturbed rounds, summed.
-	Repeated int     `json:"repeatedCalls"`
-	Kill     *killed `json:"kill,omitempty"`
+	Repeated int `json:"repeatedCalls"`
+	// Calls that moved money and Queries of the provider in the undisturbed rounds, summed,
+	// the first command and the warm-up included.
+	Calls   int     `json:"calls"`
+	Queries int     `json:"queries"`
+	Kill    *killed `json:"kill,omitempty"`
 	// Skipped says why it did not take part.
 	Skipped string `json:"skipped,omitempty"`
 	// Fault says why its last round, or its interruption, could not be measured.
@@ -203,6 +207,8 @@ func (s stage) measure(ctx context.Context, c contestant, e *entry, round int) e
 		return err
 	}
 	e.Repeated += calls.Repeated
+	e.Calls += calls.Total
+	e.Queries += calls.Queries
 	e.Records = append(e.Records, (after-before)/float64(commands))
 	e.Peak = append(e.Peak, used(f.program).peak)
 	e.HelperPeak = append(e.HelperPeak, used(f.helpers...).peak)

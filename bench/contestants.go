@@ -63,6 +63,18 @@ func contestants() []contestant {
 			name: "countermand", prepare: prepareCountermand, killed: true,
 			tuning: "the production binary; concurrency 256 (default), provider maxConcurrent 256 (default 32), all else default",
 		}),
+		journal(contestant{
+			name: "countermand-unmarked", prepare: prepareUnmarked,
+			tuning: "as countermand, but built so that it keeps no marks of the journal (which no setting can do)",
+		}),
+		journal(contestant{
+			name: "countermand-witness", prepare: prepareWitness,
+			tuning: "as countermand, with a file as the witness of its marks",
+		}),
+		journal(contestant{
+			name: "countermand-unsafe", prepare: prepareUnsafe,
+			tuning: "as countermand-witness, with refunds whose repeat is unsafe: each call waits until bucket and reading cover its started event",
+		}),
 		peer(contestant{
 			name: "watermill", prepare: func(_ context.Context, f *field) (*program.Program, error) { return f.own(f.bin.watermill), nil },
 			module: "github.com/ThreeDotsLabs/watermill-nats/v2", killed: true, records: resultRecords,
@@ -160,8 +172,34 @@ func prepareCountermand(_ context.Context, f *field) (*program.Program, error) {
 	return f.consumer("")
 }
 
+func prepareUnmarked(_ context.Context, f *field) (*program.Program, error) {
+	p, err := f.consumer("")
+	if err == nil {
+		p.Path = f.bin.unmarked
+	}
+	return p, err
+}
+
+func prepareWitness(_ context.Context, f *field) (*program.Program, error) {
+	return f.configured("", f.witness(), "")
+}
+
+func prepareUnsafe(_ context.Context, f *field) (*program.Program, error) {
+	return f.configured("", f.witness(), "    refundRepeat: unsafe\n")
+}
+
+// witness is the setting of a file beside the consumer's.
+func (f *field) witness() string {
+	return fmt.Sprintf("journal: {witness: {file: %q}}\n", filepath.Join(f.dir, "witness.json"))
+}
+
 // consumer is a "consumer run" with a configuration of its own.
 func (f *field) consumer(suffix string) (*program.Program, error) {
+	return f.configured(suffix, "", "")
+}
+
+// configured is a "consumer run" with more settings, of its own and of its provider.
+func (f *field) configured(suffix, settings, ofProvider string) (*program.Program, error) {
 	free, err := f.ports.Free(1)
 	if err != nil {
 		return nil, err
@@ -170,7 +208,7 @@ func (f *field) consumer(suffix string) (*program.Program, error) {
 	if err := os.WriteFile(secret, []byte("OPAYPRV-benchmark-0123456789abcdef"), 0o600); err != nil {
 		return nil, fmt.Errorf("write secret: %w", err)
 	}
-	text := fmt.Sprintf(`nats: {url: %q, replicas: %d}
+	text := settings + fmt.Sprintf(`nats: {url: %q, replicas: %d}
 admin: {listen: %q}
 concurrency: %d
 providers:
@@ -182,7 +220,7 @@ providers:
     callbackURL: https://shop.example/opay
     country: EG
     maxConcurrent: %d
-`, f.url, f.opts.replicas, program.Local(free[0]), concurrency, job.Instance, f.address, secret, concurrency)
+`, f.url, f.opts.replicas, program.Local(free[0]), concurrency, job.Instance, f.address, secret, concurrency) + ofProvider
 	file := filepath.Join(f.dir, "consumer"+suffix+".yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write configuration: %w", err)

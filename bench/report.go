@@ -186,6 +186,7 @@ func (r *report) write(out io.Writer) error {
 		r.Date.Format(time.RFC3339), r.Machine.Load, r.Settings.N, r.Settings.Sync, r.Settings.Replicas, r.Settings.Stored, r.Settings.Provider, r.Settings.Rounds)
 	r.throughput(out)
 	r.costs(out)
+	r.marks(out)
 	r.Targets = r.targets()
 	r.printTargets(out)
 	if err := r.writeKills(out); err != nil {
@@ -213,7 +214,7 @@ func (r *report) write(out io.Writer) error {
 // throughput is the table of speed and latency.
 func (r *report) throughput(out io.Writer) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "contestant\tin flight\tcommands/s\t\t/ floor\t/ countermand\tp50 ms\t\tp99 ms\t")
+	fmt.Fprintln(t, "contestant\tin flight\tcommands/s\t\t/ floor\t/ countermand\t/ unmarked\tp50 ms\t\tp99 ms\t")
 	for _, e := range r.Entries {
 		if e.Skipped != "" {
 			fmt.Fprintf(t, "%s\tskipped: %s\n", e.Name, e.Skipped)
@@ -221,8 +222,8 @@ func (r *report) throughput(out io.Writer) {
 		}
 		for _, k := range r.Settings.InFlight {
 			s, l, tail := e.over(k, perSecond), e.over(k, p50), e.over(k, p99)
-			fmt.Fprintf(t, "%s\t%d\t%.0f\t(%.0f to %.0f)\t%s\t%s\t%.2f\t(%.2f to %.2f)\t%.2f\t(%.2f to %.2f)\n", e.Name, k, s.Median, s.Min, s.Max,
-				r.ratio(e, "floor", k), r.ratio(e, "countermand", k), l.Median, l.Min, l.Max, tail.Median, tail.Min, tail.Max)
+			fmt.Fprintf(t, "%s\t%d\t%.0f\t(%.0f to %.0f)\t%s\t%s\t%s\t%.2f\t(%.2f to %.2f)\t%.2f\t(%.2f to %.2f)\n", e.Name, k, s.Median, s.Min, s.Max,
+				r.ratio(e, "floor", k), r.ratio(e, "countermand", k), r.ratio(e, "countermand-unmarked", k), l.Median, l.Min, l.Max, tail.Median, tail.Min, tail.Max)
 		}
 	}
 	_ = t.Flush() // out has said so already
@@ -250,6 +251,31 @@ func (r *report) costs(out io.Writer) {
 			megabytes(e.Peak), megabytes(e.HelperPeak), judge.Over(e.Records).Median, e.verdict())
 	}
 	_ = t.Flush() // out has said so already
+	fmt.Fprintln(out)
+}
+
+// marks compares the contestants that keep marks of the journal with the one that
+// keeps none, round by round: speed, latency, and whether anything more was done.
+func (r *report) marks(out io.Writer) {
+	without := r.entry("countermand-unmarked")
+	if without == nil {
+		return
+	}
+	for _, e := range r.Entries {
+		if base(e.Name) != "countermand" || r.entry(e.Name) == nil {
+			continue
+		}
+		for _, k := range r.Settings.InFlight {
+			if e == without {
+				break
+			}
+			s, l := e.by(without, k, perSecond), e.by(without, k, p50)
+			fmt.Fprintf(out, "%s by countermand-unmarked, %d in flight: throughput %.3f (%.3f to %.3f), p50 %.3f (%.3f to %.3f)\n",
+				e.Name, k, s.Median, s.Min, s.Max, l.Median, l.Min, l.Max)
+		}
+		fmt.Fprintf(out, "%s: %.4f events a command, %d provider calls, %d repeated, %d queries\n",
+			e.Name, judge.Over(e.Records).Median, e.Calls, e.Repeated, e.Queries)
+	}
 	fmt.Fprintln(out)
 }
 

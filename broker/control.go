@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/internal/quorum"
 )
 
 // Pause is what the bucket says of one provider instance: that somebody paused
@@ -111,7 +113,7 @@ func readPause(entry jetstream.KeyValueEntry) Pause {
 var errNoBucket = errors.New("it does not exist")
 
 // last is the sequence of the newest value; it grows with each. An answer without
-// a leader is an error: during an election it may lie far behind.
+// a leader, or of one that the others do not follow, is an error: it may lie far behind.
 func (c *Control) last(ctx context.Context) (uint64, jetstream.Stream, error) {
 	s, err := c.js.Stream(ctx, c.stream)
 	switch {
@@ -121,8 +123,8 @@ func (c *Control) last(ctx context.Context) (uint64, jetstream.Stream, error) {
 		return 0, nil, fmt.Errorf("read bucket %s: %w", c.bucket, err)
 	}
 	info := s.CachedInfo()
-	if info.Cluster != nil && info.Cluster.Leader == "" {
-		return 0, nil, fmt.Errorf("read bucket %s: it has no leader at the moment", c.bucket)
+	if err := quorum.Led(info.Cluster); err != nil {
+		return 0, nil, fmt.Errorf("read bucket %s: %w", c.bucket, err)
 	}
 	return info.State.LastSeq, s, nil
 }

@@ -89,7 +89,7 @@ func New(j Journal, x Index, s Service, set *providers.Set, o *Options) (*Desk, 
 		p.Options = *o
 	}
 	if p.IDs == nil {
-		p.IDs = newULID
+		p.IDs = NewULID
 	}
 	if p.Now == nil {
 		p.Now = time.Now
@@ -100,7 +100,8 @@ func New(j Journal, x Index, s Service, set *providers.Set, o *Options) (*Desk, 
 	return &Desk{o: p, turn: make(chan struct{}, 1)}, nil
 }
 
-func newULID() string { return ulid.MustNew(ulid.Timestamp(time.Now()), rand.Reader).String() }
+// NewULID names an audit event. It is safe for concurrent use.
+func NewULID() string { return ulid.MustNew(ulid.Timestamp(time.Now()), rand.Reader).String() }
 
 // Identity is how an operator's name is known.
 type Identity string

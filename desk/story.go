@@ -292,11 +292,15 @@ func retryChoice(c Choice, in providers.Instance, s payment.State, op payment.Op
 }
 
 // needsSecond reports whether a ruling on this amount needs a second person.
-func (d *Desk) needsSecond(m *payment.Money) bool {
+func (d *Desk) needsSecond(m *payment.Money) bool { return NeedsSecond(d.o.SecondPersonAbove, m) }
+
+// NeedsSecond reports whether a ruling on an amount needs a second person, where it
+// does above each of these. An amount that nobody has named does.
+func NeedsSecond(above []payment.Money, m *payment.Money) bool {
 	if m == nil {
-		return len(d.o.SecondPersonAbove) > 0
+		return len(above) > 0
 	}
-	for _, limit := range d.o.SecondPersonAbove {
+	for _, limit := range above {
 		if limit.Currency == m.Currency && m.Value > limit.Value {
 			return true
 		}

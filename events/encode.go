@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +27,10 @@ const (
 type EncoderOptions struct {
 	// Source is the CloudEvents source of results; "" means /payments/consumer.
 	Source string
+	// Epoch is how often a loss of the journal was accepted; default: never. From the
+	// first one on, the source carries it as a fragment: versions, and with them ids,
+	// are given out again after a loss.
+	Epoch func() uint64
 	// SchemaPrefix stands before "<type>.json" in dataschema; "" means
 	// https://countermand.dev/schemas/v1/.
 	SchemaPrefix string
@@ -36,7 +41,8 @@ type EncoderOptions struct {
 // Encoder writes results, rejections and timers as CloudEvents. It has no state
 // and is safe for concurrent use.
 type Encoder struct {
-	source string
+	base   string // the source without its epoch
+	epoch  func() uint64
 	schema string
 	binary bool
 }
@@ -46,9 +52,21 @@ func NewEncoder(o *EncoderOptions) *Encoder {
 	if o == nil {
 		o = &EncoderOptions{}
 	}
-	return &Encoder{
-		source: cmp.Or(o.Source, defaultSource), schema: cmp.Or(o.SchemaPrefix, defaultSchemaPrefix), binary: o.Binary,
+	epoch := o.Epoch
+	if epoch == nil {
+		epoch = func() uint64 { return 0 }
 	}
+	return &Encoder{
+		base: cmp.Or(o.Source, defaultSource), epoch: epoch, schema: cmp.Or(o.SchemaPrefix, defaultSchemaPrefix), binary: o.Binary,
+	}
+}
+
+// source is the CloudEvents source at this moment.
+func (e *Encoder) source() string {
+	if n := e.epoch(); n > 0 {
+		return e.base + "#" + strconv.FormatUint(n, 10)
+	}
+	return e.base
 }
 
 // attributes is the envelope of what goes out; "" is left out.
@@ -87,7 +105,7 @@ func (e *Encoder) EncodeEvent(ev payment.Event) (Message, error) {
 	key := partitionKey(ev.ID)
 	typ := typeOf(subject)
 	a := attributes{
-		SpecVersion: "1.0", ID: subject, Source: e.source, Type: typ,
+		SpecVersion: "1.0", ID: subject, Source: e.source(), Type: typ,
 		Subject: key, PartitionKey: key, Time: stamp(ev.OccurredAt),
 		DataContentType: jsonType, DataSchema: e.schema + typ + ".json",
 	}
@@ -110,7 +128,7 @@ func (e *Encoder) EncodeRejection(r payment.Rejection, at time.Time) (Message, e
 		return Message{}, errors.New("encode rejection: token is no subject token")
 	}
 	a := attributes{
-		SpecVersion: "1.0", ID: RejectedSubject(r.Token), Source: e.source, Type: rejectedType,
+		SpecVersion: "1.0", ID: RejectedSubject(r.Token), Source: e.source(), Type: rejectedType,
 		Time: stamp(at), DataContentType: jsonType, DataSchema: e.schema + rejectedType + ".json",
 	}
 	a.answers(r.CommandID, r.Trace)
@@ -133,7 +151,7 @@ func (e *Encoder) EncodeCommand(c payment.Command) (Message, error) {
 		Time: exact(c.Time), DataContentType: jsonType, CorrelationID: c.CorrelationID,
 		TraceParent: c.TraceParent, TraceState: c.TraceState, ExpiryTime: exact(c.Expiry),
 	}
-	plain := &Encoder{source: e.source, schema: e.schema}
+	plain := &Encoder{base: e.base, epoch: e.epoch, schema: e.schema}
 	data := dataOf(c)
 	m, err := encode(plain, a, &data)
 	m.Subject = a.Type

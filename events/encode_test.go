@@ -58,6 +58,25 @@ func sampleEvents() map[string]payment.Event {
 	return map[string]payment.Event{"succeeded": succeeded, "failed-full": full, "review": review, "started-cancel": started}
 }
 
+// A loss gives versions out again, and with them ids.
+func TestTheSourceNamesTheEpoch(t *testing.T) {
+	t.Parallel()
+	epoch := uint64(0)
+	encoder := events.NewEncoder(&events.EncoderOptions{Source: "/p", Epoch: func() uint64 { return epoch }, Binary: true})
+	for _, ev := range sampleEvents() {
+		for n, want := range map[uint64]string{0: "/p", 1: "/p#1", 12: "/p#12"} {
+			epoch = n
+			m, err := encoder.EncodeEvent(ev)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := m.Header["ce-source"]; len(got) != 1 || got[0] != want {
+				t.Errorf("the source in epoch %d is %v", n, got)
+			}
+		}
+	}
+}
+
 func TestEncodedEventsAreFrozen(t *testing.T) {
 	t.Parallel()
 	type message struct {

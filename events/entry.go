@@ -25,6 +25,27 @@ type Entry struct {
 	State payment.State
 	// Data is what the event says, the state left out.
 	Data Result
+	// Trace is what the envelope says of the command behind it.
+	Trace payment.Trace
+}
+
+// Event is the entry as an event of a payment, as it was encoded: texts are masked
+// already, and times are in whole milliseconds.
+func (e Entry) Event(id payment.ID) payment.Event {
+	d := e.Data
+	out := payment.Event{
+		Type: e.Type, Op: e.Op, ID: id, Key: d.IdempotencyKey, Payment: d.Payment, Amount: d.Amount, Full: d.Full,
+		Outcome: d.Outcome, Attempt: d.Attempt, Origin: d.Origin, Trace: e.Trace, RequestedAt: d.RequestedAt.Time,
+		OccurredAt: d.OccurredAt.Time, CallUntil: d.CallUntil.Time, NextAttemptAt: d.NextAttemptAt.Time,
+		ResolvedBy: d.ResolvedBy, State: e.State,
+	}
+	out.ProviderTime = d.ProviderTime.Time
+	if r := d.Review; r != nil {
+		out.Review = &payment.Review{
+			Reason: r.Reason, Since: r.Since.Time, LastAsked: r.LastAsked.Time, Question: r.Question, SafeActions: r.SafeActions,
+		}
+	}
+	return out
 }
 
 // DecodeEvent reads a payment's event in either mode. It is lenient where the
@@ -34,14 +55,19 @@ type Entry struct {
 func DecodeEvent(m Message) (Entry, error) {
 	var id, typ string
 	var data resultData
+	var trace payment.Trace
 	var err error
 	if isStructured(m) {
 		var e structured[resultData]
 		e.Data = &data
 		err = json.Unmarshal(m.Data, &e, jsontext.AllowDuplicateNames(true))
 		id, typ = e.ID, e.Type
+		trace = payment.Trace{CorrelationID: e.CorrelationID, TraceParent: e.TraceParent, TraceState: e.TraceState}
 	} else {
 		id, typ = header(m, "ce-id"), header(m, "ce-type")
+		trace = payment.Trace{
+			CorrelationID: header(m, "ce-correlationid"), TraceParent: header(m, "ce-traceparent"), TraceState: header(m, "ce-tracestate"),
+		}
 		err = json.Unmarshal(m.Data, &data, jsontext.AllowDuplicateNames(true))
 	}
 	// The format first: a newer one may be the very reason of err.
@@ -58,7 +84,7 @@ func DecodeEvent(m Message) (Entry, error) {
 	if data.State.Format < 1 || data.State.Version == 0 {
 		return Entry{}, errors.New("decode event: the event carries no state")
 	}
-	return Entry{ID: id, Type: event, Op: op, State: data.State, Data: data.Result}, nil
+	return Entry{ID: id, Type: event, Op: op, State: data.State, Data: data.Result, Trace: trace}, nil
 }
 
 // formatOf finds the state's format in an event that could not be read.

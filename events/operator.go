@@ -71,7 +71,7 @@ func (e *Encoder) EncodeJournalAction(a payment.OperatorAction, j *JournalLoss) 
 	}
 	subject := OperatorSubject(a.Action, a.ULID)
 	attr := attributes{
-		SpecVersion: "1.0", ID: subject, Source: e.source, Type: operatorType + "." + a.Action,
+		SpecVersion: "1.0", ID: subject, Source: e.source(), Type: operatorType + "." + a.Action,
 		Time: stamp(a.At), DataContentType: jsonType, DataSchema: e.schema + operatorType + ".json",
 	}
 	if a.ID.Native != "" {

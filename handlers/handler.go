@@ -68,6 +68,7 @@ type Handler struct {
 	// longestCall bounds a call that began before a loss was accepted.
 	longestCall time.Duration
 	integrity   Integrity // nil: the journal never loses anything
+	hand        hand
 }
 
 // New builds a Handler. The encoder writes the commands of timers, which keep

@@ -281,6 +281,34 @@ func TestAKnownOutcomeIsKeptInHandUntilTheStoreTakesIt(t *testing.T) {
 	if got := b.types(); got != "started succeeded" || refused != 1 {
 		t.Fatalf("events %q after %d refusals", got, refused)
 	}
+	if held := b.handler.InHand(); len(held) > 0 {
+		t.Errorf("it was appended, and is still in hand: %+v", held)
+	}
+}
+
+func TestWhatIsInHandIsNamedWhileTheStoreRefusesIt(t *testing.T) {
+	t.Parallel()
+	b, s := partial(t)
+	var held []handlers.InHand
+	refused := 0
+	mine := b.journal.Writer(&memory.Options{Fault: func(try memory.Try) memory.Fault {
+		if try.Event == nil || try.Event.Type != payment.EventSucceeded {
+			return memory.None
+		}
+		if refused++; refused == 1 {
+			return memory.Refuse
+		}
+		held = b.handler.InHand() // the next try, after the first was refused
+		return memory.None
+	}})
+	b.handler = b.newHandler(mine, b.instances)
+	if out := b.deliver(b.command(s.op, s.data)); out.Kind != handlers.Ack || len(held) != 1 {
+		t.Fatalf("disposition %v, in hand %+v", out.Kind, held)
+	}
+	one := held[0]
+	if one.Op != s.op || one.Attempt != 1 || one.Outcome != payment.Succeeded || one.Provider == "" || one.Payment == "" || one.Since.IsZero() {
+		t.Errorf("in hand %+v", one)
+	}
 }
 
 func TestAnOutcomeIsFoldedOntoWhatARivalWroteMeanwhile(t *testing.T) {

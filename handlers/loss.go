@@ -41,6 +41,28 @@ func (h *Handler) lossFor(d Delivery) *payment.Loss {
 	}
 }
 
+// Presume decides about a command that the journal does not know and that may have
+// been carried out before a loss that was accepted at a time. The command must be
+// complete; state is the payment's newest. Nothing is called because of the
+// decision. It has no event where nothing can be presumed: the provider is not
+// among the set's, or the payment has no room.
+func Presume(set *providers.Set, c payment.Command, state payment.State, acceptedAt, now time.Time) payment.Decision {
+	in, configured := set.Get(c.Provider)
+	if !configured {
+		return payment.Decision{}
+	}
+	traits := in.Provider.Traits()
+	return payment.Decide(payment.Input{
+		State: state, ID: traits.ID(c.Provider, c.Payment), Command: c, Traits: traits, Instance: instanceOf(in),
+		Loss: &payment.Loss{AcceptedAt: acceptedAt, CallsEnd: acceptedAt.Add(longestCall(set))}, Now: now,
+	})
+}
+
+// instanceOf is an instance as decisions see it, neither paused nor broken.
+func instanceOf(in providers.Instance) payment.Instance {
+	return payment.Instance{Configured: true, Account: in.Account, Currencies: in.Currencies, Policy: in.Policy}
+}
+
 // lossIn is what an accepted loss means for the message on a state. A timer from
 // before a loss brings it back once more where the journal is trusted again: the
 // operation that it knew has neither been met since, nor may it be called.

@@ -58,7 +58,7 @@ func (h *Handler) newWork(d Delivery, in providers.Instance, c payment.Command) 
 		return w
 	}
 	w.base.Traits = in.Provider.Traits()
-	w.base.Instance = payment.Instance{Configured: true, Account: in.Account, Currencies: in.Currencies, Policy: in.Policy}
+	w.base.Instance = instanceOf(in)
 	w.base.Loss = h.lossFor(d)
 	if h.isolation != nil {
 		w.access = access{isolation: h.isolation, instance: in.Name, patience: h.patience, log: w.log}
@@ -238,6 +238,8 @@ func (w *work) append(ctx context.Context, s step, e payment.Event) (uint64, err
 		defer cancel()
 		return w.tell(ctx, expected, e)
 	}
+	release := func() {}
+	defer func() { release() }()
 	for {
 		if w.outlived(s) {
 			return 0, errOtherEpoch
@@ -246,6 +248,7 @@ func (w *work) append(ctx context.Context, s step, e payment.Event) (uint64, err
 		if err == nil || !errors.Is(err, journal.ErrStoreRefuses) || ctx.Err() != nil {
 			return sequence, err
 		}
+		release = w.holds(s)
 		w.log().Error("journal refuses a known outcome; it is kept in hand", "error", err.Error())
 		sleep.For(ctx, time.Second)
 	}

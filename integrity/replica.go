@@ -17,21 +17,28 @@ type Replica struct {
 	Shut bool `json:"shut"`
 	// Reason says why it is shut.
 	Reason string `json:"reason,omitempty"`
-	// InHand are the known outcomes that could not be appended yet.
-	InHand []InHand `json:"inHand,omitempty"`
+	// InHand are the known outcomes that could not be appended yet, the oldest first,
+	// and MoreInHand how many more there are.
+	InHand     []InHand `json:"inHand,omitempty"`
+	MoreInHand int      `json:"moreInHand,omitempty"`
 	// Left: the process has ended in an orderly way.
 	Left bool `json:"left,omitempty"`
 	// At is when it said so, by its own clock.
 	At time.Time `json:"at"`
 }
 
-// InHand names a known outcome that waits to be appended.
+// InHand names a known outcome that waits to be appended: the provider has answered
+// a call, and the journal has not taken the event.
 type InHand struct {
 	Provider string `json:"provider"`
 	// Payment is the payment's token, as in subjects.
 	Payment   string `json:"payment"`
 	Operation string `json:"operation"`
-	Outcome   string `json:"outcome"`
+	// Attempt is the call's.
+	Attempt int    `json:"attempt"`
+	Outcome string `json:"outcome"`
+	// Since is when the first append was refused.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // Registered is a registration as the bucket holds it. Time is the bucket's own

@@ -61,6 +61,7 @@ const (
 	BasisQuery    Basis = "query"    // the provider's answer to a question about this operation
 	BasisInferred Basis = "inferred" // exactly one new movement of this amount was seen
 	BasisOperator Basis = "operator" // a named person decided
+	BasisArchive  Basis = "archive"  // an archive of the journal holds the result, which the journal had lost
 )
 
 // Outcome is what one call or one status query ended in, classified by the

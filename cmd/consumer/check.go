@@ -11,7 +11,7 @@ import (
 // checkCommand is "consumer check".
 type checkCommand struct {
 	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE" required:""`
-	Deep   bool   `help:"Also read the whole journal, to find open operations that no timer and no message brings back."`
+	Deep   bool   `help:"Also read every sequence of the journal, to find what is missing, and open operations that nothing brings back."`
 	JSON   bool   `help:"Print one finding a line as JSON, then the summary."`
 }
 

@@ -110,6 +110,7 @@ func (k *Keeper) raise(ctx context.Context) {
 	defer k.mu.Unlock()
 	k.status.Bucket = k.noteError(err, k.status.Bucket, "the bucket")
 	if err != nil {
+		signal(k.raiseSoon) // a call may wait for it
 		return
 	}
 	k.stored = now

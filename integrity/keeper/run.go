@@ -14,6 +14,11 @@ import (
 // Run reads the streams and raises the stores until ctx ends, then raises the
 // stores once more. It outlives every outage of the server and runs once.
 func (k *Keeper) Run(ctx context.Context) error {
+	if unmarked {
+		k.takeForWhole()
+		<-ctx.Done()
+		return nil
+	}
 	var all sync.WaitGroup
 	all.Go(func() { k.keepReading(ctx) })
 	all.Go(func() { k.keepRaising(ctx) })
@@ -25,6 +30,14 @@ func (k *Keeper) Run(ctx context.Context) error {
 	k.raise(last)
 	k.raiseWitness(last)
 	return nil
+}
+
+// takeForWhole is all that a program without marks does.
+func (k *Keeper) takeForWhole() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.status.Record.Epoch = integrity.FirstEpoch()
+	k.set(integrity.Watch{Standing: integrity.Whole})
 }
 
 // keepReading makes readings until ctx ends. While something is found they are a
@@ -122,6 +135,9 @@ func (k *Keeper) read(ctx context.Context) error {
 		return k.unread(err)
 	}
 	r.Began = began
+	if mark.Zero() {
+		k.storeFirst(ctx, r)
+	}
 	k.take(number, mark, r, append(still, integrity.FoundByOthers(mark.Epoch, others)...))
 	return nil
 }
@@ -142,13 +158,39 @@ func (k *Keeper) glanceInstead(ctx context.Context, number uint64, mark integrit
 }
 
 // askAgain asks the bucket again if it was found set back, so that each reading
-// that says so has seen it.
+// that says so has seen it; and while nothing is known, since another process may
+// have stored the first mark meanwhile.
 func (k *Keeper) askAgain(ctx context.Context) {
 	k.mu.Lock()
-	lost := k.bucketLost
+	ask := k.bucketLost || k.status.Record.Mark.Zero() && k.status.Watch.Standing != integrity.Unread
 	k.mu.Unlock()
-	if lost {
+	if ask {
 		k.learnBucket(ctx)
+	}
+}
+
+// storeFirst stores the first mark that there ever was, before anything is carried
+// out. A process that dies with a command in hand before its first append would leave
+// an empty journal and a consumer that was sent something, which looks like a loss to
+// the next one. Where the bucket cannot be written, work begins all the same.
+func (k *Keeper) storeFirst(ctx context.Context, r integrity.Reading) {
+	adopted, _ := integrity.Adopt(r, integrity.Judge(integrity.Mark{}, r, k.names))
+	if !adopted {
+		return
+	}
+	k.raising.Lock()
+	defer k.raising.Unlock()
+	k.mu.Lock()
+	record := k.status.Record
+	k.mu.Unlock()
+	record.Mark = integrity.MarkOf(r, r.Newest, record.Mark.Epoch)
+	now, err := k.bucket.Raise(ctx, record)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.status.Bucket = k.noteError(err, k.status.Bucket, "the bucket")
+	if err == nil {
+		k.stored = now
+		k.learn(now)
 	}
 }
 

@@ -33,8 +33,12 @@ type Options struct {
 const (
 	renewEvery = time.Second
 	ioTimeout  = 2 * time.Second
-	// maxInHand bounds what one registration lists: the bucket takes small values only.
-	maxInHand = 50
+	// maxInHand and maxInHandBytes bound what one registration lists: the bucket takes
+	// small values only, and a process that cannot be registered is taken to be gone.
+	maxInHand      = 50
+	maxInHandBytes = 8 << 10
+	// inHandBytes is what one takes at the most beside its texts.
+	inHandBytes = 160
 )
 
 // Registration renews what one process says of itself. Others may be called while
@@ -165,10 +169,24 @@ func (r *Registration) says(s keeper.Status, left bool) integrity.Replica {
 		Shut: !open, Reason: reason, Left: left, At: r.o.Now().UTC(),
 	}
 	if r.o.InHand != nil {
-		out.InHand = r.o.InHand()
-		out.InHand = out.InHand[:min(len(out.InHand), maxInHand)]
+		all := r.o.InHand()
+		n := listed(all)
+		out.InHand, out.MoreInHand = all[:n], len(all)-n
 	}
 	return out
+}
+
+// listed is how many of what is in hand a registration has room for.
+func listed(all []integrity.InHand) (n int) {
+	bytes := 0
+	for _, one := range all[:min(len(all), maxInHand)] {
+		bytes += inHandBytes + len(one.Provider) + len(one.Payment) + len(one.Operation) + len(one.Outcome)
+		if bytes > maxInHandBytes {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // randomHex tells starts apart.

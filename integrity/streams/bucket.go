@@ -6,14 +6,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	randomness "math/rand/v2"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/keeper"
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 // MarkKey is the key of the record in the bucket. No provider's name begins
@@ -111,11 +114,17 @@ func (b *Bucket) remembered() (integrity.Record, uint64) {
 	return b.last, b.revision
 }
 
-// maxTries bounds how often a rival may be first.
-const maxTries = 10
+const (
+	// maxTries bounds how often a rival may be first.
+	maxTries = 20
+	// firstPause and lastPause bound the random pause after a rival was first, which
+	// doubles: without it all processes come back in the same moment.
+	firstPause, lastPause = 2 * time.Millisecond, 64 * time.Millisecond
+)
 
 // Raise implements keeper.Store: compare and set by the revision that is known.
 func (b *Bucket) Raise(ctx context.Context, want integrity.Record) (integrity.Record, error) {
+	pause := firstPause
 	for range maxTries {
 		stored, revision := b.remembered()
 		if revision == 0 || stored.Covers(want) {
@@ -137,6 +146,10 @@ func (b *Bucket) Raise(ctx context.Context, want integrity.Record) (integrity.Re
 			return integrity.Record{}, err
 		}
 		b.forget()
+		if !sleep.For(ctx, randomness.N(pause)) { //nolint:gosec // no secret
+			return integrity.Record{}, fmt.Errorf("store mark in bucket %s: others were first: %w", b.name, ctx.Err())
+		}
+		pause = min(2*pause, lastPause)
 	}
 	return integrity.Record{}, fmt.Errorf("store mark in bucket %s: others were first %d times", b.name, maxTries)
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/keeper"
+	"github.com/countermand/countermand/internal/quorum"
 )
 
 // Requester sends a request and waits for its one answer; *nats.Conn is one. It
@@ -57,8 +57,9 @@ var _ keeper.Source = (*Reader)(nil)
 // NewReader returns a reader. It does no I/O.
 func NewReader(nc Requester, p Plan) *Reader { return &Reader{nc: nc, plan: p} }
 
-// Read implements keeper.Source. An answer without a leader is no reading: during
-// an election a server answers from what it has, which may be far behind.
+// Read implements keeper.Source. An answer without a leader, or of one that the
+// others do not follow, is no reading: that server answers from what it has, which
+// may be far behind.
 func (r *Reader) Read(ctx context.Context, m integrity.Mark, open []integrity.Finding) (integrity.Reading, []integrity.Finding, error) {
 	out := integrity.Reading{Streams: make(map[string]integrity.StreamReading, len(r.plan.Others))}
 	var err error
@@ -174,11 +175,9 @@ func (r *Reader) position(ctx context.Context, sequence uint64) (integrity.Posit
 
 // streamInfo is what is needed of a stream's information.
 type streamInfo struct {
-	Error   *jetstream.APIError `json:"error"`
-	Cluster struct {
-		Leader string `json:"leader"`
-	} `json:"cluster"`
-	State struct {
+	Error   *jetstream.APIError   `json:"error"`
+	Cluster jetstream.ClusterInfo `json:"cluster"`
+	State   struct {
 		Messages   uint64            `json:"messages"`
 		FirstSeq   uint64            `json:"first_seq"`
 		LastSeq    uint64            `json:"last_seq"`
@@ -230,13 +229,12 @@ func (r *Reader) ask(ctx context.Context, subject, body string) (streamInfo, err
 		return streamInfo{missing: true}, nil
 	case info.Error != nil:
 		return info, fmt.Errorf("ask %s: %w", subject, info.Error)
-	case info.Cluster.Leader == "":
-		return info, fmt.Errorf("ask %s: %w", subject, errNoLeader)
+	}
+	if err := quorum.Led(&info.Cluster); err != nil {
+		return info, fmt.Errorf("ask %s: %w", subject, err)
 	}
 	return info, nil
 }
-
-var errNoLeader = errors.New("the stream has no leader at the moment")
 
 // durables reads how far the durable consumers have come, those that exist.
 func (r *Reader) durables(ctx context.Context) ([]integrity.DurableReading, error) {
@@ -272,9 +270,7 @@ func (r *Reader) durable(ctx context.Context, d Durable) (read integrity.Durable
 			Stream uint64 `json:"stream_seq"`
 		} `json:"delivered"`
 		// Cluster is absent where a single server answers.
-		Cluster *struct {
-			Leader string `json:"leader"`
-		} `json:"cluster"`
+		Cluster *jetstream.ClusterInfo `json:"cluster"`
 	}
 	if err := json.Unmarshal(reply.Data, &info); err != nil {
 		return read, false, fmt.Errorf("ask %s: decode answer: %w", subject, err)
@@ -284,8 +280,9 @@ func (r *Reader) durable(ctx context.Context, d Durable) (read integrity.Durable
 		return read, false, nil
 	case info.Error != nil:
 		return read, false, fmt.Errorf("ask %s: %w", subject, info.Error)
-	case info.Cluster != nil && info.Cluster.Leader == "":
-		return read, false, fmt.Errorf("ask %s: %w", subject, errNoLeader)
+	}
+	if err := quorum.Led(info.Cluster); err != nil {
+		return read, false, fmt.Errorf("ask %s: %w", subject, err)
 	}
 	return integrity.DurableReading{Stream: d.Stream, Name: d.Name, Delivered: info.Delivered.Stream}, true, nil
 }

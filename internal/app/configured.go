@@ -29,8 +29,8 @@ func limits(instances []providers.Instance) map[string]isolation.Limits {
 	return all
 }
 
-// amounts are configured amounts as the desk reads them.
-func amounts(list []config.Amount) []payment.Money {
+// Amounts are configured amounts as the desk reads them.
+func Amounts(list []config.Amount) []payment.Money {
 	all := make([]payment.Money, len(list))
 	for i, a := range list {
 		all[i] = payment.Money{Value: a.Value, Currency: a.Currency}

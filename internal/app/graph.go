@@ -49,7 +49,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 	}
 	survey := telemetry.NewSurvey(c.seen.metrics, open, &telemetry.SurveyOptions{Logger: log, Every: looksApart * every})
 	operators, err := desk.New(c.journal, open, ruler{c.handler, c.timers}, c.set, &desk.Options{
-		SecondPersonAbove: amounts(cfg.Desk.SecondPersonAbove), Logger: log,
+		SecondPersonAbove: Amounts(cfg.Desk.SecondPersonAbove), Logger: log,
 	})
 	if err != nil {
 		return nil, err
@@ -119,12 +119,12 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 	}
 	c.topology = Topology(cfg)
 	c.topology.AckWait = cmp.Or(o.AckWait, c.topology.AckWait)
-	c.encoder = events.NewEncoder(&events.EncoderOptions{
-		Source: cfg.Source, SchemaPrefix: cfg.Results.SchemaPrefix, Binary: cfg.Results.Mode == "binary",
-	})
 	if err := c.newKeeper(nc, cfg, o.Replica); err != nil {
 		return c, err
 	}
+	c.encoder = events.NewEncoder(&events.EncoderOptions{
+		Source: cfg.Source, Epoch: losses{c.keeper}.Epoch, SchemaPrefix: cfg.Results.SchemaPrefix, Binary: cfg.Results.Mode == "binary",
+	})
 	if c.journal, err = stream.New(nc, c.encoder, &stream.Options{Stream: cfg.Streams.Events, Integrity: c.keeper}); err != nil {
 		return c, err
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/countermand/countermand/integrity/replicas"
 	marks "github.com/countermand/countermand/integrity/streams"
 	"github.com/countermand/countermand/integrity/witness"
+	"github.com/countermand/countermand/internal/archive"
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/journal/stream"
 )
@@ -30,6 +32,20 @@ func ReadingPlan(t broker.Topology) marks.Plan {
 		Others:   []string{t.Commands, t.Due, t.Rejected, t.ControlStream()},
 		Durables: []marks.Durable{durable(t.Commands), durable(t.Due), durable(t.Events)},
 	}
+}
+
+// AcceptedHoles are the sequences of the journal whose loss a person has accepted,
+// as the bucket of marks has them. A bucket that is gone has none.
+func AcceptedHoles(ctx context.Context, nc *nats.Conn, bucket string) ([]archive.Range, error) {
+	record, err := marks.NewBucket(nc, bucket).Load(ctx)
+	if err != nil && !errors.Is(err, keeper.ErrNoStore) {
+		return nil, fmt.Errorf("read the mark: %w", err)
+	}
+	var all []archive.Range
+	for _, hole := range record.Mark.Holes {
+		all = append(all, archive.Range(hole))
+	}
+	return all, nil
 }
 
 // OpenWitness returns the configured witness; nil: there is none. Close it after
@@ -74,7 +90,9 @@ func (c *core) newKeeper(nc *nats.Conn, cfg *config.Config, replica string) (err
 	if store, c.closeWitness, err = OpenWitness(cfg.Journal.Witness, c.log); err != nil {
 		return err
 	}
-	c.registration = replicas.New(c.js, c.topology.Control, cmp.Or(replica, "process"), &replicas.Options{Version: Version(), Logger: c.log})
+	c.registration = replicas.New(c.js, c.topology.Control, cmp.Or(replica, "process"), &replicas.Options{
+		Version: Version(), Logger: c.log, InHand: func() []integrity.InHand { return c.inHand() }, // the handler comes later
+	})
 	plan := ReadingPlan(c.topology)
 	plan.TimerHolds = c.stillContradicted
 	c.keeper = keeper.New(
@@ -141,6 +159,21 @@ func (c core) keeperService(nc *nats.Conn) service {
 // this one runs and whether its gate is shut.
 func (c core) registrationService() service {
 	return background("registration", func(ctx context.Context) { c.registration.Run(ctx, c.keeper.Status) })
+}
+
+// inHand lists the known outcomes that the journal has not taken yet.
+func (c *core) inHand() []integrity.InHand {
+	var all []integrity.InHand
+	if c.handler == nil {
+		return nil
+	}
+	for _, one := range c.handler.InHand() {
+		all = append(all, integrity.InHand{
+			Provider: one.Provider, Payment: one.Payment, Operation: string(one.Op), Attempt: one.Attempt,
+			Outcome: one.Outcome.String(), Since: one.Since,
+		})
+	}
+	return all
 }
 
 // whole reports a loss before whatever else may be wrong.

@@ -63,7 +63,7 @@ func write(t *testing.T, f *fake, path string) (archive.Summary, []archive.Findi
 	var all []archive.Finding
 	s, err := archive.Write(t.Context(), f, path, &archive.Options{
 		Found:    func(x archive.Finding) error { all = append(all, x); return nil },
-		Patience: 50 * time.Millisecond,
+		Patience: 500 * time.Millisecond,
 	})
 	return s, all, err
 }

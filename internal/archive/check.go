@@ -51,6 +51,40 @@ func (c *check) end(sequence uint64) error {
 	return c.found(f)
 }
 
+// split marks what of a finding a person has accepted. The versions that a gap lacks
+// may lie in any accepted hole before it.
+func (f Finding) split(accepted []Range) []Finding {
+	if f.Kind != Unreadable {
+		f.Accepted = len(accepted) > 0 && accepted[0].From < f.Sequence
+		return []Finding{f}
+	}
+	var all []Finding
+	add := func(from, to uint64, accepted bool) {
+		if from > to {
+			return
+		}
+		part := Finding{Kind: f.Kind, Sequence: from, Accepted: accepted}
+		if to > from {
+			part.To = to
+		}
+		all = append(all, part)
+	}
+	from, to := f.Sequence, max(f.Sequence, f.To)
+	for _, hole := range accepted {
+		if hole.To < from || hole.From > to {
+			continue
+		}
+		if hole.From > from {
+			add(from, hole.From-1, false)
+			from = hole.From
+		}
+		add(from, min(hole.To, to), true)
+		from = min(hole.To, to) + 1
+	}
+	add(from, to, false)
+	return all
+}
+
 // versionOf splits the subject of a payment's event into what names the payment
 // and the version; ok is false for other subjects.
 func versionOf(subject string) (payment string, version uint64, ok bool) {

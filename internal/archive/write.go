@@ -2,15 +2,12 @@ package archive
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
-
-	"github.com/countermand/countermand/internal/sleep"
 )
 
 // Journal is the journal that is copied. Implementations are safe for concurrent use.
@@ -44,7 +41,13 @@ type Finding struct {
 	// Known and Found are versions.
 	Known uint64 `json:"known,omitempty"`
 	Found uint64 `json:"found,omitempty"`
+	// Accepted: a person has accepted the loss that it shows, or may show: it is told
+	// and does not count.
+	Accepted bool `json:"accepted,omitempty"`
 }
+
+// Range is a closed range of sequences.
+type Range struct{ From, To uint64 }
 
 // Summary is what came of a run.
 type Summary struct {
@@ -63,6 +66,9 @@ type Summary struct {
 type Options struct {
 	// Found is told each finding, once and in order; default: nobody.
 	Found func(Finding) error
+	// Accepted returns the sequences whose loss was accepted. It is asked once, when
+	// the first finding is made; default: none.
+	Accepted func(ctx context.Context) ([]Range, error)
 	// Progress is told how far it is, in sequences; default: nobody.
 	Progress func(done, total uint64)
 	// Window is how many messages are asked for at a time; default 64.
@@ -79,43 +85,24 @@ const syncEvery = 4096
 // line was compared with the journal; ErrOtherJournal if that differs. What was
 // written before an error stays, and the next run continues it.
 func Write(ctx context.Context, j Journal, path string, o *Options) (s Summary, err error) {
-	w := &writer{journal: j, check: newCheck(), window: 64, patience: 30 * time.Second, progress: func(uint64, uint64) {}}
-	found := func(Finding) error { return nil }
-	if o != nil {
-		w.window, w.patience = cmp.Or(o.Window, w.window), cmp.Or(o.Patience, w.patience)
-		if o.Progress != nil {
-			w.progress = o.Progress
-		}
-		if o.Found != nil {
-			found = o.Found
-		}
-	}
-	w.check.found = func(f Finding) error {
-		w.summary.Findings++
-		return found(f)
-	}
+	w := &writer{walk: newWalk(ctx, j, o, &s)}
 	w.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return s, fmt.Errorf("open archive: %w", err)
 	}
 	defer func() { err = errors.Join(err, w.file.Close()) }()
 	if err := w.resume(ctx); err != nil {
-		return w.summary, err
+		return s, err
 	}
-	err = w.copy(ctx)
-	return w.summary, errors.Join(err, w.flush())
+	err = w.run(ctx, w.put)
+	return s, errors.Join(err, w.flush())
 }
 
 // writer is one run.
 type writer struct {
-	journal  Journal
-	file     *os.File
-	check    *check
-	window   int
-	patience time.Duration
-	progress func(done, total uint64)
-	summary  Summary
+	*walk
 
+	file     *os.File
 	buffer   bytes.Buffer
 	unsynced int
 }
@@ -166,75 +153,8 @@ func (w *writer) resume(ctx context.Context) error {
 	return nil
 }
 
-// copy asks for every sequence behind the last one, several at a time, and writes
-// them in order.
-func (w *writer) copy(ctx context.Context) error {
-	_, end, err := w.journal.Extent(ctx)
-	if err != nil {
-		return fmt.Errorf("read extent of journal: %w", err)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	type answer struct {
-		entry Entry
-		err   error
-	}
-	// Each question has a channel of its own; their order is that of the sequences.
-	asked := make(chan chan answer, w.window)
-	go func() {
-		defer close(asked)
-		for sequence := w.summary.Last + 1; sequence <= end; sequence++ {
-			reply := make(chan answer, 1)
-			select {
-			case asked <- reply:
-			case <-ctx.Done():
-				return
-			}
-			go func() {
-				e, err := w.ask(ctx, sequence)
-				reply <- answer{e, err}
-			}()
-		}
-	}()
-	for reply := range asked {
-		got := <-reply
-		if got.err != nil {
-			return got.err
-		}
-		w.summary.Last++
-		if got.entry.Sequence != 0 {
-			if err := w.put(got.entry); err != nil {
-				return err
-			}
-		}
-		w.progress(w.summary.Last, end)
-	}
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("copy journal: %w", err)
-	}
-	return w.check.end(w.summary.Last)
-}
-
-// ask asks for one sequence, again while the server cannot say.
-func (w *writer) ask(ctx context.Context, sequence uint64) (Entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, w.patience)
-	defer cancel()
-	for {
-		e, err := w.journal.At(ctx, sequence)
-		if err == nil {
-			return e, nil
-		}
-		if !sleep.For(ctx, 100*time.Millisecond) {
-			return Entry{}, fmt.Errorf("read message %d: %w", sequence, err)
-		}
-	}
-}
-
 // put writes one entry.
 func (w *writer) put(e Entry) error {
-	if err := w.check.take(e); err != nil {
-		return err
-	}
 	if err := encode(&w.buffer, e); err != nil {
 		return err
 	}

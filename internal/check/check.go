@@ -20,7 +20,8 @@ const answerFor = 5 * time.Second
 
 // Options are the choices of a check; nil and zero values mean the defaults.
 type Options struct {
-	// Deep reads the whole journal for open operations that nothing will bring back.
+	// Deep reads every sequence of the journal, to find what is missing in it and open
+	// operations that nothing will bring back.
 	Deep bool
 	// Progress is told how far reading the journal is. Default: nobody.
 	Progress func(done, total uint64)
@@ -62,6 +63,7 @@ func Run(ctx context.Context, cfg *config.Config, o *Options, found func(Finding
 	}
 	c.logins(ctx)
 	if usable && c.opts.Deep {
+		c.sequences(ctx)
 		c.deep(ctx)
 	}
 	return ctx.Err()

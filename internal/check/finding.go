@@ -34,6 +34,7 @@ const (
 	ProviderPaused   = "provider-paused"
 	OpenWork         = "open-work"
 	JournalWitness   = "journal-witness"
+	JournalSequences = "journal-sequences"
 	JournalCopy      = "journal-copy"
 )
 

@@ -14,8 +14,9 @@ type Config struct {
 	Journal Journal `yaml:"journal"`
 	// Consumer is the name of the durable consumers.
 	Consumer string `yaml:"consumer" validate:"required,natsname"`
-	// Source is the CloudEvents source of every event that the service publishes.
-	Source string `yaml:"source" validate:"required,max=256,uri_reference"`
+	// Source is the CloudEvents source of every event that the service publishes. It
+	// has no fragment: that is the number of the journal's epoch.
+	Source string `yaml:"source" validate:"required,max=256,uri_reference,excludes=#"`
 	// Concurrency limits the commands that one process handles at once.
 	Concurrency int     `yaml:"concurrency" validate:"min=1,max=65536"`
 	Admin       Admin   `yaml:"admin"`

@@ -187,6 +187,7 @@ func ruleText(b validator.FieldError) string {
 		"http_url":         "must be a URL with http or https",
 		"uri_reference":    "must be a URI reference",
 		"unique":           "must name nothing twice",
+		"excludes":         "must not contain a #",
 		"file":             "must be the path of a file that exists",
 		"hostname_rfc1123": "must be a name of small letters, digits, hyphens and dots",
 		"hostname_port":    "must be an address with a port, such as 127.0.0.1:9090",

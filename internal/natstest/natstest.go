@@ -9,6 +9,7 @@ package natstest
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -158,6 +159,28 @@ func (s *Server) Restore(t testing.TB, copied string) {
 	}
 	if err != nil {
 		t.Fatalf("restore the server's files: %v", err)
+	}
+	s.start(t)
+}
+
+// RestoreStream is Restore for one stream alone, as if it were restored from an
+// older copy of its own.
+func (s *Server) RestoreStream(t testing.TB, copied, stream string) {
+	t.Helper()
+	s.stop()
+	found, err := filepath.Glob(filepath.Join(copied, "jetstream", "*", "streams", stream))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("the copy holds %d streams %s: %v", len(found), stream, err)
+	}
+	inside, err := filepath.Rel(copied, found[0])
+	if err == nil {
+		err = os.RemoveAll(filepath.Join(s.opts.StoreDir, inside))
+	}
+	if err == nil {
+		err = os.CopyFS(filepath.Join(s.opts.StoreDir, inside), os.DirFS(found[0]))
+	}
+	if err != nil {
+		t.Fatalf("restore stream %s: %v", stream, err)
 	}
 	s.start(t)
 }

@@ -22,13 +22,30 @@ type NATSServer struct {
 // acknowledged is on disk. The servers of a cluster do not tell clients of each other, or
 // these would find a way around proxies.
 func NATSServers(dir, binary string, n int, syncAlways bool, ports *Ports) ([]*NATSServer, error) {
-	given, err := ports.Free(3 * n)
+	direct := func(_, _ int, port int) (string, error) { return Local(port), nil }
+	return natsServers(dir, binary, n, syncAlways, wiring{ports, direct})
+}
+
+// Way returns the address by which one server of a cluster reaches another, whose
+// port for routes is given. Servers are numbered from 0.
+type Way func(from, to, port int) (address string, err error)
+
+// NATSCluster writes the configurations of three servers that reach each other by
+// the ways given only, such as proxies, and put on disk what they acknowledge.
+func NATSCluster(dir, binary string, ports *Ports, way Way) ([]*NATSServer, error) {
+	return natsServers(dir, binary, 3, true, wiring{ports, way})
+}
+
+// wiring is what ports servers have and how they reach each other.
+type wiring struct {
+	ports *Ports
+	way   Way
+}
+
+func natsServers(dir, binary string, n int, syncAlways bool, w wiring) ([]*NATSServer, error) {
+	given, err := w.ports.Free(3 * n)
 	if err != nil {
 		return nil, err
-	}
-	var routes []string
-	for i := range n {
-		routes = append(routes, "nats-route://"+Local(given[3*i+2]))
 	}
 	interval := "" // the server's default: every two minutes
 	if syncAlways {
@@ -37,6 +54,10 @@ func NATSServers(dir, binary string, n int, syncAlways bool, ports *Ports) ([]*N
 	var all []*NATSServer
 	for i := range n {
 		s := &NATSServer{client: given[3*i], monitor: given[3*i+1]}
+		routes, err := routesOf(i, given, w.way)
+		if err != nil {
+			return nil, err
+		}
 		s.Name, s.Path, s.Dir = fmt.Sprintf("nats-%d", i+1), binary, dir
 		own := filepath.Join(dir, s.Name)
 		s.store = filepath.Join(own, "jetstream")
@@ -55,6 +76,22 @@ func NATSServers(dir, binary string, n int, syncAlways bool, ports *Ports) ([]*N
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// routesOf are the addresses of the other servers; given are the ports of all, three
+// each.
+func routesOf(server int, given []int, way Way) (routes []string, err error) {
+	for to := range len(given) / 3 {
+		if to == server {
+			continue
+		}
+		address, err := way(server, to, given[3*to+2])
+		if err != nil {
+			return nil, fmt.Errorf("find a way to server %d: %w", to, err)
+		}
+		routes = append(routes, "nats-route://"+address)
+	}
+	return routes, nil
 }
 
 // Client is the address for clients, without a scheme.

@@ -19,12 +19,16 @@ import (
 const (
 	// Recovered: it was appended, or would be.
 	Recovered = "recovered"
+	// Folded: its payment has gone another way since, and it is an operation's end, or
+	// a fact about one: that was appended as a known outcome, or would be.
+	Folded = "folded"
 	// MovedOn: its payment has gone another way since; it was left.
 	MovedOn = "moved_on"
-	// Passed: a newer event of its payment lies in the journal; it was left, and
-	// nothing is lost by that, since the newer one carries the whole state.
+	// Passed: a newer event of its payment lies in the journal, or its operation has
+	// ended there in the same way. It was left, and nothing is lost by that.
 	Passed = "passed"
-	// Disagrees: other content lies on its subject; both were left.
+	// Disagrees: other content lies on its subject, or the journal tells of another
+	// end of its operation; both were left.
 	Disagrees = "disagrees"
 	// Ambiguous: the archives hold different messages of that version; all were left.
 	Ambiguous = "ambiguous"
@@ -39,8 +43,8 @@ type Row struct {
 	Time     time.Time `json:"time"`
 	// At is its new sequence in the journal; 0: it was not appended.
 	At uint64 `json:"at,omitempty"`
-	// Ends: it ends an operation. If it was left, the operation's end is known and
-	// is not in the journal.
+	// Ends: it ends an operation, or tells a fact about one that has ended. If it was
+	// left, what it tells is known and is not in the journal.
 	Ends bool `json:"ends,omitempty"`
 	// Version is the payment's newest version in the journal.
 	Version uint64 `json:"version,omitempty"`
@@ -51,7 +55,7 @@ type Row struct {
 // before stays, and running it again goes on.
 func (p *Plan) Apply(ctx context.Context, j Journal, apply bool, tell func(Row) error, o *Options) error {
 	workers, progress := o.parts()
-	r := &run{plan: p, journal: j, apply: apply, tell: tell}
+	r := &run{plan: p, journal: j, apply: apply, tell: tell, encoder: o.encoder(), now: time.Now}
 	for _, at := range p.differ {
 		if err := r.left(Disagrees, at, 0); err != nil {
 			return err
@@ -65,7 +69,7 @@ func (p *Plan) Apply(ctx context.Context, j Journal, apply bool, tell func(Row) 
 	for _, ch := range p.chains {
 		chains = append(chains, ch)
 	}
-	slices.SortFunc(chains, func(a, b *chain) int { return cmp.Compare(a.missing[0].sequence, b.missing[0].sequence) })
+	slices.SortFunc(chains, func(a, b *chain) int { return cmp.Compare(a.first(), b.first()) })
 	for _, ch := range chains {
 		jobs = append(jobs, func(ctx context.Context) error { return r.chain(ctx, ch) })
 	}
@@ -110,6 +114,8 @@ type run struct {
 	plan    *Plan
 	journal Journal
 	apply   bool
+	encoder *events.Encoder
+	now     func() time.Time
 
 	mu   sync.Mutex // one row at a time
 	tell func(Row) error
@@ -157,7 +163,10 @@ func (r *run) chain(ctx context.Context, ch *chain) error {
 		}
 		missing = missing[n:]
 	}
-	return nil
+	for _, at := range ch.differ {
+		l.elsewhere = append(l.elsewhere, lost{at, Disagrees})
+	}
+	return l.fold(ctx)
 }
 
 // link is the end of one payment's events in the journal while it is followed.
@@ -168,6 +177,18 @@ type link struct {
 	sequence, version uint64
 	// ours are the archives whose history is the journal's.
 	ours []bool
+	// elsewhere is what archives hold of another history of the payment.
+	elsewhere []lost
+	// would is the payment's newest record if what a dry run has said were done.
+	would *journal.Record
+}
+
+// lost is an archived message of another history, and what becomes of it unless it
+// can be folded.
+type lost struct {
+	place
+
+	outcome string
 }
 
 // take brings back one version of a payment, which lies at these places.
@@ -176,8 +197,8 @@ func (l *link) take(ctx context.Context, these []place) error {
 	for _, at := range these {
 		if l.ours[at.file] {
 			ours = append(ours, at)
-		} else if err := l.left(MovedOn, at, l.version); err != nil {
-			return err
+		} else {
+			l.elsewhere = append(l.elsewhere, lost{at, MovedOn})
 		}
 	}
 	switch {
@@ -200,7 +221,10 @@ func (l *link) take(ctx context.Context, these []place) error {
 		if conflict, ok := errors.AsType[*journal.ConflictError](err); ok {
 			clear(l.ours)
 			l.version = conflict.Last.State.Version
-			return l.leaveAll(MovedOn, ours, l.version)
+			for _, at := range ours {
+				l.elsewhere = append(l.elsewhere, lost{at, MovedOn})
+			}
+			return nil
 		}
 		if err != nil {
 			return err

@@ -2,8 +2,6 @@ package recovery
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"hash/maphash"
 	"sync"
@@ -47,7 +45,18 @@ type Found struct {
 	Payment   string      `json:"payment"`
 	Operation payment.Op  `json:"operation"`
 	Key       payment.Key `json:"idempotencyKey"`
-	// HandedOver: the service gets it as a timer that is due.
+	// ID is the payment's, and Reference what its provider was told; both empty where
+	// the provider is not configured.
+	ID        payment.ID `json:"-"`
+	Reference string     `json:"-"`
+	// Amount is what was asked for, nil with Full and where none can be.
+	Amount *payment.Money `json:"-"`
+	Full   bool           `json:"-"`
+	// Presumed: its operation lies in the journal now as one that may have been
+	// carried out, and has a timer.
+	Presumed bool `json:"presumed,omitempty"`
+	// HandedOver: it could not be presumed here, and the service gets it as a timer
+	// that is due.
 	HandedOver bool `json:"handedOver,omitempty"`
 }
 
@@ -58,9 +67,19 @@ type Walk struct {
 	Stream    string
 	Known     Known
 	Providers *providers.Set
-	// Before leaves out commands that the stream took at that time or later.
+	// Refused (may be nil) reports whether the bytes of a rejected message are kept
+	// under a rejection's token.
+	Refused func(ctx context.Context, token string) (bool, error)
+	// Only (may be nil) leaves out commands for whose reference at the provider it is
+	// false, and those of which no reference is known.
+	Only func(reference string) bool
+	// Before is when the loss was accepted: it leaves out commands that the stream
+	// took at that time or later.
 	Before time.Time
-	// Timers hands unknown commands to the service; nil: they are only told.
+	// Epoch is the epoch that the acceptance has begun.
+	Epoch uint64
+	// Journal and Timers take what is presumed; nil: it is only told.
+	Journal Appender
 	Timers  handlers.Scheduler
 	Encoder *events.Encoder
 	// Tell is told each command that the journal does not know, one at a time;
@@ -70,6 +89,12 @@ type Walk struct {
 	Progress func(done, total uint64)
 }
 
+// Appender adds events to the journal (journal.Journal).
+type Appender interface {
+	// Append adds the payment's next event behind the sequence that is expected.
+	Append(ctx context.Context, expected uint64, e payment.Event) (uint64, error)
+}
+
 // Walked counts what a walk has seen.
 type Walked struct {
 	// Commands is how many messages were read, Invalid how many of them are no valid
@@ -77,8 +102,9 @@ type Walked struct {
 	Commands, Invalid, Newer uint64
 	// Last is the newest sequence that was compared.
 	Last uint64
-	// Unknown and OtherContent count what was found.
-	Unknown, OtherContent uint64
+	// Unknown and OtherContent count what was found, Presumed how many of the unknown
+	// ones are presumed now, and HandedOver how many the service has to look at.
+	Unknown, OtherContent, Presumed, HandedOver uint64
 }
 
 const (
@@ -99,7 +125,9 @@ type command struct {
 }
 
 // Run walks once, from the first command to the one that is the newest when it
-// begins. It changes nothing but the timers.
+// begins. With a Journal it presumes what the journal does not know: first the
+// event, then the timer. A run that was killed is run again: it finds the event,
+// and stores the timer.
 func (w Walk) Run(ctx context.Context) (Walked, error) {
 	decoder, err := events.NewDecoder()
 	if err != nil {
@@ -199,6 +227,9 @@ func (r *walking) shard(ctx context.Context, work <-chan command, fail context.C
 
 // compare looks one command up.
 func (r *walking) compare(ctx context.Context, c command, first map[string]string) error {
+	if r.walk.Only != nil && !r.walk.Only(r.walk.reference(c)) {
+		return nil
+	}
 	state, err := r.lookUp(ctx, c)
 	if err != nil || state == "" {
 		return err
@@ -215,22 +246,40 @@ func (r *walking) compare(ctx context.Context, c command, first map[string]strin
 	}
 	found := Found{
 		State: state, Sequence: c.sequence, Time: c.at, CommandID: c.CommandID, Provider: c.Provider,
-		Payment: events.Token(c.id.Native), Operation: c.Op, Key: c.Key,
+		Payment: events.Token(c.id.Native), Operation: c.Op, Key: c.Key, ID: c.id, Reference: r.walk.reference(c), Amount: c.Amount, Full: c.Full,
 	}
-	if state == Unknown && r.walk.Timers != nil {
-		if err := r.handOver(ctx, c); err != nil {
+	if state == Unknown && r.walk.Journal != nil {
+		if found.Presumed, err = r.presume(ctx, c); err != nil {
 			return err
 		}
-		found.HandedOver = true
+		found.HandedOver = !found.Presumed
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if state == Unknown {
-		r.count.Unknown++
-	} else {
-		r.count.OtherContent++
-	}
+	r.count.add(found)
 	return r.walk.Tell(found)
+}
+
+// reference is what the provider was told of a command, if it was called.
+func (w Walk) reference(c command) string {
+	in, configured := w.Providers.Get(c.Provider)
+	if !configured {
+		return ""
+	}
+	return payment.ProviderReference(in.Provider.Traits().Kind, in.Account, c.id.Native, c.Op, c.Key)
+}
+
+func (w *Walked) add(f Found) {
+	switch {
+	case f.State != Unknown:
+		w.OtherContent++
+		return
+	case f.Presumed:
+		w.Presumed++
+	case f.HandedOver:
+		w.HandedOver++
+	}
+	w.Unknown++
 }
 
 // lookUp says what the journal does not know of a command; "" where it knows it.
@@ -243,34 +292,20 @@ func (r *walking) lookUp(ctx context.Context, c command) (state string, err erro
 		}
 		if i := last.State.Find(c.Op, c.Key); i >= 0 {
 			if last.State.Operations[i].Fingerprint == c.Fingerprint() {
-				return "", nil
+				return "", r.timed(ctx, c, last.State, last.State.Operations[i])
 			}
 			state = OtherContent
 		}
 	}
-	rejection, err := r.walk.Known.Rejection(ctx, events.RejectionToken(c.sequence, c.message.Data))
+	token := events.RejectionToken(c.sequence, c.message.Data)
+	rejection, err := r.walk.Known.Rejection(ctx, token)
 	if err != nil || rejection.Token != "" {
 		return "", err
 	}
+	if r.walk.Refused != nil {
+		if kept, err := r.walk.Refused(ctx, token); err != nil || kept {
+			return "", err
+		}
+	}
 	return state, nil
-}
-
-// handOver schedules a command for now, as the service does with a command that
-// comes back later: it reaches the service as if it were delivered. An operation
-// has one timer, so handing it over again changes nothing.
-func (r *walking) handOver(ctx context.Context, c command) error {
-	m, err := r.walk.Encoder.EncodeCommand(c.Command)
-	if err != nil {
-		return fmt.Errorf("encode command %d: %w", c.sequence, err)
-	}
-	sum := sha256.Sum256(c.message.Data)
-	err = r.walk.Timers.Schedule(ctx, handlers.Timer{
-		Subject: events.ScheduleSubject(c.Command, c.id), Target: events.DueSubject(c.Op), Message: m, At: time.Now(),
-		OriginSequence: c.sequence, OriginTime: c.at, Deliveries: 1,
-		Original: handlers.Digest{SHA256: hex.EncodeToString(sum[:]), Size: len(c.message.Data)},
-	})
-	if err != nil {
-		return fmt.Errorf("hand command %d over: %w", c.sequence, err)
-	}
-	return nil
 }

@@ -23,12 +23,16 @@ const Header = events.RecoveredHeader
 // its first place.
 func broughtBack(e archive.Entry) events.Message {
 	m := events.Message{Subject: e.Message.Subject, Data: e.Message.Data, Header: own(e.Message.Header)}
-	if len(e.Message.Header[Header]) > 0 {
-		m.Header[Header] = e.Message.Header[Header]
-		return m
-	}
-	m.Header[Header] = []string{fmt.Sprintf("%d %s", e.Sequence, e.Time.UTC().Format(time.RFC3339Nano))}
+	m.Header[Header] = []string{placeOf(e)}
 	return m
+}
+
+// placeOf is where an archived message first lay, as the header names it.
+func placeOf(e archive.Entry) string {
+	if first := e.Message.Header[Header]; len(first) > 0 {
+		return first[0]
+	}
+	return fmt.Sprintf("%d %s", e.Sequence, e.Time.UTC().Format(time.RFC3339Nano))
 }
 
 // own are the headers of a message without NATS's own and without ours.
@@ -57,18 +61,15 @@ func versionOf(subject string) uint64 {
 	return version
 }
 
-// ends reports whether a payment's event ends an operation.
+// ends reports whether a payment's event ends an operation, or tells a fact about
+// one that has ended.
 func ends(m events.Message) bool {
 	e, err := events.DecodeEvent(m)
-	if err != nil {
-		return false
-	}
-	switch e.Type {
-	case payment.EventSucceeded, payment.EventFailed, payment.EventRejected:
-		return true
-	default:
-		return false
-	}
+	return err == nil && tellsEnd(e.Type)
+}
+
+func tellsEnd(t payment.EventType) bool {
+	return t.Terminal() || t == payment.EventReturned || t == payment.EventExecutedLate
 }
 
 // position is where a stored message lies and which version it has.

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"slices"
 	"sync"
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/archive"
+	"github.com/countermand/countermand/journal"
 	"github.com/countermand/countermand/journal/stream"
 	"github.com/countermand/countermand/payment"
 )
@@ -21,6 +23,10 @@ type Journal interface {
 	On(ctx context.Context, subject string) (stream.Stored, error)
 	// Put appends a message behind the sequence that is expected.
 	Put(ctx context.Context, expected uint64, m events.Message) (uint64, error)
+	// Last returns the payment's newest record, or the zero Record.
+	Last(ctx context.Context, id payment.ID) (journal.Record, error)
+	// Messages yields the events of one payment in order.
+	Messages(ctx context.Context, id payment.ID) iter.Seq2[stream.Stored, error]
 }
 
 // place is where an archived message lies.
@@ -32,10 +38,21 @@ type place struct {
 	subject  string
 }
 
+func byVersion(a, b place) int {
+	return cmp.Or(cmp.Compare(a.version, b.version), cmp.Compare(a.subject, b.subject), cmp.Compare(a.sequence, b.sequence), cmp.Compare(a.file, b.file))
+}
+
 // chain is what the archives hold of one payment and the journal does not.
 type chain struct {
 	id      payment.ID
 	missing []place // by version
+	differ  []place // other content lies on the subject
+}
+
+// first is the earliest archived sequence of a chain.
+func (c *chain) first() uint64 {
+	all := append(slices.Clone(c.missing), c.differ...)
+	return slices.MinFunc(all, func(a, b place) int { return cmp.Compare(a.sequence, b.sequence) }).sequence
 }
 
 // Plan is what the journal lacks. It keeps the places of what is missing, and the
@@ -49,7 +66,7 @@ type Plan struct {
 	chains  map[payment.ID]*chain
 	present []map[payment.ID]uint64 // by file, the newest version that is there and is the same
 	alone   map[string]place        // missing messages of no payment
-	differ  []place                 // other content lies on the subject
+	differ  []place                 // other content lies on the subject, which is of no payment
 }
 
 // Options are the optional parts of Compare and Apply; nil and zero mean the defaults.
@@ -58,6 +75,16 @@ type Options struct {
 	Workers int
 	// Progress is told how far it is, in bytes of the archives or in payments.
 	Progress func(done, total uint64)
+	// Encoder encodes the events of ends that are folded; default: as the service
+	// without settings has it.
+	Encoder *events.Encoder
+}
+
+func (o *Options) encoder() *events.Encoder {
+	if o == nil || o.Encoder == nil {
+		return events.NewEncoder(nil)
+	}
+	return o.Encoder
 }
 
 func (o *Options) parts() (workers int, progress func(done, total uint64)) {
@@ -107,9 +134,8 @@ func Compare(ctx context.Context, j Journal, paths []string, o *Options) (*Plan,
 		return p, err
 	}
 	for _, ch := range p.chains {
-		slices.SortFunc(ch.missing, func(a, b place) int {
-			return cmp.Or(cmp.Compare(a.version, b.version), cmp.Compare(a.subject, b.subject), cmp.Compare(a.sequence, b.sequence))
-		})
+		slices.SortFunc(ch.missing, byVersion)
+		slices.SortFunc(ch.differ, byVersion)
 	}
 	return p, nil
 }
@@ -184,7 +210,7 @@ func (c *comparison) take(q question, there stream.Stored) {
 			known := p.present[q.at.file]
 			known[id] = max(known[id], q.at.version)
 		}
-	case there.Sequence != 0:
+	case there.Sequence != 0 && err != nil:
 		p.differ = append(p.differ, q.at)
 	case err != nil:
 		if _, again := p.alone[q.at.subject]; !again {
@@ -195,6 +221,10 @@ func (c *comparison) take(q question, there stream.Stored) {
 		if ch == nil {
 			ch = &chain{id: id}
 			p.chains[id] = ch
+		}
+		if there.Sequence != 0 {
+			ch.differ = append(ch.differ, q.at)
+			return
 		}
 		ch.missing = append(ch.missing, q.at)
 	}

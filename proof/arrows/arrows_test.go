@@ -33,7 +33,7 @@ func rows() []row {
 		{"internal/spelling", nil},
 		{"internal/strictjson", []string{"payment", "internal/spelling"}},
 		{"console", []string{"payment", "events", "desk", "providers"}},
-		{"broker", []string{"payment", "events", "handlers", "internal/sleep"}},
+		{"broker", []string{"payment", "events", "handlers", "internal/quorum", "internal/sleep"}},
 		{"isolation", []string{"payment", "handlers", "internal/sleep"}},
 		{"notifications", []string{"payment", "providers"}},
 		{"telemetry", []string{"payment", "events", "handlers", "notifications", "internal/sleep"}},
@@ -46,17 +46,18 @@ func rows() []row {
 		{"internal/simulators", []string{"providers", "providers/kinds", "providers/simulator", "providers/*/*sim"}},
 		{"internal/passage", nil},
 		{"internal/sleep", nil},
+		{"internal/quorum", nil},
 		{"internal/program", nil},
 		{"internal/monitor", nil},
 		{"internal/openwork", []string{"payment", "events", "broker", "handlers", "internal/passage"}},
-		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "internal/config", "internal/app", "internal/openwork", "internal/monitor"}},
+		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "journal/stream", "internal/archive", "internal/config", "internal/app", "internal/openwork", "internal/monitor"}},
 		{"integrity", nil},
 		{"integrity/keeper", []string{"integrity", "internal/sleep"}},
-		{"integrity/streams", []string{"integrity", "integrity/keeper"}},
+		{"integrity/streams", []string{"integrity", "integrity/keeper", "internal/quorum", "internal/sleep"}},
 		{"integrity/witness", []string{"integrity", "integrity/keeper"}},
 		{"integrity/replicas", []string{"integrity", "integrity/keeper"}},
 		{"integrity/acceptance", []string{"payment", "events", "journal/stream", "integrity", "integrity/keeper", "integrity/replicas"}},
-		{"internal/archive", []string{"events", "internal/sleep"}},
+		{"internal/archive", []string{"events", "journal/stream", "internal/sleep"}},
 		{"internal/recovery", []string{"payment", "events", "journal", "journal/stream", "providers", "handlers", "internal/archive", "internal/passage"}},
 		{"reconcile", []string{"payment"}},
 		{"internal/spill", nil},
@@ -68,23 +69,23 @@ func rows() []row {
 		{"proof/properties", nil},
 		{"proof/simulation", []string{"payment", "events", "integrity", "journal", "journal/memory", "providers", "handlers", "internal/simulators"}},
 		{"proof/e2e", nil},
-		{"proof/chaos", []string{"payment", "events", "desk", "desk/remote", "broker", "schemas", "providers/simulator", "internal/simulators", "internal/openwork", "internal/program", "internal/sleep", "proof/chaos/*"}},
+		{"proof/chaos", []string{"payment", "events", "journal", "journal/stream", "journal/journaltest", "handlers", "integrity", "integrity/*", "internal/app", "desk", "desk/remote", "broker", "schemas", "providers/simulator", "internal/simulators", "internal/openwork", "internal/program", "internal/sleep", "proof/chaos/*"}},
 		{"proof/chaos/*", nil}, // the judge knows none of what it judges
 		{"proof/roles", nil},
 		{"examples/**", []string{"examples/cloudevent"}}, // what any client could be written with
 		{"internal/config", []string{"payment", "providers", "providers/kinds", "internal/spelling"}},
 		// The commands that have a folder of their own, and what all commands share.
-		{"cmd/consumer/cli", []string{"payment", "events", "journal/stream", "desk", "desk/remote", "integrity", "integrity/*", "internal/app", "internal/config", "internal/monitor"}},
+		{"cmd/consumer/cli", []string{"payment", "events", "journal/stream", "desk", "desk/remote", "integrity", "integrity/*", "reconcile", "reconcile/books", "internal/app", "internal/archive", "internal/config", "internal/monitor"}},
 		{"cmd/consumer/journal", []string{"payment", "integrity", "integrity/acceptance", "internal/openwork", "cmd/consumer/cli"}},
 		{"cmd/consumer/archive", []string{"internal/archive", "journal/stream", "cmd/consumer/cli"}},
-		{"cmd/consumer/recovering", []string{"providers", "broker", "integrity", "integrity/acceptance", "internal/app", "internal/recovery", "cmd/consumer/cli"}},
+		{"cmd/consumer/recovering", []string{"payment", "events", "desk", "reconcile", "reconcile/books", "providers", "broker", "integrity", "integrity/acceptance", "internal/app", "internal/recovery", "cmd/consumer/cli"}},
 		{"cmd/consumer/review", []string{"payment", "events", "desk", "desk/remote", "cmd/consumer/cli"}},
 		{"cmd/consumer/rejected", []string{"payment", "events", "desk", "internal/passage", "cmd/consumer/cli"}},
 		{"cmd/consumer/reconcile", []string{"payment", "events", "providers", "desk", "desk/remote", "reconcile", "reconcile/books", "internal/app", "internal/config", "cmd/consumer/cli"}},
 		// The last three put the program together.
 		{"internal/app", []string{
 			"payment", "events", "journal", "journal/stream", "providers", "providers/kinds", "isolation",
-			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "integrity", "integrity/*", "notifications", "status", "status/*", "internal/config", "internal/openwork", "internal/monitor", "internal/sleep",
+			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "integrity", "integrity/*", "notifications", "status", "status/*", "internal/archive", "internal/config", "internal/openwork", "internal/monitor", "internal/sleep",
 		}},
 		{"internal/demo", []string{
 			"payment", "events", "journal", "journal/*", "providers/**", "providers",
@@ -106,7 +107,7 @@ type row struct {
 // the core must not see.
 func gates() map[string][]string {
 	return map[string][]string{
-		"github.com/nats-io/nats.go":     {"journal/stream", "proof/chaos", "broker", "desk/remote", "status/service", "internal/requests", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/passage", "internal/openwork", "internal/check", "integrity/streams", "integrity/replicas", "integrity/acceptance", "internal/recovery", "reconcile/books", "examples/**", "cmd/**"},
+		"github.com/nats-io/nats.go":     {"journal/stream", "proof/chaos", "broker", "desk/remote", "status/service", "internal/requests", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/passage", "internal/openwork", "internal/quorum", "internal/check", "integrity/streams", "integrity/replicas", "integrity/acceptance", "internal/archive", "internal/recovery", "reconcile/books", "examples/**", "cmd/**"},
 		"github.com/nats-io/nats-server": {"internal/embedded", "internal/natstest"},
 		"net/http":                       {"console", "integrity/witness", "notifications", "providers", "proof/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/monitor", "internal/program", "telemetry", "cmd/consumer"},
 		"os":                             {"internal/config", "integrity/witness", "internal/archive", "internal/recovery", "proof/chaos", "proof/mutants", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "internal/program", "internal/spill", "reconcile/books", "examples/**", "cmd/**"},

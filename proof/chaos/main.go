@@ -57,6 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		Kill killCommand `cmd:"" help:"Kill the service once in mid-flow and count the provider calls it repeats."`
 
 		Restore restoreCommand `cmd:"" help:"Take from the journal what it knew, in every way, and compare what was paid and told before and after."`
+		Healthy healthyCommand `cmd:"" help:"Strike servers and processes, and see that no loss of the journal is found where nothing was lost."`
 	}
 	parser, err := kong.New(&cli, kong.Name("chaos"), kong.Writers(stdout, stderr),
 		kong.Description("Break everything around the service and compare what was asked, said and done."))
@@ -85,6 +86,14 @@ type common struct {
 	Keep       string `help:"Keep everything written (logs, streams, report.json) in this new directory." placeholder:"DIR" type:"path"`
 	Consumer   string `help:"A consumer binary to use instead of building one." placeholder:"FILE" type:"path"`
 	NATSServer string `help:"A nats-server binary to use instead of building one." name:"nats-server" placeholder:"FILE" type:"path"`
+}
+
+// outcome is a report of any command.
+type outcome interface {
+	// ok: every promise was kept, and the run was what it should be.
+	ok() bool
+	json(w io.Writer) error
+	print(w io.Writer)
 }
 
 // with does the work in a directory, writes its report, and fails where that does not

@@ -3,11 +3,8 @@
 package archive
 
 import (
-	"context"
 	"errors"
 	"fmt"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/internal/archive"
@@ -48,7 +45,8 @@ func (c *Command) Run(w *cli.World) error {
 		return err
 	}
 	bar := cli.NewGauge(w, c.JSON, "copying the journal")
-	summary, err := archive.Write(w.Context, source{journal, server.JetStream, name}, c.File, &archive.Options{
+	summary, err := archive.Write(w.Context, archive.Over(journal, server.JetStream, name), c.File, &archive.Options{
+		Accepted: server.AcceptedHoles,
 		Progress: bar.Set, Found: func(f archive.Finding) error { return c.found(w, f) },
 	})
 	bar.End()
@@ -73,6 +71,9 @@ func (c *Command) found(w *cli.World, f archive.Finding) error {
 	case f.To > 0:
 		text = fmt.Sprintf("sequences %d to %d cannot be read", f.Sequence, f.To)
 	}
+	if f.Accepted {
+		text += ", accepted"
+	}
 	_, err := fmt.Fprintln(w.Stdout, text)
 	return err
 }
@@ -84,30 +85,4 @@ func (c *Command) say(w *cli.World, s archive.Summary) error {
 	}
 	_, err := fmt.Fprintf(w.Stdout, "%d messages were there, %d written, up to sequence %d, %d findings\n", s.Before, s.Written, s.Last, s.Findings)
 	return err
-}
-
-// source is a journal over JetStream.
-type source struct {
-	journal *stream.Journal
-	js      jetstream.JetStream
-	name    string
-}
-
-// Extent implements archive.Journal.
-func (s source) Extent(ctx context.Context) (first, last uint64, err error) {
-	found, err := s.js.Stream(ctx, s.name)
-	if err != nil {
-		return 0, 0, err
-	}
-	state := found.CachedInfo().State
-	return state.FirstSeq, state.LastSeq, nil
-}
-
-// At implements archive.Journal.
-func (s source) At(ctx context.Context, sequence uint64) (archive.Entry, error) {
-	m, err := s.journal.At(ctx, sequence)
-	if err != nil || m.Sequence == 0 {
-		return archive.Entry{}, err
-	}
-	return archive.Entry{Sequence: m.Sequence, Time: m.Time, Message: m.Message}, nil
 }

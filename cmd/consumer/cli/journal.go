@@ -10,6 +10,7 @@ import (
 	"github.com/countermand/countermand/integrity/keeper"
 	"github.com/countermand/countermand/integrity/streams"
 	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/archive"
 	"github.com/countermand/countermand/internal/monitor"
 	"github.com/countermand/countermand/journal/stream"
 )
@@ -37,6 +38,11 @@ func (c *Connection) JournalSources(monitors []string) (acceptance.Sources, erro
 		s.Copies = func(ctx context.Context) []acceptance.Copy { return copies(ctx, monitors, t.Events) }
 	}
 	return s, nil
+}
+
+// AcceptedHoles are the sequences of the journal whose loss a person has accepted.
+func (c *Connection) AcceptedHoles(ctx context.Context) ([]archive.Range, error) {
+	return app.AcceptedHoles(ctx, c.Conn, app.Topology(c.Config).Control)
 }
 
 // witness is the store outside of this NATS; nil where the configuration names none.

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -25,6 +26,9 @@ type Connection struct {
 
 	JetStream jetstream.JetStream
 	Config    *config.Config
+
+	// Epoch is that of the journal, once the command has read it; events carry it.
+	Epoch atomic.Uint64
 
 	closed []func() // what else ends with it
 }
@@ -65,5 +69,7 @@ func (s Server) Open(w *World) (*Connection, error) {
 
 // Encoder returns an encoder of events as the service with this configuration has it.
 func (c *Connection) Encoder() *events.Encoder {
-	return events.NewEncoder(&events.EncoderOptions{Source: c.Config.Source, SchemaPrefix: c.Config.Results.SchemaPrefix})
+	return events.NewEncoder(&events.EncoderOptions{
+		Source: c.Config.Source, Epoch: c.Epoch.Load, SchemaPrefix: c.Config.Results.SchemaPrefix,
+	})
 }

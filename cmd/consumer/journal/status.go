@@ -172,6 +172,11 @@ func (s status) print(out io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	for _, r := range s.Replicas {
+		for _, line := range inHandLines(r) {
+			fmt.Fprintln(out, line)
+		}
+	}
 	for _, f := range s.Findings {
 		fmt.Fprintf(out, "\nfinding %s: %s\n", f.Kind, f.Text)
 	}
@@ -216,8 +221,21 @@ func processLine(r integrity.Registered) string {
 	if r.Version != "" {
 		parts = append(parts, "version "+r.Version)
 	}
-	for _, h := range r.InHand {
-		parts = append(parts, fmt.Sprintf("in hand: %s of payment %s at %s %s", h.Operation, h.Payment, h.Provider, h.Outcome))
+	if n := len(r.InHand) + r.MoreInHand; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d known outcomes in hand", n))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// inHandLines are the known outcomes that a process could not append yet.
+func inHandLines(r integrity.Registered) []string {
+	var all []string
+	for _, h := range r.InHand {
+		all = append(all, fmt.Sprintf("in hand at %s: %s of payment %s at %s, attempt %d: %s, since %s",
+			r.ID, h.Operation, h.Payment, h.Provider, h.Attempt, h.Outcome, stamp(h.Since)))
+	}
+	if r.MoreInHand > 0 {
+		all = append(all, fmt.Sprintf("in hand at %s: %d more", r.ID, r.MoreInHand))
+	}
+	return all
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -131,41 +130,12 @@ func (c *Command) period(now time.Time) (reconcile.Period, error) {
 	return reconcile.Period{From: from, To: to, Slack: c.Slack, Now: now, OldAfter: c.OlderThan}, err
 }
 
-// statement reads the file, all of it, before anything else is done; nil: there is none.
-func (c *Command) statement(w *cli.World, source books.Source) (_ *books.Statement, err error) {
+// statement reads the file; nil: there is none.
+func (c *Command) statement(w *cli.World, source books.Source) (*books.Statement, error) {
 	if c.File == "" {
 		return nil, nil //nolint:nilnil // no statement is a good answer
 	}
-	f, err := os.Open(c.File)
-	if err != nil {
-		return nil, cli.Usage(err)
-	}
-	defer f.Close()
-	s, err := books.NewStatement(source.Dir, source.Memory)
-	if err != nil {
-		return nil, err
-	}
-	faults := 0
-	err = reconcile.ReadStatement(w.Reader(f), s.Add, func(fault reconcile.CSVFault) error {
-		faults++
-		if c.JSON {
-			return w.JSON(map[string]reconcile.CSVFault{"fault": fault})
-		}
-		if faults <= cli.MaxFaults {
-			fmt.Fprintf(w.Stderr, "%s:%s\n", c.File, fault)
-		}
-		return nil
-	})
-	if faults > cli.MaxFaults && !c.JSON {
-		fmt.Fprintf(w.Stderr, "… and %d more faults\n", faults-cli.MaxFaults)
-	}
-	if err == nil && faults > 0 {
-		err = cli.Usage(fmt.Errorf("%d faults in the statement; nothing was compared", faults))
-	}
-	if err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+	return cli.ReadStatement(w, c.File, source, c.JSON)
 }
 
 // instance builds the one provider that is asked, as the service does.

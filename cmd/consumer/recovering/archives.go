@@ -15,7 +15,7 @@ import (
 )
 
 // archives brings back what archives hold.
-func (c *Command) archives(w *cli.World, sources acceptance.Sources) error {
+func (c *Command) archives(w *cli.World, conn *cli.Connection, sources acceptance.Sources) error {
 	bar := cli.NewGauge(w, c.JSON, "comparing the archives")
 	plan, err := recovery.Compare(w.Context, sources.Journal, c.Archive, &recovery.Options{Progress: bar.Set})
 	bar.End()
@@ -25,7 +25,7 @@ func (c *Command) archives(w *cli.World, sources acceptance.Sources) error {
 	}
 	r := newReport(w, c)
 	bar = cli.NewGauge(w, c.JSON || c.CSV || !c.Apply, "bringing back")
-	err = plan.Apply(w.Context, sources.Journal, c.Apply, r.row, &recovery.Options{Progress: bar.Set})
+	err = plan.Apply(w.Context, sources.Journal, c.Apply, r.row, &recovery.Options{Progress: bar.Set, Encoder: conn.Encoder()})
 	bar.End()
 	if said := r.end(plan); said != nil {
 		return errors.Join(err, said)
@@ -98,17 +98,21 @@ func (r *report) left() uint64 {
 func (r *report) line(x recovery.Row) string {
 	text := map[string]string{
 		recovery.Recovered: "would be brought back", recovery.MovedOn: "left, its payment has moved on",
-		recovery.Passed:    "left, a newer event of its payment holds its state",
-		recovery.Disagrees: "left, other content lies there", recovery.Ambiguous: "left, the archives disagree",
+		recovery.Folded:    "its payment has moved on, and this would be told as known from an archive",
+		recovery.Passed:    "left, the journal says the same or more",
+		recovery.Disagrees: "left, the journal says something else", recovery.Ambiguous: "left, the archives disagree",
 	}[x.Outcome]
-	if x.At > 0 {
+	switch {
+	case x.At > 0 && x.Outcome == recovery.Folded:
+		text = fmt.Sprintf("its payment has moved on, and this was told as known from an archive at %d", x.At)
+	case x.At > 0:
 		text = fmt.Sprintf("brought back at %d", x.At)
 	}
 	parts := []string{fmt.Sprintf("%s (%d, %s): %s", x.Subject, x.Sequence, x.Time.Format(time.RFC3339), text)}
 	if x.Outcome == recovery.MovedOn && x.Version > 0 {
 		parts = append(parts, fmt.Sprintf("to version %d", x.Version))
 	}
-	if x.Ends && x.Outcome != recovery.Recovered && x.Outcome != recovery.Passed {
+	if x.Ends && (x.Outcome == recovery.MovedOn || x.Outcome == recovery.Disagrees || x.Outcome == recovery.Ambiguous) {
 		parts = append(parts, "and it ends an operation")
 	}
 	return strings.Join(parts, " ")
@@ -134,12 +138,12 @@ func (r *report) end(p *recovery.Plan) error {
 		}
 		out = r.world.Stderr
 	}
-	verb := "would be brought back"
+	verbs := [2]string{"would be brought back", "ends would be told"}
 	if r.apply {
-		verb = "brought back"
+		verbs = [2]string{"brought back", "ends told"}
 	}
-	_, err := fmt.Fprintf(out, "%d messages compared, %d are there, %d %s, %d left because their payment has moved on, %d disagree, %d ambiguous, %d passed\n",
-		p.Read, p.Present, r.count[recovery.Recovered], verb, r.count[recovery.MovedOn], r.count[recovery.Disagrees],
-		r.count[recovery.Ambiguous], r.count[recovery.Passed])
+	_, err := fmt.Fprintf(out, "%d messages compared, %d are there, %d %s, %d %s, %d left because their payment has moved on, %d disagree, %d ambiguous, %d passed\n",
+		p.Read, p.Present, r.count[recovery.Recovered], verbs[0], r.count[recovery.Folded], verbs[1], r.count[recovery.MovedOn],
+		r.count[recovery.Disagrees], r.count[recovery.Ambiguous], r.count[recovery.Passed])
 	return err
 }

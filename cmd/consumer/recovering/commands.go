@@ -1,6 +1,7 @@
 package recovering
 
 import (
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -8,8 +9,11 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/acceptance"
 	"github.com/countermand/countermand/internal/app"
@@ -19,29 +23,20 @@ import (
 
 // commands walks over the commands.
 func (c *Command) commands(w *cli.World, conn *cli.Connection, sources acceptance.Sources, epoch integrity.Epoch) error {
-	instances, err := app.Instances(conn.Config, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	set, err := providers.NewSet(instances...)
+	set, err := providersOf(conn)
 	if err != nil {
 		return err
 	}
 	l := &listing{command: c, world: w, csv: csv.NewWriter(w.Stdout)}
 	bar := cli.NewGauge(w, c.JSON || c.CSV, "walking over the commands")
-	walk := recovery.Walk{
-		JetStream: conn.JetStream, Stream: conn.Config.Streams.Commands, Known: sources.Journal, Providers: set,
-		Before: epoch.AcceptedAt, Encoder: conn.Encoder(), Tell: l.tell, Progress: bar.Set,
+	walk, err := c.walk(w, conn, sources, set, epoch)
+	if err != nil {
+		return err
 	}
-	if epoch.Number == 0 {
-		walk.Before = time.Now()
-	}
-	if c.Apply {
-		walk.Timers = broker.NewTimers(conn.JetStream, app.Topology(conn.Config))
-	}
+	walk.Tell, walk.Progress = l.tell, bar.Set
 	walked, err := walk.Run(w.Context)
 	bar.End()
-	finished := err == nil && c.Apply && walked.Unknown == 0
+	finished := err == nil && c.Apply && walked.HandedOver == 0
 	if finished {
 		err = acceptance.Finished(w.Context, sources, acceptance.Walk{Epoch: epoch.Number, To: walked.Last, At: time.Now().UTC()})
 	}
@@ -49,9 +44,54 @@ func (c *Command) commands(w *cli.World, conn *cli.Connection, sources acceptanc
 		return errors.Join(err, said)
 	}
 	if err == nil && c.Apply && !finished {
-		return fmt.Errorf("the walk is not finished: %d commands were handed to the service; run it again once it has taken them up", walked.Unknown)
+		return fmt.Errorf("the walk is not finished: %d commands were handed to the service; run it again once it has taken them up", walked.HandedOver)
 	}
 	return err
+}
+
+// providersOf are the configured instances, as the service has them.
+func providersOf(conn *cli.Connection) (*providers.Set, error) {
+	instances, err := app.Instances(conn.Config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	return providers.NewSet(instances...)
+}
+
+// walk is the walk over the commands of an epoch; it presumes only with --apply.
+func (c *Command) walk(
+	w *cli.World, conn *cli.Connection, sources acceptance.Sources, set *providers.Set, epoch integrity.Epoch,
+) (recovery.Walk, error) {
+	kept, err := conn.JetStream.Stream(w.Context, conn.Config.Streams.Rejected)
+	if err != nil {
+		return recovery.Walk{}, fmt.Errorf("open stream %s: %w", conn.Config.Streams.Rejected, err)
+	}
+	walk := recovery.Walk{
+		JetStream: conn.JetStream, Stream: conn.Config.Streams.Commands, Known: sources.Journal, Providers: set,
+		Before: epoch.AcceptedAt, Epoch: epoch.Number, Encoder: conn.Encoder(), Refused: refused(kept),
+	}
+	if epoch.Number == 0 {
+		walk.Before = time.Now()
+	}
+	if c.Apply {
+		walk.Journal = sources.Journal
+		walk.Timers = broker.NewTimers(conn.JetStream, app.Topology(conn.Config))
+	}
+	return walk, nil
+}
+
+// refused asks whether the bytes of a rejected message are kept.
+func refused(kept jetstream.Stream) func(context.Context, string) (bool, error) {
+	return func(ctx context.Context, token string) (bool, error) {
+		_, err := kept.GetLastMsgForSubject(ctx, events.QuarantineSubject(token))
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			return false, nil
+		case err != nil:
+			return false, fmt.Errorf("look for a rejected message: %w", err)
+		}
+		return true, nil
+	}
 }
 
 // listing prints what the walk finds.
@@ -63,7 +103,7 @@ type listing struct {
 }
 
 func commandColumns() []string {
-	return []string{"state", "handed_over", "sequence", "at", "provider", "payment", "operation", "idempotency_key", "command_id"}
+	return []string{"state", "presumed", "handed_over", "sequence", "at", "provider", "payment", "operation", "idempotency_key", "command_id"}
 }
 
 // tell prints one command.
@@ -77,7 +117,7 @@ func (l *listing) tell(f recovery.Found) error {
 			return err
 		}
 		return l.csv.Write([]string{
-			f.State, strconv.FormatBool(f.HandedOver), strconv.FormatUint(f.Sequence, 10), f.Time.Format(time.RFC3339Nano),
+			f.State, strconv.FormatBool(f.Presumed), strconv.FormatBool(f.HandedOver), strconv.FormatUint(f.Sequence, 10), f.Time.Format(time.RFC3339Nano),
 			f.Provider, cell(f.Payment), string(f.Operation), cell(string(f.Key)), cell(f.CommandID),
 		})
 	}
@@ -85,6 +125,8 @@ func (l *listing) tell(f recovery.Found) error {
 	switch {
 	case f.State == recovery.OtherContent:
 		text = "left, an earlier command has its key and other content"
+	case f.Presumed:
+		text += ", presumed now"
 	case f.HandedOver:
 		text += ", handed to the service"
 	}
@@ -113,7 +155,7 @@ func cell(s string) string {
 func (l *listing) end(c recovery.Walked, finished bool) error {
 	if l.command.JSON {
 		return l.world.JSON(map[string]any{"summary": map[string]any{
-			"commands": c.Commands, "invalid": c.Invalid, "newer": c.Newer, "unknown": c.Unknown, "otherContent": c.OtherContent,
+			"commands": c.Commands, "invalid": c.Invalid, "newer": c.Newer, "unknown": c.Unknown, "presumed": c.Presumed, "handedOver": c.HandedOver, "otherContent": c.OtherContent,
 			"last": c.Last, "applied": l.command.Apply, "finished": finished,
 		}})
 	}
@@ -128,7 +170,7 @@ func (l *listing) end(c recovery.Walked, finished bool) error {
 		}
 		out = l.world.Stderr
 	}
-	_, err := fmt.Fprintf(out, "%d commands read, %d of them not valid, %d newer than the acceptance, %d unknown to the journal, %d with an earlier one's key\n",
-		c.Commands, c.Invalid, c.Newer, c.Unknown, c.OtherContent)
+	_, err := fmt.Fprintf(out, "%d commands read, %d of them not valid, %d newer than the acceptance, %d unknown to the journal, %d of them presumed now, %d with an earlier one's key\n",
+		c.Commands, c.Invalid, c.Newer, c.Unknown, c.Presumed, c.OtherContent)
 	return err
 }

@@ -12,39 +12,44 @@ import (
 
 // Command is "consumer recover".
 type Command struct {
-	cli.Server
+	cli.Desk
 
-	Archive  []string `help:"Files of consumer archive, older ones first." type:"existingfile" placeholder:"FILE"`
-	Commands bool     `help:"Walk over the commands instead, and find those that the journal does not know."`
-	Apply    bool     `help:"Do it."`
-	CSV      bool     `name:"csv" help:"One message a row, as CSV."`
-	JSON     bool     `help:"One message a line, then the summary, as JSON."`
+	Archive   []string `help:"Files of consumer archive, older ones first." type:"existingfile" placeholder:"FILE"`
+	Commands  bool     `help:"Walk over the commands instead, and find those that the journal does not know."`
+	Statement string   `help:"A provider's statement (CSV, as for consumer reconcile): settle what it shows under our own references." type:"existingfile" placeholder:"FILE"`
+	Provider  string   `help:"With --statement: name of the configured provider instance." placeholder:"NAME"`
+	Reason    string   `help:"With --statement --apply: why; it is kept in the journal for good." placeholder:"TEXT"`
+	TempDir   string   `help:"With --statement: directory for sorted temporary files; default: the system's." type:"path" placeholder:"DIR"`
+	Apply     bool     `help:"Do it."`
+	CSV       bool     `name:"csv" help:"One message a row, as CSV."`
+	JSON      bool     `help:"One message a line, then the summary, as JSON."`
 }
 
 // Help is the long help text.
 func (Command) Help() string {
 	return `Compares archives with the journal and appends what it lacks, payment by payment in the order of versions, with
 its body and headers; the header Countermand-Recovered names the place it had. What is there already is left
-alone, so a run that was interrupted is simply run again. Where a payment has gone another way since the loss, or
-other content lies on a subject, nothing is appended and it is listed: look at it with "consumer show".
+alone, so a run that was interrupted is simply run again. Where a payment has gone another way since the loss, each
+end of an operation that the archive holds is told as a known outcome, with basis archive. The rest of it is listed
+and left, and so is an end that the journal contradicts: look at it with "consumer show".
 With --commands it reads the stream of commands and lists each valid one with neither operation nor rejection in
-the journal; with --apply it hands them to the service, as commands that come back now. Once the service has taken
-them up, run it again: the walk is finished when it finds none, and "consumer journal trust" asks for that.
+the journal; with --apply it presumes them: the journal gets an event that says that the operation may have been
+carried out, and the service asks about it and never calls it. What cannot be presumed here (its provider is not
+configured) goes to the service as a timer; then run it again. "consumer journal trust" asks for a finished walk.
+With --statement it holds a provider's statement against the journal. A movement that carries our own reference
+settles the open operation of that reference as succeeded, with basis operator and your name and reason; nothing is
+settled by its amount. A movement of an operation that only its command knows: the operation is presumed, then
+settled. Whatever no operation explains is listed.
 Without --apply it only says what it would do. With it a loss has to be accepted (consumer journal accept) and
-not trusted yet. --archive --apply writes the events of payments: run it with the credentials of the service.
+not trusted yet. With --apply it writes the events of payments: run it with the credentials of the service.
 Exit codes: 0 all is there, or would be; 1 something was left or could not be done; 2 arguments are wrong.
 Example: consumer recover --archive /var/backups/journal.jsonl --config /etc/countermand/config.yaml`
 }
 
 // Run brings back.
 func (c *Command) Run(w *cli.World) error {
-	switch {
-	case len(c.Archive) == 0 != c.Commands:
-		return cli.Usage(errors.New("name archives (--archive FILE), or --commands"))
-	case c.CSV && c.JSON:
-		return cli.Usage(errors.New("--csv and --json cannot be printed together"))
-	case c.Commands && c.Config == "":
-		return cli.Usage(errors.New("--commands needs --config, which says what the providers are"))
+	if err := c.check(); err != nil {
+		return cli.Usage(err)
 	}
 	conn, err := c.Open(w)
 	if err != nil {
@@ -56,6 +61,7 @@ func (c *Command) Run(w *cli.World) error {
 		return err
 	}
 	epoch, err := sources.Epoch(w.Context)
+	conn.Epoch.Store(epoch.Number)
 	switch {
 	case err != nil:
 		return err
@@ -63,7 +69,33 @@ func (c *Command) Run(w *cli.World) error {
 		return fmt.Errorf("refused: epoch %d is %s: a loss has to be accepted first (consumer journal accept)", epoch.Number, epoch.Phase)
 	case c.Commands:
 		return c.commands(w, conn, sources, epoch)
+	case c.Statement != "":
+		return c.statement(w, conn, sources, epoch)
 	default:
-		return c.archives(w, sources)
+		return c.archives(w, conn, sources)
+	}
+}
+
+// check looks at the flags.
+func (c *Command) check() error {
+	ways := 0
+	for _, way := range []bool{len(c.Archive) > 0, c.Commands, c.Statement != ""} {
+		if way {
+			ways++
+		}
+	}
+	switch {
+	case ways != 1:
+		return errors.New("name archives (--archive FILE), or --commands, or a statement (--statement FILE --provider NAME)")
+	case c.CSV && c.JSON:
+		return errors.New("--csv and --json cannot be printed together")
+	case len(c.Archive) == 0 && c.Config == "":
+		return errors.New("--commands and --statement need --config, which says what the providers are")
+	case (c.Statement != "") != (c.Provider != ""):
+		return errors.New("--statement and --provider belong together")
+	case (c.Reason != "") != (c.Statement != "" && c.Apply):
+		return errors.New("--reason belongs to --statement --apply")
+	default:
+		return nil
 	}
 }

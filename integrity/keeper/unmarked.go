@@ -1,0 +1,5 @@
+//go:build unmarked
+
+package keeper
+
+const unmarked = true

@@ -71,14 +71,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return k.Run(&surroundings{ctx: ctx, stdout: stdout, stderr: stderr})
 }
 
-// outcome is what a command reports.
-type outcome interface {
-	// ok reports whether every promise was kept, and the run was what it should be.
-	ok() bool
-	json(out io.Writer) error
-	print(out io.Writer)
-}
-
 // common is what all commands take.
 type common struct {
 	Seed       uint64 `help:"Seed of everything that is drawn; 0: by the clock." default:"0"`

@@ -72,20 +72,25 @@ func (t *told) take(m jetstream.Msg) error {
 	if err != nil {
 		return fmt.Errorf("read journal: %w", err)
 	}
+	return t.add(&jetstream.RawStreamMsg{Subject: m.Subject(), Data: m.Data(), Sequence: meta.Sequence.Stream, Time: meta.Timestamp})
+}
+
+// add adds one message as the stream holds it.
+func (t *told) add(m *jetstream.RawStreamMsg) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if meta.Sequence.Stream <= t.sequence {
+	if m.Sequence <= t.sequence {
 		return nil // read before the reader began anew
 	}
-	t.sequence = meta.Sequence.Stream
-	t.subjects[m.Subject()] = true
-	if token, ok := events.RejectedToken(m.Subject()); ok {
+	t.sequence = m.Sequence
+	t.subjects[m.Subject] = true
+	if token, ok := events.RejectedToken(m.Subject); ok {
 		t.answers[token] = true
 		return nil
 	}
-	if events.IsAudit(m.Subject()) {
+	if events.IsAudit(m.Subject) {
 		a, ruling, err := decodeAudit(m)
-		if a.Sequence = meta.Sequence.Stream; ruling {
+		if a.Sequence = m.Sequence; ruling {
 			t.audits = append(t.audits, a)
 		}
 		return err
@@ -94,8 +99,8 @@ func (t *told) take(m jetstream.Msg) error {
 	if err != nil {
 		return err
 	}
-	e.Sequence = meta.Sequence.Stream
-	t.note(e, meta.Timestamp)
+	e.Sequence = m.Sequence
+	t.note(e, m.Time)
 	return nil
 }
 
@@ -114,10 +119,10 @@ func (t *told) note(e compare.Event, at time.Time) {
 	}
 }
 
-func decode(m jetstream.Msg) (compare.Event, error) {
+func decode(m *jetstream.RawStreamMsg) (compare.Event, error) {
 	var w wireEvent
-	if err := json.Unmarshal(m.Data(), &w); err != nil {
-		return compare.Event{}, &unreadableError{m.Subject(), err}
+	if err := json.Unmarshal(m.Data, &w); err != nil {
+		return compare.Event{}, &unreadableError{m.Subject, err}
 	}
 	d := w.Data
 	native := d.Payment.TransactionID
@@ -125,7 +130,7 @@ func decode(m jetstream.Msg) (compare.Event, error) {
 		native = d.Payment.OrderID
 	}
 	e := compare.Event{
-		Subject: m.Subject(), Operation: operationName(d.Provider, native, d.Operation, d.IdempotencyKey),
+		Subject: m.Subject, Operation: operationName(d.Provider, native, d.Operation, d.IdempotencyKey),
 		Type: w.Type[strings.LastIndexByte(w.Type, '.')+1:], Status: d.Status, Effect: d.Effect, Code: d.Code, Attempt: d.Attempt,
 		Review: d.Review.Reason,
 	}
@@ -133,17 +138,17 @@ func decode(m jetstream.Msg) (compare.Event, error) {
 		e.Moved = d.Moved.Value
 	}
 	e.Ruled = d.ResolvedBy != nil
-	version := m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:]
+	version := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
 	var err error
 	if e.Version, err = strconv.ParseUint(version, 10, 64); err != nil {
-		return compare.Event{}, &unreadableError{m.Subject(), err}
+		return compare.Event{}, &unreadableError{m.Subject, err}
 	}
 	return e, nil
 }
 
 // decodeAudit reads an audit event; ruling is false where it is not the record
 // of a ruling about to be carried out.
-func decodeAudit(m jetstream.Msg) (a compare.Audit, ruling bool, err error) {
+func decodeAudit(m *jetstream.RawStreamMsg) (a compare.Audit, ruling bool, err error) {
 	var w struct {
 		Data struct {
 			Action         string `json:"action"`
@@ -156,8 +161,8 @@ func decodeAudit(m jetstream.Msg) (a compare.Audit, ruling bool, err error) {
 			Outcome        string `json:"outcome"`
 		} `json:"data"`
 	}
-	if err := json.Unmarshal(m.Data(), &w); err != nil {
-		return a, false, &unreadableError{m.Subject(), err}
+	if err := json.Unmarshal(m.Data, &w); err != nil {
+		return a, false, &unreadableError{m.Subject, err}
 	}
 	d := w.Data
 	// A payment's token is its name here: letters, digits and dashes.
@@ -223,6 +228,9 @@ func (w *world) readOn(ctx context.Context, t *told, toEnd bool) error {
 	t.mu.Lock()
 	from := t.sequence + 1
 	t.mu.Unlock()
+	if toEnd && len(w.servers) > 1 {
+		return w.readLeader(ctx, t, from)
+	}
 	c, err := w.js.OrderedConsumer(ctx, topology().Events, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
 	})
@@ -249,6 +257,29 @@ func (w *world) readOn(ctx context.Context, t *told, toEnd bool) error {
 			return nil
 		}
 	}
+}
+
+// readLeader reads from a sequence to the end, each message from the leader: a
+// consumer reads what its own server holds, which may be behind for long after all
+// servers went away together.
+func (w *world) readLeader(ctx context.Context, t *told, from uint64) error {
+	s, err := w.js.Stream(ctx, topology().Events)
+	if err != nil {
+		return fmt.Errorf("read journal: %w", err)
+	}
+	for ; from <= s.CachedInfo().State.LastSeq; from++ {
+		m, err := s.GetMsg(ctx, from)
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			continue
+		case err != nil:
+			return fmt.Errorf("read journal: %w", err)
+		}
+		if err := t.add(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // vanished lists what was read during the run and is no longer there.

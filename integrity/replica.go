@@ -15,6 +15,8 @@ type Replica struct {
 	Standing string `json:"standing"`
 	// Shut: nothing that may move money is sent, and nothing is appended.
 	Shut bool `json:"shut"`
+	// Known is the sequence that the journal is known to have reached, in this process.
+	Known uint64 `json:"known,omitempty"`
 	// Reason says why it is shut.
 	Reason string `json:"reason,omitempty"`
 	// InHand are the known outcomes that could not be appended yet, the oldest first,

@@ -351,3 +351,33 @@ func TestWhatForbidsAnAcceptanceIsSaid(t *testing.T) {
 		})
 	}
 }
+
+// Where bucket and witness were set back with the journal, only a process that runs
+// knows how much was lost.
+func TestWhatARunningProcessKnowsIsGivenUpToo(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	v := acceptance.View{Journal: "PAYMENT_EVENTS", Now: now, End: 16}
+	v.Reading.Journal.StreamReading = integrity.StreamReading{First: 1, Last: 16, Messages: 16}
+	v.Record.Mark.Journal.Sequence = 16
+	for _, row := range []struct {
+		name  string
+		known uint64
+		epoch uint64
+		stand integrity.Standing
+		want  uint64
+	}{
+		{"it knows more", 20, 0, integrity.Broken, 4},
+		{"it knows another message at the end", 16, 0, integrity.Broken, 1},
+		{"it is of the epoch before", 20, 1, integrity.Broken, 0},
+		{"it is a moment ahead", 20, 0, integrity.Whole, 0},
+	} {
+		r := integrity.Registered{Time: now, Replica: integrity.Replica{ID: "host.1", Standing: row.stand.String(), Shut: true, Known: row.known}}
+		r.Epoch.Number = row.epoch
+		v.Replicas = []integrity.Registered{r}
+		v.Findings = integrity.FoundByOthers(v.Record.Epoch.Number, v.Live())
+		if got := acceptance.LossOf(v).Messages; got != row.want {
+			t.Errorf("%s: %d messages would be given up, want %d", row.name, got, row.want)
+		}
+	}
+}

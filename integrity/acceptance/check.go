@@ -12,7 +12,7 @@ import (
 
 // Loss is what an acceptance gives up.
 type Loss struct {
-	// Known is the highest sequence that any mark, consumer or copy shows; End is
+	// Known is the highest sequence that any mark, process, consumer or copy shows; End is
 	// where the journal ends, without what operators have recorded since the loss.
 	Known uint64 `json:"known"`
 	End   uint64 `json:"end"`
@@ -33,6 +33,11 @@ func LossOf(v View) Loss {
 	for _, d := range v.Reading.Durables {
 		if d.Stream == v.Journal {
 			l.Known = max(l.Known, d.Delivered)
+		}
+	}
+	for _, r := range v.Live() {
+		if r.Epoch.Number == v.Record.Epoch.Number && r.Standing == integrity.Broken.String() {
+			l.Known = max(l.Known, r.Known)
 		}
 	}
 	for _, c := range v.Copies {
@@ -91,7 +96,8 @@ func aboutEnd(findings []integrity.Finding) bool {
 func aboutJournal(findings []integrity.Finding) bool {
 	for _, f := range findings {
 		switch f.Kind {
-		case integrity.JournalReplaced, integrity.JournalRewritten, integrity.JournalShorter, integrity.JournalHoles, integrity.JournalBeheaded:
+		case integrity.JournalReplaced, integrity.JournalRewritten, integrity.JournalShorter, integrity.JournalHoles, integrity.JournalBeheaded,
+			integrity.ReplicaBroken:
 			return true
 		default:
 		}

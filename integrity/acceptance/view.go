@@ -126,6 +126,7 @@ func Look(ctx context.Context, s Sources) (View, error) {
 	if v.Replicas, v.Now, err = replicas.List(ctx, s.JetStream, s.ControlBucket); err != nil {
 		return View{}, err
 	}
+	v.Findings = append(v.Findings, integrity.FoundByOthers(v.Record.Epoch.Number, v.Live())...)
 	if s.Copies != nil {
 		v.Copies = s.Copies(ctx)
 	}

@@ -165,7 +165,7 @@ func claim(all []entry, now time.Time, instance string) (key string, revision ui
 func (r *Registration) says(s keeper.Status, left bool) integrity.Replica {
 	open, reason := s.Ready()
 	out := integrity.Replica{
-		ID: r.id, Instance: r.instance, Version: r.o.Version, Epoch: s.Record.Epoch, Standing: s.Watch.Standing.String(),
+		ID: r.id, Instance: r.instance, Version: r.o.Version, Epoch: s.Record.Epoch, Standing: s.Watch.Standing.String(), Known: s.Record.Mark.Journal.Sequence,
 		Shut: !open, Reason: reason, Left: left, At: r.o.Now().UTC(),
 	}
 	if r.o.InHand != nil {

@@ -370,6 +370,13 @@ func (b *browser) inspect(name, address string) {
 	}
 }
 
+// follows waits until the page is told of what happens. The marker is where htmx
+// keeps the stream of an element.
+func (b *browser) follows() {
+	b.t.Helper()
+	b.within(`[...document.querySelectorAll("[sse-connect]")].some(e => e["htmx-internal-data"]?.sseEventSource?.readyState === EventSource.OPEN)`)
+}
+
 // within waits until script is true and returns how long that took.
 func (b *browser) within(script string) time.Duration {
 	b.t.Helper()

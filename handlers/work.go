@@ -232,11 +232,10 @@ func (w *work) attempt(s payment.State) int {
 // append until the context ends, and shortly after that. A known outcome is not
 // given up because the journal is away.
 func (w *work) append(ctx context.Context, s step, e payment.Event) (uint64, error) {
-	expected := s.journal.last.Sequence
 	if !s.holdsCall() {
 		ctx, cancel := context.WithTimeout(ctx, appendFor)
 		defer cancel()
-		return w.tell(ctx, expected, e)
+		return w.tell(ctx, s, e)
 	}
 	release := func() {}
 	defer func() { release() }()
@@ -244,7 +243,7 @@ func (w *work) append(ctx context.Context, s step, e payment.Event) (uint64, err
 		if w.outlived(s) {
 			return 0, errOtherEpoch
 		}
-		sequence, err := w.appendOutcome(ctx, expected, e)
+		sequence, err := w.appendOutcome(ctx, s, e)
 		if err == nil || !errors.Is(err, journal.ErrStoreRefuses) || ctx.Err() != nil {
 			return sequence, err
 		}
@@ -255,22 +254,24 @@ func (w *work) append(ctx context.Context, s step, e payment.Event) (uint64, err
 }
 
 // appendOutcome appends within ctx, and once more for a short time if ctx has ended.
-func (w *work) appendOutcome(ctx context.Context, expected uint64, e payment.Event) (uint64, error) {
-	sequence, err := w.tell(ctx, expected, e)
+func (w *work) appendOutcome(ctx context.Context, s step, e payment.Event) (uint64, error) {
+	sequence, err := w.tell(ctx, s, e)
 	if err == nil || ctx.Err() == nil {
 		return sequence, err
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeFor)
 	defer cancel()
-	return w.tell(last, expected, e)
+	return w.tell(last, s, e)
 }
 
-// tell appends once it may be told.
-func (w *work) tell(ctx context.Context, expected uint64, e payment.Event) (uint64, error) {
-	if err := w.sureOfRefusal(ctx, e); err != nil {
-		return 0, err
+// tell appends once it may be told. What a person has ruled rests on no journal.
+func (w *work) tell(ctx context.Context, s step, e payment.Event) (uint64, error) {
+	if s.resolution == nil {
+		if err := w.sureOfRefusal(ctx, e); err != nil {
+			return 0, err
+		}
 	}
-	return w.h.journal.Append(ctx, expected, e)
+	return w.h.journal.Append(ctx, s.journal.last.Sequence, e)
 }
 
 // act carries out what the decision asks for, after its event was accepted.

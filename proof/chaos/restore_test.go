@@ -144,7 +144,7 @@ func TestEveryRowHasANameOfItsOwnAndEveryBatchEveryKind(t *testing.T) {
 					n++
 				}
 			}
-			if n != 14 || len(b.messages) != 4*14 || len(b.declined) != 4*2 {
+			if all := len(kinds()); n != 14 || len(b.messages) != all*14 || len(b.declined) != all*2 {
 				t.Errorf("%d operations of %s, %d messages, %d to be declined", n, k.Name, len(b.messages), len(b.declined))
 			}
 		}

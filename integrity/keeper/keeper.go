@@ -149,6 +149,9 @@ type Keeper struct {
 	bucketLost bool
 	// stored is what the bucket is known to hold, witnessed what the witness is.
 	stored, witnessed integrity.Record
+	// asked: a raise was asked for and has not begun. One request each 100 ms wakes
+	// the raiser, not one each append.
+	asked bool
 	// begun numbers the readings; sure is the newest one that was whole and named
 	// the leader of the one before.
 	begun, sure uint64
@@ -221,6 +224,8 @@ func (k *Keeper) Accepted(before, sequence uint64, token string) {
 	if sequence > m.Journal.Sequence {
 		m.Journal, m.At = integrity.Position{Sequence: sequence, Token: token}, k.now()
 	}
+	asked := k.asked
+	k.asked = true
 	k.mu.Unlock()
 	if sequence <= before {
 		k.Report(integrity.Finding{
@@ -228,7 +233,9 @@ func (k *Keeper) Accepted(before, sequence uint64, token string) {
 			Text: fmt.Sprintf("an event was accepted at %d; the journal was known to reach %d", sequence, before),
 		})
 	}
-	signal(k.raiseSoon)
+	if !asked {
+		signal(k.raiseSoon)
+	}
 }
 
 // ErrShut: the journal is not known to be whole, so nothing that may move money

@@ -98,6 +98,7 @@ func (k *Keeper) raise(ctx context.Context) {
 	defer k.raising.Unlock()
 	k.mu.Lock()
 	record, stored, loaded := k.status.Record, k.stored, k.loaded
+	k.asked = false
 	k.mu.Unlock()
 	if !loaded || stored.Covers(k.withoutBucket(record)) {
 		return

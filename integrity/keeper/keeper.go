@@ -110,6 +110,10 @@ const (
 	learnEvery   = time.Second
 	witnessEvery = time.Second
 	ioTimeout    = 2 * time.Second
+	// youngFor is how long a process reads each second after its first whole reading,
+	// and lets an unsafe call wait for a whole reading: others that remember more than
+	// is left may only be about to say so.
+	youngFor = 10 * time.Second
 )
 
 // Keeper keeps the marks of one process. It is safe for concurrent use.
@@ -152,6 +156,8 @@ type Keeper struct {
 	// asked: a raise was asked for and has not begun. One request each 100 ms wakes
 	// the raiser, not one each append.
 	asked bool
+	// firstAt is when the first whole reading was taken in.
+	firstAt time.Time
 	// begun numbers the readings; sure is the newest one that was whole and named
 	// the leader of the one before.
 	begun, sure uint64
@@ -287,7 +293,7 @@ func (k *Keeper) Sure(ctx context.Context, sequence uint64) error {
 	for {
 		k.mu.Lock()
 		covered := k.stored.Mark.Epoch == k.status.Record.Mark.Epoch && k.stored.Mark.Journal.Sequence >= sequence
-		sure, news, status := k.sure > after, k.news, k.status
+		sure, news, status, young := k.sure > after, k.news, k.status, k.young()
 		k.mu.Unlock()
 		if ok, reason := status.Ready(); !ok {
 			return shut(reason)
@@ -298,7 +304,10 @@ func (k *Keeper) Sure(ctx context.Context, sequence uint64) error {
 		if !covered {
 			signal(k.raiseNow)
 		}
-		if !sure {
+		switch {
+		case !sure && young:
+			signal(k.readNow)
+		case !sure:
 			signal(k.glanceNow)
 		}
 		select {
@@ -308,6 +317,9 @@ func (k *Keeper) Sure(ctx context.Context, sequence uint64) error {
 		}
 	}
 }
+
+// young reports whether the process has begun only lately. The lock is held.
+func (k *Keeper) young() bool { return k.firstAt.IsZero() || k.now().Sub(k.firstAt) < youngFor }
 
 func shut(reason string) error { return &shutError{reason} }
 

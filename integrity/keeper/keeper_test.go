@@ -179,6 +179,14 @@ type bench struct {
 // for the inside of a bubble.
 func run(t *testing.T, s *streams, bucket, witness *store) *bench {
 	t.Helper()
+	b := begin(t, s, bucket, witness)
+	b.wait(11 * time.Second) // in the first ten it reads each second
+	return b
+}
+
+// begin is run as it is after the first reading.
+func begin(t *testing.T, s *streams, bucket, witness *store) *bench {
+	t.Helper()
 	o := &keeper.Options{}
 	if witness != nil {
 		o.Witness = witness
@@ -261,7 +269,7 @@ func TestAJournalWhoseAcceptedLossIsForgottenIsNotAdopted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStreams(12)
 		s.set(func(r *integrity.Reading) { r.LossAccepted = true })
-		b := run(t, s, &store{}, nil)
+		b := begin(t, s, &store{}, nil)
 		defer b.stop()
 		b.standing(integrity.Suspect)
 		b.wait(3 * time.Second)
@@ -275,14 +283,14 @@ func TestAJournalWhoseAcceptedLossIsForgottenIsNotAdopted(t *testing.T) {
 func TestAnEmptyJournalIsAdoptedOnlyWhereNothingWasDelivered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t, newStreams(0), &store{}, nil)
+		b := begin(t, newStreams(0), &store{}, nil)
 		b.standing(integrity.Whole)
 		b.stop()
 		s := newStreams(0)
 		s.set(func(r *integrity.Reading) {
 			r.Durables = []integrity.DurableReading{{Stream: "PAYMENT_COMMANDS", Name: "payment-consumer", Delivered: 7}}
 		})
-		b = run(t, s, &store{}, nil)
+		b = begin(t, s, &store{}, nil)
 		defer b.stop()
 		b.standing(integrity.Suspect)
 		b.wait(3 * time.Second)
@@ -343,7 +351,7 @@ func TestWhatTheStoresRememberCountsBeforeTheFirstReading(t *testing.T) {
 		for name, at := range map[string][2]integrity.Record{
 			"bucket": {mark(1958), {}}, "witness": {{}, mark(1958)}, "both": {mark(20), mark(1958)},
 		} {
-			b := run(t, newStreams(563), &store{record: at[0]}, &store{record: at[1]})
+			b := begin(t, newStreams(563), &store{record: at[0]}, &store{record: at[1]})
 			b.standing(integrity.Suspect)
 			if want := "it was known to reach 1958 at 2026-11-30T09:12:07Z"; !strings.Contains(b.Open().Error(), want) {
 				t.Errorf("%s: the reason is %v", name, b.Open())
@@ -667,11 +675,15 @@ func TestWhatAnotherProcessHasFoundCountsHere(t *testing.T) {
 		})
 		defer b.stop()
 		b.standing(integrity.Whole)
-		found := []integrity.Registered{{Replica: integrity.Replica{ID: "host.1", Standing: integrity.Broken.String()}}}
+		found := []integrity.Registered{{Replica: integrity.Replica{ID: "host.1", Standing: integrity.Suspect.String(), Found: true}}}
 		others.Store(&found)
-		b.wait(5 * time.Second)
+		b.wait(time.Second) // while it is young
 		b.standing(integrity.Suspect)
 		others.Store(&[]integrity.Registered{}) // it has ended, and with it what it knew
+		b.wait(time.Second)
+		b.standing(integrity.Whole)
+		heard := []integrity.Registered{{Replica: integrity.Replica{ID: "host.2", Standing: integrity.Suspect.String()}}}
+		others.Store(&heard) // it has only heard of something
 		b.wait(time.Second)
 		b.standing(integrity.Whole)
 		others.Store(&found)
@@ -752,5 +764,30 @@ func TestOthersMarksAndEpochsAreTakenInWithinASecond(t *testing.T) {
 		if b.Mark() != 20 {
 			t.Errorf("the mark of the new epoch is %d", b.Mark())
 		}
+	})
+}
+
+func TestAWitnessThatHoldsNothingAfterItHeldSomethingWasLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bucket := &store{}
+		b := run(t, newStreams(10), bucket, &store{})
+		b.standing(integrity.Whole)
+		b.stop()
+		if !bucket.record.Witnessed {
+			t.Fatal("the bucket does not remember that there was a witness")
+		}
+		gone := begin(t, newStreams(10), bucket, &store{})
+		defer gone.stop()
+		gone.wait(5 * time.Second)
+		if ok, reason := gone.Status().Ready(); ok || !strings.Contains(reason, "the witness holds nothing") {
+			t.Errorf("without the witness: %t, %q", ok, reason)
+		}
+		accepted := gone.bucket.record // a person accepts: both stores hold the next epoch
+		accepted.Epoch.Number, accepted.Epoch.Phase, accepted.Mark.Epoch = 1, integrity.Doubting, 1
+		bucket.put(accepted, nil)
+		gone.witness.put(accepted, nil)
+		gone.wait(3 * time.Second)
+		gone.standing(integrity.Whole)
 	})
 }

@@ -47,7 +47,7 @@ func (k *Keeper) keepReading(ctx context.Context) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		next := readEvery
-		if err := k.read(ctx); err != nil || k.found() {
+		if err := k.read(ctx); err != nil || k.found() || k.isYoung() {
 			next = readAgain
 		}
 		if k.glanceUntil(ctx, began.Add(next)) && (k.found() || k.Status().Reading != nil) {
@@ -103,6 +103,13 @@ func (k *Keeper) begin() (number uint64, mark integrity.Mark, open []integrity.F
 	defer k.mu.Unlock()
 	k.begun++
 	return k.begun, k.status.Record.Mark, openQuestions(k.status.Watch.Findings)
+}
+
+// isYoung is young for whoever does not hold the lock.
+func (k *Keeper) isYoung() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.young()
 }
 
 // found reports whether the newest readings have found something.
@@ -240,7 +247,11 @@ func (k *Keeper) take(number uint64, mark integrity.Mark, r integrity.Reading, s
 	}
 	if len(findings) == 0 {
 		k.raiseTo(r)
-		if r.Leader == k.leader {
+		whole := r.Streams != nil // a glance has seen the journal alone
+		if whole && k.firstAt.IsZero() {
+			k.firstAt = k.now()
+		}
+		if r.Leader == k.leader && (whole || !k.young()) {
 			k.sure = number
 		}
 	}
@@ -301,6 +312,9 @@ func (k *Keeper) load(ctx context.Context) error {
 		if high, err = k.witness.Load(ctx); err != nil {
 			return err
 		}
+		if high.Zero() && bucket.Witnessed {
+			return errWitnessLost
+		}
 		if high.Mark.Journal.Sequence < low.Mark.Journal.Sequence && !high.Zero() {
 			low, high = high, low
 		}
@@ -317,6 +331,9 @@ func (k *Keeper) load(ctx context.Context) error {
 	k.learn(high)
 	return nil
 }
+
+// errWitnessLost: whoever starts without the witness cannot know what was lost.
+var errWitnessLost = errors.New("the witness holds nothing, although it once did: restore it, or accept that it is lost (consumer journal accept)")
 
 // ErrSetBack: the store holds less than it did, or is another one.
 var ErrSetBack = errors.New("the place of the marks was set back or made anew")

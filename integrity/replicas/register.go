@@ -41,6 +41,13 @@ const (
 	inHandBytes = 160
 )
 
+// Keeper is what a process knows of the journal (*keeper.Keeper).
+type Keeper interface {
+	Status() keeper.Status
+	// Changed is closed with the next change of the status.
+	Changed() <-chan struct{}
+}
+
 // Registration renews what one process says of itself. Others may be called while
 // it runs.
 type Registration struct {
@@ -82,16 +89,17 @@ func (r *Registration) Others(ctx context.Context) ([]integrity.Registered, erro
 }
 
 // Run renews the registration until ctx ends, and then says that the process has
-// left. It outlives every outage of the server. status is what the process's keeper
-// of marks knows ((*keeper.Keeper).Status).
-func (r *Registration) Run(ctx context.Context, status func() keeper.Status) {
+// left. It outlives every outage of the server. A change is told at once.
+func (r *Registration) Run(ctx context.Context, of Keeper) {
 	tick := time.NewTicker(r.o.Every)
 	defer tick.Stop()
 	for {
-		r.turn(ctx, status(), false)
+		changed := of.Changed()
+		r.turn(ctx, of.Status(), false)
 		select {
+		case <-changed:
 		case <-ctx.Done():
-			r.turn(context.WithoutCancel(ctx), status(), true)
+			r.turn(context.WithoutCancel(ctx), of.Status(), true)
 			return
 		case <-tick.C:
 		}
@@ -165,7 +173,7 @@ func claim(all []entry, now time.Time, instance string) (key string, revision ui
 func (r *Registration) says(s keeper.Status, left bool) integrity.Replica {
 	open, reason := s.Ready()
 	out := integrity.Replica{
-		ID: r.id, Instance: r.instance, Version: r.o.Version, Epoch: s.Record.Epoch, Standing: s.Watch.Standing.String(), Known: s.Record.Mark.Journal.Sequence,
+		ID: r.id, Instance: r.instance, Version: r.o.Version, Epoch: s.Record.Epoch, Standing: s.Watch.Standing.String(), Known: s.Record.Mark.Journal.Sequence, Found: integrity.Own(s.Watch.Findings),
 		Shut: !open, Reason: reason, Left: left, At: r.o.Now().UTC(),
 	}
 	if r.o.InHand != nil {

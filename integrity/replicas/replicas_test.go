@@ -25,15 +25,25 @@ func provisioned(t *testing.T) jetstream.JetStream {
 	return js
 }
 
+// knows is a keeper that never learns anything.
+type knows keeper.Status
+
+func (k knows) Status() keeper.Status    { return keeper.Status(k) }
+func (k knows) Changed() <-chan struct{} { return nil }
+
 // run registers a process that stands as given, and returns what ends it.
 func run(t *testing.T, js jetstream.JetStream, id string, standing integrity.Standing) (r *replicas.Registration, stop func()) {
 	t.Helper()
 	r = replicas.New(js, bucket, id, &replicas.Options{Every: 10 * time.Millisecond})
+	var findings []integrity.Finding
+	if standing == integrity.Broken {
+		findings = []integrity.Finding{{Kind: integrity.JournalShorter}}
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.Run(ctx, func() keeper.Status { return keeper.Status{Watch: integrity.Watch{Standing: standing}} })
+		r.Run(ctx, knows{Watch: integrity.Watch{Standing: standing, Findings: findings}})
 	}()
 	return r, func() {
 		cancel()

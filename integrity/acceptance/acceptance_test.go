@@ -166,7 +166,7 @@ func (k knows) Changed() <-chan struct{} { return nil }
 // register keeps a process registered until stop is called.
 func (b *bundle) register(standing integrity.Standing) (stop func()) {
 	b.t.Helper()
-	s := keeper.Status{Watch: integrity.Watch{Standing: standing}, Record: integrity.Record{Epoch: integrity.FirstEpoch()}}
+	s := keeper.Status{Settled: true, Watch: integrity.Watch{Standing: standing}, Record: integrity.Record{Epoch: integrity.FirstEpoch()}}
 	if standing == integrity.Broken {
 		s.Watch.Findings = []integrity.Finding{{Text: "the journal ends at 16"}}
 	}

@@ -36,7 +36,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 func (k *Keeper) takeForWhole() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.status.Record.Epoch = integrity.FirstEpoch()
+	k.status.Record.Epoch, k.status.Settled = integrity.FirstEpoch(), true
 	k.set(integrity.Watch{Standing: integrity.Whole})
 }
 
@@ -137,10 +137,13 @@ func (k *Keeper) read(ctx context.Context) error {
 		// Nothing was ever known to lie in it: a first start, and no loss.
 		return k.unread(fmt.Errorf("stream %s does not exist: run consumer provision", k.names.Journal))
 	}
-	others, err := k.others(ctx)
+	others, ever, err := k.others(ctx)
 	if err != nil {
 		return k.unread(err)
 	}
+	k.mu.Lock()
+	k.alone = k.alone || k.firstAt.IsZero() && !ever
+	k.mu.Unlock()
 	r.Began = began
 	if mark.Zero() {
 		k.storeFirst(ctx, r)
@@ -256,6 +259,10 @@ func (k *Keeper) take(number uint64, mark integrity.Mark, r integrity.Reading, s
 		}
 	}
 	k.set(k.status.Watch.Read(r.Began, findings))
+	if !k.status.Settled && !k.firstAt.IsZero() && (k.alone || k.now().Sub(k.firstAt) >= settleFor) {
+		k.status.Settled = true
+		k.tell()
+	}
 	if r.Leader != k.leader {
 		k.leader = r.Leader
 		signal(k.readNow) // what a new leader says counts once it has said it twice

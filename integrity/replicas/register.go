@@ -8,8 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -60,6 +60,7 @@ type Registration struct {
 	key      string // behind the prefix; empty: none is claimed
 	revision uint64 // of the key's newest value; 0: it has none
 	failing  bool
+	met      atomic.Bool // another process has ever registered
 }
 
 // New returns the registration of a process under an id for people, such as its
@@ -79,13 +80,29 @@ func New(js jetstream.JetStream, bucket, id string, o *Options) *Registration {
 	return r
 }
 
-// Others returns the other processes that run.
-func (r *Registration) Others(ctx context.Context) ([]integrity.Registered, error) {
-	all, now, err := List(ctx, r.js, r.bucket)
+// Others implements the keeper's option of that name. It may be called while the
+// registration runs.
+func (r *Registration) Others(ctx context.Context) (live []integrity.Registered, ever bool, err error) {
+	entries, now, err := list(ctx, r.js, r.bucket)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return slices.DeleteFunc(integrity.Live(all, now), func(other integrity.Registered) bool { return other.Instance == r.instance }), nil
+	return integrity.Live(r.meet(entries), now), r.met.Load(), nil
+}
+
+// meet returns what is registered of other processes, and remembers that there was
+// something: this one may take its key over.
+func (r *Registration) meet(entries []entry) []integrity.Registered {
+	var others []integrity.Registered
+	for _, e := range entries {
+		if e.Instance != r.instance {
+			others = append(others, e.Registered)
+		}
+	}
+	if len(others) > 0 {
+		r.met.Store(true)
+	}
+	return others
 }
 
 // Run renews the registration until ctx ends, and then says that the process has
@@ -129,6 +146,7 @@ func (r *Registration) renew(ctx context.Context, s keeper.Status, left bool) er
 		if err != nil {
 			return err
 		}
+		r.meet(entries)
 		r.key, r.revision = claim(entries, now, r.instance)
 	}
 	value, err := json.Marshal(r.says(s, left))

@@ -87,6 +87,11 @@ func TestAKeyThatNobodyRenewsIsTakenOver(t *testing.T) {
 	_, stopB := start(t, js, "b", integrity.Whole)
 	defer stopB()
 	stopA()
+	taker, stopTaker := start(t, js, "c", integrity.Whole)
+	if live, ever, err := taker.Others(t.Context()); len(live) != 1 || !ever || err != nil {
+		t.Errorf("it sees %v, %t, %v", live, ever, err)
+	}
+	stopTaker()
 	for range 3 {
 		_, stop := start(t, js, "c", integrity.Whole)
 		stop()
@@ -121,9 +126,12 @@ func TestAProcessSeesWhatOthersHaveFound(t *testing.T) {
 	broken, stopBroken := start(t, js, "broken", integrity.Broken)
 	found := func(r *replicas.Registration, epoch uint64) []integrity.Finding {
 		t.Helper()
-		others, err := r.Others(t.Context())
+		others, ever, err := r.Others(t.Context())
 		if err != nil {
 			t.Fatal(err)
+		}
+		if !ever {
+			t.Error("it remembers no other process")
 		}
 		return integrity.FoundByOthers(epoch, others)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -194,8 +195,11 @@ func (v *ControlView) fallsShort(last, known uint64) bool {
 	v.lost, v.began, v.seen, v.excused = true, last, last, max(v.excused, known)
 	viewed := v.view != nil
 	v.mu.Unlock()
-	v.log.Error("the bucket of pauses has lost something: every provider is paused until somebody resumes it",
-		"ends_at", last, "known_to_reach", known)
+	said := []any{"ends_at", last}
+	if known < math.MaxUint64 { // else another bucket lies there, however much it holds
+		said = append(said, "known_to_reach", known)
+	}
+	v.log.Error("the bucket of pauses has lost something: every provider is paused until somebody resumes it", said...)
 	if viewed {
 		v.take(last, nil) // until the bucket is read
 	}

@@ -9,9 +9,18 @@ type Answers struct {
 	// Reading is the whole payment's, for kinds whose readings tell what was
 	// refunded; nil: not asked for.
 	Reading *payment.Reading `json:"reading,omitempty"`
+	// HidesParts: the kind's readings do not promise to show a partial refund. A payment
+	// that is paid may have been refunded in part all the same.
+	HidesParts bool `json:"hidesParts,omitempty"`
 	// Outcomes are the answers to the questions about each operation, by its index; nil:
 	// it was not asked about.
 	Outcomes []*payment.Outcome `json:"outcomes,omitempty"`
+}
+
+// silentOfParts reports whether the reading says nothing of partial refunds.
+func (a Answers) silentOfParts() bool {
+	r := a.Reading
+	return a.HidesParts && r != nil && r.OK && r.Status == payment.PaymentPaid && r.Refunded == nil
 }
 
 // Settles reports whether a reading of the payment alone says that its
@@ -90,7 +99,8 @@ func booked(ops []Operation) (sum payment.Money, known bool) {
 // of the same kind is booked, a failed one is not called executed_anyway. Where a reading
 // says that more was refunded than all of this explains, the rest is unknown_money; where
 // it says less, and no operation was found to be the one, that is not_executed.
-// A reading that agrees with our books settles everything at once.
+// A reading that agrees with our books settles everything at once. One that does not
+// show partial refunds says of none that it was not carried out.
 func (s *Sink) JudgeAsked(ops []Operation, a Answers) error {
 	if a.Reading != nil && Settles(ops, *a.Reading) {
 		for _, o := range ops {
@@ -106,7 +116,7 @@ func (s *Sink) JudgeAsked(ops []Operation, a Answers) error {
 			out = a.Outcomes[i]
 		}
 		if a.Reading != nil && o.Op.GivesBack() && out != nil && out.Result == payment.NotFound {
-			if _, told := refunded(*a.Reading); !told {
+			if _, told := refunded(*a.Reading); !told || a.silentOfParts() && !o.Full {
 				// A kind that looks for refunds in a sum it does not tell finds none.
 				out = &payment.Outcome{Result: payment.Ambiguous, Message: out.Message}
 			}
@@ -117,7 +127,7 @@ func (s *Sink) JudgeAsked(ops []Operation, a Answers) error {
 		}
 		sum.add(o, moved)
 	}
-	if a.Reading == nil || !sum.known {
+	if a.Reading == nil || !sum.known || a.silentOfParts() {
 		return nil
 	}
 	return s.rest(ops, *a.Reading, sum, s.Report.Differences() > before)

@@ -106,3 +106,33 @@ func TestAPaymentIsJudgedByWhatWasRefundedInAll(t *testing.T) {
 		}
 	}
 }
+
+// A status that does not show partial refunds says "paid" before and after one.
+func TestAPartialRefundThatTheProviderDoesNotShowIsNoDifference(t *testing.T) {
+	t.Parallel()
+	one := refund(payment.EventSucceeded)
+	two := with(one, func(o *reconcile.Operation) { o.Key, o.Moved = "k2", egp(600) })
+	full := with(one, func(o *reconcile.Operation) { o.Full, o.Amount, o.Moved = true, nil, egp(40000) })
+	none := answer(payment.NotFound, nil)
+	for name, c := range map[string]struct {
+		ops     []reconcile.Operation
+		reading *payment.Reading
+		hides   bool
+		want    string
+		untold  int
+	}{
+		"parts, paid":                  {ops: []reconcile.Operation{one, two}, reading: reading(payment.PaymentPaid, nil), hides: true, untold: 2},
+		"parts, paid, of another kind": {ops: []reconcile.Operation{one, two}, reading: reading(payment.PaymentPaid, nil), want: "not_executed not_executed"},
+		"parts, never paid":            {ops: []reconcile.Operation{one}, reading: reading(payment.PaymentFailed, nil), hides: true, want: "not_executed"},
+		"all of it, paid":              {ops: []reconcile.Operation{full}, reading: reading(payment.PaymentPaid, nil), hides: true, want: "not_executed"},
+	} {
+		b := newBooks()
+		a := reconcile.Answers{Reading: c.reading, HidesParts: c.hides, Outcomes: []*payment.Outcome{none, none}[:len(c.ops)]}
+		if err := b.sink.JudgeAsked(c.ops, a); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(b.found, " "); got != c.want || b.sink.Report.CannotTell != c.untold {
+			t.Errorf("%s: found %q, %d cannot be told; want %q and %d", name, got, b.sink.Report.CannotTell, c.want, c.untold)
+		}
+	}
+}

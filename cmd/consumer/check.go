@@ -19,6 +19,7 @@ type checkCommand struct {
 func (checkCommand) Help() string {
 	return `Verifies the configuration, the connection and its credentials, the server's version and durability, the streams
 and consumers. It also verifies every permission that the service needs, the providers' credentials and the clock.
+It compares the journal with its marks, and names each running process that has found a loss.
 To verify a provider's credentials it reads a payment that does not exist. It changes nothing and moves no money.
 
 It prints one line for each finding: severity, check, what, is, want, what to do. "not verifiable" means that the

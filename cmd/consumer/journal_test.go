@@ -182,7 +182,7 @@ func TestTheJournalCommandsTellMachines(t *testing.T) {
 		t.Errorf("archive: %s", out)
 	}
 	rows := strings.Split(strings.TrimSpace(l.want(0, "10 would be brought back", "recover", "--archive", archive, "--csv")), "\n")
-	if len(rows) != 11 || rows[0] != "outcome,applied,subject,archived_sequence,archived_at,sequence,ends,version" || !strings.HasPrefix(rows[1], "recovered,false,payment.") {
+	if len(rows) != 11 || rows[0] != "outcome,applied,subject,archived_sequence,archived_at,sequence,ends,version,why" || !strings.HasPrefix(rows[1], "recovered,false,payment.") {
 		t.Errorf("%d rows, %q", len(rows), rows[:2])
 	}
 	lines := strings.Split(strings.TrimSpace(l.want(0, "", "recover", "--archive", archive, "--json")), "\n")

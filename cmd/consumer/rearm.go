@@ -180,7 +180,11 @@ func (r *rearming) damaged(all []openwork.Damage) error {
 			}
 			continue
 		}
-		fmt.Fprintf(r.world.Stderr, "not restored: %s (sequence %d) %s: %s\n", d.Subject, d.Sequence, d.Operation, d.Reason)
+		what := fmt.Sprintf("sequence %d", d.Sequence)
+		if d.Subject != "" {
+			what = fmt.Sprintf("%s (%s) %s", d.Subject, what, d.Operation)
+		}
+		fmt.Fprintf(r.world.Stderr, "not restored: %s: %s\n", what, d.Reason)
 	}
 	if len(all) > 0 {
 		return fmt.Errorf("%d events or operations cannot be rebuilt: read them with consumer show, and by a newer version where one wrote them", len(all))

@@ -33,6 +33,7 @@ const (
 	ProviderRemoved  = "provider-removed"
 	ProviderPaused   = "provider-paused"
 	OpenWork         = "open-work"
+	Journal          = "journal"
 	JournalWitness   = "journal-witness"
 	JournalSequences = "journal-sequences"
 	JournalCopy      = "journal-copy"

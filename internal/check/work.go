@@ -87,6 +87,8 @@ func (c *checker) deep(ctx context.Context) {
 
 // damaged reports what cannot be read.
 func (c *checker) damaged(all []openwork.Damage) {
+	// What the leader cannot show is what the walk over the sequences reports.
+	all = slices.DeleteFunc(all, func(d openwork.Damage) bool { return d.Subject == "" })
 	for i, d := range all {
 		if i == lines {
 			c.more("events and operations that cannot be read", len(all)-lines, "read them with consumer show")

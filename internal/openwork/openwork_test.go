@@ -24,6 +24,7 @@ var began = time.Date(2026, 3, 4, 5, 6, 7, 123456789, time.UTC)
 // bundle is a provisioned server with a journal and timers on it.
 type bundle struct {
 	t       *testing.T
+	server  *natstest.Server
 	js      jetstream.JetStream
 	journal *stream.Journal
 	timers  *broker.Timers
@@ -34,7 +35,8 @@ type bundle struct {
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
-	js := natstest.Start(t, nil).JetStream(t)
+	server := natstest.Start(t, nil)
+	js := server.JetStream(t)
 	if _, err := broker.Provision(t.Context(), js, broker.DefaultTopology()); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +46,7 @@ func setup(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	return &bundle{
-		t: t, js: js, journal: journal, timers: broker.NewTimers(js, broker.DefaultTopology()), encoder: encoder,
+		t: t, server: server, js: js, journal: journal, timers: broker.NewTimers(js, broker.DefaultTopology()), encoder: encoder,
 		last: map[payment.ID]uint64{}, states: map[payment.ID]payment.State{},
 	}
 }

@@ -5,6 +5,7 @@
 package passage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,11 @@ import (
 const (
 	// defaultSilence is how long the server may take for the next message.
 	defaultSilence = 30 * time.Second
+	// peek is after how long a silence the server is asked whether it has more.
+	peek = time.Second
+	// agreeing is how many answers in a row have to say that there is no more: a
+	// server that could not look says the same.
+	agreeing = 2
 	// tick is after how many messages progress is told.
 	tick = 256
 )
@@ -23,7 +29,7 @@ const (
 // Passage is what is read, and how.
 type Passage struct {
 	Stream string
-	// Subjects are the filters a message has to fit one of.
+	// Subjects are the filters a message has to fit one of; none: every message.
 	Subjects []string
 	// Since leaves out messages that the stream took before it; zero: none. A server
 	// that has no later message sends its last one all the same.
@@ -37,12 +43,25 @@ type Passage struct {
 	Progress func(done, total uint64)
 }
 
+// UnreadableError says that the server counts messages that it cannot show: it has
+// given out all the others.
+type UnreadableError struct {
+	// Missing is how many of those that were counted have not come.
+	Missing uint64
+}
+
+// Error implements error.
+func (e *UnreadableError) Error() string {
+	return fmt.Sprintf("the server counts %d messages that it cannot show", e.Missing)
+}
+
 // Taker is given each message, in the stream's order, with its sequence there.
 // Its error ends the reading.
 type Taker func(m jetstream.Msg, sequence uint64) error
 
 // Read reads the passage and returns how many messages were taken, also with an
-// error: the server's, take's, or that the server was silent for too long.
+// error: the server's, take's, that the server was silent for too long, or an
+// *UnreadableError.
 func (p Passage) Read(ctx context.Context, js jetstream.JetStream, take Taker) (done uint64, err error) {
 	config := jetstream.OrderedConsumerConfig{FilterSubjects: p.Subjects, DeliverPolicy: jetstream.DeliverAllPolicy}
 	if !p.Since.IsZero() {
@@ -59,7 +78,7 @@ func (p Passage) Read(ctx context.Context, js jetstream.JetStream, take Taker) (
 	total := info.NumPending
 	p.tell(0, total)
 	if total > 0 {
-		done, err = p.walk(ctx, c, total, take)
+		done, err = p.walk(ctx, js, c, total, take)
 		if err != nil {
 			return done, fmt.Errorf("read %s after %d of %d messages: %w", p.Stream, done, total, err)
 		}
@@ -68,14 +87,18 @@ func (p Passage) Read(ctx context.Context, js jetstream.JetStream, take Taker) (
 	return done, nil
 }
 
-func (p Passage) walk(ctx context.Context, c jetstream.Consumer, total uint64, take Taker) (done uint64, err error) {
+func (p Passage) walk(ctx context.Context, js jetstream.JetStream, c jetstream.Consumer, total uint64, take Taker) (done uint64, err error) {
 	messages, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(p.Pull, p.PullBytes))
 	if err != nil {
 		return 0, err
 	}
 	defer messages.Stop()
+	var last uint64
 	for done < total {
-		m, err := p.next(ctx, messages)
+		m, err := p.next(ctx, messages, func(ctx context.Context) bool { return p.nothingBehind(ctx, js, last) })
+		if errors.Is(err, errNoMore) {
+			return done, &UnreadableError{total - done}
+		}
 		if err != nil {
 			return done, err
 		}
@@ -83,7 +106,8 @@ func (p Passage) walk(ctx context.Context, c jetstream.Consumer, total uint64, t
 		if err != nil {
 			return done, err
 		}
-		if err := take(m, meta.Sequence.Stream); err != nil {
+		last = meta.Sequence.Stream
+		if err := take(m, last); err != nil {
 			return done, err
 		}
 		done++
@@ -97,22 +121,65 @@ func (p Passage) walk(ctx context.Context, c jetstream.Consumer, total uint64, t
 	return done, nil
 }
 
-// next waits for one message, and not for ever.
-func (p Passage) next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {
+var (
+	errQuiet  = errors.New("the server is silent")
+	errNoMore = errors.New("the server has no more")
+)
+
+// next waits for one message, and not for ever. While the server is silent it is asked
+// whether it has more: one that counts messages which it cannot show sends none.
+func (p Passage) next(ctx context.Context, messages jetstream.MessagesContext, nothing func(context.Context) bool) (jetstream.Msg, error) {
 	if ctx.Err() != nil { // what has arrived already would be given out all the same
 		return nil, context.Cause(ctx)
 	}
-	silence := p.Silence
-	if silence == 0 {
-		silence = defaultSilence
+	silence := cmp.Or(p.Silence, defaultSilence)
+	for began, agreed := time.Now(), 0; ; {
+		m, err := await(ctx, messages, min(peek, silence))
+		if !errors.Is(err, errQuiet) {
+			return m, err
+		}
+		if agreed++; !nothing(ctx) {
+			agreed = 0
+		}
+		switch {
+		case agreed == agreeing:
+			return nil, errNoMore
+		case time.Since(began) >= silence:
+			return nil, errors.New("the server has sent nothing for " + silence.String())
+		}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, silence, errors.New("the server has sent nothing for "+silence.String()))
+}
+
+// await waits for one message for a while; errQuiet: none has come.
+func await(ctx context.Context, messages jetstream.MessagesContext, while time.Duration) (jetstream.Msg, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, while, errQuiet)
 	defer cancel()
 	m, err := messages.Next(jetstream.NextContext(ctx))
 	if err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	return m, err
+}
+
+// nothingBehind reports whether the stream's leader says that it has no message
+// behind a sequence that fits. Without an answer it is not known.
+func (p Passage) nothingBehind(ctx context.Context, js jetstream.JetStream, last uint64) bool {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(p.Silence, defaultSilence))
+	defer cancel()
+	s, err := js.Stream(ctx, p.Stream)
+	if err != nil {
+		return false
+	}
+	subjects := p.Subjects
+	if len(subjects) == 0 {
+		subjects = []string{">"}
+	}
+	for _, subject := range subjects {
+		if _, err := s.GetMsg(ctx, last+1, jetstream.WithGetMsgSubject(subject)); !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return false
+		}
+	}
+	return true
 }
 
 func (p Passage) tell(done, total uint64) {

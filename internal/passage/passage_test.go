@@ -16,6 +16,9 @@ import (
 	"github.com/countermand/countermand/internal/passage"
 )
 
+// body is as long as a message has to be to be damaged.
+var body = []byte(strings.Repeat("x", 40))
+
 // setup makes a stream S with n messages on a.0, a.1 and so on, and one on b.
 func setup(t *testing.T, n int) (jetstream.JetStream, jetstream.Stream) {
 	t.Helper()
@@ -33,7 +36,7 @@ func setup(t *testing.T, n int) (jetstream.JetStream, jetstream.Stream) {
 
 func publish(t *testing.T, js jetstream.JetStream, subject string) {
 	t.Helper()
-	if _, err := js.Publish(t.Context(), subject, nil); err != nil {
+	if _, err := js.Publish(t.Context(), subject, body); err != nil {
 		t.Error(err)
 	}
 }
@@ -144,5 +147,27 @@ func TestAServerThatFallsSilentEndsThePassage(t *testing.T) {
 	})
 	if done != 1 || !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: read %d, %v", done, err)
+	}
+}
+
+func TestWhatTheServerCountsAndCannotShowIsNotWaitedForLong(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t, nil)
+	js := server.JetStream(t)
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"a.*", "b"}}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 6 {
+		publish(t, js, fmt.Sprintf("a.%d", i))
+		publish(t, js, "b")
+	}
+	server.Damage(t, "S", "a.2", "a.5")
+	js = server.JetStream(t)
+	p := passage.Passage{Stream: "S", Subjects: []string{"a.*"}, Pull: 50, PullBytes: 1 << 20}
+	began := time.Now()
+	done, err := p.Read(t.Context(), js, func(jetstream.Msg, uint64) error { return nil })
+	hidden, ok := errors.AsType[*passage.UnreadableError](err)
+	if done != 4 || !ok || hidden.Missing != 2 || time.Since(began) > 15*time.Second {
+		t.Errorf("read %d, %v, in %s", done, err, time.Since(began))
 	}
 }

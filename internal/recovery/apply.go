@@ -15,7 +15,7 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// What became of an archived message that the journal lacks.
+// What became of an archived message that the journal lacks; Refused as well.
 const (
 	// Recovered: it was appended, or would be.
 	Recovered = "recovered"
@@ -32,6 +32,9 @@ const (
 	Disagrees = "disagrees"
 	// Ambiguous: the archives hold different messages of that version; all were left.
 	Ambiguous = "ambiguous"
+	// JournalAction: an operator's action about the journal itself. It tells of the
+	// journal that was, and is never brought back.
+	JournalAction = "journal_action"
 )
 
 // Row tells what became of one archived message that the journal lacks.
@@ -48,6 +51,8 @@ type Row struct {
 	Ends bool `json:"ends,omitempty"`
 	// Version is the payment's newest version in the journal.
 	Version uint64 `json:"version,omitempty"`
+	// Why says why it was refused.
+	Why string `json:"why,omitempty"`
 }
 
 // Apply appends what the journal lacks, or only says what it would do. Each row
@@ -55,7 +60,10 @@ type Row struct {
 // before stays, and running it again goes on.
 func (p *Plan) Apply(ctx context.Context, j Journal, apply bool, tell func(Row) error, o *Options) error {
 	workers, progress := o.parts()
-	r := &run{plan: p, journal: j, apply: apply, tell: tell, encoder: o.encoder(), now: time.Now}
+	r := &run{plan: p, journal: o.within(j), apply: apply, tell: tell, encoder: o.encoder(), now: time.Now}
+	if err := r.never(); err != nil {
+		return err
+	}
 	for _, at := range p.differ {
 		if err := r.left(Disagrees, at, 0); err != nil {
 			return err
@@ -119,6 +127,22 @@ type run struct {
 
 	mu   sync.Mutex // one row at a time
 	tell func(Row) error
+}
+
+// never tells of the lines that are not brought back whatever the journal holds.
+func (r *run) never() error {
+	for _, line := range r.plan.refused {
+		e, err := r.plan.entry(line.place)
+		if err != nil {
+			return err
+		}
+		row := rowOf(Refused, e)
+		row.Why, row.Ends = line.why, false
+		if err := r.say(row); err != nil {
+			return err
+		}
+	}
+	return r.leaveAll(JournalAction, r.plan.actions, 0)
 }
 
 // alone brings a message of no payment back.

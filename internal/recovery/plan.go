@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/archive"
@@ -42,6 +43,10 @@ func byVersion(a, b place) int {
 	return cmp.Or(cmp.Compare(a.version, b.version), cmp.Compare(a.subject, b.subject), cmp.Compare(a.sequence, b.sequence), cmp.Compare(a.file, b.file))
 }
 
+func byPlace(a, b place) int {
+	return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.offset, b.offset))
+}
+
 // chain is what the archives hold of one payment and the journal does not.
 type chain struct {
 	id      payment.ID
@@ -67,6 +72,15 @@ type Plan struct {
 	present []map[payment.ID]uint64 // by file, the newest version that is there and is the same
 	alone   map[string]place        // missing messages of no payment
 	differ  []place                 // other content lies on the subject, which is of no payment
+	refused []refusal               // lines that are none of the journal's
+	actions []place                 // missing actions about the journal itself
+}
+
+// refusal is a line that is none of the journal's, and why.
+type refusal struct {
+	place
+
+	why string
 }
 
 // Options are the optional parts of Compare and Apply; nil and zero mean the defaults.
@@ -78,6 +92,17 @@ type Options struct {
 	// Encoder encodes the events of ends that are folded; default: as the service
 	// without settings has it.
 	Encoder *events.Encoder
+	// Patience bounds each question to the journal and each append; default a minute.
+	Patience time.Duration
+}
+
+// within bounds what is asked of a journal.
+func (o *Options) within(j Journal) Journal {
+	b := bounded{j, time.Minute}
+	if o != nil {
+		b.patience = cmp.Or(o.Patience, b.patience)
+	}
+	return b
 }
 
 func (o *Options) encoder() *events.Encoder {
@@ -117,7 +142,7 @@ func Compare(ctx context.Context, j Journal, paths []string, o *Options) (*Plan,
 		}
 		total += uint64(info.Size())
 	}
-	c := &comparison{plan: p, journal: j, work: make(chan question)}
+	c := &comparison{plan: p, journal: o.within(j), work: make(chan question)}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var running sync.WaitGroup
@@ -137,6 +162,8 @@ func Compare(ctx context.Context, j Journal, paths []string, o *Options) (*Plan,
 		slices.SortFunc(ch.missing, byVersion)
 		slices.SortFunc(ch.differ, byVersion)
 	}
+	slices.SortFunc(p.refused, func(a, b refusal) int { return byPlace(a.place, b.place) })
+	slices.SortFunc(p.actions, byPlace)
 	return p, nil
 }
 
@@ -186,13 +213,31 @@ func (c *comparison) read(ctx context.Context, progress func(done uint64)) error
 // run compares until there is no more, or until one cannot be asked for.
 func (c *comparison) run(ctx context.Context, fail context.CancelCauseFunc) {
 	for q := range c.work {
+		if !literal(q.at.subject) { // it is no question that a server answers
+			c.refuse(q, belongs(q.entry.Message))
+			continue
+		}
 		there, err := c.journal.On(ctx, q.at.subject)
 		if err != nil {
 			fail(err)
 			continue // drain
 		}
+		if there.Sequence == 0 || !same(there.Message, q.entry.Message) {
+			if why := belongs(q.entry.Message); why != "" {
+				c.refuse(q, why)
+				continue
+			}
+		}
 		c.take(q, there)
 	}
+}
+
+// refuse notes a line that is none of the journal's.
+func (c *comparison) refuse(q question, why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.plan.Read++
+	c.plan.refused = append(c.plan.refused, refusal{q.at, why})
 }
 
 // take notes what the journal holds of one archived message.
@@ -210,6 +255,8 @@ func (c *comparison) take(q question, there stream.Stored) {
 			known := p.present[q.at.file]
 			known[id] = max(known[id], q.at.version)
 		}
+	case aboutJournal(q.at.subject):
+		p.actions = append(p.actions, q.at)
 	case there.Sequence != 0 && err != nil:
 		p.differ = append(p.differ, q.at)
 	case err != nil:

@@ -19,7 +19,9 @@ const (
 	Ended = "ended"
 	// NeedsSecond: the amount is one that two persons have to rule on.
 	NeedsSecond = "needs_second_person"
-	// Refused: the core does not take it, such as while a call may be under way.
+	// Refused: the core does not take it, such as while a call may be under way. Of an
+	// archive: the line is none of the journal's, since its subject is not, or its body
+	// is another subject's. It was left.
 	Refused = "refused"
 )
 

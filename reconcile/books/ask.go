@@ -28,6 +28,7 @@ type Asker struct {
 	instance providers.Instance
 	limit    *rate.Limiter
 	compares bool
+	hides    bool
 }
 
 // NewAsker returns an asker that sends no more than perSecond questions a second,
@@ -43,6 +44,7 @@ func NewAsker(in providers.Instance, perSecond float64) *Asker {
 		// A kind that looks at a payment before each call tells in its readings what
 		// was refunded, or at least whether: one question for the whole payment.
 		compares: t.FullRefund.Prepare == payment.PrepareAlways || t.Cancel.Prepare == payment.PrepareAlways,
+		hides:    !t.ShowsRefunds,
 	}
 }
 
@@ -55,7 +57,7 @@ func (a *Asker) Ask(ctx context.Context, ops []reconcile.Operation, p reconcile.
 		if err != nil {
 			return out, err
 		}
-		out.Reading = &reading
+		out.Reading, out.HidesParts = &reading, a.hides
 		if reconcile.Settles(ops, reading) {
 			return out, nil
 		}

@@ -26,7 +26,8 @@ const (
 type Journal struct {
 	steps *spill.Sorter
 	// Events is how many were read, Damaged the subjects of those that cannot be
-	// (no more than the first 100; DamagedCount has all).
+	// (no more than the first 100; DamagedCount has all, and those that the server counts
+	// and cannot show).
 	Events       uint64
 	Damaged      []string
 	DamagedCount int
@@ -48,6 +49,9 @@ func ReadJournal(ctx context.Context, js jetstream.JetStream, from Source, progr
 		Stream: from.Stream, Subjects: events.PaymentFilters(from.Provider),
 		Pull: pull, PullBytes: pullBytes, Progress: progress,
 	}.Read(ctx, js, j.take)
+	if hidden, ok := errors.AsType[*passage.UnreadableError](err); ok {
+		j.DamagedCount, err = j.DamagedCount+int(hidden.Missing), nil
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read journal: %w", err), j.Close())
 	}

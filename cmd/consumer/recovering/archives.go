@@ -57,7 +57,7 @@ func newReport(w *cli.World, c *Command) *report {
 }
 
 func columns() []string {
-	return []string{"outcome", "applied", "subject", "archived_sequence", "archived_at", "sequence", "ends", "version"}
+	return []string{"outcome", "applied", "subject", "archived_sequence", "archived_at", "sequence", "ends", "version", "why"}
 }
 
 // row prints one message.
@@ -74,7 +74,7 @@ func (r *report) row(x recovery.Row) error {
 		}
 		return r.csv.Write([]string{
 			x.Outcome, strconv.FormatBool(x.At > 0), x.Subject, strconv.FormatUint(x.Sequence, 10), x.Time.Format(time.RFC3339Nano),
-			strconv.FormatUint(x.At, 10), strconv.FormatBool(x.Ends), strconv.FormatUint(x.Version, 10),
+			strconv.FormatUint(x.At, 10), strconv.FormatBool(x.Ends), strconv.FormatUint(x.Version, 10), x.Why,
 		})
 	}
 	_, err := fmt.Fprintln(r.world.Stdout, r.line(x))
@@ -91,7 +91,7 @@ func (r *report) rows() (n uint64) {
 // left is how many messages were left that somebody has to look at. One that a
 // newer event of its payment has passed is not.
 func (r *report) left() uint64 {
-	return r.count[recovery.MovedOn] + r.count[recovery.Disagrees] + r.count[recovery.Ambiguous]
+	return r.count[recovery.MovedOn] + r.count[recovery.Disagrees] + r.count[recovery.Ambiguous] + r.count[recovery.Refused]
 }
 
 // line is a message for people.
@@ -101,6 +101,8 @@ func (r *report) line(x recovery.Row) string {
 		recovery.Folded:    "its payment has moved on, and this would be told as known from an archive",
 		recovery.Passed:    "left, the journal says the same or more",
 		recovery.Disagrees: "left, the journal says something else", recovery.Ambiguous: "left, the archives disagree",
+		recovery.Refused:       "refused, " + x.Why,
+		recovery.JournalAction: "left, it tells of the journal that was",
 	}[x.Outcome]
 	switch {
 	case x.At > 0 && x.Outcome == recovery.Folded:
@@ -142,8 +144,9 @@ func (r *report) end(p *recovery.Plan) error {
 	if r.apply {
 		verbs = [2]string{"brought back", "ends told"}
 	}
-	_, err := fmt.Fprintf(out, "%d messages compared, %d are there, %d %s, %d %s, %d left because their payment has moved on, %d disagree, %d ambiguous, %d passed\n",
+	_, err := fmt.Fprintf(out, "%d messages compared, %d are there, %d %s, %d %s, %d left because their payment has moved on, %d disagree, %d ambiguous, %d passed, %d refused, %d about the journal itself\n",
 		p.Read, p.Present, r.count[recovery.Recovered], verbs[0], r.count[recovery.Folded], verbs[1], r.count[recovery.MovedOn],
-		r.count[recovery.Disagrees], r.count[recovery.Ambiguous], r.count[recovery.Passed])
+		r.count[recovery.Disagrees], r.count[recovery.Ambiguous], r.count[recovery.Passed], r.count[recovery.Refused],
+		r.count[recovery.JournalAction])
 	return err
 }

@@ -32,6 +32,8 @@ its body and headers; the header Countermand-Recovered names the place it had. W
 alone, so a run that was interrupted is simply run again. Where a payment has gone another way since the loss, each
 end of an operation that the archive holds is told as a known outcome, with basis archive. The rest of it is listed
 and left, and so is an end that the journal contradicts: look at it with "consumer show".
+A line whose subject is none of the journal's, or whose body is another subject's, is refused. What operators said
+about the journal itself is not brought back.
 With --commands it reads the stream of commands and lists each valid one with neither operation nor rejection in
 the journal; with --apply it presumes them: the journal gets an event that says that the operation may have been
 carried out, and the service asks about it and never calls it. What cannot be presumed here (its provider is not

@@ -68,7 +68,7 @@ func (b *bundle) connect(server *natstest.Server, witnessPath string) {
 		b.t.Fatal(err)
 	}
 	b.sources = acceptance.Sources{
-		JetStream: b.js, Journal: journal, Stream: top.Events, ControlBucket: top.Control,
+		JetStream: b.js, Journal: journal, Stream: top.Events, Commands: top.Commands, ControlBucket: top.Control,
 		Reader: streams.NewReader(b.js.Conn(), streams.Plan{
 			Journal: top.Events, Others: []string{top.Commands, top.ControlStream()}, TokenHeader: stream.TokenHeader,
 			Durables: []streams.Durable{{Stream: top.Commands, Name: top.Consumer}, {Stream: top.Events, Name: top.Consumer}},
@@ -127,16 +127,16 @@ func TestALossIsAcceptedOnceItIsTypedOutAndEveryGateIsShut(t *testing.T) {
 		t.Errorf("%+v", gaps)
 	}
 	for lose, text := range map[uint64]string{0: "--lose 4", 3: "that is 4", 5: "that is 4"} {
-		_, err := desk.Accept(t.Context(), asked("ann"), lose)
+		_, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: lose})
 		refused(t, err, text)
 	}
 	stop := b.register(integrity.Whole)
-	_, err := desk.Accept(t.Context(), asked("ann"), 4)
+	_, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4})
 	refused(t, err, "the gate is open in host.1")
 	stop()
 	dry := asked("ann")
 	dry.Apply = false
-	if done, err := desk.Accept(t.Context(), dry, 4); err != nil || done.Applied || done.Epoch.Number != 1 {
+	if done, err := desk.Accept(t.Context(), dry, acceptance.Typed{Messages: 4}); err != nil || done.Applied || done.Epoch.Number != 1 {
 		t.Errorf("dry run: %+v, %v", done, err)
 	}
 	if diff := cmp.Diff(before.Reading.Journal, b.look().Reading.Journal); diff != "" || !b.look().Bucket.Zero() {
@@ -144,7 +144,7 @@ func TestALossIsAcceptedOnceItIsTypedOutAndEveryGateIsShut(t *testing.T) {
 	}
 	stop = b.register(integrity.Broken)
 	defer stop()
-	done, err := desk.Accept(t.Context(), asked("ann"), 4)
+	done, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4})
 	if err != nil || !done.Applied || done.Epoch.Number != 1 || done.Epoch.Phase != integrity.Held || done.Epoch.AcceptedAt.IsZero() {
 		t.Fatalf("%+v, %v", done, err)
 	}
@@ -194,7 +194,7 @@ func TestAnAcceptanceThatIsInterruptedIsFinishedByTheSameCommand(t *testing.T) {
 	b := setup(t)
 	bucket, witness := b.sources.Bucket, b.sources.Witness
 	b.sources.Bucket = failing{bucket}
-	if _, err := b.desk(false).Accept(t.Context(), asked("ann"), 4); err == nil {
+	if _, err := b.desk(false).Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4}); err == nil {
 		t.Fatal("the store's failure went unnoticed")
 	}
 	b.sources.Bucket = bucket
@@ -203,7 +203,7 @@ func TestAnAcceptanceThatIsInterruptedIsFinishedByTheSameCommand(t *testing.T) {
 		t.Fatalf("the epoch counts although no store knows it: %+v, %v", v.Record.Epoch, v.Findings)
 	}
 	b.sources.Witness = failing{witness}
-	done, err := b.desk(false).Accept(t.Context(), asked("bob"), 4)
+	done, err := b.desk(false).Accept(t.Context(), asked("bob"), acceptance.Typed{Messages: 4})
 	if err != nil || !done.Applied || done.Witness == "" || done.Epoch.Number != 1 || done.Audit != v.Actions[0].ULID {
 		t.Fatalf("%+v, %v", done, err)
 	}
@@ -218,24 +218,24 @@ func TestWhereTwoAreNeededAnotherOperatorHasToSayTheSame(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	desk := b.desk(true)
-	done, err := desk.Accept(t.Context(), asked("ann"), 4)
+	done, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4})
 	if err != nil || done.Applied || !done.AwaitsSecond || done.Audit == "" {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	if v := b.look(); v.Record.Epoch.Number != 0 || acceptance.LossOf(v).Messages != 4 {
 		t.Fatalf("a proposal has changed what is lost: %+v", acceptance.LossOf(v))
 	}
-	_, err = desk.Accept(t.Context(), asked("ann"), 4)
+	_, err = desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4})
 	refused(t, err, "another operator")
 	late := acceptance.NewDesk(b.sources, events.NewEncoder(nil), &acceptance.Options{
 		SecondPerson: true, Now: func() time.Time { return time.Now().Add(25 * time.Hour) },
 	})
 	dry := asked("bob")
 	dry.Apply = false
-	if done, err := late.Accept(t.Context(), dry, 4); err != nil || !done.AwaitsSecond {
+	if done, err := late.Accept(t.Context(), dry, acceptance.Typed{Messages: 4}); err != nil || !done.AwaitsSecond {
 		t.Errorf("a proposal of yesterday still counts: %+v, %v", done, err)
 	}
-	done, err = desk.Accept(t.Context(), asked("bob"), 4)
+	done, err = desk.Accept(t.Context(), asked("bob"), acceptance.Typed{Messages: 4})
 	if err != nil || !done.Applied || done.First != "ann" {
 		t.Fatalf("%+v, %v", done, err)
 	}
@@ -253,7 +253,7 @@ func TestWorkGoesOnAndTheJournalIsTrustedInTurn(t *testing.T) {
 	refused(t, err, "accept comes first")
 	_, err = desk.Trust(t.Context(), asked("ann"), acceptance.Left{Walked: true}, 0, false)
 	refused(t, err, "not doubting")
-	if _, err := desk.Accept(t.Context(), asked("ann"), 4); err != nil {
+	if _, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4}); err != nil {
 		t.Fatal(err)
 	}
 	if done, err := desk.Go(t.Context(), asked("ann")); err != nil || done.Epoch.Phase != integrity.Doubting || !done.Applied {
@@ -294,7 +294,7 @@ func TestWorkGoesOnAndTheJournalIsTrustedInTurn(t *testing.T) {
 		t.Errorf("%+v, %v", v.Record.Epoch, v.Findings)
 	}
 	// A whole journal may be accepted, too: after a failover that nothing notices.
-	if done, err := desk.Accept(t.Context(), asked("ann"), 0); err != nil || done.Epoch.Number != 2 || done.Loss.Messages != 0 {
+	if done, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{}); err != nil || done.Epoch.Number != 2 || done.Loss.Messages != 0 {
 		t.Errorf("%+v, %v", done, err)
 	}
 }
@@ -327,6 +327,23 @@ func TestWhatForbidsAnAcceptanceIsSaid(t *testing.T) {
 			v.Reading.Journal.Deleted = []integrity.Range{{From: 4, To: 5}}
 			v.Record.Mark.Holes = []integrity.Range{{From: 3, To: 5}}
 		}, 0, ""},
+		{"commands", func(v *acceptance.View) {
+			v.Commands = "C"
+			v.Record.Mark.Streams = map[string]uint64{"C": 56}
+			v.Reading.Streams = map[string]integrity.StreamReading{"C": {First: 1, Last: 32}}
+		}, 0, "C is known to reach 56, ends at 32): bring them back first, or type it out with --lose-commands 24"},
+		{"commands whose stream is gone", func(v *acceptance.View) {
+			v.Commands = "C"
+			v.Record.Mark.Streams = map[string]uint64{"C": 56}
+			v.Reading.Streams = map[string]integrity.StreamReading{"C": {Missing: true}}
+		}, 0, "--lose-commands 56"},
+		{"commands that only a process knew", func(v *acceptance.View) {
+			v.Commands = "C"
+			v.Reading.Streams = map[string]integrity.StreamReading{"C": {First: 1, Last: 32}}
+			v.Replicas = []integrity.Registered{{Replica: integrity.Replica{
+				ID: "a", Standing: integrity.Broken.String(), Shut: true, Known: 10, Reason: "journal broken: stream C ends at 32; it was known to reach 56",
+			}, Time: v.Now}}
+		}, 0, "--lose-commands 1"},
 		{"another journal", func(v *acceptance.View) {
 			v.Findings = []integrity.Finding{{Kind: integrity.JournalReplaced}}
 		}, 0, "--lose 1"},
@@ -344,7 +361,7 @@ func TestWhatForbidsAnAcceptanceIsSaid(t *testing.T) {
 			t.Parallel()
 			v := whole()
 			row.set(&v)
-			no := strings.Join(acceptance.Check(v, row.lose), "\n")
+			no := strings.Join(acceptance.Check(v, acceptance.Typed{Messages: row.lose}), "\n")
 			if row.want == "" && no != "" || !strings.Contains(no, row.want) {
 				t.Errorf("got %q, want %q", no, row.want)
 			}

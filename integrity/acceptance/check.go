@@ -22,6 +22,8 @@ type Loss struct {
 	Messages uint64 `json:"messages"`
 	// Holes are all ranges in the middle that hold nothing.
 	Holes []integrity.Range `json:"holes,omitempty"`
+	// Commands is what the stream of commands has lost.
+	Commands CommandsLoss `json:"commands"`
 	// Fingerprint names this loss.
 	Fingerprint string `json:"fingerprint"`
 }
@@ -58,6 +60,7 @@ func LossOf(v View) Loss {
 		l.Messages = 1
 	}
 	l.Known = max(l.Known, l.End)
+	l.Commands = commandsLossOf(v)
 	l.Fingerprint = fingerprint(v, l)
 	return l
 }
@@ -105,10 +108,10 @@ func aboutJournal(findings []integrity.Finding) bool {
 	return false
 }
 
-// fingerprint names a loss. Nothing that an operator's own audit event changes
-// is in it.
+// fingerprint names a loss. Nothing that an operator's own audit event or a new
+// command changes is in it.
 func fingerprint(v View, l Loss) string {
-	raw, err := json.Marshal([]any{v.Record.Epoch.Number, v.Reading.Journal.Head, l.Known, l.End, l.Messages, l.Holes})
+	raw, err := json.Marshal([]any{v.Record.Epoch.Number, v.Reading.Journal.Head, l.Known, l.End, l.Messages, l.Holes, l.Commands.Messages > 0})
 	if err != nil {
 		return "" // numbers and strings always encode
 	}
@@ -117,9 +120,9 @@ func fingerprint(v View, l Loss) string {
 }
 
 // Check returns what forbids that the journal is accepted as a view shows it;
-// nothing means that it may be. lose is what the person has typed: how many
-// messages are given up.
-func Check(v View, lose uint64) []string {
+// nothing means that it may be. lose is what the person has typed: how much is
+// given up.
+func Check(v View, lose Typed) []string {
 	var no []string
 	add := func(format string, args ...any) { no = append(no, fmt.Sprintf(format, args...)) }
 	if v.Reading.Journal.Missing {
@@ -141,14 +144,14 @@ func Check(v View, lose uint64) []string {
 	}
 	loss := LossOf(v)
 	switch {
-	case loss.Messages == lose:
-	case lose == 0:
+	case loss.Messages == lose.Messages:
+	case lose.Messages == 0:
 		add("%d messages would be given up (known to reach %d, ends at %d): bring them back first, or type it out with --lose %d",
 			loss.Messages, loss.Known, loss.End, loss.Messages)
 	default:
-		add("--lose %d is not what would be given up: that is %d", lose, loss.Messages)
+		add("--lose %d is not what would be given up: that is %d", lose.Messages, loss.Messages)
 	}
-	return no
+	return append(no, checkCommands(loss.Commands, lose.Commands)...)
 }
 
 // CheckGo returns what forbids that work begins after an accepted loss.
@@ -201,7 +204,8 @@ func (l Left) text() string {
 
 // CheckTrust returns what forbids that the journal is taken for complete. open is
 // what the person has typed: how many operations stay in doubt.
-// withoutWalk: the person has typed that the commands are not walked over.
+// withoutWalk: the person has typed that the commands are not walked over, or not
+// over all of them, since some were lost.
 func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
 	var no []string
 	if e := v.Record.Epoch; e.Phase != integrity.Doubting {
@@ -216,6 +220,10 @@ func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
 	}
 	if !left.Walked && !withoutWalk {
 		no = append(no, "the walk over the commands is not finished in this epoch: consumer recover --commands --apply, or type it out with --without-commands")
+	}
+	if n := unsettled(v); n > 0 && !withoutWalk {
+		no = append(no, fmt.Sprintf("%d commands were lost, and no walk goes over what is not there: their repeats would be carried out as new operations; "+
+			"reconcile with the providers' statements first, then type it out with --without-commands", n))
 	}
 	return append(no, lost(v)...)
 }

@@ -78,9 +78,9 @@ func NewDesk(s Sources, encoder *events.Encoder, o *Options) *Desk {
 }
 
 // Accept accepts the journal as it is now and begins the next epoch, held. lose is
-// how many messages are given up, as the person has typed it. Errors:
-// *RefusedError where something forbids it.
-func (d *Desk) Accept(ctx context.Context, a Asked, lose uint64) (Done, error) {
+// how much is given up, as the person has typed it. Errors: *RefusedError where
+// something forbids it.
+func (d *Desk) Accept(ctx context.Context, a Asked, lose Typed) (Done, error) {
 	v, err := Look(ctx, d.sources)
 	if err != nil {
 		return Done{}, err
@@ -91,11 +91,12 @@ func (d *Desk) Accept(ctx context.Context, a Asked, lose uint64) (Done, error) {
 	}
 	said := events.JournalLoss{
 		Epoch: nextEpoch(v, loss), Fingerprint: loss.Fingerprint, Known: loss.Known, Found: loss.End, GivenUp: loss.Messages,
+		CommandsLost: max(loss.Commands.Messages, lose.Commands) + unsettled(v),
 	}
 	for _, hole := range loss.Holes {
 		said.Holes = append(said.Holes, events.SequenceRange(hole))
 	}
-	out := Done{Loss: &loss, Epoch: integrity.Epoch{Number: said.Epoch}}
+	out := Done{Loss: &loss, Epoch: integrity.Epoch{Number: said.Epoch, CommandsLost: said.CommandsLost}}
 	accepted, found := unfinished(v, loss)
 	if !found && d.second {
 		if out.First, err = firstPerson(v, loss, a, d.now()); err != nil {
@@ -119,7 +120,7 @@ func (d *Desk) Accept(ctx context.Context, a Asked, lose uint64) (Done, error) {
 		}
 	}
 	out.Audit = accepted.ULID
-	out.Epoch = integrity.Epoch{Number: accepted.Epoch, AcceptedAt: accepted.Time.UTC()}
+	out.Epoch = integrity.Epoch{Number: accepted.Epoch, AcceptedAt: accepted.Time.UTC(), CommandsLost: accepted.CommandsLost}
 	mark := integrity.MarkOf(v.Reading, accepted.Position, accepted.Epoch)
 	mark.Holes, mark.At = loss.Holes, accepted.Time.UTC()
 	err = d.store(ctx, integrity.Record{Mark: mark, Epoch: out.Epoch}, &out)

@@ -39,8 +39,8 @@ type Action struct {
 
 // View is all that a decision rests on, at one moment.
 type View struct {
-	// Journal is the journal's stream.
-	Journal string
+	// Journal is the journal's stream, Commands that of the commands.
+	Journal, Commands string
 	// Bucket and Witness are what the stores hold, Record is both together.
 	Bucket, Witness, Record integrity.Record
 	BucketMissing           bool
@@ -67,8 +67,9 @@ func (v View) Live() []integrity.Registered { return integrity.Live(v.Replicas, 
 type Sources struct {
 	JetStream jetstream.JetStream
 	Journal   *stream.Journal
-	// Stream is the journal's name, ControlBucket that of the bucket.
-	Stream, ControlBucket string
+	// Stream is the journal's name, Commands that of the stream of commands,
+	// ControlBucket that of the bucket.
+	Stream, Commands, ControlBucket string
 	Reader                keeper.Source
 	Bucket                keeper.Store
 	// Witness is nil where there is none.
@@ -99,7 +100,7 @@ func (s Sources) Epoch(ctx context.Context) (integrity.Epoch, error) {
 // Look reads a view. It changes nothing. A server that cannot be asked is an
 // error; a witness that cannot be read is part of the view.
 func Look(ctx context.Context, s Sources) (View, error) {
-	v := View{Journal: s.Stream}
+	v := View{Journal: s.Stream, Commands: s.Commands}
 	var err error
 	v.Bucket, err = s.Bucket.Load(ctx)
 	switch {

@@ -27,7 +27,7 @@ func (c *Connection) JournalSources(monitors []string) (acceptance.Sources, erro
 		return acceptance.Sources{}, err
 	}
 	s := acceptance.Sources{
-		JetStream: c.JetStream, Journal: journal, Stream: t.Events, ControlBucket: t.Control,
+		JetStream: c.JetStream, Journal: journal, Stream: t.Events, Commands: t.Commands, ControlBucket: t.Control,
 		Reader: streams.NewReader(c.Conn, app.ReadingPlan(t)), Bucket: streams.NewBucket(c.Conn, t.Control),
 		Witness: c.witness(),
 	}

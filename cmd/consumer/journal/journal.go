@@ -89,6 +89,9 @@ func (d *decision) say(w *cli.World, done acceptance.Done, err error) error {
 	}
 	if l := done.Loss; l != nil {
 		fmt.Fprintf(w.Stdout, "known to reach %d, ends at %d, given up: %d messages\n", l.Known, l.End, l.Messages)
+		if n := done.Epoch.CommandsLost; n > 0 {
+			fmt.Fprintf(w.Stdout, "commands given up: %d; trust needs --without-commands then\n", n)
+		}
 	}
 	text := fmt.Sprintf("epoch %d is %s", done.Epoch.Number, done.Epoch.Phase)
 	switch {

@@ -70,8 +70,8 @@ type Sources struct {
 	// Stream is the journal's name, Commands that of the stream of commands,
 	// ControlBucket that of the bucket.
 	Stream, Commands, ControlBucket string
-	Reader                keeper.Source
-	Bucket                keeper.Store
+	Reader                          keeper.Source
+	Bucket                          keeper.Store
 	// Witness is nil where there is none.
 	Witness keeper.Store
 	// Copies asks single servers what they hold; nil: they cannot be asked.

@@ -160,7 +160,13 @@ func TestALossIsAcceptedOnceItIsTypedOutAndEveryGateIsShut(t *testing.T) {
 // register keeps a process registered until stop is called.
 func (b *bundle) register(standing integrity.Standing) (stop func()) {
 	b.t.Helper()
-	s := keeper.Status{Watch: integrity.Watch{Standing: standing}, Record: integrity.Record{Epoch: integrity.FirstEpoch()}}
+	return b.registerAt(standing, integrity.Record{Epoch: integrity.FirstEpoch()})
+}
+
+// registerAt is register for a process that knows a record.
+func (b *bundle) registerAt(standing integrity.Standing, known integrity.Record) (stop func()) {
+	b.t.Helper()
+	s := keeper.Status{Watch: integrity.Watch{Standing: standing}, Record: known}
 	if standing == integrity.Broken {
 		s.Watch.Findings = []integrity.Finding{{Text: "the journal ends at 16"}}
 	}
@@ -376,7 +382,7 @@ func TestWhatARunningProcessKnowsIsGivenUpToo(t *testing.T) {
 	now := time.Now()
 	v := acceptance.View{Journal: "PAYMENT_EVENTS", Now: now, End: 16}
 	v.Reading.Journal.StreamReading = integrity.StreamReading{First: 1, Last: 16, Messages: 16}
-	v.Record.Mark.Journal.Sequence = 16
+	v.Record.Mark.Journal.Sequence, v.Record.Epoch.Number = 16, 1
 	for _, row := range []struct {
 		name  string
 		known uint64
@@ -384,10 +390,12 @@ func TestWhatARunningProcessKnowsIsGivenUpToo(t *testing.T) {
 		stand integrity.Standing
 		want  uint64
 	}{
-		{"it knows more", 20, 0, integrity.Broken, 4},
-		{"it knows another message at the end", 16, 0, integrity.Broken, 1},
-		{"it is of the epoch before", 20, 1, integrity.Broken, 0},
-		{"it is a moment ahead", 20, 0, integrity.Whole, 0},
+		{"it knows more", 20, 1, integrity.Broken, 4},
+		{"it knows another message at the end", 16, 1, integrity.Broken, 1},
+		{"it is of the epoch before", 20, 0, integrity.Broken, 0},
+		{"it is of a later epoch", 20, 2, integrity.Broken, 4},
+		{"it is of a later epoch, and not sure yet", 20, 2, integrity.Suspect, 4},
+		{"it is a moment ahead", 20, 1, integrity.Whole, 0},
 	} {
 		r := integrity.Registered{Time: now, Replica: integrity.Replica{ID: "host.1", Standing: row.stand.String(), Shut: true, Known: row.known}}
 		r.Epoch.Number = row.epoch

@@ -38,7 +38,7 @@ func LossOf(v View) Loss {
 		}
 	}
 	for _, r := range v.Live() {
-		if r.Epoch.Number == v.Record.Epoch.Number && r.Standing == integrity.Broken.String() {
+		if broken(v, r) {
 			l.Known = max(l.Known, r.Known)
 		}
 	}
@@ -63,6 +63,14 @@ func LossOf(v View) Loss {
 	l.Commands = commandsLossOf(v)
 	l.Fingerprint = fingerprint(v, l)
 	return l
+}
+
+// broken reports whether a process knows of a loss that nobody has accepted yet. It
+// is sure of one, and not in an earlier epoch, or it is in a later one than the
+// stores, which have lost that.
+func broken(v View, r integrity.Registered) bool {
+	own := v.Record.Epoch.Number
+	return r.Epoch.Number > own || r.Epoch.Number == own && r.Standing == integrity.Broken.String()
 }
 
 // holesOf are the ranges of a journal that hold nothing, its missing head among them.
@@ -100,7 +108,7 @@ func aboutJournal(findings []integrity.Finding) bool {
 	for _, f := range findings {
 		switch f.Kind {
 		case integrity.JournalReplaced, integrity.JournalRewritten, integrity.JournalShorter, integrity.JournalHoles, integrity.JournalBeheaded,
-			integrity.ReplicaBroken:
+			integrity.ReplicaBroken, integrity.EpochForgotten:
 			return true
 		default:
 		}

@@ -3,8 +3,6 @@ package acceptance
 import (
 	"fmt"
 	"strings"
-
-	"github.com/countermand/countermand/integrity"
 )
 
 // CommandsLoss is what the stream of commands has lost. Nothing can be walked
@@ -58,7 +56,7 @@ func commandsLossOf(v View) CommandsLoss {
 // knows when new commands have filled the stream up to the mark.
 func processLostCommands(v View) bool {
 	for _, r := range v.Live() {
-		if r.Epoch.Number >= v.Record.Epoch.Number && r.Standing == integrity.Broken.String() && strings.Contains(r.Reason, v.Commands) {
+		if broken(v, r) && strings.Contains(r.Reason, v.Commands) {
 			return true
 		}
 	}

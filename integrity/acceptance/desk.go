@@ -128,12 +128,14 @@ func (d *Desk) Accept(ctx context.Context, a Asked, lose Typed) (Done, error) {
 }
 
 // nextEpoch is the number of the epoch that accepting a loss begins. An
-// acceptance of something else that never came into effect keeps its number.
+// acceptance of something else that never came into effect keeps its number. So
+// does one whose event and record were set back: a process that runs knows it.
+// A number that was used again would name two histories.
 func nextEpoch(v View, loss Loss) uint64 {
 	if a, found := unfinished(v, loss); found {
 		return a.Epoch
 	}
-	next := v.Record.Epoch.Number
+	next := v.reached()
 	for _, a := range v.Actions {
 		if a.Action == ActionAccepted {
 			next = max(next, a.Epoch)
@@ -146,7 +148,7 @@ func nextEpoch(v View, loss Loss) uint64 {
 // and that no store knows: whoever recorded it was interrupted.
 func unfinished(v View, loss Loss) (a Action, found bool) {
 	for _, a := range v.Actions {
-		if a.Action == ActionAccepted && a.Epoch > v.Record.Epoch.Number && a.Fingerprint == loss.Fingerprint {
+		if a.Action == ActionAccepted && a.Epoch > v.reached() && a.Fingerprint == loss.Fingerprint {
 			return a, true
 		}
 	}
@@ -158,7 +160,7 @@ func unfinished(v View, loss Loss) (a Action, found bool) {
 func firstPerson(v View, loss Loss, a Asked, now time.Time) (string, error) {
 	mine := false
 	for _, p := range v.Actions {
-		if p.Action != ActionPropose || p.Fingerprint != loss.Fingerprint || p.Epoch <= v.Record.Epoch.Number || now.Sub(p.Time) > proposalFor {
+		if p.Action != ActionPropose || p.Fingerprint != loss.Fingerprint || p.Epoch <= v.reached() || now.Sub(p.Time) > proposalFor {
 			continue
 		}
 		if p.Operator != events.Mask(a.Operator) {

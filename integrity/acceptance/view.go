@@ -128,6 +128,7 @@ func Look(ctx context.Context, s Sources) (View, error) {
 		return View{}, err
 	}
 	v.Findings = append(v.Findings, integrity.FoundByOthers(v.Record.Epoch.Number, v.Live())...)
+	v.Findings = append(v.Findings, ahead(v)...)
 	if s.Copies != nil {
 		v.Copies = s.Copies(ctx)
 	}
@@ -141,12 +142,39 @@ func Look(ctx context.Context, s Sources) (View, error) {
 	return v, nil
 }
 
+// ahead are findings of processes that know a later epoch than the stores. They
+// have learned of it there, so the stores were set back, with all that was
+// written since.
+func ahead(v View) []integrity.Finding {
+	var all []integrity.Finding
+	for _, r := range v.Live() {
+		if r.Epoch.Number > v.Record.Epoch.Number {
+			all = append(all, integrity.Finding{
+				Kind: integrity.EpochForgotten, Object: r.ID, Known: r.Epoch.Number, Found: v.Record.Epoch.Number,
+				Text: fmt.Sprintf("process %s works in epoch %d; the bucket and the witness know epoch %d only, so they were set back",
+					r.ID, r.Epoch.Number, v.Record.Epoch.Number),
+			})
+		}
+	}
+	return all
+}
+
+// reached is the highest epoch that is known to have come into effect: in the
+// stores, or in a process that runs. The journal may know of higher ones.
+func (v View) reached() uint64 {
+	n := v.Record.Epoch.Number
+	for _, r := range v.Live() {
+		n = max(n, r.Epoch.Number)
+	}
+	return n
+}
+
 // endOf is where the journal ends without what operators have said about the next
 // epoch. The newest accepted loss is part of its epoch and counts.
 func endOf(v View) uint64 {
-	end := v.Reading.Journal.Last
+	end, epoch := v.Reading.Journal.Last, v.reached()
 	for i := len(v.Actions) - 1; i >= 0; i-- {
-		if v.Actions[i].Position.Sequence != end || v.Actions[i].Epoch <= v.Record.Epoch.Number {
+		if v.Actions[i].Position.Sequence != end || v.Actions[i].Epoch <= epoch {
 			break
 		}
 		end--

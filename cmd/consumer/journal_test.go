@@ -144,6 +144,7 @@ func TestALossIsShownAcceptedBroughtBackAndTrusted(t *testing.T) {
 		t.Fatalf("refusals and dry runs have written %d messages", n-40)
 	}
 	l.want(0, "epoch 1 is held", "journal", "accept", "--reason", "older copy", "--lose", "10", "--apply")
+	l.want(0, "already accepted: epoch 1 is held", "journal", "accept", "--reason", "older copy", "--lose", "10", "--apply")
 	l.want(0, "the journal is whole", "journal", "status")
 	l.want(0, "10 brought back", "recover", "--archive", archive, "--apply")
 	l.want(0, "0 brought back", "recover", "--archive", archive, "--apply")

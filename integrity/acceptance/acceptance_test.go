@@ -220,6 +220,41 @@ func TestAnAcceptanceThatIsInterruptedIsFinishedByTheSameCommand(t *testing.T) {
 	}
 }
 
+// One that was killed after it took effect is no reason for another epoch.
+func TestAnAcceptanceThatCountsIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	witness := b.sources.Witness
+	b.sources.Witness = failing{witness}
+	first, err := b.desk(false).Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4})
+	if err != nil || first.Already || first.Witness == "" {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	b.sources.Witness = witness
+	desk := b.desk(false)
+	dry := asked("ann")
+	dry.Apply = false
+	if done, err := desk.Accept(t.Context(), dry, acceptance.Typed{Messages: 4}); err != nil || !done.Already || done.Applied {
+		t.Errorf("%+v, %v", done, err)
+	}
+	for _, typed := range []acceptance.Typed{{Messages: 4}, {}} {
+		done, err := desk.Accept(t.Context(), asked("bob"), typed)
+		if err != nil || !done.Already || done.Epoch != first.Epoch || done.Audit != first.Audit {
+			t.Errorf("%+v, %v", done, err)
+		}
+	}
+	if v := b.look(); len(v.Actions) != 1 || v.Witness.Epoch != first.Epoch {
+		t.Errorf("%d actions, witness %+v", len(v.Actions), v.Witness.Epoch)
+	}
+	_, err = desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 3})
+	refused(t, err, "that is 0")
+	other := asked("ann")
+	other.Reason = "a failover while it was held"
+	if done, err := desk.Accept(t.Context(), other, acceptance.Typed{}); err != nil || done.Already || done.Epoch.Number != 2 {
+		t.Errorf("%+v, %v", done, err)
+	}
+}
+
 func TestWhereTwoAreNeededAnotherOperatorHasToSayTheSame(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

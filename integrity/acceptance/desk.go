@@ -44,6 +44,8 @@ type Done struct {
 	Audit string          `json:"audit,omitempty"`
 	// Witness is why the witness could not be raised; the processes will do it.
 	Witness string `json:"witness,omitempty"`
+	// Already: the same was accepted before, and nothing was lost since.
+	Already bool `json:"already,omitempty"`
 	Loss    *Loss  `json:"loss,omitempty"`
 }
 
@@ -86,6 +88,9 @@ func (d *Desk) Accept(ctx context.Context, a Asked, lose Typed) (Done, error) {
 		return Done{}, err
 	}
 	loss := LossOf(v)
+	if before, found := acceptedBefore(v, loss, a, lose); found {
+		return d.again(ctx, v, a, before)
+	}
 	if no := Check(v, lose); len(no) > 0 {
 		return Done{Loss: &loss, Epoch: v.Record.Epoch}, &RefusedError{no}
 	}
@@ -153,6 +158,33 @@ func unfinished(v View, loss Loss) (a Action, found bool) {
 		}
 	}
 	return Action{}, false
+}
+
+// acceptedBefore returns the acceptance that the same command has brought into
+// effect before, such as one that was killed before it could say so. A command is
+// the same if its reason is, and if it types out nothing else.
+func acceptedBefore(v View, loss Loss, a Asked, lose Typed) (before Action, found bool) {
+	e := v.Record.Epoch
+	if e.Number == 0 || e.Phase != integrity.Held || v.BucketMissing || len(v.Findings) > 0 || loss.Messages > 0 || loss.Commands.Messages > 0 {
+		return Action{}, false
+	}
+	for _, before := range v.Actions {
+		if before.Action == ActionAccepted && before.Epoch == e.Number && before.Reason == events.Mask(a.Reason) &&
+			(lose.Messages == 0 || lose.Messages == before.GivenUp) && lose.Commands <= before.CommandsLost {
+			return before, true
+		}
+	}
+	return Action{}, false
+}
+
+// again finishes an acceptance that counts already: the witness may not know of it.
+func (d *Desk) again(ctx context.Context, v View, a Asked, before Action) (Done, error) {
+	out := Done{Already: true, Epoch: v.Record.Epoch, Audit: before.ULID}
+	if !a.Apply {
+		return out, nil
+	}
+	err := d.store(ctx, v.Record, &out)
+	return out, err
 }
 
 // firstPerson returns another operator who has lately proposed to accept the same

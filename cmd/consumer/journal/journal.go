@@ -95,6 +95,8 @@ func (d *decision) say(w *cli.World, done acceptance.Done, err error) error {
 	}
 	text := fmt.Sprintf("epoch %d is %s", done.Epoch.Number, done.Epoch.Phase)
 	switch {
+	case done.Already:
+		text = "already accepted: " + text
 	case done.AwaitsSecond && done.Audit != "":
 		text = "recorded: another operator has to say the same within 24 hours"
 	case done.AwaitsSecond:

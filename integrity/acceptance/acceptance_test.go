@@ -268,6 +268,10 @@ func TestWhereTwoAreNeededAnotherOperatorHasToSayTheSame(t *testing.T) {
 	}
 	_, err = desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4})
 	refused(t, err, "another operator")
+	for _, same := range []string{"Ann", " ann "} {
+		_, err = desk.Accept(t.Context(), asked(same), acceptance.Typed{Messages: 4})
+		refused(t, err, "another operator")
+	}
 	late := acceptance.NewDesk(b.sources, events.NewEncoder(nil), &acceptance.Options{
 		SecondPerson: true, Now: func() time.Time { return time.Now().Add(25 * time.Hour) },
 	})

@@ -142,6 +142,11 @@ func Check(v View, lose Typed) []string {
 	if v.WitnessError != nil {
 		add("the witness cannot be read, and may know of more (%v)", v.WitnessError)
 	}
+	for _, u := range v.Unasked {
+		if u.Typed {
+			add("the server at %s was not asked, and may hold more (%s): type its monitoring address, or leave it out", u.Address, u.Reason)
+		}
+	}
 	for _, f := range v.Findings {
 		if f.Kind == integrity.DurableAhead {
 			add("%s: delete it and let consumer provision make it anew, or it passes over what is written next", f.Text)

@@ -95,6 +95,9 @@ func checkCommands(l CommandsLoss, typed uint64) []string {
 	if l.Messages <= typed {
 		return nil
 	}
+	if l.Known == l.End {
+		return []string{"a running process knows of commands that " + l.Stream + " has lost, and nobody can count them: bring them back first, or type it out with --lose-commands 1"}
+	}
 	return []string{fmt.Sprintf("%d commands would be given up (%s is known to reach %d, ends at %d): bring them back first, or type it out with --lose-commands %d",
 		l.Messages, l.Stream, l.Known, l.End, l.Messages)}
 }

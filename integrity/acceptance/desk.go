@@ -44,9 +44,11 @@ type Done struct {
 	Audit string          `json:"audit,omitempty"`
 	// Witness is why the witness could not be raised; the processes will do it.
 	Witness string `json:"witness,omitempty"`
+	// Unasked are servers whose copy of the journal nobody could look at.
+	Unasked []Unasked `json:"unasked,omitempty"`
 	// Already: the same was accepted before, and nothing was lost since.
-	Already bool `json:"already,omitempty"`
-	Loss    *Loss  `json:"loss,omitempty"`
+	Already bool  `json:"already,omitempty"`
+	Loss    *Loss `json:"loss,omitempty"`
 }
 
 // Options are the optional parts of a Desk; nil and zero mean the defaults.
@@ -101,7 +103,7 @@ func (d *Desk) Accept(ctx context.Context, a Asked, lose Typed) (Done, error) {
 	for _, hole := range loss.Holes {
 		said.Holes = append(said.Holes, events.SequenceRange(hole))
 	}
-	out := Done{Loss: &loss, Epoch: integrity.Epoch{Number: said.Epoch, CommandsLost: said.CommandsLost}}
+	out := Done{Loss: &loss, Unasked: v.Unasked, Epoch: integrity.Epoch{Number: said.Epoch, CommandsLost: said.CommandsLost}}
 	accepted, found := unfinished(v, loss)
 	if !found && d.second {
 		if out.First, err = firstPerson(v, loss, a, d.now()); err != nil {
@@ -195,7 +197,7 @@ func firstPerson(v View, loss Loss, a Asked, now time.Time) (string, error) {
 		if p.Action != ActionPropose || p.Fingerprint != loss.Fingerprint || p.Epoch <= v.reached() || now.Sub(p.Time) > proposalFor {
 			continue
 		}
-		if p.Operator != events.Mask(a.Operator) {
+		if !sameName(p.Operator, events.Mask(a.Operator)) {
 			return p.Operator, nil
 		}
 		mine = true
@@ -204,6 +206,11 @@ func firstPerson(v View, loss Loss, a Asked, now time.Time) (string, error) {
 		return "", &RefusedError{[]string{"you have proposed this already: another operator has to say the same"}}
 	}
 	return "", nil
+}
+
+// sameName reports whether two names are taken for one person's: "ann" and "Ann " are.
+func sameName(a, b string) bool {
+	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
 }
 
 // Go lets work begin after an accepted loss: what the journal cannot know is

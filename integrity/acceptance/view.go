@@ -27,6 +27,15 @@ type Copy struct {
 	Messages uint64 `json:"messages"`
 }
 
+// Unasked is a server that was to be asked for its copy, and was not.
+type Unasked struct {
+	// Address is that of its monitoring port.
+	Address string `json:"address"`
+	Reason  string `json:"reason"`
+	// Typed: a person has typed the address; otherwise it is configured.
+	Typed bool `json:"typed,omitempty"`
+}
+
 // Action is an operator's action about the journal, as it lies there.
 type Action struct {
 	payment.OperatorAction
@@ -53,6 +62,8 @@ type View struct {
 	End uint64
 	// Copies are what single servers hold of the journal, where they were asked.
 	Copies []Copy
+	// Unasked are the servers that did not answer.
+	Unasked []Unasked
 	// Replicas are the registered processes, Now is the server's time.
 	Replicas []integrity.Registered
 	Now      time.Time
@@ -75,7 +86,7 @@ type Sources struct {
 	// Witness is nil where there is none.
 	Witness keeper.Store
 	// Copies asks single servers what they hold; nil: they cannot be asked.
-	Copies func(ctx context.Context) []Copy
+	Copies func(ctx context.Context) ([]Copy, []Unasked)
 }
 
 // Epoch returns the epoch that counts: the later one of bucket and witness.
@@ -124,13 +135,19 @@ func Look(ctx context.Context, s Sources) (View, error) {
 	}
 	v.Reading.Began = began
 	v.Findings = integrity.Judge(v.Record.Mark, v.Reading, integrity.Names{Journal: s.Stream})
+	if v.BucketMissing && !slices.ContainsFunc(v.Findings, func(f integrity.Finding) bool { return f.Object == "KV_"+s.ControlBucket }) {
+		v.Findings = append(v.Findings, integrity.Finding{
+			Kind: integrity.StreamMissing, Object: "KV_" + s.ControlBucket,
+			Text: "the bucket of pauses and marks does not exist (stream KV_" + s.ControlBucket + ")",
+		})
+	}
 	if v.Replicas, v.Now, err = replicas.List(ctx, s.JetStream, s.ControlBucket); err != nil {
 		return View{}, err
 	}
 	v.Findings = append(v.Findings, integrity.FoundByOthers(v.Record.Epoch.Number, v.Live())...)
 	v.Findings = append(v.Findings, ahead(v)...)
 	if s.Copies != nil {
-		v.Copies = s.Copies(ctx)
+		v.Copies, v.Unasked = s.Copies(ctx)
 	}
 	if v.Reading.Journal.Missing {
 		return v, nil

@@ -93,6 +93,9 @@ func (d *decision) say(w *cli.World, done acceptance.Done, err error) error {
 			fmt.Fprintf(w.Stdout, "commands given up: %d; trust needs --without-commands then\n", n)
 		}
 	}
+	for _, u := range done.Unasked {
+		fmt.Fprintln(w.Stdout, "note:", unaskedLine(u))
+	}
 	text := fmt.Sprintf("epoch %d is %s", done.Epoch.Number, done.Epoch.Phase)
 	switch {
 	case done.Already:

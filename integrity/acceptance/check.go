@@ -56,7 +56,7 @@ func LossOf(v View) Loss {
 			l.Messages += hole.To - hole.From + 1
 		}
 	}
-	if l.Messages == 0 && aboutJournal(v.Findings) {
+	if l.Messages == 0 && aboutJournal(v) {
 		l.Messages = 1
 	}
 	l.Known = max(l.Known, l.End)
@@ -104,16 +104,37 @@ func aboutEnd(findings []integrity.Finding) bool {
 	return false
 }
 
-func aboutJournal(findings []integrity.Finding) bool {
-	for _, f := range findings {
+// aboutJournal reports whether a finding says that the journal has lost something,
+// or comes from a process that may have found so.
+func aboutJournal(v View) bool {
+	for _, f := range v.Findings {
 		switch f.Kind {
 		case integrity.JournalReplaced, integrity.JournalRewritten, integrity.JournalShorter, integrity.JournalHoles, integrity.JournalBeheaded,
-			integrity.ReplicaBroken, integrity.EpochForgotten:
+			integrity.EpochForgotten:
 			return true
+		case integrity.ReplicaBroken:
+			if !foundByStreamsOnly(v, f.Object) {
+				return true
+			}
 		default:
 		}
 	}
 	return false
+}
+
+// foundByStreamsOnly reports whether every process of an ID has found losses of
+// other streams only.
+func foundByStreamsOnly(v View, id string) bool {
+	n := 0
+	for _, r := range v.Live() {
+		if r.ID == id && broken(v, r) {
+			n++
+			if !namesStreamsOnly(r) {
+				return false
+			}
+		}
+	}
+	return n > 0
 }
 
 // fingerprint names a loss. Nothing that an operator's own audit event or a new

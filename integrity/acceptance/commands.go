@@ -2,7 +2,8 @@ package acceptance
 
 import (
 	"fmt"
-	"strings"
+
+	"github.com/countermand/countermand/integrity"
 )
 
 // CommandsLoss is what the stream of commands has lost. Nothing can be walked
@@ -52,11 +53,12 @@ func commandsLossOf(v View) CommandsLoss {
 }
 
 // processLostCommands reports whether a process that is sure of a loss names the
-// stream of commands. Its memory may reach further than the marks, and it still
-// knows when new commands have filled the stream up to the mark.
+// stream of commands, or has more findings than it lists. Its memory may reach
+// further than the marks, and it still knows when new commands have filled the
+// stream up to the mark.
 func processLostCommands(v View) bool {
 	for _, r := range v.Live() {
-		if broken(v, r) && strings.Contains(r.Reason, v.Commands) {
+		if r.Standing == integrity.Broken.String() && broken(v, r) && namesCommands(r, v.Commands) {
 			return true
 		}
 	}

@@ -230,7 +230,7 @@ func (s status) print(out io.Writer) error {
 	}
 	verdict := s.verdict()
 	if s.Loss.Messages > 0 {
-		verdict += fmt.Sprintf("; accepting it as it is would give up %d messages (--lose %d)", s.Loss.Messages, s.Loss.Messages)
+		verdict += fmt.Sprintf("; accepting it as it is would give up %s (--lose %d)", messages(s.Loss.Messages), s.Loss.Messages)
 	}
 	_, err := fmt.Fprintf(out, "\n%s\n", verdict)
 	return err

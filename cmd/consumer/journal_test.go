@@ -319,3 +319,19 @@ func TestAConfiguredMonitorThatDoesNotAnswerIsNamed(t *testing.T) {
 	l.want(0, "note: the server at http://127.0.0.1:1 was not asked", "journal", "accept", "--reason", "older copy", "--lose", "10", "--apply")
 	l.want(0, "note: the server at http://127.0.0.1:1 was not asked", "journal", "status")
 }
+
+func TestWhatTheCommandsLostIsTypedOutAndKeepsTheJournalFromTrust(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}")
+	l.append(1, 10)
+	record := l.mark(integrity.Record{})
+	record.Mark.Streams = map[string]uint64{"PAYMENT_COMMANDS": 12}
+	l.mark(record)
+	l.want(1, "12 commands are lost: PAYMENT_COMMANDS is known to reach 12, ends at 0 (--lose-commands 12)", "journal", "status")
+	l.want(1, "--lose-commands 12", "journal", "accept", "--reason", "x", "--apply")
+	l.want(0, "commands given up: 12; trust needs --without-commands", "journal", "accept", "--reason", "x", "--lose-commands", "12", "--apply")
+	l.want(0, "0 commands read", "recover", "--commands", "--apply")
+	l.want(0, "epoch 1 is doubting", "journal", "go", "--apply")
+	l.want(1, "12 commands were lost", "journal", "trust", "--reason", "x", "--open", "10", "--apply")
+	l.want(0, "epoch 1 is trusted", "journal", "trust", "--reason", "x", "--open", "10", "--without-commands", "--apply")
+}

@@ -376,7 +376,7 @@ func TestWhatForbidsAnAcceptanceIsSaid(t *testing.T) {
 			v.Commands = "C"
 			v.Record.Mark.Streams = map[string]uint64{"C": 56}
 			v.Reading.Streams = map[string]integrity.StreamReading{"C": {First: 1, Last: 32}}
-		}, 0, "C is known to reach 56, ends at 32): bring them back first, or type it out with --lose-commands 24"},
+		}, 0, "24 commands are lost: C is known to reach 56, ends at 32: bring them back first, or type it out with --lose-commands 24"},
 		{"commands whose stream is gone", func(v *acceptance.View) {
 			v.Commands = "C"
 			v.Record.Mark.Streams = map[string]uint64{"C": 56}

@@ -97,9 +97,17 @@ func checkCommands(l CommandsLoss, typed uint64) []string {
 	if l.Messages <= typed {
 		return nil
 	}
-	if l.Known == l.End {
-		return []string{"a running process knows of commands that " + l.Stream + " has lost, and nobody can count them: bring them back first, or type it out with --lose-commands 1"}
+	return []string{fmt.Sprintf("%s: bring them back first, or type it out with --lose-commands %d", l.Text(), l.Messages)}
+}
+
+// Text says in words what is lost; "" where nothing is.
+func (l CommandsLoss) Text() string {
+	switch {
+	case l.Messages == 0:
+		return ""
+	case l.Known == l.End:
+		return "commands may be lost: a running process has found more than the marks show, and nobody can count them"
+	default:
+		return fmt.Sprintf("%d commands are lost: %s is known to reach %d, ends at %d", l.Messages, l.Stream, l.Known, l.End)
 	}
-	return []string{fmt.Sprintf("%d commands would be given up (%s is known to reach %d, ends at %d): bring them back first, or type it out with --lose-commands %d",
-		l.Messages, l.Stream, l.Known, l.End, l.Messages)}
 }

@@ -6,11 +6,14 @@ import (
 	"github.com/countermand/countermand/integrity"
 )
 
-// listed is how many findings a process lists in its reason at the most, and
-// between how they are written (keeper.Status.Ready).
+// listed is how many findings a process lists in its reason at the most, between
+// how they are written (keeper.Status.Ready). Those of a reading come first, then
+// that the bucket was set back, then what other processes have found.
 const (
-	listed  = 3
-	between = "; also, "
+	listed      = 3
+	between     = "; also, "
+	bucketsText = " no longer holds the mark that it held"
+	othersText  = "process "
 )
 
 // found are the texts of the findings that a process lists, without what it has
@@ -21,9 +24,9 @@ func found(r integrity.Registered) (texts []string, all bool) {
 		return nil, false
 	}
 	texts = strings.Split(reason, between)
-	all = len(texts) < listed
+	all = len(texts) < listed || strings.Contains(texts[len(texts)-1], bucketsText)
 	for i, text := range texts {
-		if strings.HasPrefix(text, "process ") { // these come last
+		if strings.HasPrefix(text, othersText) {
 			return texts[:i], true
 		}
 	}

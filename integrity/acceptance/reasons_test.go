@@ -18,6 +18,7 @@ func TestWhatAProcessListsDecidesWhatItMayHaveFound(t *testing.T) {
 	bucket := integrity.Finding{Kind: integrity.StreamMissing, Text: "stream KV_B does not exist; it was known to reach 7"}
 	other := integrity.Finding{Kind: integrity.StreamShorter, Text: "stream D ends at 3; it was known to reach 7"}
 	end := integrity.Finding{Kind: integrity.JournalShorter, Text: "the journal ends at 10; it was known to reach 12"}
+	setBack := integrity.Finding{Kind: integrity.StreamShorter, Text: "stream KV_B no longer holds the mark that it held: the bucket was set back or made anew"}
 	heard := integrity.Finding{Kind: integrity.ReplicaBroken, Text: "process b has found that the journal has lost something"}
 	for _, row := range []struct {
 		name               string
@@ -30,6 +31,7 @@ func TestWhatAProcessListsDecidesWhatItMayHaveFound(t *testing.T) {
 		{"the bucket, and others say so", []integrity.Finding{bucket, heard, heard}, 0, 0},
 		{"what others say", []integrity.Finding{heard}, 1, 0},
 		{"the end, and others say so", []integrity.Finding{end, heard, heard, heard}, 1, 0},
+		{"the end and the bucket", []integrity.Finding{end, bucket, setBack, heard}, 1, 0},
 		{"more than is listed", []integrity.Finding{bucket, other, other, commands}, 1, 1},
 		{"nothing that is listed", nil, 1, 0},
 	} {

@@ -223,7 +223,7 @@ func (s status) print(out io.Writer) error {
 		fmt.Fprintf(out, "missing: %s, between %s and %s%s\n", gap.Range, stamp(gap.After), stamp(gap.Before), accepted)
 	}
 	if c := s.Loss.Commands; c.Messages > 0 {
-		fmt.Fprintf(out, "commands lost: %s is known to reach %d, ends at %d (--lose-commands %d)\n", c.Stream, c.Known, c.End, c.Messages)
+		fmt.Fprintf(out, "%s (--lose-commands %d)\n", c.Text(), c.Messages)
 	}
 	for _, note := range s.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)

@@ -10,6 +10,9 @@ type Record struct {
 	Bucket string `json:"bucket,omitempty"`
 	Mark   Mark   `json:"mark"`
 	Epoch  Epoch  `json:"epoch"`
+	// Witnessed: a witness has held a record once. One that holds nothing since then
+	// was lost.
+	Witnessed bool `json:"witnessed,omitempty"`
 }
 
 // Zero reports whether nothing was ever recorded.
@@ -18,7 +21,7 @@ func (r Record) Zero() bool { return r.Mark.Zero() && r.Epoch == Epoch{} }
 // Merge returns what two records know together.
 // Its bucket is the one of r, if r names one.
 func (r Record) Merge(o Record) Record {
-	out := Record{Bucket: r.Bucket, Mark: r.Mark.Merge(o.Mark), Epoch: r.Epoch.Later(o.Epoch)}
+	out := Record{Bucket: r.Bucket, Mark: r.Mark.Merge(o.Mark), Epoch: r.Epoch.Later(o.Epoch), Witnessed: r.Witnessed || o.Witnessed}
 	if out.Bucket == "" {
 		out.Bucket = o.Bucket
 	}
@@ -27,5 +30,5 @@ func (r Record) Merge(o Record) Record {
 
 // Covers reports whether storing o where r is stored would add nothing.
 func (r Record) Covers(o Record) bool {
-	return r.Mark.Covers(o.Mark) && r.Epoch.Later(o.Epoch) == r.Epoch
+	return r.Mark.Covers(o.Mark) && r.Epoch.Later(o.Epoch) == r.Epoch && (r.Witnessed || !o.Witnessed)
 }

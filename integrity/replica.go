@@ -1,6 +1,9 @@
 package integrity
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Replica is what one process of the service says of itself in the bucket.
 type Replica struct {
@@ -15,6 +18,8 @@ type Replica struct {
 	Standing string `json:"standing"`
 	// Shut: nothing that may move money is sent, and nothing is appended.
 	Shut bool `json:"shut"`
+	// Found: this process itself has found something, not only heard of it.
+	Found bool `json:"found,omitempty"`
 	// Known is the sequence that the journal is known to have reached, in this process.
 	Known uint64 `json:"known,omitempty"`
 	// Reason says why it is shut.
@@ -66,19 +71,25 @@ func Live(all []Registered, now time.Time) []Registered {
 	return live
 }
 
-// FoundByOthers are the findings of processes of the same epoch that are sure of a
-// loss. One process may know what all others have never known: where everything
-// was set back, only the memory of one that ran before shows it.
+// FoundByOthers are the findings of processes of the same epoch that have found
+// something themselves. One process may know what all others have never known: where
+// everything was set back, only the memory of one that ran before shows it. What a
+// process has only heard does not count, or two could hold each other up.
 func FoundByOthers(epoch uint64, others []Registered) []Finding {
 	var all []Finding
 	for _, r := range others {
-		if r.Epoch.Number == epoch && r.Standing == Broken.String() {
+		if r.Epoch.Number == epoch && (r.Standing == Broken.String() || r.Standing == Suspect.String()) && r.Found {
 			all = append(all, Finding{
 				Kind: ReplicaBroken, Object: r.ID, Text: "process " + r.ID + " has found that the journal has lost something",
 			})
 		}
 	}
 	return all
+}
+
+// Own reports whether one of the findings is the process's own.
+func Own(findings []Finding) bool {
+	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Kind != ReplicaBroken })
 }
 
 // Open returns those that do not report their gate shut.

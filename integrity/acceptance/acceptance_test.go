@@ -157,6 +157,12 @@ func TestALossIsAcceptedOnceItIsTypedOutAndEveryGateIsShut(t *testing.T) {
 	}
 }
 
+// knows is a keeper that never learns anything.
+type knows keeper.Status
+
+func (k knows) Status() keeper.Status    { return keeper.Status(k) }
+func (k knows) Changed() <-chan struct{} { return nil }
+
 // register keeps a process registered until stop is called.
 func (b *bundle) register(standing integrity.Standing) (stop func()) {
 	b.t.Helper()
@@ -166,7 +172,7 @@ func (b *bundle) register(standing integrity.Standing) (stop func()) {
 // registerAt is register for a process that knows a record.
 func (b *bundle) registerAt(standing integrity.Standing, known integrity.Record) (stop func()) {
 	b.t.Helper()
-	s := keeper.Status{Watch: integrity.Watch{Standing: standing}, Record: known}
+	s := keeper.Status{Settled: true, Watch: integrity.Watch{Standing: standing}, Record: known}
 	if standing == integrity.Broken {
 		s.Watch.Findings = []integrity.Finding{{Text: "the journal ends at 16"}}
 	}
@@ -175,7 +181,7 @@ func (b *bundle) registerAt(standing integrity.Standing, known integrity.Record)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.Run(ctx, func() keeper.Status { return s })
+		r.Run(ctx, knows(s))
 	}()
 	for len(b.look().Live()) == 0 {
 		if b.t.Context().Err() != nil {
@@ -436,7 +442,7 @@ func TestWhatARunningProcessKnowsIsGivenUpToo(t *testing.T) {
 		{"it is of a later epoch, and not sure yet", 20, 2, integrity.Suspect, 4},
 		{"it is a moment ahead", 20, 1, integrity.Whole, 0},
 	} {
-		r := integrity.Registered{Time: now, Replica: integrity.Replica{ID: "host.1", Standing: row.stand.String(), Shut: true, Known: row.known}}
+		r := integrity.Registered{Time: now, Replica: integrity.Replica{ID: "host.1", Standing: row.stand.String(), Shut: true, Found: true, Known: row.known}}
 		r.Epoch.Number = row.epoch
 		v.Replicas = []integrity.Registered{r}
 		v.Findings = integrity.FoundByOthers(v.Record.Epoch.Number, v.Live())

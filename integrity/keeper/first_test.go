@@ -40,7 +40,7 @@ func TestAProcessThatStartsBesideTheFirstOneTakesNothingForALoss(t *testing.T) {
 			r.Streams["PAYMENT_COMMANDS"] = integrity.StreamReading{First: 1, Last: 3, Messages: 3}
 			r.Durables = []integrity.DurableReading{{Stream: "PAYMENT_COMMANDS", Name: "payment-consumer", Delivered: 1}}
 		})
-		second := run(t, s, bucket, nil)
+		second := begin(t, s, bucket, nil)
 		defer second.stop()
 		second.standing(integrity.Suspect)
 		bucket.put(integrity.Record{Epoch: integrity.FirstEpoch(), Mark: integrity.Mark{Streams: map[string]uint64{"PAYMENT_COMMANDS": 3}}}, nil)

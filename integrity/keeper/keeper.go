@@ -44,8 +44,9 @@ type Options struct {
 	Journal, BucketStream string
 	// Witness survives the loss of this NATS; default: none.
 	Witness Store
-	// Others returns the other processes of the service that run; default: none do.
-	Others func(ctx context.Context) ([]integrity.Registered, error)
+	// Others returns the other processes that run; ever is true if any other one has
+	// ever registered, also where its registration was taken over since. Default: none.
+	Others func(ctx context.Context) (live []integrity.Registered, ever bool, err error)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Logger; default none.
@@ -64,6 +65,8 @@ type Status struct {
 	Bucket, Witness error
 	// Reading is why there is no reading at the moment; nil: there is one.
 	Reading error
+	// Settled: what other processes know has had its time to be heard.
+	Settled bool
 }
 
 // Ready reports whether commands may be carried out, and if not, why.
@@ -75,6 +78,8 @@ func (s Status) Ready() (ok bool, reason string) {
 		return false, "the journal was not read yet"
 	case !s.Watch.MaySend():
 		return false, "journal " + s.Watch.Standing.String() + ": " + texts(s.Watch.Findings)
+	case !s.Settled:
+		return false, "waiting a few seconds for what other processes know of the journal"
 	case s.Record.Epoch.Phase == integrity.Held:
 		return false, "the loss of the journal was accepted and nothing is carried out yet: consumer journal go"
 	default:
@@ -110,6 +115,14 @@ const (
 	learnEvery   = time.Second
 	witnessEvery = time.Second
 	ioTimeout    = 2 * time.Second
+	// youngFor is how long a process reads each second after its first whole reading,
+	// and lets an unsafe call wait for a whole reading: others that remember more than
+	// is left may only be about to say so.
+	youngFor = 10 * time.Second
+	// settleFor is how long a process carries nothing out after its first whole
+	// reading, where there ever was another one: where all of NATS was set back, those
+	// that remember more have to connect, read and register first.
+	settleFor = 3 * time.Second
 )
 
 // Keeper keeps the marks of one process. It is safe for concurrent use.
@@ -121,7 +134,7 @@ type Keeper struct {
 	// bucketStream is the stream under the bucket. Its own position in the mark
 	// changes with each raise and is by itself no reason for another one.
 	bucketStream string
-	others       func(ctx context.Context) ([]integrity.Registered, error)
+	others       func(ctx context.Context) ([]integrity.Registered, bool, error)
 	now          func() time.Time
 	log          *slog.Logger
 	changed      func(Status)
@@ -152,6 +165,10 @@ type Keeper struct {
 	// asked: a raise was asked for and has not begun. One request each 100 ms wakes
 	// the raiser, not one each append.
 	asked bool
+	// alone: at the first whole reading there never was another process.
+	alone bool
+	// firstAt is when the first whole reading was taken in.
+	firstAt time.Time
 	// begun numbers the readings; sure is the newest one that was whole and named
 	// the leader of the one before.
 	begun, sure uint64
@@ -175,7 +192,7 @@ func New(source Source, bucket Store, o *Options) *Keeper {
 		news: make(chan struct{}), turned: make(chan struct{}),
 	}
 	if k.others == nil {
-		k.others = func(context.Context) ([]integrity.Registered, error) { return nil, nil }
+		k.others = func(context.Context) ([]integrity.Registered, bool, error) { return nil, false, nil }
 	}
 	if k.now == nil {
 		k.now = time.Now
@@ -287,7 +304,7 @@ func (k *Keeper) Sure(ctx context.Context, sequence uint64) error {
 	for {
 		k.mu.Lock()
 		covered := k.stored.Mark.Epoch == k.status.Record.Mark.Epoch && k.stored.Mark.Journal.Sequence >= sequence
-		sure, news, status := k.sure > after, k.news, k.status
+		sure, news, status, young := k.sure > after, k.news, k.status, k.young()
 		k.mu.Unlock()
 		if ok, reason := status.Ready(); !ok {
 			return shut(reason)
@@ -298,7 +315,10 @@ func (k *Keeper) Sure(ctx context.Context, sequence uint64) error {
 		if !covered {
 			signal(k.raiseNow)
 		}
-		if !sure {
+		switch {
+		case !sure && young:
+			signal(k.readNow)
+		case !sure:
 			signal(k.glanceNow)
 		}
 		select {
@@ -308,6 +328,9 @@ func (k *Keeper) Sure(ctx context.Context, sequence uint64) error {
 		}
 	}
 }
+
+// young reports whether the process has begun only lately. The lock is held.
+func (k *Keeper) young() bool { return k.firstAt.IsZero() || k.now().Sub(k.firstAt) < youngFor }
 
 func shut(reason string) error { return &shutError{reason} }
 

@@ -7,7 +7,6 @@ import (
 	"math"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,6 +178,14 @@ type bench struct {
 // for the inside of a bubble.
 func run(t *testing.T, s *streams, bucket, witness *store) *bench {
 	t.Helper()
+	b := begin(t, s, bucket, witness)
+	b.wait(11 * time.Second) // in the first ten it reads each second
+	return b
+}
+
+// begin is run as it is after the first reading.
+func begin(t *testing.T, s *streams, bucket, witness *store) *bench {
+	t.Helper()
 	o := &keeper.Options{}
 	if witness != nil {
 		o.Witness = witness
@@ -261,7 +268,7 @@ func TestAJournalWhoseAcceptedLossIsForgottenIsNotAdopted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStreams(12)
 		s.set(func(r *integrity.Reading) { r.LossAccepted = true })
-		b := run(t, s, &store{}, nil)
+		b := begin(t, s, &store{}, nil)
 		defer b.stop()
 		b.standing(integrity.Suspect)
 		b.wait(3 * time.Second)
@@ -275,14 +282,14 @@ func TestAJournalWhoseAcceptedLossIsForgottenIsNotAdopted(t *testing.T) {
 func TestAnEmptyJournalIsAdoptedOnlyWhereNothingWasDelivered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t, newStreams(0), &store{}, nil)
+		b := begin(t, newStreams(0), &store{}, nil)
 		b.standing(integrity.Whole)
 		b.stop()
 		s := newStreams(0)
 		s.set(func(r *integrity.Reading) {
 			r.Durables = []integrity.DurableReading{{Stream: "PAYMENT_COMMANDS", Name: "payment-consumer", Delivered: 7}}
 		})
-		b = run(t, s, &store{}, nil)
+		b = begin(t, s, &store{}, nil)
 		defer b.stop()
 		b.standing(integrity.Suspect)
 		b.wait(3 * time.Second)
@@ -343,7 +350,7 @@ func TestWhatTheStoresRememberCountsBeforeTheFirstReading(t *testing.T) {
 		for name, at := range map[string][2]integrity.Record{
 			"bucket": {mark(1958), {}}, "witness": {{}, mark(1958)}, "both": {mark(20), mark(1958)},
 		} {
-			b := run(t, newStreams(563), &store{record: at[0]}, &store{record: at[1]})
+			b := begin(t, newStreams(563), &store{record: at[0]}, &store{record: at[1]})
 			b.standing(integrity.Suspect)
 			if want := "it was known to reach 1958 at 2026-11-30T09:12:07Z"; !strings.Contains(b.Open().Error(), want) {
 				t.Errorf("%s: the reason is %v", name, b.Open())
@@ -654,29 +661,6 @@ func TestABucketThatShowsAnOlderStateForAMomentHeals(t *testing.T) {
 		if b.Reaches(bucketStream) == math.MaxUint64 {
 			t.Error("the pauses count as lost")
 		}
-	})
-}
-
-func TestWhatAnotherProcessHasFoundCountsHere(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var others atomic.Pointer[[]integrity.Registered]
-		others.Store(&[]integrity.Registered{})
-		b := runWith(t, newStreams(10), &store{}, &keeper.Options{
-			Others: func(context.Context) ([]integrity.Registered, error) { return *others.Load(), nil },
-		})
-		defer b.stop()
-		b.standing(integrity.Whole)
-		found := []integrity.Registered{{Replica: integrity.Replica{ID: "host.1", Standing: integrity.Broken.String()}}}
-		others.Store(&found)
-		b.wait(5 * time.Second)
-		b.standing(integrity.Suspect)
-		others.Store(&[]integrity.Registered{}) // it has ended, and with it what it knew
-		b.wait(time.Second)
-		b.standing(integrity.Whole)
-		others.Store(&found)
-		b.wait(8 * time.Second)
-		b.standing(integrity.Broken)
 	})
 }
 

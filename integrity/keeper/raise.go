@@ -148,6 +148,7 @@ func (k *Keeper) raiseWitness(ctx context.Context) {
 	k.status.Witness = k.noteError(err, k.status.Witness, "the witness")
 	if err == nil {
 		k.witnessed = now
+		k.status.Record.Witnessed = true
 		k.learn(now)
 	}
 }

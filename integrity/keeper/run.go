@@ -36,7 +36,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 func (k *Keeper) takeForWhole() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.status.Record.Epoch = integrity.FirstEpoch()
+	k.status.Record.Epoch, k.status.Settled = integrity.FirstEpoch(), true
 	k.set(integrity.Watch{Standing: integrity.Whole})
 }
 
@@ -47,7 +47,7 @@ func (k *Keeper) keepReading(ctx context.Context) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		next := readEvery
-		if err := k.read(ctx); err != nil || k.found() {
+		if err := k.read(ctx); err != nil || k.found() || k.isYoung() {
 			next = readAgain
 		}
 		if k.glanceUntil(ctx, began.Add(next)) && (k.found() || k.Status().Reading != nil) {
@@ -105,6 +105,13 @@ func (k *Keeper) begin() (number uint64, mark integrity.Mark, open []integrity.F
 	return k.begun, k.status.Record.Mark, openQuestions(k.status.Watch.Findings)
 }
 
+// isYoung is young for whoever does not hold the lock.
+func (k *Keeper) isYoung() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.young()
+}
+
 // found reports whether the newest readings have found something.
 func (k *Keeper) found() bool {
 	standing := k.Status().Watch.Standing
@@ -130,10 +137,13 @@ func (k *Keeper) read(ctx context.Context) error {
 		// Nothing was ever known to lie in it: a first start, and no loss.
 		return k.unread(fmt.Errorf("stream %s does not exist: run consumer provision", k.names.Journal))
 	}
-	others, err := k.others(ctx)
+	others, ever, err := k.others(ctx)
 	if err != nil {
 		return k.unread(err)
 	}
+	k.mu.Lock()
+	k.alone = k.alone || k.firstAt.IsZero() && !ever
+	k.mu.Unlock()
 	r.Began = began
 	if mark.Zero() {
 		k.storeFirst(ctx, r)
@@ -240,11 +250,19 @@ func (k *Keeper) take(number uint64, mark integrity.Mark, r integrity.Reading, s
 	}
 	if len(findings) == 0 {
 		k.raiseTo(r)
-		if r.Leader == k.leader {
+		whole := r.Streams != nil // a glance has seen the journal alone
+		if whole && k.firstAt.IsZero() {
+			k.firstAt = k.now()
+		}
+		if r.Leader == k.leader && (whole || !k.young()) {
 			k.sure = number
 		}
 	}
 	k.set(k.status.Watch.Read(r.Began, findings))
+	if !k.status.Settled && !k.firstAt.IsZero() && (k.alone || k.now().Sub(k.firstAt) >= settleFor) {
+		k.status.Settled = true
+		k.tell()
+	}
 	if r.Leader != k.leader {
 		k.leader = r.Leader
 		signal(k.readNow) // what a new leader says counts once it has said it twice
@@ -301,6 +319,9 @@ func (k *Keeper) load(ctx context.Context) error {
 		if high, err = k.witness.Load(ctx); err != nil {
 			return err
 		}
+		if high.Zero() && bucket.Witnessed {
+			return errWitnessLost
+		}
 		if high.Mark.Journal.Sequence < low.Mark.Journal.Sequence && !high.Zero() {
 			low, high = high, low
 		}
@@ -317,6 +338,9 @@ func (k *Keeper) load(ctx context.Context) error {
 	k.learn(high)
 	return nil
 }
+
+// errWitnessLost: whoever starts without the witness cannot know what was lost.
+var errWitnessLost = errors.New("the witness holds nothing, although it once did: restore it, or accept that it is lost (consumer journal accept)")
 
 // ErrSetBack: the store holds less than it did, or is another one.
 var ErrSetBack = errors.New("the place of the marks was set back or made anew")

@@ -8,8 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -41,6 +41,13 @@ const (
 	inHandBytes = 160
 )
 
+// Keeper is what a process knows of the journal (*keeper.Keeper).
+type Keeper interface {
+	Status() keeper.Status
+	// Changed is closed with the next change of the status.
+	Changed() <-chan struct{}
+}
+
 // Registration renews what one process says of itself. Others may be called while
 // it runs.
 type Registration struct {
@@ -53,6 +60,7 @@ type Registration struct {
 	key      string // behind the prefix; empty: none is claimed
 	revision uint64 // of the key's newest value; 0: it has none
 	failing  bool
+	met      atomic.Bool // another process has ever registered
 }
 
 // New returns the registration of a process under an id for people, such as its
@@ -72,26 +80,43 @@ func New(js jetstream.JetStream, bucket, id string, o *Options) *Registration {
 	return r
 }
 
-// Others returns the other processes that run.
-func (r *Registration) Others(ctx context.Context) ([]integrity.Registered, error) {
-	all, now, err := List(ctx, r.js, r.bucket)
+// Others implements the keeper's option of that name. It may be called while the
+// registration runs.
+func (r *Registration) Others(ctx context.Context) (live []integrity.Registered, ever bool, err error) {
+	entries, now, err := list(ctx, r.js, r.bucket)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return slices.DeleteFunc(integrity.Live(all, now), func(other integrity.Registered) bool { return other.Instance == r.instance }), nil
+	return integrity.Live(r.meet(entries), now), r.met.Load(), nil
+}
+
+// meet returns what is registered of other processes, and remembers that there was
+// something: this one may take its key over.
+func (r *Registration) meet(entries []entry) []integrity.Registered {
+	var others []integrity.Registered
+	for _, e := range entries {
+		if e.Instance != r.instance {
+			others = append(others, e.Registered)
+		}
+	}
+	if len(others) > 0 {
+		r.met.Store(true)
+	}
+	return others
 }
 
 // Run renews the registration until ctx ends, and then says that the process has
-// left. It outlives every outage of the server. status is what the process's keeper
-// of marks knows ((*keeper.Keeper).Status).
-func (r *Registration) Run(ctx context.Context, status func() keeper.Status) {
+// left. It outlives every outage of the server. A change is told at once.
+func (r *Registration) Run(ctx context.Context, of Keeper) {
 	tick := time.NewTicker(r.o.Every)
 	defer tick.Stop()
 	for {
-		r.turn(ctx, status(), false)
+		changed := of.Changed()
+		r.turn(ctx, of.Status(), false)
 		select {
+		case <-changed:
 		case <-ctx.Done():
-			r.turn(context.WithoutCancel(ctx), status(), true)
+			r.turn(context.WithoutCancel(ctx), of.Status(), true)
 			return
 		case <-tick.C:
 		}
@@ -121,6 +146,7 @@ func (r *Registration) renew(ctx context.Context, s keeper.Status, left bool) er
 		if err != nil {
 			return err
 		}
+		r.meet(entries)
 		r.key, r.revision = claim(entries, now, r.instance)
 	}
 	value, err := json.Marshal(r.says(s, left))
@@ -165,7 +191,7 @@ func claim(all []entry, now time.Time, instance string) (key string, revision ui
 func (r *Registration) says(s keeper.Status, left bool) integrity.Replica {
 	open, reason := s.Ready()
 	out := integrity.Replica{
-		ID: r.id, Instance: r.instance, Version: r.o.Version, Epoch: s.Record.Epoch, Standing: s.Watch.Standing.String(), Known: s.Record.Mark.Journal.Sequence,
+		ID: r.id, Instance: r.instance, Version: r.o.Version, Epoch: s.Record.Epoch, Standing: s.Watch.Standing.String(), Known: s.Record.Mark.Journal.Sequence, Found: integrity.Own(s.Watch.Findings),
 		Shut: !open, Reason: reason, Left: left, At: r.o.Now().UTC(),
 	}
 	if r.o.InHand != nil {

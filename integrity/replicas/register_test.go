@@ -8,7 +8,6 @@ import (
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/integrity"
-	"github.com/countermand/countermand/integrity/keeper"
 	"github.com/countermand/countermand/integrity/replicas"
 	"github.com/countermand/countermand/internal/natstest"
 )
@@ -29,7 +28,7 @@ func TestAProcessIsRegisteredHoweverMuchItHasInHand(t *testing.T) {
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // it says once that it leaves, with what it has
-		r.Run(ctx, func() keeper.Status { return keeper.Status{} })
+		r.Run(ctx, knows{})
 		all, _, err := replicas.List(t.Context(), js, broker.DefaultTopology().Control)
 		if err != nil || len(all) != 1 || all[0].ID != name {
 			t.Fatalf("%s is not registered: %+v, %v", name, all, err)

@@ -25,15 +25,25 @@ func provisioned(t *testing.T) jetstream.JetStream {
 	return js
 }
 
+// knows is a keeper that never learns anything.
+type knows keeper.Status
+
+func (k knows) Status() keeper.Status    { return keeper.Status(k) }
+func (k knows) Changed() <-chan struct{} { return nil }
+
 // run registers a process that stands as given, and returns what ends it.
 func run(t *testing.T, js jetstream.JetStream, id string, standing integrity.Standing) (r *replicas.Registration, stop func()) {
 	t.Helper()
 	r = replicas.New(js, bucket, id, &replicas.Options{Every: 10 * time.Millisecond})
+	var findings []integrity.Finding
+	if standing == integrity.Broken {
+		findings = []integrity.Finding{{Kind: integrity.JournalShorter}}
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.Run(ctx, func() keeper.Status { return keeper.Status{Watch: integrity.Watch{Standing: standing}} })
+		r.Run(ctx, knows{Watch: integrity.Watch{Standing: standing, Findings: findings}})
 	}()
 	return r, func() {
 		cancel()
@@ -77,6 +87,11 @@ func TestAKeyThatNobodyRenewsIsTakenOver(t *testing.T) {
 	_, stopB := start(t, js, "b", integrity.Whole)
 	defer stopB()
 	stopA()
+	taker, stopTaker := start(t, js, "c", integrity.Whole)
+	if live, ever, err := taker.Others(t.Context()); len(live) != 1 || !ever || err != nil {
+		t.Errorf("it sees %v, %t, %v", live, ever, err)
+	}
+	stopTaker()
 	for range 3 {
 		_, stop := start(t, js, "c", integrity.Whole)
 		stop()
@@ -111,9 +126,12 @@ func TestAProcessSeesWhatOthersHaveFound(t *testing.T) {
 	broken, stopBroken := start(t, js, "broken", integrity.Broken)
 	found := func(r *replicas.Registration, epoch uint64) []integrity.Finding {
 		t.Helper()
-		others, err := r.Others(t.Context())
+		others, ever, err := r.Others(t.Context())
 		if err != nil {
 			t.Fatal(err)
+		}
+		if !ever {
+			t.Error("it remembers no other process")
 		}
 		return integrity.FoundByOthers(epoch, others)
 	}

@@ -47,17 +47,22 @@ func (r *Reader) holds(ctx context.Context, f integrity.Finding) (bool, error) {
 	}
 }
 
-// unreadable reports whether the stream's index counts a subject where the leader
-// shows no message.
+// unreadable reports whether the stream's index counts a subject, or one of a
+// payment's, where the leader shows no message.
 func (r *Reader) unreadable(ctx context.Context, subject string) (bool, error) {
 	filter, err := json.Marshal(map[string]string{"subjects_filter": subject})
 	if err != nil {
 		return false, fmt.Errorf("ask for subject: %w", err)
 	}
 	info, err := r.ask(ctx, "$JS.API.STREAM.INFO."+r.plan.Journal, string(filter))
-	if err != nil || info.State.Subjects[subject] == 0 {
+	if err != nil {
 		return false, err
 	}
-	m, err := lastMessage(ctx, r.nc, r.plan.Journal, subject)
-	return err == nil && m.Seq == 0, err
+	for counted := range info.State.Subjects {
+		m, err := lastMessage(ctx, r.nc, r.plan.Journal, counted)
+		if err != nil || m.Seq == 0 {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }

@@ -158,7 +158,7 @@ func (c core) keeperService(nc *nats.Conn) service {
 // registrationService tells the other processes, and whoever accepts a loss, that
 // this one runs and whether its gate is shut.
 func (c core) registrationService() service {
-	return background("registration", func(ctx context.Context) { c.registration.Run(ctx, c.keeper.Status) })
+	return background("registration", func(ctx context.Context) { c.registration.Run(ctx, c.keeper) })
 }
 
 // inHand lists the known outcomes that the journal has not taken yet.

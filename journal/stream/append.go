@@ -172,7 +172,11 @@ func (j *Journal) hidden(ctx context.Context, a *pending, past *tries, last Stor
 	case taken.Sequence > 0 && taken.Sequence < last.Sequence:
 		return j.forked(a, taken, last)
 	}
-	j.opts.Integrity.Unreadable(a.msg.Subject)
+	object := a.msg.Subject
+	if taken.Sequence > 0 {
+		object = a.guard // its subject can be read, so that a later one of the payment cannot
+	}
+	j.opts.Integrity.Unreadable(object)
 	return j.storeRefuses(ctx, a, !past.maybe, errHidden)
 }
 

@@ -111,7 +111,7 @@ func newPatient(ctx context.Context, w *ward, i int, l lag) (p *patient, err err
 	})
 	p.ended.Go(func() { _ = p.keeper.Run(ctx) }) // it returns no error
 	p.ended.Go(func() { view.Run(ctx) })
-	p.ended.Go(func() { registration.Run(ctx, p.keeper.Status) })
+	p.ended.Go(func() { registration.Run(ctx, p.keeper) })
 	return p, nil
 }
 

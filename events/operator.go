@@ -46,6 +46,9 @@ type JournalLoss struct {
 	GivenUp uint64 `json:"givenUp,omitzero"`
 	// Holes are the ranges of sequences in the middle that hold nothing.
 	Holes []SequenceRange `json:"holes,omitzero"`
+	// CommandsLost is how many commands are lost for good, by this acceptance and by
+	// earlier ones that were not followed by trust.
+	CommandsLost uint64 `json:"commandsLost,omitzero"`
 }
 
 // SequenceRange is a closed range of sequences.

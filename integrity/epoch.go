@@ -48,6 +48,10 @@ type Epoch struct {
 	Phase  Phase  `json:"phase"`
 	// AcceptedAt is when the loss was accepted; zero in epoch 0.
 	AcceptedAt time.Time `json:"acceptedAt,omitzero"`
+	// CommandsLost counts the commands that are lost for good, by this acceptance and
+	// by earlier ones that were not followed by trust. Nobody can walk over them, so
+	// their repeats look like new commands.
+	CommandsLost uint64 `json:"commandsLost,omitempty"`
 }
 
 // FirstEpoch is the epoch of a journal that never lost anything.

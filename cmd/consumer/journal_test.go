@@ -144,6 +144,7 @@ func TestALossIsShownAcceptedBroughtBackAndTrusted(t *testing.T) {
 		t.Fatalf("refusals and dry runs have written %d messages", n-40)
 	}
 	l.want(0, "epoch 1 is held", "journal", "accept", "--reason", "older copy", "--lose", "10", "--apply")
+	l.want(0, "already accepted: epoch 1 is held", "journal", "accept", "--reason", "older copy", "--lose", "10", "--apply")
 	l.want(0, "the journal is whole", "journal", "status")
 	l.want(0, "10 brought back", "recover", "--archive", archive, "--apply")
 	l.want(0, "0 brought back", "recover", "--archive", archive, "--apply")
@@ -281,4 +282,56 @@ func TestTheRunningServiceStopsAtALossAndFollowsWhatIsDecided(t *testing.T) {
 	l.want(0, "the journal is whole", "journal", "status")
 	l.want(0, "epoch 1 is doubting", "journal", "go", "--apply")
 	l.awaitReplica("doubting", func(r integrity.Registered) bool { return !r.Shut && r.Epoch.Phase == integrity.Doubting })
+}
+
+// A server that was to be asked and was not may hold what the leader has lost.
+func TestAMonitorThatDoesNotAnswerIsNotPassedOver(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}")
+	l.lose()
+	accept := func(args ...string) []string {
+		return append([]string{"journal", "accept", "--reason", "older copy", "--lose", "10"}, args...)
+	}
+	l.want(2, `--monitor "foo" is not the address`, "journal", "status", "--monitor", "foo")
+	l.want(2, `--monitor "foo" is not the address`, accept("--monitor", "foo", "--apply")...)
+	l.want(1, "the server at http://127.0.0.1:1 was not asked, and may hold more", "journal", "status", "--monitor", "http://127.0.0.1:1")
+	l.want(1, "the server at http://127.0.0.1:1 was not asked, and may hold more", accept("--monitor", "http://127.0.0.1:1", "--apply")...)
+	l.want(0, "epoch 1 is held", accept("--apply")...)
+	out := l.want(1, "", "journal", "status", "--monitor", "http://127.0.0.1:1")
+	if !strings.Contains(out, "nothing is known to be missing, but the server at http://127.0.0.1:1 was not asked") || strings.Contains(out, "(--monitor)") {
+		t.Error(out)
+	}
+}
+
+// Where one server of the configuration is away, a decision goes on and says so.
+func TestAConfiguredMonitorThatDoesNotAnswerIsNamed(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}")
+	l.lose()
+	raw, err := os.ReadFile(l.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(raw), "replicas: 1", `replicas: 1, monitor: "http://127.0.0.1:1"`, 1)
+	if err := os.WriteFile(l.file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.want(0, "note: the server at http://127.0.0.1:1 was not asked", "journal", "accept", "--reason", "older copy", "--lose", "10", "--apply")
+	l.want(0, "note: the server at http://127.0.0.1:1 was not asked", "journal", "status")
+}
+
+func TestWhatTheCommandsLostIsTypedOutAndKeepsTheJournalFromTrust(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}")
+	l.append(1, 10)
+	record := l.mark(integrity.Record{})
+	record.Mark.Streams = map[string]uint64{"PAYMENT_COMMANDS": 12}
+	l.mark(record)
+	l.want(1, "12 commands are lost: PAYMENT_COMMANDS is known to reach 12, ends at 0 (--lose-commands 12)", "journal", "status")
+	l.want(1, "--lose-commands 12", "journal", "accept", "--reason", "x", "--apply")
+	l.want(0, "commands given up: 12; trust needs --without-commands", "journal", "accept", "--reason", "x", "--lose-commands", "12", "--apply")
+	l.want(0, "0 commands read", "recover", "--commands", "--apply")
+	l.want(0, "epoch 1 is doubting", "journal", "go", "--apply")
+	l.want(1, "12 commands were lost", "journal", "trust", "--reason", "x", "--open", "10", "--apply")
+	l.want(0, "epoch 1 is trusted", "journal", "trust", "--reason", "x", "--open", "10", "--without-commands", "--apply")
 }

@@ -68,7 +68,7 @@ func (b *bundle) connect(server *natstest.Server, witnessPath string) {
 		b.t.Fatal(err)
 	}
 	b.sources = acceptance.Sources{
-		JetStream: b.js, Journal: journal, Stream: top.Events, ControlBucket: top.Control,
+		JetStream: b.js, Journal: journal, Stream: top.Events, Commands: top.Commands, ControlBucket: top.Control,
 		Reader: streams.NewReader(b.js.Conn(), streams.Plan{
 			Journal: top.Events, Others: []string{top.Commands, top.ControlStream()}, TokenHeader: stream.TokenHeader,
 			Durables: []streams.Durable{{Stream: top.Commands, Name: top.Consumer}, {Stream: top.Events, Name: top.Consumer}},
@@ -127,16 +127,16 @@ func TestALossIsAcceptedOnceItIsTypedOutAndEveryGateIsShut(t *testing.T) {
 		t.Errorf("%+v", gaps)
 	}
 	for lose, text := range map[uint64]string{0: "--lose 4", 3: "that is 4", 5: "that is 4"} {
-		_, err := desk.Accept(t.Context(), asked("ann"), lose)
+		_, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: lose})
 		refused(t, err, text)
 	}
 	stop := b.register(integrity.Whole)
-	_, err := desk.Accept(t.Context(), asked("ann"), 4)
+	_, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4})
 	refused(t, err, "the gate is open in host.1")
 	stop()
 	dry := asked("ann")
 	dry.Apply = false
-	if done, err := desk.Accept(t.Context(), dry, 4); err != nil || done.Applied || done.Epoch.Number != 1 {
+	if done, err := desk.Accept(t.Context(), dry, acceptance.Typed{Messages: 4}); err != nil || done.Applied || done.Epoch.Number != 1 {
 		t.Errorf("dry run: %+v, %v", done, err)
 	}
 	if diff := cmp.Diff(before.Reading.Journal, b.look().Reading.Journal); diff != "" || !b.look().Bucket.Zero() {
@@ -144,7 +144,7 @@ func TestALossIsAcceptedOnceItIsTypedOutAndEveryGateIsShut(t *testing.T) {
 	}
 	stop = b.register(integrity.Broken)
 	defer stop()
-	done, err := desk.Accept(t.Context(), asked("ann"), 4)
+	done, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4})
 	if err != nil || !done.Applied || done.Epoch.Number != 1 || done.Epoch.Phase != integrity.Held || done.Epoch.AcceptedAt.IsZero() {
 		t.Fatalf("%+v, %v", done, err)
 	}
@@ -166,7 +166,13 @@ func (k knows) Changed() <-chan struct{} { return nil }
 // register keeps a process registered until stop is called.
 func (b *bundle) register(standing integrity.Standing) (stop func()) {
 	b.t.Helper()
-	s := keeper.Status{Settled: true, Watch: integrity.Watch{Standing: standing}, Record: integrity.Record{Epoch: integrity.FirstEpoch()}}
+	return b.registerAt(standing, integrity.Record{Epoch: integrity.FirstEpoch()})
+}
+
+// registerAt is register for a process that knows a record.
+func (b *bundle) registerAt(standing integrity.Standing, known integrity.Record) (stop func()) {
+	b.t.Helper()
+	s := keeper.Status{Settled: true, Watch: integrity.Watch{Standing: standing}, Record: known}
 	if standing == integrity.Broken {
 		s.Watch.Findings = []integrity.Finding{{Text: "the journal ends at 16"}}
 	}
@@ -200,7 +206,7 @@ func TestAnAcceptanceThatIsInterruptedIsFinishedByTheSameCommand(t *testing.T) {
 	b := setup(t)
 	bucket, witness := b.sources.Bucket, b.sources.Witness
 	b.sources.Bucket = failing{bucket}
-	if _, err := b.desk(false).Accept(t.Context(), asked("ann"), 4); err == nil {
+	if _, err := b.desk(false).Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4}); err == nil {
 		t.Fatal("the store's failure went unnoticed")
 	}
 	b.sources.Bucket = bucket
@@ -209,7 +215,7 @@ func TestAnAcceptanceThatIsInterruptedIsFinishedByTheSameCommand(t *testing.T) {
 		t.Fatalf("the epoch counts although no store knows it: %+v, %v", v.Record.Epoch, v.Findings)
 	}
 	b.sources.Witness = failing{witness}
-	done, err := b.desk(false).Accept(t.Context(), asked("bob"), 4)
+	done, err := b.desk(false).Accept(t.Context(), asked("bob"), acceptance.Typed{Messages: 4})
 	if err != nil || !done.Applied || done.Witness == "" || done.Epoch.Number != 1 || done.Audit != v.Actions[0].ULID {
 		t.Fatalf("%+v, %v", done, err)
 	}
@@ -220,28 +226,67 @@ func TestAnAcceptanceThatIsInterruptedIsFinishedByTheSameCommand(t *testing.T) {
 	}
 }
 
+// One that was killed after it took effect is no reason for another epoch.
+func TestAnAcceptanceThatCountsIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	witness := b.sources.Witness
+	b.sources.Witness = failing{witness}
+	first, err := b.desk(false).Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4})
+	if err != nil || first.Already || first.Witness == "" {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	b.sources.Witness = witness
+	desk := b.desk(false)
+	dry := asked("ann")
+	dry.Apply = false
+	if done, err := desk.Accept(t.Context(), dry, acceptance.Typed{Messages: 4}); err != nil || !done.Already || done.Applied {
+		t.Errorf("%+v, %v", done, err)
+	}
+	for _, typed := range []acceptance.Typed{{Messages: 4}, {}} {
+		done, err := desk.Accept(t.Context(), asked("bob"), typed)
+		if err != nil || !done.Already || done.Epoch != first.Epoch || done.Audit != first.Audit {
+			t.Errorf("%+v, %v", done, err)
+		}
+	}
+	if v := b.look(); len(v.Actions) != 1 || v.Witness.Epoch != first.Epoch {
+		t.Errorf("%d actions, witness %+v", len(v.Actions), v.Witness.Epoch)
+	}
+	_, err = desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 3})
+	refused(t, err, "that is 0")
+	other := asked("ann")
+	other.Reason = "a failover while it was held"
+	if done, err := desk.Accept(t.Context(), other, acceptance.Typed{}); err != nil || done.Already || done.Epoch.Number != 2 {
+		t.Errorf("%+v, %v", done, err)
+	}
+}
+
 func TestWhereTwoAreNeededAnotherOperatorHasToSayTheSame(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	desk := b.desk(true)
-	done, err := desk.Accept(t.Context(), asked("ann"), 4)
+	done, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4})
 	if err != nil || done.Applied || !done.AwaitsSecond || done.Audit == "" {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	if v := b.look(); v.Record.Epoch.Number != 0 || acceptance.LossOf(v).Messages != 4 {
 		t.Fatalf("a proposal has changed what is lost: %+v", acceptance.LossOf(v))
 	}
-	_, err = desk.Accept(t.Context(), asked("ann"), 4)
+	_, err = desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4})
 	refused(t, err, "another operator")
+	for _, same := range []string{"Ann", " ann "} {
+		_, err = desk.Accept(t.Context(), asked(same), acceptance.Typed{Messages: 4})
+		refused(t, err, "another operator")
+	}
 	late := acceptance.NewDesk(b.sources, events.NewEncoder(nil), &acceptance.Options{
 		SecondPerson: true, Now: func() time.Time { return time.Now().Add(25 * time.Hour) },
 	})
 	dry := asked("bob")
 	dry.Apply = false
-	if done, err := late.Accept(t.Context(), dry, 4); err != nil || !done.AwaitsSecond {
+	if done, err := late.Accept(t.Context(), dry, acceptance.Typed{Messages: 4}); err != nil || !done.AwaitsSecond {
 		t.Errorf("a proposal of yesterday still counts: %+v, %v", done, err)
 	}
-	done, err = desk.Accept(t.Context(), asked("bob"), 4)
+	done, err = desk.Accept(t.Context(), asked("bob"), acceptance.Typed{Messages: 4})
 	if err != nil || !done.Applied || done.First != "ann" {
 		t.Fatalf("%+v, %v", done, err)
 	}
@@ -259,7 +304,7 @@ func TestWorkGoesOnAndTheJournalIsTrustedInTurn(t *testing.T) {
 	refused(t, err, "accept comes first")
 	_, err = desk.Trust(t.Context(), asked("ann"), acceptance.Left{Walked: true}, 0, false)
 	refused(t, err, "not doubting")
-	if _, err := desk.Accept(t.Context(), asked("ann"), 4); err != nil {
+	if _, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4}); err != nil {
 		t.Fatal(err)
 	}
 	if done, err := desk.Go(t.Context(), asked("ann")); err != nil || done.Epoch.Phase != integrity.Doubting || !done.Applied {
@@ -300,7 +345,7 @@ func TestWorkGoesOnAndTheJournalIsTrustedInTurn(t *testing.T) {
 		t.Errorf("%+v, %v", v.Record.Epoch, v.Findings)
 	}
 	// A whole journal may be accepted, too: after a failover that nothing notices.
-	if done, err := desk.Accept(t.Context(), asked("ann"), 0); err != nil || done.Epoch.Number != 2 || done.Loss.Messages != 0 {
+	if done, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{}); err != nil || done.Epoch.Number != 2 || done.Loss.Messages != 0 {
 		t.Errorf("%+v, %v", done, err)
 	}
 }
@@ -333,6 +378,23 @@ func TestWhatForbidsAnAcceptanceIsSaid(t *testing.T) {
 			v.Reading.Journal.Deleted = []integrity.Range{{From: 4, To: 5}}
 			v.Record.Mark.Holes = []integrity.Range{{From: 3, To: 5}}
 		}, 0, ""},
+		{"commands", func(v *acceptance.View) {
+			v.Commands = "C"
+			v.Record.Mark.Streams = map[string]uint64{"C": 56}
+			v.Reading.Streams = map[string]integrity.StreamReading{"C": {First: 1, Last: 32}}
+		}, 0, "24 commands are lost: C is known to reach 56, ends at 32: bring them back first, or type it out with --lose-commands 24"},
+		{"commands whose stream is gone", func(v *acceptance.View) {
+			v.Commands = "C"
+			v.Record.Mark.Streams = map[string]uint64{"C": 56}
+			v.Reading.Streams = map[string]integrity.StreamReading{"C": {Missing: true}}
+		}, 0, "--lose-commands 56"},
+		{"commands that only a process knew", func(v *acceptance.View) {
+			v.Commands = "C"
+			v.Reading.Streams = map[string]integrity.StreamReading{"C": {First: 1, Last: 32}}
+			v.Replicas = []integrity.Registered{{Replica: integrity.Replica{
+				ID: "a", Standing: integrity.Broken.String(), Shut: true, Known: 10, Reason: "journal broken: stream C ends at 32; it was known to reach 56",
+			}, Time: v.Now}}
+		}, 0, "--lose-commands 1"},
 		{"another journal", func(v *acceptance.View) {
 			v.Findings = []integrity.Finding{{Kind: integrity.JournalReplaced}}
 		}, 0, "--lose 1"},
@@ -350,7 +412,7 @@ func TestWhatForbidsAnAcceptanceIsSaid(t *testing.T) {
 			t.Parallel()
 			v := whole()
 			row.set(&v)
-			no := strings.Join(acceptance.Check(v, row.lose), "\n")
+			no := strings.Join(acceptance.Check(v, acceptance.Typed{Messages: row.lose}), "\n")
 			if row.want == "" && no != "" || !strings.Contains(no, row.want) {
 				t.Errorf("got %q, want %q", no, row.want)
 			}
@@ -365,7 +427,7 @@ func TestWhatARunningProcessKnowsIsGivenUpToo(t *testing.T) {
 	now := time.Now()
 	v := acceptance.View{Journal: "PAYMENT_EVENTS", Now: now, End: 16}
 	v.Reading.Journal.StreamReading = integrity.StreamReading{First: 1, Last: 16, Messages: 16}
-	v.Record.Mark.Journal.Sequence = 16
+	v.Record.Mark.Journal.Sequence, v.Record.Epoch.Number = 16, 1
 	for _, row := range []struct {
 		name  string
 		known uint64
@@ -373,10 +435,12 @@ func TestWhatARunningProcessKnowsIsGivenUpToo(t *testing.T) {
 		stand integrity.Standing
 		want  uint64
 	}{
-		{"it knows more", 20, 0, integrity.Broken, 4},
-		{"it knows another message at the end", 16, 0, integrity.Broken, 1},
-		{"it is of the epoch before", 20, 1, integrity.Broken, 0},
-		{"it is a moment ahead", 20, 0, integrity.Whole, 0},
+		{"it knows more", 20, 1, integrity.Broken, 4},
+		{"it knows another message at the end", 16, 1, integrity.Broken, 1},
+		{"it is of the epoch before", 20, 0, integrity.Broken, 0},
+		{"it is of a later epoch", 20, 2, integrity.Broken, 4},
+		{"it is of a later epoch, and not sure yet", 20, 2, integrity.Suspect, 4},
+		{"it is a moment ahead", 20, 1, integrity.Whole, 0},
 	} {
 		r := integrity.Registered{Time: now, Replica: integrity.Replica{ID: "host.1", Standing: row.stand.String(), Shut: true, Found: true, Known: row.known}}
 		r.Epoch.Number = row.epoch

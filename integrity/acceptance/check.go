@@ -22,6 +22,8 @@ type Loss struct {
 	Messages uint64 `json:"messages"`
 	// Holes are all ranges in the middle that hold nothing.
 	Holes []integrity.Range `json:"holes,omitempty"`
+	// Commands is what the stream of commands has lost.
+	Commands CommandsLoss `json:"commands"`
 	// Fingerprint names this loss.
 	Fingerprint string `json:"fingerprint"`
 }
@@ -36,7 +38,7 @@ func LossOf(v View) Loss {
 		}
 	}
 	for _, r := range v.Live() {
-		if r.Epoch.Number == v.Record.Epoch.Number && r.Standing == integrity.Broken.String() {
+		if broken(v, r) {
 			l.Known = max(l.Known, r.Known)
 		}
 	}
@@ -54,12 +56,21 @@ func LossOf(v View) Loss {
 			l.Messages += hole.To - hole.From + 1
 		}
 	}
-	if l.Messages == 0 && aboutJournal(v.Findings) {
+	if l.Messages == 0 && aboutJournal(v) {
 		l.Messages = 1
 	}
 	l.Known = max(l.Known, l.End)
+	l.Commands = commandsLossOf(v)
 	l.Fingerprint = fingerprint(v, l)
 	return l
+}
+
+// broken reports whether a process knows of a loss that nobody has accepted yet. It
+// is sure of one, and not in an earlier epoch, or it is in a later one than the
+// stores, which have lost that.
+func broken(v View, r integrity.Registered) bool {
+	own := v.Record.Epoch.Number
+	return r.Epoch.Number > own || r.Epoch.Number == own && r.Standing == integrity.Broken.String()
 }
 
 // holesOf are the ranges of a journal that hold nothing, its missing head among them.
@@ -93,22 +104,43 @@ func aboutEnd(findings []integrity.Finding) bool {
 	return false
 }
 
-func aboutJournal(findings []integrity.Finding) bool {
-	for _, f := range findings {
+// aboutJournal reports whether a finding says that the journal has lost something,
+// or comes from a process that may have found so.
+func aboutJournal(v View) bool {
+	for _, f := range v.Findings {
 		switch f.Kind {
 		case integrity.JournalReplaced, integrity.JournalRewritten, integrity.JournalShorter, integrity.JournalHoles, integrity.JournalBeheaded,
-			integrity.ReplicaBroken:
+			integrity.EpochForgotten:
 			return true
+		case integrity.ReplicaBroken:
+			if !foundByStreamsOnly(v, f.Object) {
+				return true
+			}
 		default:
 		}
 	}
 	return false
 }
 
-// fingerprint names a loss. Nothing that an operator's own audit event changes
-// is in it.
+// foundByStreamsOnly reports whether every process of an ID has found losses of
+// other streams only.
+func foundByStreamsOnly(v View, id string) bool {
+	n := 0
+	for _, r := range v.Live() {
+		if r.ID == id && broken(v, r) {
+			n++
+			if !namesStreamsOnly(r) {
+				return false
+			}
+		}
+	}
+	return n > 0
+}
+
+// fingerprint names a loss. Nothing that an operator's own audit event or a new
+// command changes is in it.
 func fingerprint(v View, l Loss) string {
-	raw, err := json.Marshal([]any{v.Record.Epoch.Number, v.Reading.Journal.Head, l.Known, l.End, l.Messages, l.Holes})
+	raw, err := json.Marshal([]any{v.Record.Epoch.Number, v.Reading.Journal.Head, l.Known, l.End, l.Messages, l.Holes, l.Commands.Messages > 0})
 	if err != nil {
 		return "" // numbers and strings always encode
 	}
@@ -117,9 +149,9 @@ func fingerprint(v View, l Loss) string {
 }
 
 // Check returns what forbids that the journal is accepted as a view shows it;
-// nothing means that it may be. lose is what the person has typed: how many
-// messages are given up.
-func Check(v View, lose uint64) []string {
+// nothing means that it may be. lose is what the person has typed: how much is
+// given up.
+func Check(v View, lose Typed) []string {
 	var no []string
 	add := func(format string, args ...any) { no = append(no, fmt.Sprintf(format, args...)) }
 	if v.Reading.Journal.Missing {
@@ -131,6 +163,11 @@ func Check(v View, lose uint64) []string {
 	if v.WitnessError != nil {
 		add("the witness cannot be read, and may know of more (%v)", v.WitnessError)
 	}
+	for _, u := range v.Unasked {
+		if u.Typed {
+			add("the server at %s was not asked, and may hold more (%s): type its monitoring address, or leave it out", u.Address, u.Reason)
+		}
+	}
 	for _, f := range v.Findings {
 		if f.Kind == integrity.DurableAhead {
 			add("%s: delete it and let consumer provision make it anew, or it passes over what is written next", f.Text)
@@ -141,14 +178,14 @@ func Check(v View, lose uint64) []string {
 	}
 	loss := LossOf(v)
 	switch {
-	case loss.Messages == lose:
-	case lose == 0:
+	case loss.Messages == lose.Messages:
+	case lose.Messages == 0:
 		add("%d messages would be given up (known to reach %d, ends at %d): bring them back first, or type it out with --lose %d",
 			loss.Messages, loss.Known, loss.End, loss.Messages)
 	default:
-		add("--lose %d is not what would be given up: that is %d", lose, loss.Messages)
+		add("--lose %d is not what would be given up: that is %d", lose.Messages, loss.Messages)
 	}
-	return no
+	return append(no, checkCommands(loss.Commands, lose.Commands)...)
 }
 
 // CheckGo returns what forbids that work begins after an accepted loss.
@@ -201,7 +238,8 @@ func (l Left) text() string {
 
 // CheckTrust returns what forbids that the journal is taken for complete. open is
 // what the person has typed: how many operations stay in doubt.
-// withoutWalk: the person has typed that the commands are not walked over.
+// withoutWalk: the person has typed that the commands are not walked over, or not
+// over all of them, since some were lost.
 func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
 	var no []string
 	if e := v.Record.Epoch; e.Phase != integrity.Doubting {
@@ -216,6 +254,10 @@ func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
 	}
 	if !left.Walked && !withoutWalk {
 		no = append(no, "the walk over the commands is not finished in this epoch: consumer recover --commands --apply, or type it out with --without-commands")
+	}
+	if n := unsettled(v); n > 0 && !withoutWalk {
+		no = append(no, fmt.Sprintf("%d commands were lost, and no walk goes over what is not there: their repeats would be carried out as new operations; "+
+			"reconcile with the providers' statements first, then type it out with --without-commands", n))
 	}
 	return append(no, lost(v)...)
 }

@@ -44,7 +44,11 @@ type Done struct {
 	Audit string          `json:"audit,omitempty"`
 	// Witness is why the witness could not be raised; the processes will do it.
 	Witness string `json:"witness,omitempty"`
-	Loss    *Loss  `json:"loss,omitempty"`
+	// Unasked are servers whose copy of the journal nobody could look at.
+	Unasked []Unasked `json:"unasked,omitempty"`
+	// Already: the same was accepted before, and nothing was lost since.
+	Already bool  `json:"already,omitempty"`
+	Loss    *Loss `json:"loss,omitempty"`
 }
 
 // Options are the optional parts of a Desk; nil and zero mean the defaults.
@@ -78,24 +82,28 @@ func NewDesk(s Sources, encoder *events.Encoder, o *Options) *Desk {
 }
 
 // Accept accepts the journal as it is now and begins the next epoch, held. lose is
-// how many messages are given up, as the person has typed it. Errors:
-// *RefusedError where something forbids it.
-func (d *Desk) Accept(ctx context.Context, a Asked, lose uint64) (Done, error) {
+// how much is given up, as the person has typed it. Errors: *RefusedError where
+// something forbids it.
+func (d *Desk) Accept(ctx context.Context, a Asked, lose Typed) (Done, error) {
 	v, err := Look(ctx, d.sources)
 	if err != nil {
 		return Done{}, err
 	}
 	loss := LossOf(v)
+	if before, found := acceptedBefore(v, loss, a, lose); found {
+		return d.again(ctx, v, a, before)
+	}
 	if no := Check(v, lose); len(no) > 0 {
 		return Done{Loss: &loss, Epoch: v.Record.Epoch}, &RefusedError{no}
 	}
 	said := events.JournalLoss{
 		Epoch: nextEpoch(v, loss), Fingerprint: loss.Fingerprint, Known: loss.Known, Found: loss.End, GivenUp: loss.Messages,
+		CommandsLost: max(loss.Commands.Messages, lose.Commands) + unsettled(v),
 	}
 	for _, hole := range loss.Holes {
 		said.Holes = append(said.Holes, events.SequenceRange(hole))
 	}
-	out := Done{Loss: &loss, Epoch: integrity.Epoch{Number: said.Epoch}}
+	out := Done{Loss: &loss, Unasked: v.Unasked, Epoch: integrity.Epoch{Number: said.Epoch, CommandsLost: said.CommandsLost}}
 	accepted, found := unfinished(v, loss)
 	if !found && d.second {
 		if out.First, err = firstPerson(v, loss, a, d.now()); err != nil {
@@ -119,7 +127,7 @@ func (d *Desk) Accept(ctx context.Context, a Asked, lose uint64) (Done, error) {
 		}
 	}
 	out.Audit = accepted.ULID
-	out.Epoch = integrity.Epoch{Number: accepted.Epoch, AcceptedAt: accepted.Time.UTC()}
+	out.Epoch = integrity.Epoch{Number: accepted.Epoch, AcceptedAt: accepted.Time.UTC(), CommandsLost: accepted.CommandsLost}
 	mark := integrity.MarkOf(v.Reading, accepted.Position, accepted.Epoch)
 	mark.Holes, mark.At = loss.Holes, accepted.Time.UTC()
 	err = d.store(ctx, integrity.Record{Mark: mark, Epoch: out.Epoch}, &out)
@@ -127,12 +135,14 @@ func (d *Desk) Accept(ctx context.Context, a Asked, lose uint64) (Done, error) {
 }
 
 // nextEpoch is the number of the epoch that accepting a loss begins. An
-// acceptance of something else that never came into effect keeps its number.
+// acceptance of something else that never came into effect keeps its number. So
+// does one whose event and record were set back: a process that runs knows it.
+// A number that was used again would name two histories.
 func nextEpoch(v View, loss Loss) uint64 {
 	if a, found := unfinished(v, loss); found {
 		return a.Epoch
 	}
-	next := v.Record.Epoch.Number
+	next := v.reached()
 	for _, a := range v.Actions {
 		if a.Action == ActionAccepted {
 			next = max(next, a.Epoch)
@@ -145,11 +155,38 @@ func nextEpoch(v View, loss Loss) uint64 {
 // and that no store knows: whoever recorded it was interrupted.
 func unfinished(v View, loss Loss) (a Action, found bool) {
 	for _, a := range v.Actions {
-		if a.Action == ActionAccepted && a.Epoch > v.Record.Epoch.Number && a.Fingerprint == loss.Fingerprint {
+		if a.Action == ActionAccepted && a.Epoch > v.reached() && a.Fingerprint == loss.Fingerprint {
 			return a, true
 		}
 	}
 	return Action{}, false
+}
+
+// acceptedBefore returns the acceptance that the same command has brought into
+// effect before, such as one that was killed before it could say so. A command is
+// the same if its reason is, and if it types out nothing else.
+func acceptedBefore(v View, loss Loss, a Asked, lose Typed) (before Action, found bool) {
+	e := v.Record.Epoch
+	if e.Number == 0 || e.Phase != integrity.Held || v.BucketMissing || len(v.Findings) > 0 || loss.Messages > 0 || loss.Commands.Messages > 0 {
+		return Action{}, false
+	}
+	for _, before := range v.Actions {
+		if before.Action == ActionAccepted && before.Epoch == e.Number && before.Reason == events.Mask(a.Reason) &&
+			(lose.Messages == 0 || lose.Messages == before.GivenUp) && lose.Commands <= before.CommandsLost {
+			return before, true
+		}
+	}
+	return Action{}, false
+}
+
+// again finishes an acceptance that counts already: the witness may not know of it.
+func (d *Desk) again(ctx context.Context, v View, a Asked, before Action) (Done, error) {
+	out := Done{Already: true, Epoch: v.Record.Epoch, Audit: before.ULID}
+	if !a.Apply {
+		return out, nil
+	}
+	err := d.store(ctx, v.Record, &out)
+	return out, err
 }
 
 // firstPerson returns another operator who has lately proposed to accept the same
@@ -157,10 +194,10 @@ func unfinished(v View, loss Loss) (a Action, found bool) {
 func firstPerson(v View, loss Loss, a Asked, now time.Time) (string, error) {
 	mine := false
 	for _, p := range v.Actions {
-		if p.Action != ActionPropose || p.Fingerprint != loss.Fingerprint || p.Epoch <= v.Record.Epoch.Number || now.Sub(p.Time) > proposalFor {
+		if p.Action != ActionPropose || p.Fingerprint != loss.Fingerprint || p.Epoch <= v.reached() || now.Sub(p.Time) > proposalFor {
 			continue
 		}
-		if p.Operator != events.Mask(a.Operator) {
+		if !sameName(p.Operator, events.Mask(a.Operator)) {
 			return p.Operator, nil
 		}
 		mine = true
@@ -169,6 +206,11 @@ func firstPerson(v View, loss Loss, a Asked, now time.Time) (string, error) {
 		return "", &RefusedError{[]string{"you have proposed this already: another operator has to say the same"}}
 	}
 	return "", nil
+}
+
+// sameName reports whether two names are taken for one person's: "ann" and "Ann " are.
+func sameName(a, b string) bool {
+	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
 }
 
 // Go lets work begin after an accepted loss: what the journal cannot know is

@@ -27,6 +27,15 @@ type Copy struct {
 	Messages uint64 `json:"messages"`
 }
 
+// Unasked is a server that was to be asked for its copy, and was not.
+type Unasked struct {
+	// Address is that of its monitoring port.
+	Address string `json:"address"`
+	Reason  string `json:"reason"`
+	// Typed: a person has typed the address; otherwise it is configured.
+	Typed bool `json:"typed,omitempty"`
+}
+
 // Action is an operator's action about the journal, as it lies there.
 type Action struct {
 	payment.OperatorAction
@@ -39,8 +48,8 @@ type Action struct {
 
 // View is all that a decision rests on, at one moment.
 type View struct {
-	// Journal is the journal's stream.
-	Journal string
+	// Journal is the journal's stream, Commands that of the commands.
+	Journal, Commands string
 	// Bucket and Witness are what the stores hold, Record is both together.
 	Bucket, Witness, Record integrity.Record
 	BucketMissing           bool
@@ -53,6 +62,8 @@ type View struct {
 	End uint64
 	// Copies are what single servers hold of the journal, where they were asked.
 	Copies []Copy
+	// Unasked are the servers that did not answer.
+	Unasked []Unasked
 	// Replicas are the registered processes, Now is the server's time.
 	Replicas []integrity.Registered
 	Now      time.Time
@@ -67,14 +78,15 @@ func (v View) Live() []integrity.Registered { return integrity.Live(v.Replicas, 
 type Sources struct {
 	JetStream jetstream.JetStream
 	Journal   *stream.Journal
-	// Stream is the journal's name, ControlBucket that of the bucket.
-	Stream, ControlBucket string
-	Reader                keeper.Source
-	Bucket                keeper.Store
+	// Stream is the journal's name, Commands that of the stream of commands,
+	// ControlBucket that of the bucket.
+	Stream, Commands, ControlBucket string
+	Reader                          keeper.Source
+	Bucket                          keeper.Store
 	// Witness is nil where there is none.
 	Witness keeper.Store
 	// Copies asks single servers what they hold; nil: they cannot be asked.
-	Copies func(ctx context.Context) []Copy
+	Copies func(ctx context.Context) ([]Copy, []Unasked)
 }
 
 // Epoch returns the epoch that counts: the later one of bucket and witness.
@@ -99,7 +111,7 @@ func (s Sources) Epoch(ctx context.Context) (integrity.Epoch, error) {
 // Look reads a view. It changes nothing. A server that cannot be asked is an
 // error; a witness that cannot be read is part of the view.
 func Look(ctx context.Context, s Sources) (View, error) {
-	v := View{Journal: s.Stream}
+	v := View{Journal: s.Stream, Commands: s.Commands}
 	var err error
 	v.Bucket, err = s.Bucket.Load(ctx)
 	switch {
@@ -123,12 +135,19 @@ func Look(ctx context.Context, s Sources) (View, error) {
 	}
 	v.Reading.Began = began
 	v.Findings = integrity.Judge(v.Record.Mark, v.Reading, integrity.Names{Journal: s.Stream})
+	if v.BucketMissing && !slices.ContainsFunc(v.Findings, func(f integrity.Finding) bool { return f.Object == "KV_"+s.ControlBucket }) {
+		v.Findings = append(v.Findings, integrity.Finding{
+			Kind: integrity.StreamMissing, Object: "KV_" + s.ControlBucket,
+			Text: "the bucket of pauses and marks does not exist (stream KV_" + s.ControlBucket + ")",
+		})
+	}
 	if v.Replicas, v.Now, err = replicas.List(ctx, s.JetStream, s.ControlBucket); err != nil {
 		return View{}, err
 	}
 	v.Findings = append(v.Findings, integrity.FoundByOthers(v.Record.Epoch.Number, v.Live())...)
+	v.Findings = append(v.Findings, ahead(v)...)
 	if s.Copies != nil {
-		v.Copies = s.Copies(ctx)
+		v.Copies, v.Unasked = s.Copies(ctx)
 	}
 	if v.Reading.Journal.Missing {
 		return v, nil
@@ -140,12 +159,39 @@ func Look(ctx context.Context, s Sources) (View, error) {
 	return v, nil
 }
 
+// ahead are findings of processes that know a later epoch than the stores. They
+// have learned of it there, so the stores were set back, with all that was
+// written since.
+func ahead(v View) []integrity.Finding {
+	var all []integrity.Finding
+	for _, r := range v.Live() {
+		if r.Epoch.Number > v.Record.Epoch.Number {
+			all = append(all, integrity.Finding{
+				Kind: integrity.EpochForgotten, Object: r.ID, Known: r.Epoch.Number, Found: v.Record.Epoch.Number,
+				Text: fmt.Sprintf("process %s works in epoch %d; the bucket and the witness know epoch %d only, so they were set back",
+					r.ID, r.Epoch.Number, v.Record.Epoch.Number),
+			})
+		}
+	}
+	return all
+}
+
+// reached is the highest epoch that is known to have come into effect: in the
+// stores, or in a process that runs. The journal may know of higher ones.
+func (v View) reached() uint64 {
+	n := v.Record.Epoch.Number
+	for _, r := range v.Live() {
+		n = max(n, r.Epoch.Number)
+	}
+	return n
+}
+
 // endOf is where the journal ends without what operators have said about the next
 // epoch. The newest accepted loss is part of its epoch and counts.
 func endOf(v View) uint64 {
-	end := v.Reading.Journal.Last
+	end, epoch := v.Reading.Journal.Last, v.reached()
 	for i := len(v.Actions) - 1; i >= 0; i-- {
-		if v.Actions[i].Position.Sequence != end || v.Actions[i].Epoch <= v.Record.Epoch.Number {
+		if v.Actions[i].Position.Sequence != end || v.Actions[i].Epoch <= epoch {
 			break
 		}
 		end--

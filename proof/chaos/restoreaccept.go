@@ -25,6 +25,9 @@ type journalStatus struct {
 	} `json:"findings"`
 	Loss struct {
 		Messages uint64 `json:"messages"`
+		Commands struct {
+			Messages uint64 `json:"messages"`
+		} `json:"commands"`
 	} `json:"loss"`
 	Replicas []struct {
 		Epoch struct {
@@ -101,9 +104,12 @@ func (p *lossPlay) tryToAccept(ctx context.Context) error {
 	if n := s.Loss.Messages; n > 0 {
 		args = append(args, "--lose", strconv.FormatUint(n, 10))
 	}
+	if n := s.Loss.Commands.Messages; n > 0 {
+		args = append(args, "--lose-commands", strconv.FormatUint(n, 10))
+	}
 	_, err = p.world.consumer(ctx, args...)
 	if err == nil {
-		p.result.GivenUp = s.Loss.Messages
+		p.result.GivenUp, p.result.CommandsGivenUp = s.Loss.Messages, s.Loss.Commands.Messages
 	}
 	return err
 }

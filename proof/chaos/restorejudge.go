@@ -83,7 +83,11 @@ func (p *lossPlay) toTheEnd(ctx context.Context) error {
 	for _, wrong := range people.tally.wrong {
 		p.result.note("the desk: %s", wrong)
 	}
-	if _, err := w.consumer(ctx, "journal", "trust", "--reason", "all settled", "--apply", "--operator", "ann"); err != nil {
+	trust := []string{"journal", "trust", "--reason", "all settled", "--apply", "--operator", "ann"}
+	if p.result.CommandsGivenUp > 0 {
+		trust = append(trust, "--without-commands")
+	}
+	if _, err := w.consumer(ctx, trust...); err != nil {
 		return err
 	}
 	p.result.Trusted = true

@@ -45,10 +45,11 @@ type lossResult struct {
 	// Findings are those of "consumer journal status".
 	Said     string         `json:"said"`
 	Findings map[string]int `json:"findings"`
-	// GivenUp is how many messages were typed out as lost; InHand how many known
-	// outcomes waited for the acceptance.
-	GivenUp uint64 `json:"messagesGivenUp"`
-	InHand  int    `json:"outcomesInHand"`
+	// GivenUp is how many messages were typed out as lost, CommandsGivenUp how many
+	// commands; InHand how many known outcomes waited for the acceptance.
+	GivenUp         uint64 `json:"messagesGivenUp"`
+	CommandsGivenUp uint64 `json:"commandsGivenUp,omitempty"`
+	InHand          int    `json:"outcomesInHand"`
 	// Recovered is what became of the archive's messages, by outcome.
 	Recovered map[string]int `json:"recovered,omitempty"`
 	// Noticed is in seconds, counted from From; Limited: the promise is about it.

@@ -91,6 +91,7 @@ func journalLoss() object {
 				"type", "array", "description", "Ranges of sequences in the middle that hold nothing.",
 				"items", obj("type", "object", "properties", obj("from", sequence, "to", sequence), "required", []string{"from", "to"}),
 			),
+			"commandsLost", described("How many commands are lost for good, since the journal was last trusted.", sequence),
 		),
 		"required", []string{"epoch"},
 	)

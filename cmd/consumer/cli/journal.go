@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
 	"github.com/countermand/countermand/integrity"
@@ -18,24 +20,30 @@ import (
 // JournalFor bounds one look at the journal, or one decision about it.
 const JournalFor = time.Minute
 
-// JournalSources are where a command reads how the journal stands. monitors are
-// the monitoring addresses of single servers.
-func (c *Connection) JournalSources(monitors []string) (acceptance.Sources, error) {
+// JournalSources are where a command reads how the journal stands. typed are the
+// monitoring addresses of single servers as a person has typed them; one that is no
+// address is a usage error.
+func (c *Connection) JournalSources(typed []string) (acceptance.Sources, error) {
+	for _, address := range typed {
+		if u, err := url.Parse(address); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return acceptance.Sources{}, Usage(fmt.Errorf("--monitor %q is not the address of a monitoring port, such as http://HOST:8222", address))
+		}
+	}
 	t := app.Topology(c.Config)
 	journal, err := stream.New(c.Conn, c.Encoder(), &stream.Options{Stream: t.Events})
 	if err != nil {
 		return acceptance.Sources{}, err
 	}
 	s := acceptance.Sources{
-		JetStream: c.JetStream, Journal: journal, Stream: t.Events, ControlBucket: t.Control,
+		JetStream: c.JetStream, Journal: journal, Stream: t.Events, Commands: t.Commands, ControlBucket: t.Control,
 		Reader: streams.NewReader(c.Conn, app.ReadingPlan(t)), Bucket: streams.NewBucket(c.Conn, t.Control),
 		Witness: c.witness(),
 	}
-	if c.Config.NATS.Monitor != "" {
-		monitors = append([]string{c.Config.NATS.Monitor}, monitors...)
-	}
-	if len(monitors) > 0 {
-		s.Copies = func(ctx context.Context) []acceptance.Copy { return copies(ctx, monitors, t.Events) }
+	configured := c.Config.NATS.Monitor
+	if configured != "" || len(typed) > 0 {
+		s.Copies = func(ctx context.Context) ([]acceptance.Copy, []acceptance.Unasked) {
+			return copies(ctx, configured, typed, t.Events)
+		}
 	}
 	return s, nil
 }
@@ -71,20 +79,26 @@ func (u unopened) Raise(context.Context, integrity.Record) (integrity.Record, er
 // askFor bounds the question to one server.
 const askFor = 5 * time.Second
 
-// copies asks servers what they hold of a stream; those that do not answer are
-// left out, and two addresses of one server count once.
-func copies(ctx context.Context, monitors []string, name string) []acceptance.Copy {
-	var all []acceptance.Copy
+// copies asks servers what they hold of a stream, and says which of them did not
+// answer. Two addresses of one server count once.
+func copies(ctx context.Context, configured string, typed []string, name string) (all []acceptance.Copy, unasked []acceptance.Unasked) {
 	seen := map[string]bool{}
-	for _, address := range monitors {
+	for i, address := range append([]string{configured}, typed...) {
+		if address == "" {
+			continue
+		}
 		bounded, cancel := context.WithTimeout(ctx, askFor)
 		c, found, err := monitor.CopyOf(bounded, address, name)
 		cancel()
-		if err != nil || !found || seen[c.Server] {
+		if err != nil {
+			unasked = append(unasked, acceptance.Unasked{Address: address, Reason: err.Error(), Typed: i > 0})
+			continue
+		}
+		if !found || seen[c.Server] {
 			continue
 		}
 		seen[c.Server] = true
 		all = append(all, acceptance.Copy{Server: c.Server, Leads: c.Leads, First: c.First, Last: c.Last, Messages: c.Messages})
 	}
-	return all
+	return all, unasked
 }

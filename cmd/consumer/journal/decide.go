@@ -14,13 +14,15 @@ type acceptCommand struct {
 
 	Reason string `help:"Why, for whoever reads the journal later; no personal data." placeholder:"TEXT"`
 	Lose   uint64 `help:"How many messages are given up, typed out as journal status prints it." placeholder:"N"`
+
+	LoseCommands uint64 `help:"How many commands are given up, typed out as journal status prints it." placeholder:"N"`
 }
 
 // Help is the long help text.
 func (acceptCommand) Help() string {
 	return `Takes the journal as its leader shows it now for all there is. First bring back what can be brought back:
 make a replica lead that holds more, or recover from an archive later. What is given up is typed out with
---lose. All running processes have to report their gate shut. Where desk.secondPersonAbove is set, two
+--lose, and commands that are lost with --lose-commands. All running processes have to report their gate shut. Where desk.secondPersonAbove is set, two
 operators have to say the same within 24 hours. Then the next epoch begins, held: nothing is carried out
 until "consumer journal go".
 Exit codes: 0 done (without --apply: it could be done); 1 refused, or the server could not be asked; 2 arguments are
@@ -40,7 +42,7 @@ func (c *acceptCommand) Run(w *cli.World) error {
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
 	defer cancel()
-	done, err := desk.Accept(ctx, asked, c.Lose)
+	done, err := desk.Accept(ctx, asked, acceptance.Typed{Messages: c.Lose, Commands: c.LoseCommands})
 	return c.say(w, done, err)
 }
 
@@ -82,7 +84,7 @@ type trustCommand struct {
 
 	Reason          string `help:"Why, for whoever reads the journal later; no personal data." placeholder:"TEXT"`
 	Open            uint64 `help:"How many operations stay in doubt, typed out." placeholder:"N"`
-	WithoutCommands bool   `help:"Although the commands were not all walked over."`
+	WithoutCommands bool   `help:"Although the commands were not all walked over, or some were lost."`
 }
 
 // Help is the long help text.
@@ -90,7 +92,8 @@ func (trustCommand) Help() string {
 	return `Ends the doubt: from then on the journal is taken for complete, and what it does not know has not happened.
 It reads the whole journal for open operations that are presumed, or of which nothing was recorded since the
 loss was accepted, and refuses while there are some, or while "consumer recover --commands" was not finished in
-this epoch.
+this epoch. It refuses as well where commands were lost: no walk goes over them, and their repeats would be new
+operations. Reconcile with the providers' statements first.
 Exit codes: 0 done (without --apply: it could be done); 1 refused, or the server could not be asked; 2 arguments are
 wrong.
 Example: consumer journal trust --reason "all settled with the statements of November" --apply --config /etc/countermand/config.yaml`

@@ -88,10 +88,18 @@ func (d *decision) say(w *cli.World, done acceptance.Done, err error) error {
 		return w.JSON(done)
 	}
 	if l := done.Loss; l != nil {
-		fmt.Fprintf(w.Stdout, "known to reach %d, ends at %d, given up: %d messages\n", l.Known, l.End, l.Messages)
+		fmt.Fprintf(w.Stdout, "known to reach %d, ends at %d, given up: %s\n", l.Known, l.End, messages(l.Messages))
+		if n := done.Epoch.CommandsLost; n > 0 {
+			fmt.Fprintf(w.Stdout, "commands given up: %d; trust needs --without-commands then\n", n)
+		}
+	}
+	for _, u := range done.Unasked {
+		fmt.Fprintln(w.Stdout, "note:", unaskedLine(u))
 	}
 	text := fmt.Sprintf("epoch %d is %s", done.Epoch.Number, done.Epoch.Phase)
 	switch {
+	case done.Already:
+		text = "already accepted: " + text
 	case done.AwaitsSecond && done.Audit != "":
 		text = "recorded: another operator has to say the same within 24 hours"
 	case done.AwaitsSecond:
@@ -103,6 +111,14 @@ func (d *decision) say(w *cli.World, done acceptance.Done, err error) error {
 	}
 	_, err = fmt.Fprintln(w.Stdout, text)
 	return err
+}
+
+// messages counts messages in words.
+func messages(n uint64) string {
+	if n == 1 {
+		return "1 message"
+	}
+	return fmt.Sprintf("%d messages", n)
 }
 
 // stamp is a time for people; "?" where it is not known.

@@ -42,6 +42,7 @@ type status struct {
 	Missing  []acceptance.Gap       `json:"missing"`
 	Loss     acceptance.Loss        `json:"loss"`
 	Copies   []acceptance.Copy      `json:"copies"`
+	Unasked  []acceptance.Unasked   `json:"unasked,omitempty"`
 	Replicas []integrity.Registered `json:"replicas"`
 	Notes    []string               `json:"notes,omitempty"`
 }
@@ -80,7 +81,7 @@ func (c *statusCommand) Run(w *cli.World) error {
 		err = s.print(w.Stdout)
 	}
 	if err == nil && !s.Whole {
-		return errors.New("the journal is not whole")
+		return errors.New(s.verdict())
 	}
 	return err
 }
@@ -89,7 +90,7 @@ func statusOf(v acceptance.View, missing []acceptance.Gap, witness bool) status 
 	j := v.Reading.Journal
 	s := status{
 		Epoch: v.Record.Epoch, Bucket: v.Bucket, Findings: v.Findings, Missing: missing, Loss: acceptance.LossOf(v),
-		Copies: v.Copies, Replicas: v.Live(),
+		Copies: v.Copies, Unasked: v.Unasked, Replicas: v.Live(),
 		Reading: reading{Leader: v.Reading.Leader, First: j.First, Last: j.Last, Messages: j.Messages},
 	}
 	if mark := v.Record.Mark.Journal.Sequence; j.Last > mark {
@@ -102,8 +103,34 @@ func statusOf(v acceptance.View, missing []acceptance.Gap, witness bool) status 
 		}
 	}
 	s.Notes = notes(v, witness)
-	s.Whole = len(v.Findings) == 0 && !v.BucketMissing && v.WitnessError == nil && !more(v)
+	s.Whole = len(v.Findings) == 0 && !v.BucketMissing && s.unsure() == "" && !more(v)
 	return s
+}
+
+// unsure says what could not be asked although it should have been; "" where all was.
+func (s status) unsure() string {
+	if s.Fault != "" {
+		return "the witness cannot be read"
+	}
+	for _, u := range s.Unasked {
+		if u.Typed {
+			return "the server at " + u.Address + " was not asked"
+		}
+	}
+	return ""
+}
+
+// verdict is the last line, without what accepting would give up.
+func (s status) verdict() string {
+	unsure := s.unsure()
+	switch {
+	case s.Whole:
+		return "the journal is whole"
+	case unsure != "" && len(s.Findings) == 0 && len(s.Missing) == 0:
+		return "nothing is known to be missing, but " + unsure
+	default:
+		return "the journal is not whole"
+	}
 }
 
 // notes are what else a person has to know.
@@ -129,10 +156,18 @@ func notes(v acceptance.View, witness bool) []string {
 			add("server %s holds more than the leader (%d messages to %d): make it lead, and rebuild %s", c.Server, c.Messages, c.Last, v.Reading.Leader)
 		}
 	}
-	if len(v.Copies) < 2 {
+	for _, u := range v.Unasked {
+		add("%s", unaskedLine(u))
+	}
+	if len(v.Copies) < 2 && len(v.Unasked) == 0 {
 		add("what the other servers hold is not verifiable: only their monitoring addresses can tell (--monitor)")
 	}
 	return all
+}
+
+// unaskedLine says that a server could not be asked for its copy.
+func unaskedLine(u acceptance.Unasked) string {
+	return fmt.Sprintf("the server at %s was not asked, and may hold more: %s", u.Address, u.Reason)
 }
 
 // more reports whether a server holds more of the journal than its leader. A
@@ -187,17 +222,17 @@ func (s status) print(out io.Writer) error {
 		}
 		fmt.Fprintf(out, "missing: %s, between %s and %s%s\n", gap.Range, stamp(gap.After), stamp(gap.Before), accepted)
 	}
+	if c := s.Loss.Commands; c.Messages > 0 {
+		fmt.Fprintf(out, "%s (--lose-commands %d)\n", c.Text(), c.Messages)
+	}
 	for _, note := range s.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)
 	}
-	verdict := "whole"
-	if !s.Whole {
-		verdict = "not whole"
-	}
+	verdict := s.verdict()
 	if s.Loss.Messages > 0 {
-		verdict += fmt.Sprintf("; accepting it as it is would give up %d messages (--lose %d)", s.Loss.Messages, s.Loss.Messages)
+		verdict += fmt.Sprintf("; accepting it as it is would give up %s (--lose %d)", messages(s.Loss.Messages), s.Loss.Messages)
 	}
-	_, err := fmt.Fprintf(out, "\nthe journal is %s\n", verdict)
+	_, err := fmt.Fprintf(out, "\n%s\n", verdict)
 	return err
 }
 

@@ -1,0 +1,113 @@
+package acceptance
+
+import (
+	"fmt"
+
+	"github.com/countermand/countermand/integrity"
+)
+
+// CommandsLoss is what the stream of commands has lost. Nothing can be walked
+// over that is not there, so a repeat of a lost command looks like a new one.
+type CommandsLoss struct {
+	Stream string `json:"stream,omitempty"`
+	// Known is the highest sequence that the marks or a consumer show; End is where
+	// the stream ends.
+	Known uint64 `json:"known"`
+	End   uint64 `json:"end"`
+	// Messages is how many commands are known to be lost. It falls while new commands
+	// come in. Where only a process knows of the loss, it is at least one.
+	Messages uint64 `json:"messages"`
+}
+
+// Typed is what a person types out as given up.
+type Typed struct {
+	// Messages of the journal: exactly as many as [Loss] says.
+	Messages uint64
+	// Commands: at least as many as [CommandsLoss] says, since new ones come in meanwhile.
+	Commands uint64
+}
+
+// commandsLossOf says what the stream of commands has lost, as a view shows it.
+func commandsLossOf(v View) CommandsLoss {
+	l := CommandsLoss{Stream: v.Commands, Known: v.Record.Mark.Streams[v.Commands]}
+	now, read := v.Reading.Streams[v.Commands]
+	if v.Commands == "" || !read {
+		return CommandsLoss{Stream: v.Commands}
+	}
+	if !now.Missing {
+		l.End = now.Last
+	}
+	for _, d := range v.Reading.Durables {
+		if d.Stream == v.Commands {
+			l.Known = max(l.Known, d.Delivered)
+		}
+	}
+	if l.Known > l.End {
+		l.Messages = l.Known - l.End
+	}
+	l.Known = max(l.Known, l.End)
+	if l.Messages == 0 && processLostCommands(v) {
+		l.Messages = 1
+	}
+	return l
+}
+
+// processLostCommands reports whether a process that is sure of a loss names the
+// stream of commands, or has more findings than it lists. Its memory may reach
+// further than the marks, and it still knows when new commands have filled the
+// stream up to the mark.
+func processLostCommands(v View) bool {
+	for _, r := range v.Live() {
+		if r.Standing == integrity.Broken.String() && broken(v, r) && namesCommands(r, v.Commands) {
+			return true
+		}
+	}
+	return false
+}
+
+// unsettled is how many commands earlier acceptances have given up, after which
+// nobody has trusted the journal. The bucket, the witness, each process and the
+// journal itself may know of it; the highest number counts.
+func unsettled(v View) uint64 {
+	epoch := v.Record.Epoch
+	for _, r := range v.Live() {
+		epoch = epoch.Later(r.Epoch)
+	}
+	var n, trusted uint64
+	if epoch.Doubted() {
+		n = epoch.CommandsLost
+	} else {
+		trusted = epoch.Number
+	}
+	for _, a := range v.Actions {
+		if a.Action == ActionTrusted {
+			trusted = max(trusted, a.Epoch)
+		}
+	}
+	for _, a := range v.Actions {
+		if a.Action == ActionAccepted && a.Epoch > trusted {
+			n = max(n, a.CommandsLost)
+		}
+	}
+	return n
+}
+
+// checkCommands says what forbids that the loss of commands is accepted.
+func checkCommands(l CommandsLoss, typed uint64) []string {
+	if l.Messages <= typed {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: bring them back first, or type it out with --lose-commands %d", l.Text(), l.Messages)}
+}
+
+// Text says in words what is lost; "" where nothing is.
+func (l CommandsLoss) Text() string {
+	switch {
+	case l.Messages == 0:
+		return ""
+	case l.Known == l.End:
+		return "commands may be lost: a running process has found more than the marks show, and nobody can count them"
+	default:
+		return fmt.Sprintf("%d commands are lost: %s is known to reach %d, ends at %d", l.Messages, l.Stream, l.Known, l.End)
+	}
+}

@@ -1,0 +1,104 @@
+package acceptance_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/integrity/acceptance"
+)
+
+// publish adds commands to their stream. What they say is of no matter here.
+func (b *bundle) publish(n int) {
+	b.t.Helper()
+	for i := range n {
+		if _, err := b.js.Publish(b.t.Context(), "payment.refund.requested", fmt.Append(nil, i)); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// commandsLost is a bundle whose marks know of more commands than there are.
+func commandsLost(t *testing.T) *bundle {
+	t.Helper()
+	b := setup(t)
+	b.publish(3)
+	raised := b.look().Witness
+	raised.Mark.Streams[topology().Commands] = 7
+	if _, err := b.sources.Witness.Raise(t.Context(), raised); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// A walk cannot go over commands that are not there. Each place that outlives the
+// next loss remembers that some were lost, until somebody trusts the journal
+// although they were.
+func TestTheJournalIsNotTrustedWhereCommandsWereLost(t *testing.T) {
+	t.Parallel()
+	b := commandsLost(t)
+	desk := b.desk(false)
+	if l := acceptance.LossOf(b.look()).Commands; l.Known != 7 || l.End != 3 || l.Messages != 4 {
+		t.Errorf("%+v", l)
+	}
+	for _, typed := range []acceptance.Typed{{Messages: 4}, {Messages: 4, Commands: 3}} {
+		_, err := desk.Accept(t.Context(), asked("ann"), typed)
+		refused(t, err, "--lose-commands 4")
+	}
+	// One that was published meanwhile makes the known loss smaller, and loses nothing.
+	b.publish(1)
+	done, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4, Commands: 4})
+	if err != nil || !done.Applied || done.Epoch.CommandsLost != 4 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	v := b.look()
+	if v.Actions[0].CommandsLost != 4 || v.Bucket.Epoch.CommandsLost != 4 || v.Witness.Epoch.CommandsLost != 4 {
+		t.Errorf("the journal has %d, the bucket %d, the witness %d", v.Actions[0].CommandsLost, v.Bucket.Epoch.CommandsLost, v.Witness.Epoch.CommandsLost)
+	}
+	if _, err := desk.Go(t.Context(), asked("ann")); err != nil {
+		t.Fatal(err)
+	}
+	walked := acceptance.Left{Walked: true}
+	_, err = desk.Trust(t.Context(), asked("ann"), walked, 0, false)
+	refused(t, err, "4 commands were lost, and no walk goes over what is not there")
+	// The next acceptance does not forget them.
+	again, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{})
+	if err != nil || again.Epoch.CommandsLost != 4 {
+		t.Fatalf("%+v, %v", again, err)
+	}
+	if _, err := desk.Go(t.Context(), asked("ann")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = desk.Trust(t.Context(), asked("ann"), walked, 0, false)
+	refused(t, err, "4 commands were lost")
+	if done, err := desk.Trust(t.Context(), asked("ann"), walked, 0, true); err != nil || done.Epoch.Phase != integrity.Trusted {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	// Whoever has trusted in spite of it has settled it.
+	if done, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{}); err != nil || done.Epoch.CommandsLost != 0 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+}
+
+// An older version of the program writes the epoch without the member that it does
+// not know. The journal still has it.
+func TestThatCommandsWereLostIsReadFromTheJournalToo(t *testing.T) {
+	t.Parallel()
+	b := commandsLost(t)
+	desk := b.desk(false)
+	if _, err := desk.Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4, Commands: 4}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := desk.Go(t.Context(), asked("ann")); err != nil {
+		t.Fatal(err)
+	}
+	v := b.look()
+	v.Record.Epoch.CommandsLost = 0
+	if no := acceptance.CheckTrust(v, acceptance.Left{Walked: true}, 0, false); len(no) != 1 {
+		t.Errorf("%q", no)
+	}
+	if raw, err := json.Marshal(integrity.FirstEpoch()); err != nil || string(raw) != `{"number":0,"phase":"trusted"}` {
+		t.Errorf("%s, %v", raw, err)
+	}
+}

@@ -45,6 +45,9 @@ type Journal interface {
 	Open() error
 	// Changed is closed when Open may have another answer. It is taken before Open.
 	Changed() <-chan struct{}
+	// Pulled takes in that a stream holds a message at a sequence. It is told of each
+	// message, and does not block.
+	Pulled(stream string, sequence uint64)
 }
 
 // Options are the optional parts of a Consumer; nil and zero mean the default.
@@ -220,6 +223,7 @@ type noJournal struct{}
 
 func (noJournal) Open() error              { return nil }
 func (noJournal) Changed() <-chan struct{} { return nil }
+func (noJournal) Pulled(string, uint64)    {}
 
 // noObserver is the default observer.
 type noObserver struct{}

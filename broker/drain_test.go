@@ -217,6 +217,8 @@ func (s *standing) Open() error {
 	return s.shut
 }
 
+func (s *standing) Pulled(string, uint64) {}
+
 func (s *standing) Changed() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -86,3 +86,25 @@ func TestAProcessBesideOthersWaitsForWhatTheyKnow(t *testing.T) {
 		}
 	})
 }
+
+func TestAStreamIsKnownToReachWhatWasPulledOfIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const commands = "PAYMENT_COMMANDS"
+		s := newStreams(10)
+		s.set(func(r *integrity.Reading) {
+			r.Streams[commands] = integrity.StreamReading{First: 1, Last: 50, Messages: 50}
+		})
+		b := run(t, s, &store{}, nil)
+		defer b.stop()
+		b.Pulled("UNKNOWN", 7)
+		b.Pulled(commands, 56)
+		b.Pulled(commands, 12)
+		if got := b.Reaches(commands); got != 56 || b.Reaches("UNKNOWN") != 0 {
+			t.Fatalf("the stream is known to reach %d", got)
+		}
+		b.Refresh() // before the next reading the stream was set back
+		b.wait(time.Second)
+		b.standing(integrity.Suspect)
+	})
+}

@@ -2,9 +2,25 @@ package keeper
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/countermand/countermand/integrity"
 )
+
+// Pulled takes in that a stream beside the journal holds a message at a sequence.
+func (k *Keeper) Pulled(stream string, sequence uint64) {
+	if unmarked {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m := &k.status.Record.Mark
+	if known, kept := m.Streams[stream]; !kept || sequence <= known {
+		return // no reading has seen the stream yet, or it is an old message
+	}
+	m.Streams = maps.Clone(m.Streams) // others may hold the one before
+	m.Streams[stream] = sequence
+}
 
 // Unreadable takes in that a subject of the journal is taken and that the leader
 // shows no message there.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 const (
@@ -22,6 +24,9 @@ const (
 	// agreeing is how many answers in a row have to say that there is no more: a
 	// server that could not look says the same.
 	agreeing = 2
+	// heartbeat is how often the server says that a request for messages still stands.
+	// Where two are missing the client asks again, well within a silence.
+	heartbeat = 5 * time.Second
 	// tick is after how many messages progress is told.
 	tick = 256
 )
@@ -88,14 +93,14 @@ func (p Passage) Read(ctx context.Context, js jetstream.JetStream, take Taker) (
 }
 
 func (p Passage) walk(ctx context.Context, js jetstream.JetStream, c jetstream.Consumer, total uint64, take Taker) (done uint64, err error) {
-	messages, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(p.Pull, p.PullBytes))
+	messages, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(p.Pull, p.PullBytes), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return 0, err
 	}
 	defer messages.Stop()
 	var last uint64
 	for done < total {
-		m, err := p.next(ctx, messages, func(ctx context.Context) bool { return p.nothingBehind(ctx, js, last) })
+		m, err := p.next(ctx, js, messages, last)
 		if errors.Is(err, errNoMore) {
 			return done, &UnreadableError{total - done}
 		}
@@ -121,44 +126,57 @@ func (p Passage) walk(ctx context.Context, js jetstream.JetStream, c jetstream.C
 	return done, nil
 }
 
-var (
-	errQuiet  = errors.New("the server is silent")
-	errNoMore = errors.New("the server has no more")
-)
+// silentError: the server has sent nothing for so long.
+type silentError time.Duration
 
-// next waits for one message, and not for ever. While the server is silent it is asked
-// whether it has more: one that counts messages which it cannot show sends none.
-func (p Passage) next(ctx context.Context, messages jetstream.MessagesContext, nothing func(context.Context) bool) (jetstream.Msg, error) {
+// Error implements error.
+func (e silentError) Error() string {
+	return "the server has sent nothing for " + time.Duration(e).String()
+}
+
+// errNoMore: the server has given out all that it has.
+var errNoMore = errors.New("the server has no more")
+
+// next waits for the message behind a sequence, and not for ever. While the server is
+// silent it is asked whether it has more: one that counts messages which it cannot
+// show sends none. The wait is a single one, so that the client notices by the missing
+// heartbeats that its request was lost, and asks again.
+func (p Passage) next(ctx context.Context, js jetstream.JetStream, messages jetstream.MessagesContext, last uint64) (jetstream.Msg, error) {
 	if ctx.Err() != nil { // what has arrived already would be given out all the same
 		return nil, context.Cause(ctx)
 	}
 	silence := cmp.Or(p.Silence, defaultSilence)
-	for began, agreed := time.Now(), 0; ; {
-		m, err := await(ctx, messages, min(peek, silence))
-		if !errors.Is(err, errQuiet) {
-			return m, err
-		}
-		if agreed++; !nothing(ctx) {
-			agreed = 0
-		}
-		switch {
-		case agreed == agreeing:
-			return nil, errNoMore
-		case time.Since(began) >= silence:
-			return nil, errors.New("the server has sent nothing for " + silence.String())
-		}
-	}
-}
-
-// await waits for one message for a while; errQuiet: none has come.
-func await(ctx context.Context, messages jetstream.MessagesContext, while time.Duration) (jetstream.Msg, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, while, errQuiet)
+	ctx, cancel := context.WithTimeoutCause(ctx, silence, silentError(silence))
 	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	quiet := time.AfterFunc(peek, func() {
+		if p.noMore(ctx, js, last) {
+			end(errNoMore)
+		}
+	})
+	defer quiet.Stop()
 	m, err := messages.Next(jetstream.NextContext(ctx))
 	if err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	return m, err
+}
+
+// noMore asks now and then until answers agree that there is nothing behind a
+// sequence; false: ctx has ended before.
+func (p Passage) noMore(ctx context.Context, js jetstream.JetStream, last uint64) bool {
+	for agreed := 0; ; {
+		if agreed++; !p.nothingBehind(ctx, js, last) {
+			agreed = 0
+		}
+		if agreed == agreeing {
+			return true
+		}
+		if !sleep.For(ctx, peek) {
+			return false
+		}
+	}
 }
 
 // nothingBehind reports whether the stream's leader says that it has no message

@@ -44,7 +44,7 @@ func rows() []row {
 		{"internal/sidebyside", nil},
 		{"internal/publish", []string{"payment", "events"}},
 		{"internal/simulators", []string{"providers", "providers/kinds", "providers/simulator", "providers/*/*sim"}},
-		{"internal/passage", nil},
+		{"internal/passage", []string{"internal/sleep"}},
 		{"internal/sleep", nil},
 		{"internal/quorum", nil},
 		{"internal/program", nil},

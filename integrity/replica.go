@@ -18,8 +18,10 @@ type Replica struct {
 	Standing string `json:"standing"`
 	// Shut: nothing that may move money is sent, and nothing is appended.
 	Shut bool `json:"shut"`
-	// Found: this process itself has found something, not only heard of it.
-	Found bool `json:"found,omitempty"`
+	// Found are what this process itself has found, not what it has only heard of,
+	// without their texts; MoreFound is how many more there are.
+	Found     []Finding `json:"found,omitempty"`
+	MoreFound int       `json:"moreFound,omitempty"`
 	// Known is the sequence that the journal is known to have reached, in this process.
 	Known uint64 `json:"known,omitempty"`
 	// Reason says why it is shut.
@@ -78,7 +80,7 @@ func Live(all []Registered, now time.Time) []Registered {
 func FoundByOthers(epoch uint64, others []Registered) []Finding {
 	var all []Finding
 	for _, r := range others {
-		if r.Epoch.Number == epoch && (r.Standing == Broken.String() || r.Standing == Suspect.String()) && r.Found {
+		if r.Epoch.Number == epoch && (r.Standing == Broken.String() || r.Standing == Suspect.String()) && len(r.Found)+r.MoreFound > 0 {
 			all = append(all, Finding{
 				Kind: ReplicaBroken, Object: r.ID, Text: "process " + r.ID + " has found that the journal has lost something",
 			})
@@ -87,9 +89,9 @@ func FoundByOthers(epoch uint64, others []Registered) []Finding {
 	return all
 }
 
-// Own reports whether one of the findings is the process's own.
-func Own(findings []Finding) bool {
-	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Kind != ReplicaBroken })
+// Own are the findings that a process has made itself.
+func Own(findings []Finding) []Finding {
+	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Kind == ReplicaBroken })
 }
 
 // Open returns those that do not report their gate shut.

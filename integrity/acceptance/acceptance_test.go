@@ -392,7 +392,8 @@ func TestWhatForbidsAnAcceptanceIsSaid(t *testing.T) {
 			v.Commands = "C"
 			v.Reading.Streams = map[string]integrity.StreamReading{"C": {First: 1, Last: 32}}
 			v.Replicas = []integrity.Registered{{Replica: integrity.Replica{
-				ID: "a", Standing: integrity.Broken.String(), Shut: true, Known: 10, Reason: "journal broken: stream C ends at 32; it was known to reach 56",
+				ID: "a", Standing: integrity.Broken.String(), Shut: true, Known: 10,
+				Found: []integrity.Finding{{Kind: integrity.StreamShorter, Object: "C", Known: 56, Found: 32}},
 			}, Time: v.Now}}
 		}, 0, "--lose-commands 1"},
 		{"another journal", func(v *acceptance.View) {
@@ -442,7 +443,7 @@ func TestWhatARunningProcessKnowsIsGivenUpToo(t *testing.T) {
 		{"it is of a later epoch, and not sure yet", 20, 2, integrity.Suspect, 4},
 		{"it is a moment ahead", 20, 1, integrity.Whole, 0},
 	} {
-		r := integrity.Registered{Time: now, Replica: integrity.Replica{ID: "host.1", Standing: row.stand.String(), Shut: true, Found: true, Known: row.known}}
+		r := integrity.Registered{Time: now, Replica: integrity.Replica{ID: "host.1", Standing: row.stand.String(), Shut: true, Found: []integrity.Finding{{Kind: integrity.JournalShorter}}, Known: row.known}}
 		r.Epoch.Number = row.epoch
 		v.Replicas = []integrity.Registered{r}
 		v.Findings = integrity.FoundByOthers(v.Record.Epoch.Number, v.Live())

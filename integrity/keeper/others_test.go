@@ -23,7 +23,7 @@ func TestWhatAnotherProcessHasFoundCountsHere(t *testing.T) {
 		defer b.stop()
 		b.wait(4 * time.Second)
 		b.standing(integrity.Whole)
-		found := []integrity.Registered{{Replica: integrity.Replica{ID: "host.1", Standing: integrity.Suspect.String(), Found: true}}}
+		found := []integrity.Registered{{Replica: integrity.Replica{ID: "host.1", Standing: integrity.Suspect.String(), Found: []integrity.Finding{{Kind: integrity.JournalShorter}}}}}
 		others.Store(&found)
 		b.wait(time.Second) // while it is young
 		b.standing(integrity.Suspect)

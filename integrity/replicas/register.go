@@ -33,9 +33,10 @@ type Options struct {
 const (
 	renewEvery = time.Second
 	ioTimeout  = 2 * time.Second
-	// maxInHand and maxInHandBytes bound what one registration lists: the bucket takes
+	// maxInHand, maxInHandBytes and maxFound bound what one registration lists: the bucket takes
 	// small values only, and a process that cannot be registered is taken to be gone.
 	maxInHand      = 50
+	maxFound       = 8
 	maxInHandBytes = 8 << 10
 	// inHandBytes is what one takes at the most beside its texts.
 	inHandBytes = 160
@@ -191,9 +192,15 @@ func claim(all []entry, now time.Time, instance string) (key string, revision ui
 func (r *Registration) says(s keeper.Status, left bool) integrity.Replica {
 	open, reason := s.Ready()
 	out := integrity.Replica{
-		ID: r.id, Instance: r.instance, Version: r.o.Version, Epoch: s.Record.Epoch, Standing: s.Watch.Standing.String(), Known: s.Record.Mark.Journal.Sequence, Found: integrity.Own(s.Watch.Findings),
+		ID: r.id, Instance: r.instance, Version: r.o.Version, Epoch: s.Record.Epoch, Standing: s.Watch.Standing.String(), Known: s.Record.Mark.Journal.Sequence,
 		Shut: !open, Reason: reason, Left: left, At: r.o.Now().UTC(),
 	}
+	own := integrity.Own(s.Watch.Findings)
+	for _, f := range own[:min(len(own), maxFound)] {
+		f.Text = "" // the reason has the first ones
+		out.Found = append(out.Found, f)
+	}
+	out.MoreFound = len(own) - len(out.Found)
 	if r.o.InHand != nil {
 		all := r.o.InHand()
 		n := listed(all)

@@ -22,9 +22,9 @@ type acceptCommand struct {
 func (acceptCommand) Help() string {
 	return `Takes the journal as its leader shows it now for all there is. First bring back what can be brought back:
 make a replica lead that holds more, or recover from an archive later. What is given up is typed out with
---lose, and commands that are lost with --lose-commands. All running processes have to report their gate shut. Where desk.secondPersonAbove is set, two
-operators have to say the same within 24 hours. Then the next epoch begins, held: nothing is carried out
-until "consumer journal go".
+--lose, and commands that are lost with --lose-commands. All running processes have to report their gate shut.
+Where desk.secondPersonAbove is set, two operators have to say the same within 24 hours. Then the next epoch
+begins, held: nothing is carried out until "consumer journal go".
 Exit codes: 0 done (without --apply: it could be done); 1 refused, or the server could not be asked; 2 arguments are
 wrong.
 Example: consumer journal accept --reason "restored from the copy of 09:00" --lose 395 --apply --config /etc/countermand/config.yaml`
@@ -32,18 +32,11 @@ Example: consumer journal accept --reason "restored from the copy of 09:00" --lo
 
 // Run accepts.
 func (c *acceptCommand) Run(w *cli.World) error {
-	if err := checkReason(c.Reason); err != nil {
-		return cli.Usage(err)
-	}
-	conn, _, desk, asked, err := c.open(w, c.Reason)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
-	defer cancel()
-	done, err := desk.Accept(ctx, asked, acceptance.Typed{Messages: c.Lose, Commands: c.LoseCommands})
-	return c.say(w, done, err)
+	return c.decide(w, c.Reason, func(o *opened) (acceptance.Done, error) {
+		ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
+		defer cancel()
+		return o.desk.Accept(ctx, o.asked, acceptance.Typed{Messages: c.Lose, Commands: c.LoseCommands})
+	})
 }
 
 // goCommand is "consumer journal go".
@@ -64,18 +57,11 @@ Example: consumer journal go --apply --config /etc/countermand/config.yaml`
 
 // Run lets work begin.
 func (c *goCommand) Run(w *cli.World) error {
-	if err := checkReason(c.Reason); err != nil {
-		return cli.Usage(err)
-	}
-	conn, _, desk, asked, err := c.open(w, c.Reason)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
-	defer cancel()
-	done, err := desk.Go(ctx, asked)
-	return c.say(w, done, err)
+	return c.decide(w, c.Reason, func(o *opened) (acceptance.Done, error) {
+		ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
+		defer cancel()
+		return o.desk.Go(ctx, o.asked)
+	})
 }
 
 // trustCommand is "consumer journal trust".
@@ -101,45 +87,38 @@ Example: consumer journal trust --reason "all settled with the statements of Nov
 
 // Run trusts.
 func (c *trustCommand) Run(w *cli.World) error {
-	if err := checkReason(c.Reason); err != nil {
-		return cli.Usage(err)
-	}
-	conn, sources, desk, asked, err := c.open(w, c.Reason)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	left, err := c.left(w, conn, sources)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
-	defer cancel()
-	done, err := desk.Trust(ctx, asked, left, c.Open, c.WithoutCommands)
-	return c.say(w, done, err)
+	return c.decide(w, c.Reason, func(o *opened) (acceptance.Done, error) {
+		left, err := c.left(w, o)
+		if err != nil {
+			return acceptance.Done{}, err
+		}
+		ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
+		defer cancel()
+		return o.desk.Trust(ctx, o.asked, left, c.Open, c.WithoutCommands)
+	})
 }
 
 // left reads what is left to do.
-func (c *trustCommand) left(w *cli.World, conn *cli.Connection, s acceptance.Sources) (acceptance.Left, error) {
+func (c *trustCommand) left(w *cli.World, o *opened) (acceptance.Left, error) {
 	bar := cli.NewGauge(w, c.JSON, "reading the journal")
-	index, err := openwork.Scan(w.Context, conn.JetStream, s.Stream, bar.Set)
+	index, err := openwork.Scan(w.Context, o.conn.JetStream, o.sources.Stream, bar.Set)
 	bar.End()
 	if err != nil {
 		return acceptance.Left{}, err
 	}
-	epoch, err := s.Epoch(w.Context)
+	epoch, err := o.sources.Epoch(w.Context)
 	if err != nil {
 		return acceptance.Left{}, err
 	}
 	left := acceptance.Left{Unreadable: uint64(len(index.Damaged))}
-	for _, o := range index.Operations {
+	for _, open := range index.Operations {
 		switch {
-		case o.Operation.Open.Presumed:
+		case open.Operation.Open.Presumed:
 			left.Presumed++
-		case o.Operation.Open.Changed.Before(epoch.AcceptedAt):
+		case open.Operation.Open.Changed.Before(epoch.AcceptedAt):
 			left.Unchanged++
 		}
 	}
-	left.Walked, err = acceptance.Walked(w.Context, s)
+	left.Walked, err = acceptance.Walked(w.Context, o.sources)
 	return left, err
 }

@@ -52,25 +52,47 @@ func checkReason(reason string) error {
 	}
 }
 
-// open connects, and returns the desk for decisions and who decides.
-func (d *decision) open(w *cli.World, reason string) (*cli.Connection, acceptance.Sources, *acceptance.Desk, acceptance.Asked, error) {
-	c, err := d.Open(w)
-	if err != nil {
-		return nil, acceptance.Sources{}, nil, acceptance.Asked{}, err
+// opened is what a decision is made with.
+type opened struct {
+	conn    *cli.Connection
+	sources acceptance.Sources
+	desk    *acceptance.Desk
+	asked   acceptance.Asked
+}
+
+// decide connects, has a decision made and tells what came of it.
+func (d *decision) decide(w *cli.World, reason string, do func(*opened) (acceptance.Done, error)) error {
+	if err := checkReason(reason); err != nil {
+		return cli.Usage(err)
 	}
-	asked := acceptance.Asked{Reason: reason, Apply: d.Apply}
-	asked.Operator, asked.Identity, err = d.Decider(w, c.Config)
+	o, err := d.open(w, reason)
 	if err != nil {
-		c.Close()
-		return nil, acceptance.Sources{}, nil, asked, cli.Usage(err)
+		return err
 	}
-	sources, err := c.JournalSources(d.Monitor)
-	if err != nil {
-		c.Close()
-		return nil, sources, nil, asked, err
+	defer o.conn.Close()
+	done, err := do(o)
+	return d.say(w, done, err)
+}
+
+// open connects, and finds out who decides.
+func (d *decision) open(w *cli.World, reason string) (o *opened, err error) {
+	o = &opened{asked: acceptance.Asked{Reason: reason, Apply: d.Apply}}
+	if o.conn, err = d.Open(w); err != nil {
+		return nil, err
 	}
-	desk := acceptance.NewDesk(sources, c.Encoder(), &acceptance.Options{SecondPerson: len(c.Config.Desk.SecondPersonAbove) > 0})
-	return c, sources, desk, asked, nil
+	defer func() {
+		if err != nil {
+			o.conn.Close()
+		}
+	}()
+	if o.asked.Operator, o.asked.Identity, err = d.Decider(w, o.conn.Config); err != nil {
+		return nil, cli.Usage(err)
+	}
+	if o.sources, err = o.conn.JournalSources(d.Monitor); err != nil {
+		return nil, err
+	}
+	o.desk = acceptance.NewDesk(o.sources, o.conn.Encoder(), &acceptance.Options{SecondPerson: len(o.conn.Config.Desk.SecondPersonAbove) > 0})
+	return o, nil
 }
 
 // say tells what came of a decision.

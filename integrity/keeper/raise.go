@@ -105,18 +105,25 @@ func (k *Keeper) raise(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
 	defer cancel()
+	if err := k.store(ctx, record); err != nil {
+		signal(k.raiseSoon) // a call may wait for it
+	}
+}
+
+// store raises the bucket and takes in what it holds then. The caller holds raising.
+func (k *Keeper) store(ctx context.Context, record integrity.Record) error {
 	now, err := k.bucket.Raise(ctx, record)
 	k.noteSetBack(err)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.status.Bucket = k.noteError(err, k.status.Bucket, "the bucket")
 	if err != nil {
-		signal(k.raiseSoon) // a call may wait for it
-		return
+		return err
 	}
 	k.stored = now
 	k.learn(now)
 	k.wake()
+	return nil
 }
 
 // withoutBucket is the record without the position of the bucket's own stream.

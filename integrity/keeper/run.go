@@ -194,14 +194,7 @@ func (k *Keeper) storeFirst(ctx context.Context, r integrity.Reading) {
 	record := k.status.Record
 	k.mu.Unlock()
 	record.Mark = integrity.MarkOf(r, r.Newest, record.Mark.Epoch)
-	now, err := k.bucket.Raise(ctx, record)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.status.Bucket = k.noteError(err, k.status.Bucket, "the bucket")
-	if err == nil {
-		k.stored = now
-		k.learn(now)
-	}
+	_ = k.store(ctx, record) // it is in the status
 }
 
 // openQuestions are the findings that no extent of a stream shows.

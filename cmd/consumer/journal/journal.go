@@ -76,15 +76,16 @@ func (d *decision) decide(w *cli.World, reason string, do func(*opened) (accepta
 
 // open connects, and finds out who decides.
 func (d *decision) open(w *cli.World, reason string) (o *opened, err error) {
-	o = &opened{asked: acceptance.Asked{Reason: reason, Apply: d.Apply}}
-	if o.conn, err = d.Open(w); err != nil {
+	conn, err := d.Open(w)
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			o.conn.Close()
+			conn.Close()
 		}
 	}()
+	o = &opened{conn: conn, asked: acceptance.Asked{Reason: reason, Apply: d.Apply}}
 	if o.asked.Operator, o.asked.Identity, err = d.Decider(w, o.conn.Config); err != nil {
 		return nil, cli.Usage(err)
 	}

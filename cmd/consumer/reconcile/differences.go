@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -22,8 +21,7 @@ func paymentAt(provider string) payment.ID { return payment.ID{Provider: provide
 type differences struct {
 	world *cli.World
 	json  *json.Encoder // nil: not asked for
-	csv   *csv.Writer   // nil: not asked for
-	rows  int
+	table *cli.Table    // nil: not asked for
 }
 
 func newDifferences(w *cli.World, asJSON, asCSV bool) *differences {
@@ -32,16 +30,11 @@ func newDifferences(w *cli.World, asJSON, asCSV bool) *differences {
 		d.json = json.NewEncoder(w.Stdout)
 	}
 	if asCSV {
-		d.csv = csv.NewWriter(w.Stdout)
+		d.table = cli.NewTable(w.Stdout,
+			"kind", "provider", "payment", "operation", "idempotency_key", "reference", "provider_reference", "ours", "theirs",
+			"our_amount_minor", "their_amount_minor", "currency", "at", "line", "note")
 	}
 	return d
-}
-
-func differenceColumns() []string {
-	return []string{
-		"kind", "provider", "payment", "operation", "idempotency_key", "reference", "provider_reference", "ours", "theirs",
-		"our_amount_minor", "their_amount_minor", "currency", "at", "line", "note",
-	}
 }
 
 func (d *differences) emit(x reconcile.Difference) error {
@@ -49,7 +42,7 @@ func (d *differences) emit(x reconcile.Difference) error {
 	switch {
 	case d.json != nil:
 		return d.json.Encode(map[string]reconcile.Difference{"difference": x})
-	case d.csv != nil:
+	case d.table != nil:
 		return d.row(x)
 	default:
 		_, err := fmt.Fprintln(d.world.Stdout, differenceLine(x))
@@ -58,12 +51,6 @@ func (d *differences) emit(x reconcile.Difference) error {
 }
 
 func (d *differences) row(x reconcile.Difference) error {
-	if d.rows == 0 {
-		if err := d.csv.Write(differenceColumns()); err != nil {
-			return err
-		}
-	}
-	d.rows++
 	ours, currency := minor(x.OurAmount)
 	theirs, other := minor(x.TheirAmount)
 	if currency == "" {
@@ -76,17 +63,10 @@ func (d *differences) row(x reconcile.Difference) error {
 	if !x.At.IsZero() {
 		at = x.At.UTC().Format(time.RFC3339)
 	}
-	row := []string{
+	return d.table.Row(
 		string(x.Kind), x.Provider, x.Payment, string(x.Operation), string(x.Key), x.Reference, x.ProviderReference, x.Ours, x.Theirs,
 		ours, theirs, currency, at, line, x.Note,
-	}
-	for i, field := range row {
-		// A spreadsheet takes such a field for a formula, and some of them come from outside.
-		if field != "" && strings.ContainsRune("=+-@\t\r", rune(field[0])) {
-			row[i] = "'" + field
-		}
-	}
-	return d.csv.Write(row)
+	)
 }
 
 func minor(m *payment.Money) (value, currency string) {
@@ -98,16 +78,10 @@ func minor(m *payment.Money) (value, currency string) {
 
 // flush writes what is buffered; a CSV without differences is its header.
 func (d *differences) flush() error {
-	if d.csv == nil {
+	if d.table == nil {
 		return nil
 	}
-	if d.rows == 0 {
-		if err := d.csv.Write(differenceColumns()); err != nil {
-			return err
-		}
-	}
-	d.csv.Flush()
-	return d.csv.Error()
+	return d.table.End()
 }
 
 // differenceLine is a difference for people.
@@ -154,7 +128,7 @@ func (d *differences) summary(r *reconciling, j *books.Journal) error {
 		}})
 	}
 	out := d.world.Stdout
-	if d.csv != nil {
+	if d.table != nil {
 		out = d.world.Stderr
 	}
 	fmt.Fprintf(out, "%d events read, %d operations, %d in the period, %d agree", j.Events, s.Operations, s.InPeriod, s.Agreed)

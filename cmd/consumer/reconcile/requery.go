@@ -88,7 +88,7 @@ func (d *differences) requeried(x reconcile.Difference, l *desk.Requeried, refus
 		}{x.Payment, string(x.Key), l, refused}})
 	}
 	out := d.world.Stdout
-	if d.csv != nil {
+	if d.table != nil {
 		out = d.world.Stderr // the table stays a table
 	}
 	var what string

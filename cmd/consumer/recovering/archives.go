@@ -1,7 +1,6 @@
 package recovering
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,7 +40,7 @@ type report struct {
 	world *cli.World
 	apply bool
 	json  *json.Encoder // nil: not asked for
-	csv   *csv.Writer   // nil: not asked for
+	table *cli.Table    // nil: not asked for
 	count map[string]uint64
 }
 
@@ -51,13 +50,10 @@ func newReport(w *cli.World, c *Command) *report {
 	case c.JSON:
 		r.json = json.NewEncoder(w.Stdout)
 	case c.CSV:
-		r.csv = csv.NewWriter(w.Stdout)
+		r.table = cli.NewTable(w.Stdout,
+			"outcome", "applied", "subject", "archived_sequence", "archived_at", "sequence", "ends", "version", "why")
 	}
 	return r
-}
-
-func columns() []string {
-	return []string{"outcome", "applied", "subject", "archived_sequence", "archived_at", "sequence", "ends", "version", "why"}
 }
 
 // row prints one message.
@@ -66,26 +62,14 @@ func (r *report) row(x recovery.Row) error {
 	switch {
 	case r.json != nil:
 		return r.json.Encode(map[string]any{"message": x, "applied": x.At > 0})
-	case r.csv != nil:
-		if r.rows() == 1 {
-			if err := r.csv.Write(columns()); err != nil {
-				return err
-			}
-		}
-		return r.csv.Write([]string{
+	case r.table != nil:
+		return r.table.Row(
 			x.Outcome, strconv.FormatBool(x.At > 0), x.Subject, strconv.FormatUint(x.Sequence, 10), x.Time.Format(time.RFC3339Nano),
 			strconv.FormatUint(x.At, 10), strconv.FormatBool(x.Ends), strconv.FormatUint(x.Version, 10), x.Why,
-		})
+		)
 	}
 	_, err := fmt.Fprintln(r.world.Stdout, r.line(x))
 	return err
-}
-
-func (r *report) rows() (n uint64) {
-	for _, count := range r.count {
-		n += count
-	}
-	return n
 }
 
 // left is how many messages were left that somebody has to look at. One that a
@@ -128,14 +112,8 @@ func (r *report) end(p *recovery.Plan) error {
 		}})
 	}
 	out := r.world.Stdout
-	if r.csv != nil {
-		if r.rows() == 0 {
-			if err := r.csv.Write(columns()); err != nil {
-				return err
-			}
-		}
-		r.csv.Flush()
-		if err := r.csv.Error(); err != nil {
+	if r.table != nil {
+		if err := r.table.End(); err != nil {
 			return err
 		}
 		out = r.world.Stderr

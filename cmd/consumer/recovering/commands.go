@@ -2,7 +2,6 @@ package recovering
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,7 +26,8 @@ func (c *Command) commands(w *cli.World, conn *cli.Connection, sources acceptanc
 	if err != nil {
 		return err
 	}
-	l := &listing{command: c, world: w, csv: csv.NewWriter(w.Stdout)}
+	l := &listing{command: c, world: w, table: cli.NewTable(w.Stdout,
+		"state", "presumed", "handed_over", "sequence", "at", "provider", "payment", "operation", "idempotency_key", "command_id")}
 	bar := cli.NewGauge(w, c.JSON || c.CSV, "walking over the commands")
 	walk, err := c.walk(w, conn, sources, set, epoch)
 	if err != nil {
@@ -98,28 +98,19 @@ func refused(kept jetstream.Stream) func(context.Context, string) (bool, error) 
 type listing struct {
 	command *Command
 	world   *cli.World
-	csv     *csv.Writer
-	rows    int
-}
-
-func commandColumns() []string {
-	return []string{"state", "presumed", "handed_over", "sequence", "at", "provider", "payment", "operation", "idempotency_key", "command_id"}
+	table   *cli.Table // printed where it is asked for
 }
 
 // tell prints one command.
 func (l *listing) tell(f recovery.Found) error {
-	l.rows++
 	switch {
 	case l.command.JSON:
 		return l.world.JSON(map[string]any{"command": f})
 	case l.command.CSV:
-		if err := l.header(1); err != nil {
-			return err
-		}
-		return l.csv.Write([]string{
+		return l.table.Row(
 			f.State, strconv.FormatBool(f.Presumed), strconv.FormatBool(f.HandedOver), strconv.FormatUint(f.Sequence, 10), f.Time.Format(time.RFC3339Nano),
-			f.Provider, cell(f.Payment), string(f.Operation), cell(string(f.Key)), cell(f.CommandID),
-		})
+			f.Provider, f.Payment, string(f.Operation), string(f.Key), f.CommandID,
+		)
 	}
 	text := "unknown to the journal"
 	switch {
@@ -135,22 +126,6 @@ func (l *listing) tell(f recovery.Found) error {
 	return err
 }
 
-// header prints the columns if so many rows were told.
-func (l *listing) header(rows int) error {
-	if l.rows != rows {
-		return nil
-	}
-	return l.csv.Write(commandColumns())
-}
-
-// cell is a field for a spreadsheet, which takes some texts for formulas.
-func cell(s string) string {
-	if s != "" && (s[0] == '=' || s[0] == '+' || s[0] == '-' || s[0] == '@') {
-		return "'" + s
-	}
-	return s
-}
-
 // end prints the summary.
 func (l *listing) end(c recovery.Walked, finished bool) error {
 	if l.command.JSON {
@@ -161,11 +136,7 @@ func (l *listing) end(c recovery.Walked, finished bool) error {
 	}
 	out := l.world.Stdout
 	if l.command.CSV {
-		if err := l.header(0); err != nil {
-			return err
-		}
-		l.csv.Flush()
-		if err := l.csv.Error(); err != nil {
+		if err := l.table.End(); err != nil {
 			return err
 		}
 		out = l.world.Stderr

@@ -2,7 +2,6 @@ package recovering
 
 import (
 	"cmp"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"maps"
@@ -34,7 +33,9 @@ func (c *Command) statement(w *cli.World, conn *cli.Connection, sources acceptan
 	if !configured {
 		return cli.Usage(fmt.Errorf("provider %q is not in the configuration", c.Provider))
 	}
-	s := &settling{command: c, world: w, csv: csv.NewWriter(w.Stdout), count: map[string]uint64{}, unclaimed: map[string]reconcile.Row{}}
+	s := &settling{command: c, world: w, count: map[string]uint64{}, unclaimed: map[string]reconcile.Row{}, table: cli.NewTable(w.Stdout,
+		"outcome", "applied", "line", "reference", "provider_reference", "operation", "amount_minor", "currency", "executed_at", "status",
+		"payment", "idempotency_key")}
 	if s.settle, err = c.settling(w, conn, sources, instance); err != nil {
 		return err
 	}
@@ -79,9 +80,8 @@ func (c *Command) settling(w *cli.World, conn *cli.Connection, sources acceptanc
 type settling struct {
 	command *Command
 	world   *cli.World
-	csv     *csv.Writer
+	table   *cli.Table // printed where it is asked for
 	settle  recovery.Settling
-	rows    int
 	count   map[string]uint64
 	booked  uint64
 	// unclaimed are the rows whose reference no operation in the journal has.
@@ -207,17 +207,9 @@ type told struct {
 	key payment.Key
 }
 
-func statementColumns() []string {
-	return []string{
-		"outcome", "applied", "line", "reference", "provider_reference", "operation", "amount_minor", "currency", "executed_at", "status",
-		"payment", "idempotency_key",
-	}
-}
-
 // tell prints one movement.
 func (s *settling) tell(outcome string, r reconcile.Row, t *told) error {
 	s.count[outcome]++
-	s.rows++
 	applied := s.command.Apply && outcome == recovery.Settled
 	var id, key string
 	if t != nil {
@@ -240,19 +232,14 @@ func (s *settling) tell(outcome string, r reconcile.Row, t *told) error {
 }
 
 func (s *settling) row(outcome string, applied bool, r reconcile.Row, id, key string) error {
-	if s.rows == 1 {
-		if err := s.csv.Write(statementColumns()); err != nil {
-			return err
-		}
-	}
 	value, currency := "", ""
 	if r.Amount != nil {
 		value, currency = strconv.FormatInt(r.Amount.Value, 10), string(r.Amount.Currency)
 	}
-	return s.csv.Write([]string{
-		outcome, strconv.FormatBool(applied), strconv.Itoa(r.Line), cell(r.Reference), cell(r.ProviderReference), string(r.Op), value,
-		currency, r.ExecutedAt.Format(time.RFC3339), r.Status, cell(id), cell(key),
-	})
+	return s.table.Row(
+		outcome, strconv.FormatBool(applied), strconv.Itoa(r.Line), r.Reference, r.ProviderReference, string(r.Op), value,
+		currency, r.ExecutedAt.Format(time.RFC3339), r.Status, id, key,
+	)
 }
 
 func amountOf(r reconcile.Row) string {
@@ -281,13 +268,7 @@ func (s *settling) end() error {
 	}
 	out := s.world.Stdout
 	if s.command.CSV {
-		if s.rows == 0 {
-			if err := s.csv.Write(statementColumns()); err != nil {
-				return err
-			}
-		}
-		s.csv.Flush()
-		if err := s.csv.Error(); err != nil {
+		if err := s.table.End(); err != nil {
 			return err
 		}
 		out = s.world.Stderr

@@ -30,18 +30,19 @@ func NewOriginals(js jetstream.JetStream, t Topology) *Originals {
 
 // Original returns the message at a sequence with all its headers; found is false
 // where the server says that there is none. It tries once.
-func (o *Originals) Original(ctx context.Context, sequence uint64) (m events.Message, found bool, err error) {
+func (o *Originals) Original(ctx context.Context, sequence uint64) (p handlers.Published, found bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, originalTimeout)
 	defer cancel()
 	s, err := o.js.Stream(ctx, o.stream)
 	if err == nil {
 		var raw *jetstream.RawStreamMsg
 		if raw, err = s.GetMsg(ctx, sequence); err == nil {
-			return events.Message{Subject: raw.Subject, Header: raw.Header, Data: raw.Data}, true, nil
+			m := events.Message{Subject: raw.Subject, Header: raw.Header, Data: raw.Data}
+			return handlers.Published{Message: m, At: raw.Time}, true, nil
 		}
 	}
 	if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
-		return events.Message{}, false, nil
+		return handlers.Published{}, false, nil
 	}
-	return events.Message{}, false, fmt.Errorf("read command %d: %w", sequence, err)
+	return handlers.Published{}, false, fmt.Errorf("read command %d: %w", sequence, err)
 }

@@ -23,13 +23,13 @@ func TestTheOriginalIsReadByteForByte(t *testing.T) {
 	sequence := b.command(string(data), header)
 	bare := b.command("", nil)
 	got, found, err := originals.Original(b.ctx(), sequence)
-	if err != nil || !found || got.Subject != "payment.refund.requested" || !bytes.Equal(got.Data, data) {
-		t.Fatalf("found %t on %s with %d bytes: %v", found, got.Subject, len(got.Data), err)
+	if err != nil || !found || got.Message.Subject != "payment.refund.requested" || !bytes.Equal(got.Message.Data, data) || got.At.IsZero() {
+		t.Fatalf("found %t on %s with %d bytes at %s: %v", found, got.Message.Subject, len(got.Message.Data), got.At, err)
 	}
-	if diff := cmp.Diff(map[string][]string(header), got.Header); diff != "" {
+	if diff := cmp.Diff(map[string][]string(header), got.Message.Header); diff != "" {
 		t.Error(diff)
 	}
-	if got, found, err := originals.Original(b.ctx(), bare); err != nil || !found || len(got.Data) > 0 || len(got.Header) > 0 {
+	if got, found, err := originals.Original(b.ctx(), bare); err != nil || !found || len(got.Message.Data) > 0 || len(got.Message.Header) > 0 {
 		t.Errorf("an empty one: %+v, %t, %v", got, found, err)
 	}
 	if _, found, err := originals.Original(b.ctx(), 99); err != nil || found {

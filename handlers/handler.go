@@ -20,9 +20,15 @@ type Quarantine interface {
 
 // Originals reads the stream of commands. Implementations are safe for concurrent use.
 type Originals interface {
-	// Original returns the message at a sequence as it was published; found is false
+	// Original returns the command at a sequence as it was published; found is false
 	// where there is none. An error means that it is not known.
-	Original(ctx context.Context, sequence uint64) (m events.Message, found bool, err error)
+	Original(ctx context.Context, sequence uint64) (p Published, found bool, err error)
+}
+
+// Published is a command as the stream of commands holds it.
+type Published struct {
+	Message events.Message
+	At      time.Time // the stream's time
 }
 
 // Options are the optional parts of a Handler; nil and zero values mean the
@@ -38,8 +44,8 @@ type Options struct {
 	Observer  Observer  // default: none
 	// History lets Requery ask about operations that have ended. By default it cannot.
 	History History
-	// Originals finds the original of a command that is rejected after it came back as
-	// a timer; default: the timer's copy is kept.
+	// Originals finds the command that a timer names. By default a timer is believed,
+	// and of a command that is rejected after it waited the timer's copy is kept.
 	Originals Originals
 	// Losses tells of an accepted loss of the journal; default: none ever is.
 	Losses Losses
@@ -63,7 +69,7 @@ type Handler struct {
 	isolation  Isolation  // nil: none
 	observer   Observer   // nil: none
 	history    History    // nil: nothing is asked about ended operations
-	originals  Originals  // nil: timers' copies are kept
+	originals  Originals  // nil: timers are believed, and their copies kept
 	losses     Losses     // nil: the journal has lost nothing
 	// longestCall bounds a call that began before a loss was accepted.
 	longestCall time.Duration

@@ -27,6 +27,8 @@ type Observer interface {
 	Calling(ctx context.Context, c Call) (inner context.Context, end func(CallResult))
 	// Panicked: handling a message panicked, and the panic was contained.
 	Panicked()
+	// Forged: a timer was not like the command that it names, and not carried out.
+	Forged()
 }
 
 // Append is what is added to the journal: an event of a payment, or the

@@ -63,6 +63,9 @@ func (w *watcher) Calling(ctx context.Context, c handlers.Call) (context.Context
 // Panicked implements handlers.Observer.
 func (w *watcher) Panicked() { w.say(context.Background(), "panic") }
 
+// Forged implements handlers.Observer.
+func (w *watcher) Forged() { w.say(context.Background(), "forged") }
+
 // observed makes the bundle's handler one that o is told of.
 func (s *setup) observed(o handlers.Observer, j journal.Journal, instances []providers.Instance) *bytes.Buffer {
 	s.t.Helper()

@@ -62,17 +62,17 @@ func (h *Handler) published(ctx context.Context, d Delivery) (events.Message, er
 	if !d.Timer || h.originals == nil || d.Original.SHA256 == "" {
 		return d.asItCame(), nil
 	}
-	m, found, err := h.originals.Original(ctx, d.OriginSequence)
+	p, found, err := h.originals.Original(ctx, d.OriginSequence)
 	switch {
 	case err != nil && !d.Redelivered:
-		return m, err
+		return p.Message, err
 	case err != nil:
 		d.traced(h.log).Error("the rejected command's original cannot be read; the timer's copy is kept", "origin_sequence", d.OriginSequence, "error", err.Error())
 		return d.asItCame(), nil
-	case !found, digestOf(m.Data) != d.Original:
+	case !found, digestOf(p.Message.Data) != d.Original:
 		return d.asItCame(), nil
 	default:
-		return m, nil
+		return p.Message, nil
 	}
 }
 
@@ -157,6 +157,9 @@ func (w *work) endPanicsOnce(ctx context.Context, s step) step {
 	}
 	if end, contradicted := w.contradicted(s); contradicted {
 		return s.ends(end)
+	}
+	if s = w.prove(ctx, s); s.end != nil {
+		return s
 	}
 	dec := payment.DecidePanicked(w.input(s))
 	s, err = w.commit(ctx, s, dec)

@@ -11,6 +11,8 @@ type step struct {
 	journal journalView
 	// epoch is that of the journal if it has changed since the work began.
 	epoch uint64
+	// provenance is where the timer in hand comes from, if that was asked.
+	provenance provenance
 	// outcome is a provider's answer that the journal does not hold yet; nil: none.
 	// The outcome of a call must not be lost.
 	outcome *payment.Heard

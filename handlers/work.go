@@ -86,8 +86,8 @@ func (w *work) run(ctx context.Context, s step) step {
 	return s.ends(Disposition{Kind: Redeliver, Delay: giveBackDelay})
 }
 
-// next is one round: read the journal, decide, get the provider's permission,
-// append, act. A round that cannot go on is followed by one that decides anew.
+// next is one round: read the journal, look where a timer comes from, decide, get
+// the provider's permission, append, act. A round that cannot go on is followed by one that decides anew.
 func (w *work) next(ctx context.Context, s step) step {
 	s, err := w.read(ctx, w.renewed(s))
 	if err != nil {
@@ -95,6 +95,9 @@ func (w *work) next(ctx context.Context, s step) step {
 	}
 	if end, contradicted := w.contradicted(s); contradicted {
 		return s.ends(end)
+	}
+	if s = w.prove(ctx, s); s.end != nil {
+		return s
 	}
 	dec := w.decide(s)
 	if dec.Event == nil && s.journal.basis == assumed {
@@ -152,6 +155,9 @@ func (w *work) input(s step) payment.Input {
 	in.Resolution = s.resolution
 	in.Asked = s.asked
 	in.Loss = w.lossIn(in.State)
+	if s.provenance == lost {
+		in.Loss = w.lostCommand(in.Loss)
+	}
 	in.Instance.Paused = w.access.standing.Paused
 	in.Instance.Breaker = w.access.standing.Breaker
 	in.Now = w.h.now()

@@ -75,9 +75,12 @@ func (m *Metrics) workMetrics() []prometheus.Collector {
 	m.panics = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: namespace, Name: "panics_total", Help: "Panics that were contained while a message was handled.",
 	})
+	m.forged = prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: namespace, Name: "forged_timers_total", Help: "Timers that were not like the command they name; none of them is carried out.",
+	})
 	m.notified = counter("notifications_total", "Notifications of providers, by what became of them.", "provider", "result")
 	return []prometheus.Collector{
-		m.notified, m.conflicts, m.redeliveries, m.timerLag, m.appends, m.refusing, m.inHand, m.dispositions, m.panics,
+		m.notified, m.conflicts, m.redeliveries, m.timerLag, m.appends, m.refusing, m.inHand, m.dispositions, m.panics, m.forged,
 	}
 }
 

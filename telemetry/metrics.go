@@ -60,6 +60,7 @@ type Metrics struct {
 	inHand       *prometheus.GaugeVec
 	dispositions *prometheus.CounterVec
 	panics       prometheus.Counter
+	forged       prometheus.Counter
 	notified     *prometheus.CounterVec
 
 	pending, ackPending         *prometheus.GaugeVec

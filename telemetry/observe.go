@@ -101,6 +101,9 @@ func (m *Metrics) Calling(ctx context.Context, c handlers.Call) (inner context.C
 // Panicked implements handlers.Observer and broker.Observer.
 func (m *Metrics) Panicked() { m.panics.Inc() }
 
+// Forged implements handlers.Observer.
+func (m *Metrics) Forged() { m.forged.Inc() }
+
 // Taken implements broker.Observer.
 func (m *Metrics) Taken(timer bool) { m.inHand.WithLabelValues(m.stream(timer)).Inc() }
 

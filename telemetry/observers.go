@@ -55,6 +55,13 @@ func (o observers) Panicked() {
 	}
 }
 
+// Forged implements handlers.Observer.
+func (o observers) Forged() {
+	for _, each := range o {
+		each.Forged()
+	}
+}
+
 func begin[T any](
 	ctx context.Context, o observers, one func(context.Context, handlers.Observer) (context.Context, func(T)),
 ) (context.Context, func(T)) {

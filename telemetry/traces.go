@@ -190,6 +190,9 @@ func (t *Traces) Calling(ctx context.Context, c handlers.Call) (inner context.Co
 // Panicked implements handlers.Observer; the span's disposition shows it.
 func (t *Traces) Panicked() {}
 
+// Forged implements handlers.Observer; the span's disposition shows it.
+func (t *Traces) Forged() {}
+
 // newSampler follows the command's sampled flag if the command has a trace.
 // Otherwise it samples the given share of the traces.
 func newSampler(share float64) trace.Sampler {

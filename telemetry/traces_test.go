@@ -151,6 +151,7 @@ func TestMetricsAndTracesAreToldOfTheSame(t *testing.T) {
 	_, called := both.Calling(ctx, handlers.Call{Instance: "opay-eg", Kind: "refund"})
 	called(handlers.CallResult{Result: "succeeded"})
 	both.Panicked()
+	both.Forged()
 	end(handlers.Disposition{})
 	if err := traces.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -159,6 +160,7 @@ func TestMetricsAndTracesAreToldOfTheSame(t *testing.T) {
 	b.want("commands_total", "operation=refund,outcome=succeeded,provider=opay-eg", 1)
 	b.want("provider_call_seconds", "call=refund,provider=opay-eg,result=succeeded", 1)
 	b.want("panics_total", "", 1)
+	b.want("forged_timers_total", "", 1)
 	if n := len(out.GetSpans()); n != 3 || forLog != commandTrace {
 		t.Errorf("%d spans, trace %q", n, forLog)
 	}

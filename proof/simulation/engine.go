@@ -90,7 +90,7 @@ func newHandler(p *process, kinds []kind) (*handlers.Handler, error) {
 		return nil, fmt.Errorf("list instances: %w", err)
 	}
 	return handlers.New(tap{p}, set, tap{p}, events.NewEncoder(&events.EncoderOptions{Source: "/payments/consumer"}), &handlers.Options{
-		Now: p.now, Isolation: gate{p: p}, History: tap{p}, Losses: tap{p},
+		Now: p.now, Isolation: gate{p: p}, History: tap{p}, Losses: tap{p}, Originals: tap{p},
 		Patience: time.Nanosecond, // nobody else runs while a coroutine waits
 	})
 }

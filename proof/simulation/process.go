@@ -198,6 +198,16 @@ func (x tap) Keep(ctx context.Context, o handlers.Original) error {
 	return nil
 }
 
+// Original implements handlers.Originals: the stream of commands as it is now.
+func (x tap) Original(_ context.Context, sequence uint64) (handlers.Published, bool, error) {
+	w := x.p.engine.world
+	c, found := w.published[sequence]
+	if !found {
+		return handlers.Published{}, false, nil
+	}
+	return handlers.Published{Message: c.message(sequence), At: w.publishedAt[sequence]}, true, nil
+}
+
 // Schedule implements handlers.Scheduler, as the server does: a newer timer on
 // a subject replaces an older one.
 func (x tap) Schedule(ctx context.Context, timer handlers.Timer) error {

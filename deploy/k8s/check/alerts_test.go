@@ -71,6 +71,9 @@ func alertCases() []alertCase {
 		{"CountermandDurabilityWrong", "a stream in memory", []string{`countermand_topology_fault{pod="a"} 0x2 1x20`}, 10 * m, []string{`{}`}},
 		{"CountermandDurabilityWrong", "all as it must be", []string{`countermand_topology_fault{pod="a"} 0x20`}, 10 * m, nil},
 
+		{"CountermandForgedTimer", "one timer", []string{`countermand_forged_timers_total{pod="a"} 0x5 1x20`}, 10 * m, []string{`{}`}},
+		{"CountermandForgedTimer", "none", []string{`countermand_forged_timers_total{pod="a"} 0x20`}, 10 * m, nil},
+
 		{"CountermandPanics", "one panic", []string{`countermand_panics_total{pod="a"} 0x5 1x20`}, 10 * m, []string{`{}`}},
 		{"CountermandPanics", "none", []string{`countermand_panics_total{pod="a"} 0x20`}, 10 * m, nil},
 

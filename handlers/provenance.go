@@ -1,0 +1,136 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
+)
+
+// provenance is where a timer comes from whose content the journal does not know.
+// A timer names an operation and does not create one. Until the journal knows the
+// operation, the published command alone says what is to be done:
+//
+//	the stream of commands, at the sequence that the timer names   provenance  what follows
+//	not asked: the journal knows the operation and its content     unproven    the journal decides
+//	the same command                                               genuine     the command is carried out
+//	another command, or none that can be read                      forged      quarantined, counted, never carried out
+//	nothing                                                        lost        presumed: asked about, never called
+//	cannot be read                                                 unproven    the timer is given back
+type provenance int
+
+const (
+	unproven provenance = iota
+	genuine
+	forged
+	lost
+)
+
+// names reports whether a timer's command is the one that was published: the same
+// operation with the same content, the same guards and the same sender. Country and
+// currency of a published command that is silent about them are the instance's of the
+// time when the timer was written.
+func names(timer, published payment.Command) bool {
+	if published.Payment.Country == "" {
+		published.Payment.Country = timer.Payment.Country
+	}
+	if published.Payment.Currency == "" {
+		published.Payment.Currency = timer.Payment.Currency
+	}
+	captured := timer.Payment.CapturedAmount == nil && published.Payment.CapturedAmount == nil ||
+		timer.Payment.CapturedAmount != nil && published.Payment.CapturedAmount != nil &&
+			*timer.Payment.CapturedAmount == *published.Payment.CapturedAmount
+	return captured && timer.Key == published.Key && timer.Fingerprint() == published.Fingerprint() &&
+		timer.Origin == published.Origin && timer.Expiry.Equal(published.Expiry) &&
+		timer.RequestedAt.Equal(published.RequestedAt)
+}
+
+// prove finds out where the timer in hand comes from, if what follows rests on what
+// it says. With an outcome or a ruling in hand nothing rests on it.
+func (w *work) prove(ctx context.Context, s step) step {
+	if !w.d.Timer || w.d.own() || w.h.originals == nil || s.provenance != unproven ||
+		s.journal.basis != seen || s.outcome != nil || w.known(s.journal.state()) {
+		return s
+	}
+	from, err := w.provenance(ctx)
+	switch {
+	case err != nil:
+		w.log().Warn("the command that a timer names cannot be read", "error", err.Error())
+		return s.ends(Disposition{Kind: Redeliver, Delay: giveBackDelay})
+	case from == forged:
+		return s.ends(w.h.forged(ctx, w.d))
+	default:
+		s.provenance = from
+		return s
+	}
+}
+
+// known reports whether the journal knows the operation with the content in hand.
+func (w *work) known(s payment.State) bool {
+	i := s.Find(w.base.Command.Op, w.base.Command.Key)
+	return i >= 0 && s.Operations[i].Fingerprint == w.base.Command.Fingerprint()
+}
+
+// provenance reads the command that the timer names and compares the two.
+func (w *work) provenance(ctx context.Context) (provenance, error) {
+	p, found, err := w.h.originals.Original(ctx, w.d.OriginSequence)
+	switch {
+	case err != nil:
+		return unproven, fmt.Errorf("find command: %w", err)
+	case !found:
+		return lost, nil
+	case w.d.Original.SHA256 != "" && digestOf(p.Message.Data) != w.d.Original:
+		return forged, nil
+	}
+	c, invalid := w.h.decoder.DecodeCommand(p.Message)
+	if invalid != nil {
+		return forged, nil //nolint:nilerr // what is no command has no timer
+	}
+	c.RequestedAt = p.At.UTC()
+	if !names(w.base.Command, c) {
+		return forged, nil
+	}
+	return genuine, nil
+}
+
+// lostCommand is what follows from a timer whose command is gone: whether its
+// operation was called before, nothing tells any more.
+func (w *work) lostCommand(known *payment.Loss) *payment.Loss {
+	loss := payment.Loss{CallsEnd: w.h.now().Add(w.h.longestCall)}
+	if known != nil {
+		loss.AcceptedAt = known.AcceptedAt
+	}
+	return &loss
+}
+
+// codeForged is the reason in the server's advisory.
+const codeForged = "forged_timer"
+
+// forged answers a timer that is like no published command. It goes to the quarantine
+// and tells the order services nothing: a rejection would name a sender and a
+// sequence that the forger has chosen.
+func (h *Handler) forged(ctx context.Context, d Delivery) Disposition {
+	ctx, cancel := context.WithTimeout(ctx, appendFor)
+	defer cancel()
+	own := digestOf(d.Message.Data)
+	r := payment.Rejection{
+		Token: events.RejectionTokenOf(d.OriginSequence, own.SHA256), Code: payment.CodeInvalidCommand,
+		Size: own.Size, SHA256: own.SHA256, OriginSequence: d.OriginSequence, OriginSubject: d.Message.Subject,
+	}
+	log := d.traced(h.log)
+	if err := h.quarantine.Keep(ctx, Original{Rejection: r, Message: d.asItCame()}); err != nil {
+		log.Warn("a forged timer could not be kept in quarantine", "error", err.Error())
+		return Disposition{Kind: Redeliver, Delay: giveBackDelay}
+	}
+	if h.observer != nil {
+		h.observer.Forged()
+	}
+	log.Error("a timer is not like the command that it names; it is not carried out, and kept in quarantine",
+		"rejection", r.Token, "origin_sequence", d.OriginSequence)
+	return Disposition{Kind: Terminate, Reason: codeForged}
+}
+
+// own reports whether no message stands behind the delivery: the service itself has
+// asked for the work, about an operation in the journal.
+func (d Delivery) own() bool { return d.Message.Subject == "" }

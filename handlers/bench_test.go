@@ -80,12 +80,21 @@ type setup struct {
 	sequence   atomic.Uint64
 	losses     handlers.Losses    // nil: none
 	originals  handlers.Originals // nil: none
+	between    middleman          // nil: none
 }
+
+// middleman stands between the handler and a simulator, and may change its answers.
+type middleman func(http.Handler, *simulator.Base) http.Handler
 
 func newSetup(t *testing.T) *setup {
 	t.Helper()
+	return newSetupBehind(t, nil)
+}
+
+func newSetupBehind(t *testing.T, between middleman) *setup {
+	t.Helper()
 	s := &setup{
-		t: t, clock: &clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)},
+		t: t, between: between, clock: &clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)},
 		journal: memory.New(nil), quarantine: &quarantine{}, timers: map[string]handlers.Timer{},
 		bases: map[string]*simulator.Base{},
 	}
@@ -97,7 +106,7 @@ func newSetup(t *testing.T) *setup {
 			s.addBento(client, policy)
 			continue
 		}
-		a, err := simulators.Open(k, serve(t, sim, sim.Base), client)
+		a, err := simulators.Open(k, s.serve(sim, sim.Base), client)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,10 +127,13 @@ func newSetup(t *testing.T) *setup {
 	return s
 }
 
-func serve(t *testing.T, h http.Handler, base *simulator.Base) string {
-	t.Helper()
+func (s *setup) serve(h http.Handler, base *simulator.Base) string {
+	s.t.Helper()
+	if s.between != nil {
+		h = s.between(h, base)
+	}
 	server := httptest.NewServer(h)
-	t.Cleanup(func() {
+	s.t.Cleanup(func() {
 		base.Close()
 		server.Close()
 	})

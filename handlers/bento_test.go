@@ -16,7 +16,7 @@ func (s *setup) addBento(client *providers.Client, policy payment.Policy) {
 	s.t.Helper()
 	s.bento = bentosim.New(bentosim.Options{Now: s.clock.Now, SettleAfter: 1})
 	s.bases["bento-uk"] = s.bento.Base
-	url := serve(s.t, s.bento, s.bento.Base)
+	url := s.serve(s.bento, s.bento.Base)
 	p, err := bento.New(bento.Settings{
 		BaseURL: url, Account: "shop-uk", TokenURL: url + bentosim.TokenPath,
 		ClientID: bentosim.DefaultClientID, ClientSecret: providers.NewSecret(bentosim.DefaultClientSecret),

@@ -20,7 +20,8 @@ type Heard struct {
 // to add.
 //
 //	outcome of the call of attempt n   and                               then
-//	succeeded                                                            succeeded
+//	succeeded                          as asked, or less                 succeeded
+//	succeeded                          more, or another currency         review
 //	pending                                                              pending
 //	failed                             no other attempt may have left    failed
 //	not executed                       no other attempt may have left    deferred
@@ -29,7 +30,9 @@ type Heard struct {
 //	indeterminate                                                        in doubt: query
 //
 //	outcome of a query                 and                               then
+//	succeeded                          more, or another currency         review
 //	succeeded, failed                  about this operation              succeeded, failed (basis query or inferred)
+//	failed                             in review for what moved          stays in review
 //	pending                                                              pending; no event if it already was
 //	ambiguous                                                            review
 //	not found                          pending                           stays pending; after reviewAfter review
@@ -71,7 +74,7 @@ func (in Input) concludeCall(op Operation, n int, out Outcome) Decision {
 	switch {
 	case out.Result == Succeeded:
 		op.Attempt = n
-		return in.end(op, StatusSucceeded, out)
+		return in.succeeded(op, out)
 	case out.Result == Pending && op.Status != StatusPending:
 		return in.pending(op, out)
 	case op.Status == StatusPending:
@@ -100,6 +103,58 @@ func (in Input) concludeCall(op Operation, n int, out Outcome) Decision {
 	}
 }
 
+// succeeded is the end of an operation that the provider calls executed. What the
+// provider says to have moved is believed as far as it was asked for. More, or another
+// currency, is no answer to our request: ledgers would book it unseen. A person finds
+// out what moved; the operation reserves its amount and is not called again.
+func (in Input) succeeded(op Operation, out Outcome) Decision {
+	if !in.beyond(op, out) {
+		return in.end(op, StatusSucceeded, out)
+	}
+	op = op.own()
+	if op.Status != StatusPending {
+		op.Status = StatusIndeterminate
+		op.Open.Doubt = appendOnce(op.Open.Doubt, op.Attempt)
+		op.Open.CallUntil = time.Time{}
+	}
+	if out.ProviderReference != "" {
+		op.ProviderReference = out.ProviderReference
+	}
+	if most := in.most(op); most != nil && most.Currency == out.Moved.Currency {
+		op.Moved = out.Moved // other refunds have to leave room for it
+	}
+	op.Code = CodeAmountDiffers
+	out.Code, out.Moved, out.Effect = op.Code, nil, ""
+	return in.review(op, out, reviewMoved, "a provider says that it has moved more than was asked for, or another currency")
+}
+
+// beyond reports whether a provider says to have moved more than the operation asks
+// for, or another currency. What is not said or not known cannot be compared.
+func (in Input) beyond(op Operation, out Outcome) bool {
+	if out.Moved == nil {
+		return false
+	}
+	if most := in.most(op); most != nil {
+		return out.Moved.Currency != most.Currency || out.Moved.Value > most.Value
+	}
+	currency := op.Open.Payment.Currency
+	return currency != "" && out.Moved.Currency != currency
+}
+
+// most is the largest amount that the operation may move; nil: it is not known.
+func (in Input) most(op Operation) *Money {
+	switch snapshot := op.Open.Snapshot; {
+	case op.Amount != nil:
+		return op.Amount
+	case in.State.Captured != nil:
+		return in.State.Captured
+	case snapshot != nil && snapshot.OK:
+		return snapshot.Captured
+	default:
+		return nil
+	}
+}
+
 // stillInDoubt records new doubt, or nothing when the state already says the same.
 func (in Input) stillInDoubt(op Operation, attempts []int, out Outcome) Decision {
 	known := op.Status == StatusIndeterminate && len(attempts) == len(op.Open.Doubt) &&
@@ -118,11 +173,13 @@ func (in Input) concludeQuery(op Operation, out Outcome) Decision {
 		// The failure may be one attempt's, and the movement another operation's.
 		return in.inReview(op, op.Code)
 	case out.Result == Succeeded:
-		return in.end(op, StatusSucceeded, out)
+		return in.succeeded(op, out)
 	case calling:
 		return in.comeBack(op.Open.CallUntil, CodeWaitingForOperation, "")
 	case op.Status == StatusDeferred:
 		return in.comeBack(in.nextLook(op), op.Code, "")
+	case out.Result == Failed && op.Open.Review.is(reviewMoved):
+		return in.comeBack(in.nextLook(op), op.Code, "") // it has said two things
 	case out.Result == Failed:
 		return in.end(op, StatusFailed, out)
 	case out.Result == Pending && op.Status == StatusPending:

@@ -1,6 +1,8 @@
 package payment_test
 
 import (
+	"slices"
+	"testing"
 	"time"
 
 	"github.com/countermand/countermand/payment"
@@ -91,12 +93,74 @@ func review(reason string, status payment.Status, doubt ...int) seen {
 }
 
 func concludeCases() []concludeCase {
-	return append(append(answerCases(), lateAnswerCases()...), append(queryCases(), notFoundCases()...)...)
+	return slices.Concat(answerCases(), lateAnswerCases(), queryCases(), notFoundCases(), beyondCases())
+}
+
+// beyondCases are answers that say more than was asked for.
+func beyondCases() []concludeCase {
+	const (
+		call  = "call: succeeded | more, or another currency"
+		query = "query: succeeded | more, or another currency"
+		no    = "query: failed | in review for what moved"
+	)
+	said := func(value int64, currency payment.Currency) payment.Outcome {
+		return payment.Outcome{Result: payment.Succeeded, Effect: payment.EffectRefunded, Moved: &payment.Money{Value: value, Currency: currency}, ProviderReference: "p-1"}
+	}
+	person := func(basis payment.Basis, status payment.Status, doubt ...int) seen {
+		s := review("moved_more_than_asked", status, doubt...)
+		s.Code, s.EventCode, s.Basis = payment.CodeAmountDiffers, payment.CodeAmountDiffers, basis
+		return s
+	}
+	open := payment.StatusIndeterminate
+	inReview := func(s *story) { started(s); s.answered(1, said(401, "EGP")) }
+	stays := asksAgain("4h0m0s")
+	stays.Code = payment.CodeAmountDiffers
+	full := func(value int64) func(*story) {
+		return func(s *story) { s.command(captured(fullRefund("a"), value)) }
+	}
+	asked := person(payment.BasisAnswer, open, 1)
+	return []concludeCase{
+		{row: call, name: "one minor unit more", begin: started, heard: answer(1, said(401, "EGP")), want: asked},
+		{row: call, name: "the amount in another currency", begin: started, heard: answer(1, said(400, "USD")), want: asked},
+		{row: call, name: "less in another currency", begin: started, heard: answer(1, said(4, "USD")), want: asked},
+		{row: call, name: "more, heard late", begin: doubtful, after: 24 * time.Hour, heard: answer(1, said(401, "EGP")), want: asked},
+		{row: call, name: "more, of what waits", begin: retrying, heard: answer(1, said(401, "EGP")), want: asked},
+		{row: call, name: "more than was captured", begin: full(400), heard: answer(1, said(401, "EGP")), want: asked},
+		{row: query, name: "a query's more", begin: doubtful, after: time.Second, heard: told(said(401, "EGP")), want: person(payment.BasisQuery, open, 1)},
+		{row: query, name: "a query's more of what was accepted", begin: pending, after: time.Second, heard: told(said(401, "EGP")), want: person(payment.BasisQuery, payment.StatusPending)},
+		{row: query, name: "a query's other currency during the call", begin: started, after: time.Second, heard: told(said(400, "USD")), want: person(payment.BasisQuery, open, 1)},
+		{row: query, name: "said again it adds nothing", begin: inReview, heard: told(said(401, "EGP")), want: func() seen {
+			s := stays
+			s.Alert = true
+			return s
+		}()},
+		{row: no, name: "a no after it is not believed either", begin: inReview, heard: told(payment.Outcome{Result: payment.Failed}), want: stays},
+	}
+}
+
+// What a person is asked about has moved for all that is known: other refunds leave
+// room for it, and no machine calls it again.
+func TestWhatAProviderMovedBeyondTheAmountIsReservedUntilAPersonHasRuled(t *testing.T) {
+	t.Parallel()
+	s := tell(t, opay())
+	s.command(captured(refund("a", 400), 1000)).answered(1, payment.Outcome{Result: payment.Succeeded, Moved: inEGP(900), ProviderReference: "p-1"})
+	s.command(refund("b", 101))
+	wantRefused(t, s, payment.StatusRejected, payment.CodeAmountExceedsRefundable)
+	s.about(refund("a", 400)).with(func(in *payment.Input) {
+		in.Resolution = &payment.Resolution{Verdict: payment.VerdictFailed, Seen: in.Now}
+	})
+	s.step(payment.Decide(s.in))
+	s.in.Resolution = nil
+	if e := s.last.Event; e == nil || e.Type != payment.EventFailed || e.Moved != nil {
+		t.Fatalf("ruled as failed: %+v", s.last)
+	}
+	s.command(refund("c", 1000))
+	wantCalled(t, s)
 }
 
 func answerCases() []concludeCase {
 	const (
-		yes   = "call: succeeded"
+		yes   = "call: succeeded | as asked, or less"
 		later = "call: pending"
 		no    = "call: failed | no other attempt may have left"
 		not   = "call: not executed | no other attempt may have left"

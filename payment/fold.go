@@ -115,7 +115,7 @@ func (in Input) pending(op Operation, out Outcome) Decision {
 func (in Input) end(op Operation, status Status, out Outcome) Decision {
 	op = op.own()
 	op.Status = status
-	op.Code = out.Code
+	op.Code, op.Moved = out.Code, nil
 	if status != StatusSucceeded {
 		op.Code = orCode(out.Code, CodeOther) // the contract wants a cause for every no
 	}

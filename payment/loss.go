@@ -271,7 +271,7 @@ func (in Input) concludeUnknown(h Heard) Decision {
 	op := in.presumed(in.newOperation(), 0)
 	switch {
 	case out.Result == Succeeded && out.Basis != BasisInferred:
-		return in.end(op, StatusSucceeded, out)
+		return in.succeeded(op, out)
 	case out.Result == Pending:
 		return in.pending(op, out)
 	case out.Result == NotFound:
@@ -294,7 +294,7 @@ func (in Input) concludeVanished(h Heard) Decision {
 	op := in.presumed(in.newOperation(), h.Attempt)
 	switch out.Result {
 	case Succeeded:
-		return in.end(op, StatusSucceeded, out)
+		return in.succeeded(op, out)
 	case Pending:
 		return in.pending(op, out)
 	default:

@@ -17,7 +17,11 @@ const (
 	reviewAccount    reviewReason = "account_changed"
 	reviewPanicked   reviewReason = "internal_error"
 	reviewPresumed   reviewReason = "journal_lost_its_record"
+	reviewMoved      reviewReason = "moved_more_than_asked"
 )
+
+// is reports whether a person is needed for this reason.
+func (r *Review) is(why reviewReason) bool { return r != nil && r.Reason == string(why) }
 
 // review words the question and the actions that are safe.
 func (r reviewReason) review(now time.Time) *Review {
@@ -29,6 +33,7 @@ func (r reviewReason) review(now time.Time) *Review {
 		reviewUnanswered: "The provider does not answer. Was the operation executed?",
 		reviewAccount:    "The instance now points at another account. What does the account it was called at say?",
 		reviewPresumed:   "The journal has lost what it knew of this operation. Does the provider's own ledger show it?",
+		reviewMoved:      "The provider says that it moved more than was asked for, or another currency. What does its own ledger show?",
 		reviewPanicked:   "The service failed on this operation again and again. What does the provider say of it?",
 	}[r]
 	actions := []string{"resolve as succeeded with the provider's reference", "resolve as failed once the provider confirms that nothing moved"}

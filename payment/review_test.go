@@ -27,7 +27,11 @@ func TestAReviewAsksAQuestionAndNamesSafeActions(t *testing.T) {
 		},
 		"no_answer_from_provider": func(s *story) { doubtful(s); s.pass(73 * time.Hour).told(payment.Outcome{}) },
 		"account_changed":         func(s *story) { doubtful(s); s.with(moved).timer() },
-		"internal_error":          func(s *story) { doubtful(s); s.step(payment.DecidePanicked(s.in)) },
+		"moved_more_than_asked": func(s *story) {
+			doubtful(s)
+			s.told(payment.Outcome{Result: payment.Succeeded, Moved: inEGP(401)})
+		},
+		"internal_error": func(s *story) { doubtful(s); s.step(payment.DecidePanicked(s.in)) },
 	}
 	for reason, begin := range begins {
 		t.Run(reason, func(t *testing.T) {

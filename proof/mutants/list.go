@@ -210,11 +210,15 @@ func comingBack() []mutant {
 	return []mutant{
 		{
 			"what was rejected late is quarantined as its timer's copy", "handlers/reject.go",
-			"	case !found, digestOf(m.Data) != d.Original:", "	case !found, found:",
+			"	case !found, digestOf(p.Message.Data) != d.Original:", "	case !found, found:",
 		},
 		{
-			"another message is quarantined in place of the rejected one", "handlers/reject.go",
-			"	case !found, digestOf(m.Data) != d.Original:", "	case !found:",
+			"a timer that is not like its command is carried out", "handlers/provenance.go",
+			"	if !names(w.base.Command, c) {", "	if c.Key == \"\" {",
+		},
+		{
+			"a timer whose command is gone is called", "handlers/provenance.go",
+			"		return lost, nil\n", "		return genuine, nil\n",
 		},
 		{
 			"what an accepted loss took is called once the journal is trusted again", "handlers/loss.go",

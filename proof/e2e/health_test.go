@@ -63,10 +63,15 @@ func TestTheServiceIsNotReadyWhileAStreamIsMissing(t *testing.T) {
 // awaitReady asks /readyz until it answers so.
 func (w *world) awaitReady(status int, says string) {
 	w.t.Helper()
+	got, body := 0, ""
+	before := w.t.Failed()
 	w.poll(fmt.Sprintf("/readyz does not say %d %s", status, says), func() bool {
-		got, body := w.ask("/readyz")
+		got, body = w.ask("/readyz")
 		return got == status && strings.Contains(body, says)
 	})
+	if !before && w.t.Failed() {
+		w.t.Errorf("it says %d %s", got, body)
+	}
 }
 
 // ask asks the admin address; 0: nobody answers.

@@ -24,8 +24,7 @@ type Person struct {
 	Token providers.Secret
 }
 
-// Access says who may read and who may decide. The zero Access lets visitors over
-// loopback read, and nobody else in.
+// Access says who may read and who may decide. The zero Access lets nobody in.
 type Access struct {
 	// Viewers may read, Operators may read and decide. No name is in both lists.
 	Viewers, Operators []Person
@@ -35,6 +34,9 @@ type Access struct {
 	ProxyHeader    string
 	ProxyFrom      []netip.Prefix
 	ProxyOperators []string
+	// Loopback lets visitors over loopback read if nobody can sign in. A proxy on this
+	// machine is such a visitor, whoever is behind it.
+	Loopback bool
 	// Local is the name of the operator that a visitor over loopback counts as if
 	// nobody can sign in. Only for a service with simulated providers.
 	Local string
@@ -44,6 +46,9 @@ type Access struct {
 func (a Access) configured() bool {
 	return len(a.Viewers)+len(a.Operators) > 0 || a.ProxyHeader != ""
 }
+
+// open reports whether visitors over loopback may read.
+func (a Access) open() bool { return !a.configured() && (a.Loopback || a.Local != "") }
 
 // verify returns the first fault of the settings.
 func (a Access) verify() error {

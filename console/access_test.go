@@ -15,9 +15,19 @@ import (
 	"github.com/countermand/countermand/providers"
 )
 
-func TestWithoutAnybodyNamedOnlyLoopbackReadsAndNobodyDecides(t *testing.T) {
+// A proxy on the same machine comes over loopback and names a loopback host.
+func TestWithoutAnybodyNamedNobodyReads(t *testing.T) {
 	t.Parallel()
 	b := setup(t, console.Access{})
+	for _, path := range []string{"", "queue", "numbers", "events", "payments/opay-eg/1"} {
+		b.want(b.send("/console/"+path, nil), http.StatusForbidden)
+	}
+	b.want(b.send(resolvePath, ruling()), http.StatusForbidden)
+}
+
+func TestWhereLoopbackMayReadOnlyLoopbackReadsAndNobodyDecides(t *testing.T) {
+	t.Parallel()
+	b := setup(t, console.Access{Loopback: true})
 	b.want(b.send("/console/", nil), http.StatusOK)
 	b.want(b.send("/console/", nil, host("[::1]:9090"), from("[::1]:1")), http.StatusOK)
 	b.want(b.send("/console/", nil, from("10.0.0.7:1")), http.StatusForbidden)
@@ -144,9 +154,21 @@ func TestTokensCannotBeTriedQuickly(t *testing.T) {
 	for range 10 {
 		b.want(b.send("/console/login", url.Values{"token": {"wrong"}}), http.StatusUnauthorized)
 	}
-	b.want(b.send("/console/login", url.Values{"token": {operatorToken}}), http.StatusTooManyRequests)
+	b.want(b.send("/console/login", url.Values{"token": {"wrong"}}), http.StatusTooManyRequests)
+	b.want(b.send("/console/login", url.Values{"token": {operatorToken}}), http.StatusSeeOther) // the right one is not locked out
 	b.pass(2 * time.Second)
-	b.want(b.send("/console/login", url.Values{"token": {operatorToken}}), http.StatusSeeOther)
+	b.want(b.send("/console/login", url.Values{"token": {"wrong"}}), http.StatusUnauthorized)
+}
+
+func TestNoFolderOfFilesIsListed(t *testing.T) {
+	t.Parallel()
+	b := setup(t, people())
+	for _, path := range []string{"static/", "static/vendor/", "static/vendor/../"} {
+		if r := b.send("/console/"+path, nil); r.StatusCode == http.StatusOK {
+			t.Errorf("%s is listed", path)
+		}
+	}
+	b.want(b.send("/console/static/console.css", nil), http.StatusOK)
 }
 
 func TestAProxysWordIsTakenFromTheProxyOnly(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -60,7 +61,7 @@ type Service struct {
 // Options are the optional parts of a Console; nil and zero values mean the
 // defaults.
 type Options struct {
-	// Access says who gets in. Default: visitors over loopback, who only read.
+	// Access says who gets in. Default: nobody.
 	Access Access
 	// Lifetime and Idle end a session; defaults 8 h and 30 min.
 	Lifetime, Idle time.Duration
@@ -115,6 +116,17 @@ func New(d Desk, f *Feed, s Service, o *Options) (*Console, error) {
 // ServeHTTP implements http.Handler.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
 
+// filesOnly answers no folder with a list of what is in it.
+func filesOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name := r.URL.Path; name == "" || strings.HasSuffix(name, "/") {
+			http.NotFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // routes lists every address.
 func (c *Console) routes() (http.Handler, error) {
 	static, err := fs.Sub(assets, "static")
@@ -122,7 +134,7 @@ func (c *Console) routes() (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET "+root+"static/", http.StripPrefix(root+"static/", http.FileServerFS(static)))
+	mux.Handle("GET "+root+"static/{file...}", http.StripPrefix(root+"static/", filesOnly(http.FileServerFS(static))))
 	mux.HandleFunc("GET "+root+"login", c.loginPage)
 	mux.HandleFunc("POST "+root+"login", c.login)
 	mux.HandleFunc("POST "+root+"logout", c.logout)

@@ -42,8 +42,10 @@ func (c *Console) reading(next http.HandlerFunc) http.HandlerFunc {
 		switch {
 		case ok:
 			next(w, r.WithContext(context.WithValue(r.Context(), visitorKey{}, v)))
-		case !c.access.configured():
+		case c.access.open():
 			c.fail(w, r, http.StatusForbidden, "Nobody can sign in here: the configuration names no viewers, so the console is open to this machine's own address only.")
+		case !c.access.configured():
+			c.fail(w, r, http.StatusForbidden, "Nobody can sign in here: the configuration names no viewers and no operators (console.viewers, console.operators).")
 		case byItself(r):
 			// The session of a page that refreshes itself has ended: show the login.
 			w.Header().Set("HX-Redirect", root+"login")
@@ -70,7 +72,7 @@ func (c *Console) deciding(next http.HandlerFunc) http.HandlerFunc {
 // recognise finds the visitor of a request.
 func (c *Console) recognise(r *http.Request) (visitor, bool) {
 	if !c.access.configured() {
-		return c.access.local(), atHome(r)
+		return c.access.local(), c.access.open() && atHome(r)
 	}
 	if v, ok := c.access.byProxy(r); ok {
 		return v, true
@@ -101,14 +103,15 @@ func (c *Console) loginPage(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, page{Name: "login", Title: "Sign in"})
 }
 
-// login exchanges a token for a session. One limit of tries applies to everybody
-// together, because nobody signs in ten times a second.
+// login exchanges a token for a session. What wrong tokens cost is limited, for all
+// visitors together: whoever sends them all day must not keep out who has a right one.
+// Tokens are too long to be found by trying.
 func (c *Console) login(w http.ResponseWriter, r *http.Request) {
-	if !c.tries.AllowN(c.now(), 1) {
-		c.show(w, r, page{Name: "login", Title: "Sign in", Status: http.StatusTooManyRequests, Data: "Too many tries. Wait a moment and try again."})
+	name, sum, ok := c.access.byToken(r.PostFormValue("token"))
+	if !ok && !c.tries.AllowN(c.now(), 1) {
+		c.show(w, r, page{Name: "login", Title: "Sign in", Status: http.StatusTooManyRequests, Data: "Too many wrong tokens. Wait a moment and try again."})
 		return
 	}
-	name, sum, ok := c.access.byToken(r.PostFormValue("token"))
 	if !ok {
 		c.log.Warn("a sign-in to the console was refused")
 		c.show(w, r, page{Name: "login", Title: "Sign in", Status: http.StatusUnauthorized, Data: "This token is nobody's."})

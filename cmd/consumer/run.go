@@ -41,12 +41,18 @@ Example: consumer run --config /etc/countermand/config.yaml`
 // Run carries commands out.
 func (c *runCommand) Run(w *cli.World) error {
 	log := c.logger(w)
+	if w.StandardLog != nil {
+		w.StandardLog(log)
+	}
 	if c.Config == "" {
 		return runEmbedded(w, c.localFlags, log)
 	}
 	cfg, err := config.Load(c.Config, w.Getenv)
 	if err != nil {
 		return cli.Usage(err)
+	}
+	for _, exposed := range cfg.Exposed {
+		log.Warn("a secret lies open", "setting", exposed.String())
 	}
 	endProfile, err := c.profile()
 	if err != nil {

@@ -42,7 +42,7 @@ func Amounts(list []config.Amount) []payment.Money {
 // the configuration names nobody.
 func access(cfg config.Console, local string) console.Access {
 	a := console.Access{
-		Viewers: people(cfg.Viewers), Operators: people(cfg.Operators), Local: local,
+		Viewers: people(cfg.Viewers), Operators: people(cfg.Operators), Local: local, Loopback: cfg.AllowLoopback,
 		ProxyHeader: cfg.TrustedProxyHeader, ProxyOperators: cfg.ProxyOperators,
 	}
 	for _, s := range cfg.TrustedProxies {

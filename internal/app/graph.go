@@ -70,7 +70,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 	if err != nil {
 		return nil, err
 	}
-	admin := adminPages{ready: ready, metrics: c.seen.registry, console: pages, feed: feed}
+	admin := adminPages{log: log, ready: ready, metrics: c.seen.registry, console: pages, feed: feed}
 	return &App{isolation: c.isolation, ready: ready, log: log, stages: []stage{
 		{c.seen.traceService(log)},
 		{adminService(cfg.Admin.Listen, admin)},

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/countermand/countermand/console"
+	"github.com/countermand/countermand/internal/inbound"
 	"github.com/countermand/countermand/notifications"
 )
 
@@ -22,10 +23,25 @@ const (
 	// notifiedGrace is how long the queries that notifications began may take to
 	// finish: as long as the messages that the consumer has in hand.
 	notifiedGrace = 20 * time.Second
+	// The most connections that strangers may hold. Together they leave three
+	// quarters of 512 descriptors to providers, NATS and files.
+	adminConnections    = 64
+	notifiedConnections = 64
+)
+
+// The times of the admin address: of a request's header, of the whole request, of its
+// answer (a ruling on the console may take a call to a provider), and between two. A
+// stream of events has a time of its own for each write.
+const (
+	adminHeaderFor = 5 * time.Second
+	adminReadFor   = 10 * time.Second
+	adminWriteFor  = 2 * time.Minute
+	adminIdleFor   = time.Minute
 )
 
 // adminPages is what the admin address serves.
 type adminPages struct {
+	log     *slog.Logger
 	ready   readiness
 	metrics *prometheus.Registry
 	console *console.Console
@@ -47,7 +63,11 @@ func (p adminPages) server() *http.Server {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{Registry: p.metrics, EnableOpenMetrics: true}))
 	mux.Handle("/console/", p.console)
 	mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusFound))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: adminHeaderFor, ReadTimeout: adminReadFor, WriteTimeout: adminWriteFor, IdleTimeout: adminIdleFor,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+	}
+	inbound.Bound(server, adminConnections)
 	server.RegisterOnShutdown(p.feed.Close) // otherwise the shutdown waits for the pages that listen
 	return server
 }
@@ -77,7 +97,9 @@ func receiving(address string, r *notifications.Receiver, log *slog.Logger) serv
 		if err != nil {
 			return fmt.Errorf("listen for notifications: %w", err)
 		}
-		stop := serve(notifications.NewServer(r), l, func(err error) {
+		server := notifications.NewServer(r)
+		inbound.Bound(server, notifiedConnections)
+		stop := serve(server, l, func(err error) {
 			log.Error("notifications are not taken in any more; results are found by asking", "error", err.Error())
 		})
 		<-ctx.Done()

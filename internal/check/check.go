@@ -54,6 +54,7 @@ func (o *Options) withDefaults() Options {
 // has no finding is as it should be.
 func Run(ctx context.Context, cfg *config.Config, o *Options, found func(Finding)) error {
 	c := &checker{cfg: cfg, opts: o.withDefaults(), found: found}
+	c.secretFiles()
 	c.instances()
 	c.witness(ctx)
 	usable := c.connect()

@@ -19,6 +19,7 @@ const (
 const (
 	Connection       = "connection"
 	Credentials      = "credentials"
+	SecretFile       = "secret-file"
 	JetStream        = "jetstream"
 	ServerVersion    = "server-version"
 	Topology         = "topology"

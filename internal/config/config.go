@@ -34,6 +34,9 @@ type Config struct {
 	// DataDir is where the embedded server keeps its data. Only the embedded mode uses it.
 	DataDir   string     `yaml:"dataDir" validate:"required"`
 	Providers []Provider `yaml:"providers" validate:"required,min=1,max=1000,dive"`
+
+	// Exposed are the secrets whose files others on this machine may read or change.
+	Exposed []Exposed `yaml:"-"`
 }
 
 // NATS says how to reach the server.
@@ -150,7 +153,7 @@ type Desk struct {
 }
 
 // Console says who may read the web console on the admin address, and who may decide
-// there. Empty: requests over loopback may read, and nobody may decide.
+// there. Empty: nobody.
 type Console struct {
 	// Viewers may read. This is a list of {name, token}, the token as {file: PATH} or {env:
 	// NAME}, 16 characters or more. A name may appear only once among viewers and operators
@@ -158,6 +161,9 @@ type Console struct {
 	Viewers []Person `yaml:"viewers" validate:"max=1000,dive"`
 	// Operators may read and decide. This is a list like viewers.
 	Operators []Person `yaml:"operators" validate:"max=1000,dive"`
+	// AllowLoopback lets whoever connects from the same machine read, if nobody can sign in. A
+	// reverse proxy on that machine then lets everybody read.
+	AllowLoopback bool `yaml:"allowLoopback"`
 	// TrustedProxyHeader is the header in which a proxy names the user that it has
 	// authenticated, such as X-Forwarded-User. The proxy must remove this header from requests
 	// of clients.

@@ -25,6 +25,8 @@ type decoder struct {
 	lines  map[string]int // by key path
 	// lenient lets unknown keys pass: the kind that may know them is not known.
 	lenient bool
+	// exposed are the secrets whose files others may read or write.
+	exposed []Exposed
 }
 
 // mapping decodes a mapping into the structs; a key belongs to every target that

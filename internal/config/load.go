@@ -37,6 +37,7 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	if err := f.err(); err != nil {
 		return nil, err
 	}
+	cfg.Exposed = d.exposed
 	return cfg, nil
 }
 

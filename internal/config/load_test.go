@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/payment"
@@ -88,7 +90,8 @@ func TestEveryKeyOfAGoodFileArrives(t *testing.T) {
 			},
 		}},
 	}
-	if diff := cmp.Diff(want, got, secrets()); diff != "" {
+	// How this checkout's files may be read is not known here.
+	if diff := cmp.Diff(want, got, secrets(), cmpopts.IgnoreFields(config.Config{}, "Exposed")); diff != "" {
 		t.Errorf("Load (-want +got):\n%s", diff)
 	}
 }
@@ -265,4 +268,39 @@ func TestASecretsFileIsSeenToChangeWhateverItsAgeAndSize(t *testing.T) {
 		t.Fatalf("the file or its time is another one (%v): its size alone has to tell", err)
 	}
 	reveals("key-longer")
+}
+
+func TestASecretWhoseFileIsOpenToOthersIsNamed(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("files have no such modes there")
+	}
+	for mode, exposed := range map[os.FileMode]bool{
+		0o400: false, 0o440: false, 0o600: false, 0o640: false,
+		0o644: true, 0o604: true, 0o660: true, 0o620: true, 0o602: true, 0o666: true, 0o601: true,
+	} {
+		dir := t.TempDir()
+		key, file := filepath.Join(dir, "key"), filepath.Join(dir, "config.yaml")
+		if err := os.WriteFile(key, []byte("hush"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(key, mode); err != nil {
+			t.Fatal(err)
+		}
+		text := "nats: {nkey: {file: " + key + "}}\nproviders: [{name: opay-eg, kind: opay, baseURL: \"https://h\", merchantID: \"1\", secretKey: {env: KEY}, callbackURL: \"https://h\", country: EG}]\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := config.Load(file, func(string) string { return "secret" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []config.Exposed
+		if exposed {
+			want = []config.Exposed{{Setting: "nats.nkey", Mode: mode}}
+		}
+		if diff := cmp.Diff(want, cfg.Exposed); diff != "" {
+			t.Errorf("%04o (-want +got):\n%s", mode, diff)
+		}
+	}
 }

@@ -2,8 +2,10 @@ package config
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"reflect"
+	"runtime"
 	"sync"
 	"time"
 
@@ -60,6 +62,31 @@ func (d *decoder) secretFile(line int, path, file string, target *providers.Secr
 		d.add(line, path, "names an empty file")
 	default:
 		*target = providers.NewSecretFunc((&rotating{file: file, last: value}).read)
+		d.expose(path, file)
+	}
+}
+
+// Exposed is a secret whose file others on the machine may read or write.
+type Exposed struct {
+	Setting string // for example providers[0].secretKey
+	Mode    os.FileMode
+}
+
+// String is the finding, without the file's path: that may be a secret itself.
+func (e Exposed) String() string {
+	return fmt.Sprintf("%s: its file has the mode %04o: others on this machine can read or change it; 0440 is enough", e.Setting, e.Mode)
+}
+
+// exposing are the rights that nobody but the owner and those of its group, who may read, needs.
+const exposing os.FileMode = 0o027
+
+// expose notes a secret whose file is open to others. Windows has no such modes.
+func (d *decoder) expose(path, file string) {
+	if runtime.GOOS == "windows" {
+		return
+	}
+	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&exposing != 0 {
+		d.exposed = append(d.exposed, Exposed{Setting: path, Mode: info.Mode().Perm()})
 	}
 }
 

@@ -46,6 +46,7 @@ func rows() []row {
 		{"internal/simulators", []string{"providers", "providers/kinds", "providers/simulator", "providers/*/*sim"}},
 		{"internal/passage", []string{"internal/sleep"}},
 		{"internal/sleep", nil},
+		{"internal/inbound", nil},
 		{"internal/quorum", nil},
 		{"internal/program", nil},
 		{"internal/monitor", nil},
@@ -85,7 +86,7 @@ func rows() []row {
 		// The last three put the program together.
 		{"internal/app", []string{
 			"payment", "events", "journal", "journal/stream", "providers", "providers/kinds", "isolation",
-			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "integrity", "integrity/*", "notifications", "status", "status/*", "internal/archive", "internal/config", "internal/openwork", "internal/monitor", "internal/sleep",
+			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "integrity", "integrity/*", "notifications", "status", "status/*", "internal/archive", "internal/config", "internal/inbound", "internal/openwork", "internal/monitor", "internal/sleep",
 		}},
 		{"internal/demo", []string{
 			"payment", "events", "journal", "journal/*", "providers/**", "providers",
@@ -109,7 +110,7 @@ func gates() map[string][]string {
 	return map[string][]string{
 		"github.com/nats-io/nats.go":     {"journal/stream", "proof/chaos", "broker", "desk/remote", "status/service", "internal/requests", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/passage", "internal/openwork", "internal/quorum", "internal/check", "integrity/streams", "integrity/replicas", "integrity/acceptance", "internal/archive", "internal/recovery", "reconcile/books", "examples/**", "cmd/**"},
 		"github.com/nats-io/nats-server": {"internal/embedded", "internal/natstest"},
-		"net/http":                       {"console", "integrity/witness", "notifications", "providers", "proof/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/monitor", "internal/program", "telemetry", "cmd/consumer"},
+		"net/http":                       {"console", "integrity/witness", "notifications", "providers", "proof/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/inbound", "internal/monitor", "internal/program", "telemetry", "cmd/consumer"},
 		"os":                             {"internal/config", "integrity/witness", "internal/archive", "internal/recovery", "proof/chaos", "proof/mutants", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "internal/program", "internal/spill", "reconcile/books", "examples/**", "cmd/**"},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 )
@@ -28,6 +29,9 @@ type World struct {
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
+	// StandardLog sends what libraries say to the process's own log to another one, so
+	// that no line is other than JSON; nil: it stays where it goes.
+	StandardLog func(*slog.Logger)
 }
 
 // JSON writes one value as a line of JSON on standard output.

@@ -1,0 +1,168 @@
+package inbound_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/countermand/countermand/internal/inbound"
+)
+
+const most = 4
+
+// serve answers GET / at once, and GET /slow once release is closed.
+func serve(t *testing.T) (address string, slow <-chan struct{}, release chan struct{}) {
+	t.Helper()
+	entered := make(chan struct{}, 100)
+	release = make(chan struct{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("GET /slow", func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-release })
+	server := &http.Server{Handler: mux}
+	inbound.Bound(server, most)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	t.Cleanup(func() { server.Close(); <-done })
+	return l.Addr().String(), entered, release
+}
+
+// client is one connection that stays.
+type client struct {
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func dial(t *testing.T, address string) *client {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return &client{c, bufio.NewReader(c)}
+}
+
+func (c *client) ask(path string) error {
+	if _, err := fmt.Fprintf(c.conn, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (c *client) answer() error {
+	r, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, r.Body)
+	return err
+}
+
+// get is a request and its answer.
+func (c *client) get() error {
+	if err := c.ask("/"); err != nil {
+		return err
+	}
+	return c.answer()
+}
+
+// gone waits for the end of the connection, and not for ever.
+func (c *client) gone() bool {
+	_ = c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_, err := c.in.ReadByte()
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func TestANewConnectionTakesThePlaceOfTheOneThatIsIdleForLongest(t *testing.T) {
+	t.Parallel()
+	address, _, _ := serve(t)
+	var kept []*client
+	for range most {
+		c := dial(t, address)
+		if err := c.get(); err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, c)
+	}
+	if err := kept[0].get(); err != nil { // so that the second is idle for longest
+		t.Fatal(err)
+	}
+	if err := dial(t, address).get(); err != nil {
+		t.Errorf("one more: %v", err)
+	}
+	if !kept[1].gone() {
+		t.Error("the one that was idle for longest is still there")
+	}
+	for _, i := range []int{0, 2, 3} {
+		if err := kept[i].get(); err != nil {
+			t.Errorf("number %d was cut off: %v", i, err)
+		}
+	}
+}
+
+func TestConnectionsThatSayNothingGiveWay(t *testing.T) {
+	t.Parallel()
+	address, _, _ := serve(t)
+	var mute []*client
+	for range 3 * most {
+		mute = append(mute, dial(t, address))
+	}
+	if err := dial(t, address).get(); err != nil {
+		t.Errorf("a probe among them: %v", err)
+	}
+	for _, c := range mute[:2*most+1] {
+		if !c.gone() {
+			t.Error("more are kept than may be")
+		}
+	}
+}
+
+func TestARequestInHandGoesOnWhileAnyConnectionIsIdle(t *testing.T) {
+	t.Parallel()
+	address, entered, release := serve(t)
+	slow := dial(t, address)
+	if err := slow.ask("/slow"); err != nil {
+		t.Fatal(err)
+	}
+	<-entered
+	for range 3 * most {
+		if err := dial(t, address).get(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(release)
+	if err := slow.answer(); err != nil {
+		t.Errorf("its request was cut off: %v", err)
+	}
+}
+
+func TestWhereAllAreBusyTheOldestGivesWay(t *testing.T) {
+	t.Parallel()
+	address, entered, release := serve(t)
+	defer close(release)
+	var busy []*client
+	for range most {
+		c := dial(t, address)
+		if err := c.ask("/slow"); err != nil {
+			t.Fatal(err)
+		}
+		<-entered
+		busy = append(busy, c)
+	}
+	if err := dial(t, address).get(); err != nil {
+		t.Errorf("a probe: %v", err)
+	}
+	if !busy[0].gone() {
+		t.Error("the oldest request is still there")
+	}
+}

@@ -119,7 +119,7 @@ func gates() map[string][]string {
 func notInProduction() []string {
 	return []string{
 		"providers/simulator", "providers/*/*sim", "providers/providertest", "journal/journaltest",
-		"internal/embedded", "internal/demo", "internal/simulators", "internal/natstest", "internal/program", "internal/sidebyside", "github.com/nats-io/nats-server/**",
+		"internal/embedded", "internal/demo", "internal/simulators", "internal/natstest", "internal/program", "internal/publish", "internal/sidebyside", "github.com/nats-io/nats-server/**",
 	}
 }
 

@@ -174,6 +174,9 @@ func OperatorSubject(action, ulid string) string {
 	return operatorType + "." + Token(action) + "." + Token(ulid)
 }
 
+// OperatorNameFilter matches the audit event of a ULID, whatever its action is.
+func OperatorNameFilter(ulid string) string { return operatorType + ".*." + Token(ulid) }
+
 const (
 	rejectedType = "payment.command.rejected"
 	// operatorType stands before the action in an audit event's type; alone it

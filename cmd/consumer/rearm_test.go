@@ -54,15 +54,21 @@ providers:
 	if err := os.WriteFile(b.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var err error
-	if b.cfg, err = config.Load(b.file, b.getenv); err != nil {
-		t.Fatal(err)
-	}
-	b.cfg.Admin.Listen = "" // tests run side by side
+	b.load()
 	if _, err := broker.Provision(t.Context(), b.js, app.Topology(b.cfg)); err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// load reads the configuration file.
+func (b *rearmBundle) load() {
+	b.t.Helper()
+	var err error
+	if b.cfg, err = config.Load(b.file, b.getenv); err != nil {
+		b.t.Fatal(err)
+	}
+	b.cfg.Admin.Listen = "" // tests run side by side
 }
 
 func (b *rearmBundle) getenv(name string) string {

@@ -98,10 +98,17 @@ func (c *Client) Audit(ctx context.Context, action, token, reason string) (strin
 	return r.Audit, err
 }
 
+// ErrNobody: no service takes such requests.
+var ErrNobody = errors.New("no running service answers: is there one, of this version, on this server?")
+
 var errEmpty = errors.New("the desk's answer is empty")
 
-// ask sends one request. A no of the desk is a *desk.Error.
+// ask sends one request to the desk. A no of the desk is a *desk.Error.
 func (c *Client) ask(ctx context.Context, action string, q request) (response, error) {
+	return c.send(ctx, Subject(action, c.operator), q)
+}
+
+func (c *Client) send(ctx context.Context, subject string, q request) (response, error) {
 	q.Protocol = Protocol
 	if q.Ruling != nil && q.Ruling.Effect != "" {
 		q.Protocol = protocolEffect
@@ -110,10 +117,10 @@ func (c *Client) ask(ctx context.Context, action string, q request) (response, e
 	if err != nil {
 		return response{}, fmt.Errorf("write request: %w", err)
 	}
-	m, err := c.nc.RequestWithContext(ctx, Subject(action, c.operator), data)
+	m, err := c.nc.RequestWithContext(ctx, subject, data)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
-		return response{}, errors.New("no running service answers: is there one, of this version, on this server?")
+		return response{}, ErrNobody
 	case err != nil && c.denied():
 		return response{}, fmt.Errorf("the server does not let this user act as operator %q", c.operator)
 	case err != nil:

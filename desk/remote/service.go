@@ -55,6 +55,9 @@ type Options struct {
 	Logger       *slog.Logger // default: discards
 	// Replayer publishes rejected messages anew; nil: that is not served.
 	Replayer Replayer
+	// Control carries out what operators ask of the service itself; nil: that is
+	// not served.
+	Control Control
 }
 
 // Service answers operators until it is stopped.
@@ -89,12 +92,25 @@ func Serve(nc *nats.Conn, d Desk, opts *Options) (*Service, error) {
 	if o.Replayer != nil {
 		actions[actionReplay] = s.replay
 	}
-	for action, do := range actions {
-		if err := s.Endpoint(action, group+"."+action+".*", s.handler(do)); err != nil {
+	if err := s.endpoints(group, actions); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	if o.Control != nil {
+		if err := s.endpoints(controlGroup, s.controls()); err != nil {
 			return nil, errors.Join(err, s.Stop())
 		}
 	}
 	return s, nil
+}
+
+// endpoints begins to take the requests of a group of subjects.
+func (s *Service) endpoints(group string, actions map[string]answer) error {
+	for action, do := range actions {
+		if err := s.Endpoint(action, group+"."+action+".*", s.handler(do)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // answer carries one request out.

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/control"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
 )
@@ -28,7 +29,22 @@ const (
 // group stands before all subjects.
 const group = "payments.desk"
 
-// Subject is where an operator's requests of one action go.
+// controlGroup stands before the subjects of what operators ask of the service itself.
+const controlGroup = "payments.control"
+
+// The actions of that group.
+const (
+	actionStandings = "pauses"
+	actionPause     = "pause"
+	actionResume    = "resume"
+)
+
+// ControlSubject is where an operator's requests of one action on the service go.
+func ControlSubject(action, operator string) string {
+	return controlGroup + "." + action + "." + events.Token(operator)
+}
+
+// Subject is where an operator's requests of one action at the desk go.
 func Subject(action, operator string) string {
 	return group + "." + action + "." + events.Token(operator)
 }
@@ -50,6 +66,8 @@ type request struct {
 	Replay *desk.Replay `json:"replay,omitempty"`
 	// Requery is the operation to ask the provider about again.
 	Requery *desk.Requery `json:"look,omitempty"`
+	// Say is who is to be paused, or to run again.
+	Say *control.Say `json:"say,omitempty"`
 }
 
 // response is what is answered: one of its fields, by the action.
@@ -62,7 +80,10 @@ type response struct {
 	Audit     string          `json:"audit,omitempty"`
 	Replayed  *desk.Replayed  `json:"replayed,omitempty"`
 	Requeried *desk.Requeried `json:"looked,omitempty"`
-	Error     *desk.Error     `json:"error,omitempty"`
+	// Standings and Said answer controls.
+	Standings []control.Standing `json:"standings,omitempty"`
+	Said      *control.Said      `json:"said,omitempty"`
+	Error     *desk.Error        `json:"error,omitempty"`
 }
 
 // codes are the faults as the codes of a NATS service's error, after HTTP's.

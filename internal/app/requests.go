@@ -3,10 +3,13 @@ package app
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/control"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/status"
@@ -14,9 +17,16 @@ import (
 )
 
 // deskService answers operators over NATS.
-func deskService(nc *nats.Conn, d *desk.Desk, r *desk.Replayer, cfg config.Desk, log *slog.Logger) service {
-	return answering("desk", log, func() (stopper, error) {
-		return remote.Serve(nc, d, &remote.Options{SelfAsserted: cfg.SelfAsserted, Logger: log, Replayer: r})
+func deskService(nc *nats.Conn, d *desk.Desk, cfg config.Desk, o *remote.Options) service {
+	o.SelfAsserted = cfg.SelfAsserted
+	return answering("desk", o.Logger, func() (stopper, error) { return remote.Serve(nc, d, o) })
+}
+
+// controls is what operators may ask of the service itself.
+func (c core) controls(d *desk.Desk) *control.Desk {
+	return control.New(control.Options{
+		Desk: d, Bucket: broker.NewControl(c.js, c.topology), Journal: c.journal, Open: c.keeper.Open,
+		Providers: c.set.Names(), Now: time.Now,
 	})
 }
 

@@ -76,7 +76,9 @@ func (c *checker) probes(t broker.Topology) []probe {
 			gap: "how far the journal has come cannot be remembered, and calls that nothing makes repeatable wait for that",
 		})
 	}
-	return all
+	return append(all, probe{
+		subject: "$KV." + t.Control + "." + c.cfg.Providers[0].Name, header: impossible(), gap: "operators cannot pause and resume providers",
+	})
 }
 
 // appends are subjects the service publishes to, one of each kind, for a
@@ -121,6 +123,7 @@ func (c *checker) probe() bool {
 		return false
 	}
 	c.hears("payments.desk.check."+nobody, "payments.desk.*.*", "operators cannot be answered")
+	c.hears("payments.control.check."+nobody, "payments.control.*.*", "operators cannot pause and resume providers")
 	c.hears("$SRV.PING."+nobody, "$SRV.>", "the desk is not served")
 	if c.cfg.Status.Rate > 0 {
 		c.hears("payments.status", "payments.status", "nobody can ask where a payment stands")

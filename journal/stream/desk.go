@@ -115,6 +115,20 @@ func (j *Journal) OperatorActions(ctx context.Context, action string, after uint
 	return all, nil
 }
 
+// OperatorAction returns the audit event of a ULID, whatever its action is, and its
+// sequence; 0 where there is none.
+func (j *Journal) OperatorAction(ctx context.Context, ulid string) (payment.OperatorAction, uint64, error) {
+	m, err := j.read(ctx, events.OperatorNameFilter(ulid))
+	if err != nil || m.Sequence == 0 {
+		return payment.OperatorAction{}, 0, err
+	}
+	a, err := events.DecodeOperator(m.Message)
+	if err != nil {
+		return payment.OperatorAction{}, 0, fmt.Errorf("decode %s: %w", m.Message.Subject, err)
+	}
+	return a, m.Sequence, nil
+}
+
 // next is the first message of a filter from a sequence on; the zero one if
 // there is none.
 func (j *Journal) next(ctx context.Context, sequence uint64, filter string) (Stored, error) {

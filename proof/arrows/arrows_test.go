@@ -26,7 +26,8 @@ func rows() []row {
 		{"providers/*/*sim", []string{"payment", "providers/simulator"}},
 		{"handlers", []string{"payment", "events", "journal", "providers", "internal/sleep"}},
 		{"desk", []string{"payment", "events", "journal", "providers", "handlers"}},
-		{"desk/remote", []string{"payment", "events", "desk", "internal/requests"}},
+		{"desk/control", []string{"payment", "events", "desk", "broker"}},
+		{"desk/remote", []string{"payment", "events", "desk", "desk/control", "internal/requests"}},
 		{"status", []string{"payment", "events", "journal", "internal/strictjson"}},
 		{"status/service", []string{"payment", "status", "internal/requests"}},
 		{"internal/requests", nil},
@@ -92,7 +93,7 @@ func rows() []row {
 			"handlers", "broker", "telemetry", "schemas", "internal/*",
 		}},
 		{"cmd/consumer", []string{
-			"payment", "events", "journal/stream", "providers", "broker",
+			"payment", "events", "journal/stream", "providers", "broker", "desk", "desk/*",
 			"internal/app", "internal/check", "internal/config", "internal/demo", "internal/openwork", "internal/publish", "internal/simulators", "cmd/consumer/*",
 		}},
 	}

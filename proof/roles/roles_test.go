@@ -53,7 +53,7 @@ func mayNotPublish() map[party][]string {
 		create + "orders-eg", create + "orders-eg.payment.*.*.opay-eg.*.*", create + "orders-eg.payment.>", create + "ledger",
 		create + "ledger.payment.*.succeeded.>", "$JS.payments.API.CONSUMER.DELETE.PAYMENT_EVENTS.ledger", "$JS.payments.API.CONSUMER.DELETE.PAYMENT_EVENTS.orders-eg",
 	}
-	ruling := []string{"payments.desk.resolve.operator", "payments.desk.queue.orders-eg", "$SRV.PING", "payments.status.tranzzo-ua.x", "payments.status.bento-uk"}
+	ruling := []string{"payments.desk.resolve.operator", "payments.control.pause.operator", "payments.control.resume.orders-eg", "payments.desk.queue.orders-eg", "$SRV.PING", "payments.status.tranzzo-ua.x", "payments.status.bento-uk"}
 	asking := []string{"payments.status", "payments.status.tranzzo-ua"}
 	others := join(writing, timers, control, destroying, reading, taking, ruling)
 	return map[party][]string{
@@ -66,8 +66,8 @@ func mayNotPublish() map[party][]string {
 			"payments.status.opay-eg",
 			"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-eg", "$JS.ACK.PAYMENT_EVENTS.orders-eg.1.1.1.1.1",
 		}),
-		operator(): join(writing, commands, own, destroying, []string{"payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING"}),
-		consumer(): join(commands[2:], own, control, destroying, reading, ruling, []string{"payment.due.refund"}),
+		operator(): join(writing, commands, own, control, destroying, []string{"payments.control.pause.alice", "payments.control.resume.operator.x", "payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING"}),
+		consumer(): join(commands[2:], own, destroying, reading, ruling, []string{"payment.due.refund"}),
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/control"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/check"
@@ -291,11 +292,32 @@ func (w *world) atTheDesk() {
 		w.t.Errorf("the operator reveals: %v", err)
 	}
 	w.await("payment.operator.reveal.*")
+	w.pauses(nc)
 	ctx, cancel := context.WithTimeout(w.ctx(), time.Second)
 	defer cancel()
 	if _, err := remote.NewClient(nc, "alice").Queue(ctx, desk.Filter{}); err == nil || !strings.Contains(err.Error(), "does not let this user act") {
 		w.t.Errorf("the operator asks as somebody else: %v", err)
 	}
+}
+
+// pauses has the operator pause a provider and end it, which the service stores.
+func (w *world) pauses(nc *nats.Conn) {
+	w.t.Helper()
+	client := remote.NewClient(nc, operator().name)
+	for _, paused := range []bool{true, false} {
+		all, err := client.Standings(w.ctx())
+		if err != nil || len(all) != 1 {
+			w.t.Fatalf("the operator asks who is paused: %+v, %v", all, err)
+		}
+		said, err := client.Say(w.ctx(), control.Say{
+			RequestID: desk.NewULID(), Provider: all[0].Provider, Paused: paused, Reason: "a test", Revision: all[0].Revision,
+		})
+		if err != nil || said.Standing.Paused != paused || said.Audit == "" {
+			w.t.Errorf("the operator pauses %t: %+v, %v", paused, said, err)
+		}
+	}
+	w.await("payment.operator.pause.*")
+	w.await("payment.operator.resume.*")
 }
 
 // asks has an order service, in an account of its own, ask where its payment

@@ -142,7 +142,7 @@ func (w *world) reads(p party, want []string) {
 	}
 }
 
-// operatorWorks: an operator reads what is kept, may remove it, and pauses.
+// operatorWorks: an operator reads what is kept, and may remove it.
 func (w *world) operatorWorks() {
 	w.t.Helper()
 	js := w.stream(operator())
@@ -165,12 +165,5 @@ func (w *world) operatorWorks() {
 		if _, err := c.Next(jetstream.FetchContext(w.ctx())); err != nil {
 			w.t.Fatalf("event %d as operator: %v", n+1, err)
 		}
-	}
-	bucket, err := js.KeyValue(w.ctx(), "PAYMENT_CONTROL")
-	if err != nil {
-		w.t.Fatalf("open the bucket of pauses as operator: %v", err)
-	}
-	if _, err := bucket.PutString(w.ctx(), "opay-eg", "{}"); err != nil {
-		w.t.Errorf("pause as operator: %v", err)
 	}
 }

@@ -84,6 +84,15 @@ func nameIn(n config.NATS) string {
 	return user.Name
 }
 
+// ControlError is DeskError for what operators ask of the service itself: where
+// nobody answers, it names the way out.
+func ControlError(w *World, err error) error {
+	if errors.Is(err, remote.ErrNobody) {
+		return fmt.Errorf("%w Nothing was done. Where no service runs, nothing is called: scale it to zero if it does not answer, and start it with startPaused (docs/pausing.md)", err)
+	}
+	return DeskError(w, err)
+}
+
 // DeskError gives a refusal of the desk its exit code, and shows the payment as
 // it is now where the desk has sent it.
 func DeskError(w *World, err error) error {

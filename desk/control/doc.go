@@ -1,5 +1,5 @@
 // Package control is what operators do to the running service itself: they stop and
-// start providers. A request says which revision its operator has seen, and has an
+// start providers, and have lost timers restored. A request says which revision its operator has seen, and has an
 // identifier of its own, so that a request that comes twice is carried out once.
 //
 // It guarantees: nothing is done before it is in the journal as the audit event

@@ -82,6 +82,7 @@ type Options struct {
 	Open func() error
 	// Providers are the names of the configured instances, in order.
 	Providers []string
+	Work      Work
 	Now       func() time.Time
 }
 

@@ -11,11 +11,12 @@ import (
 type Control interface {
 	Standings(ctx context.Context) ([]control.Standing, error)
 	Say(ctx context.Context, who desk.Operator, r control.Say) (control.Said, error)
+	Rearm(ctx context.Context, who desk.Operator, r control.Rearm) (control.Rearmed, error)
 }
 
 // controls are the actions on the service itself.
 func (s *Service) controls() map[string]answer {
-	return map[string]answer{actionStandings: s.standings, actionPause: s.say(true), actionResume: s.say(false)}
+	return map[string]answer{actionStandings: s.standings, actionPause: s.say(true), actionResume: s.say(false), actionRearm: s.rearm}
 }
 
 func (s *Service) standings(ctx context.Context, _ desk.Operator, _ request) (response, error) {
@@ -32,6 +33,14 @@ func (s *Service) say(paused bool) answer {
 		out, err := s.o.Control.Say(ctx, who, *q.Say)
 		return response{Said: &out}, err
 	}
+}
+
+func (s *Service) rearm(ctx context.Context, who desk.Operator, q request) (response, error) {
+	if q.Rearm == nil {
+		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: "the request does not say what to restore"}
+	}
+	out, err := s.o.Control.Rearm(ctx, who, *q.Rearm)
+	return response{Rearmed: &out}, err
 }
 
 // Standings lists which providers are paused.
@@ -55,6 +64,20 @@ func (c *Client) Say(ctx context.Context, say control.Say) (control.Said, error)
 		return control.Said{}, errEmpty
 	default:
 		return *r.Said, nil
+	}
+}
+
+// Rearm restores the lost timers of one part of the journal. After an error it may be
+// asked for again.
+func (c *Client) Rearm(ctx context.Context, rearm control.Rearm) (control.Rearmed, error) {
+	r, err := c.control(ctx, actionRearm, request{Rearm: &rearm})
+	switch {
+	case err != nil:
+		return control.Rearmed{}, err
+	case r.Rearmed == nil:
+		return control.Rearmed{}, errEmpty
+	default:
+		return *r.Rearmed, nil
 	}
 }
 

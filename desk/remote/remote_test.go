@@ -276,6 +276,24 @@ func (c *controls) Say(_ context.Context, who desk.Operator, r control.Say) (con
 	return control.Said{Standing: control.Standing{Provider: r.Provider, Paused: r.Paused, Revision: 9}}, nil
 }
 
+func (*controls) Rearm(_ context.Context, _ desk.Operator, r control.Rearm) (control.Rearmed, error) {
+	return control.Rearmed{Lost: 20000, Restored: make([]control.Restored, 20000)}, nil
+}
+
+func TestTimersThatAnAnswerCannotHoldAreStillCounted(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, nil)
+	service, err := remote.Serve(connect(t, s), newFake(), &remote.Options{SelfAsserted: true, Control: &controls{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = service.Stop() })
+	got, err := remote.NewClient(connect(t, s), "dana").Rearm(t.Context(), control.Rearm{})
+	if err != nil || got.Lost != 20000 || len(got.Restored) == 0 || len(got.Restored) >= 20000 {
+		t.Errorf("%d of %d are told, %v", len(got.Restored), got.Lost, err)
+	}
+}
+
 // A person may be granted one of the two subjects and not the other.
 func TestAPauseIsNotAResumeWhateverItsBodySays(t *testing.T) {
 	t.Parallel()

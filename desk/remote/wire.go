@@ -37,6 +37,7 @@ const (
 	actionStandings = "pauses"
 	actionPause     = "pause"
 	actionResume    = "resume"
+	actionRearm     = "rearm"
 )
 
 // ControlSubject is where an operator's requests of one action on the service go.
@@ -68,6 +69,8 @@ type request struct {
 	Requery *desk.Requery `json:"look,omitempty"`
 	// Say is who is to be paused, or to run again.
 	Say *control.Say `json:"say,omitempty"`
+	// Rearm is the part of the journal whose timers are to be restored.
+	Rearm *control.Rearm `json:"rearm,omitempty"`
 }
 
 // response is what is answered: one of its fields, by the action.
@@ -80,9 +83,10 @@ type response struct {
 	Audit     string          `json:"audit,omitempty"`
 	Replayed  *desk.Replayed  `json:"replayed,omitempty"`
 	Requeried *desk.Requeried `json:"looked,omitempty"`
-	// Standings and Said answer controls.
+	// Standings, Said and Rearmed answer controls.
 	Standings []control.Standing `json:"standings,omitempty"`
 	Said      *control.Said      `json:"said,omitempty"`
+	Rearmed   *control.Rearmed   `json:"rearmed,omitempty"`
 	Error     *desk.Error        `json:"error,omitempty"`
 }
 
@@ -108,8 +112,8 @@ func code(f desk.Fault) string {
 	}
 }
 
-// fit drops the oldest events and the last items until the answer is no larger
-// than the server takes; what was dropped is told by complete and total.
+// fit drops the oldest events, the last items and the last restored timers until the answer is no larger
+// than the server takes; what was dropped is told by complete, total and lost.
 func (r *response) fit() bool {
 	story := r.Story
 	if r.Error != nil && r.Error.Now != nil {
@@ -124,6 +128,8 @@ func (r *response) fit() bool {
 		}
 	case r.Queue != nil && len(r.Queue.Items) > 1:
 		r.Queue.Items = r.Queue.Items[:len(r.Queue.Items)/2]
+	case r.Rearmed != nil && len(r.Rearmed.Restored) > 1:
+		r.Rearmed.Restored = r.Rearmed.Restored[:len(r.Rearmed.Restored)/2]
 	default:
 		return false
 	}

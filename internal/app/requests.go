@@ -27,6 +27,7 @@ func (c core) controls(d *desk.Desk) *control.Desk {
 	return control.New(control.Options{
 		Desk: d, Bucket: broker.NewControl(c.js, c.topology), Journal: c.journal, Open: c.keeper.Open,
 		Providers: c.set.Names(), Now: time.Now,
+		Work: control.Work{JetStream: c.js, Events: c.topology.Events, Due: c.topology.Due, Timers: c.timers, Encoder: c.encoder},
 	})
 }
 

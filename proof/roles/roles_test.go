@@ -66,7 +66,7 @@ func mayNotPublish() map[party][]string {
 			"payments.status.opay-eg",
 			"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-eg", "$JS.ACK.PAYMENT_EVENTS.orders-eg.1.1.1.1.1",
 		}),
-		operator(): join(writing, commands, own, control, destroying, []string{"payments.control.pause.alice", "payments.control.resume.operator.x", "payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING"}),
+		operator(): join(writing, timers, commands, own, control, destroying, []string{"payments.control.pause.alice", "payments.control.resume.operator.x", "payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING"}),
 		consumer(): join(commands[2:], own, destroying, reading, ruling, []string{"payment.due.refund"}),
 	}
 }

@@ -300,7 +300,8 @@ func (w *world) atTheDesk() {
 	}
 }
 
-// pauses has the operator pause a provider and end it, which the service stores.
+// pauses has the operator pause a provider and end it, and have timers restored: the
+// service does it.
 func (w *world) pauses(nc *nats.Conn) {
 	w.t.Helper()
 	client := remote.NewClient(nc, operator().name)
@@ -318,6 +319,10 @@ func (w *world) pauses(nc *nats.Conn) {
 	}
 	w.await("payment.operator.pause.*")
 	w.await("payment.operator.resume.*")
+	if out, err := client.Rearm(w.ctx(), control.Rearm{RequestID: desk.NewULID(), Reason: "a test"}); err != nil || out.Events == 0 || out.Next != 0 {
+		w.t.Errorf("the operator has timers restored: %+v, %v", out, err)
+	}
+	w.await("payment.operator.rearm.*")
 }
 
 // asks has an order service, in an account of its own, ask where its payment

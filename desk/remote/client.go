@@ -74,20 +74,6 @@ func (c *Client) Requery(ctx context.Context, q desk.Requery) (*desk.Requeried, 
 	return r.Requeried, err
 }
 
-// Replay has a rejected message published anew, or with DryRun only checked. An
-// answer with faults means that nothing was published.
-func (c *Client) Replay(ctx context.Context, r desk.Replay) (desk.Replayed, error) {
-	out, err := c.ask(ctx, actionReplay, request{Replay: &r})
-	switch {
-	case err != nil:
-		return desk.Replayed{}, err
-	case out.Replayed == nil:
-		return desk.Replayed{}, errEmpty
-	default:
-		return *out.Replayed, nil
-	}
-}
-
 // Audit records that the operator is about to reveal or replay a rejected
 // message, and returns the record's ULID. After an error it must not be done.
 func (c *Client) Audit(ctx context.Context, action, token, reason string) (string, error) {

@@ -3,6 +3,7 @@ package remote
 import (
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/control"
+	"github.com/countermand/countermand/desk/rejected"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
 )
@@ -24,6 +25,11 @@ const (
 	actionAudit   = "audit"
 	actionReplay  = "replay"
 	actionRequery = "look"
+
+	actionRejections = "rejections"
+	actionRejection  = "rejection"
+	actionOriginal   = "original"
+	actionDelete     = "delete"
 )
 
 // group stands before all subjects.
@@ -59,7 +65,8 @@ type request struct {
 	Operation payment.Op   `json:"operation,omitempty"`
 	Key       payment.Key  `json:"idempotencyKey,omitempty"`
 	Ruling    *desk.Ruling `json:"ruling,omitempty"`
-	// Action, Token and Reason are those of an audit.
+	// Action, Token and Reason are those of an audit; Token and Reason also those of
+	// a rejected message.
 	Action string `json:"action,omitempty"`
 	Token  string `json:"token,omitempty"`
 	Reason string `json:"reason,omitempty"`
@@ -67,6 +74,10 @@ type request struct {
 	Replay *desk.Replay `json:"replay,omitempty"`
 	// Requery is the operation to ask the provider about again.
 	Requery *desk.Requery `json:"look,omitempty"`
+	// Rejections narrows a list of rejected messages.
+	Rejections *rejected.Filter `json:"rejections,omitempty"`
+	// Delete is whose bytes are to be deleted.
+	Delete *rejected.Delete `json:"delete,omitempty"`
 	// Say is who is to be paused, or to run again.
 	Say *control.Say `json:"say,omitempty"`
 	// Rearm is the part of the journal whose timers are to be restored.
@@ -83,6 +94,11 @@ type response struct {
 	Audit     string          `json:"audit,omitempty"`
 	Replayed  *desk.Replayed  `json:"replayed,omitempty"`
 	Requeried *desk.Requeried `json:"looked,omitempty"`
+	// Rejections, Rejection, Original and Deleted answer about rejected messages.
+	Rejections *rejected.Page      `json:"rejections,omitempty"`
+	Rejection  *rejected.Rejection `json:"rejection,omitempty"`
+	Original   *rejected.Original  `json:"original,omitempty"`
+	Deleted    *rejected.Deleted   `json:"deleted,omitempty"`
 	// Standings, Said and Rearmed answer controls.
 	Standings []control.Standing `json:"standings,omitempty"`
 	Said      *control.Said      `json:"said,omitempty"`

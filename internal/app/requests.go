@@ -10,6 +10,7 @@ import (
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/control"
+	"github.com/countermand/countermand/desk/rejected"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/status"
@@ -20,6 +21,11 @@ import (
 func deskService(nc *nats.Conn, d *desk.Desk, cfg config.Desk, o *remote.Options) service {
 	o.SelfAsserted = cfg.SelfAsserted
 	return answering("desk", o.Logger, func() (stopper, error) { return remote.Serve(nc, d, o) })
+}
+
+// rejected is what operators see of rejected messages.
+func (c core) rejected(d *desk.Desk, r *desk.Replayer) *rejected.Desk {
+	return rejected.New(d, c.journal, broker.NewQuarantine(c.js, c.topology), r)
 }
 
 // controls is what operators may ask of the service itself.

@@ -61,6 +61,11 @@ func (c *checker) probes(t broker.Topology) []probe {
 	for _, stream := range []string{t.Events, t.Commands, t.Due, t.Rejected} {
 		question(streamInfo(stream), "it cannot be seen whether the journal has lost something, so nothing is carried out", false)
 	}
+	question("$JS.API.STREAM.MSG.GET."+t.Rejected, "operators cannot be shown what is in quarantine", false)
+	// A body that is no request is answered "invalid": nothing is deleted.
+	all = append(all, probe{
+		subject: "$JS.API.STREAM.MSG.DELETE." + t.Rejected, data: "probe", gap: "operators cannot have deleted what is in quarantine",
+	})
 	question("$JS.API.STREAM.MSG.GET."+t.Due, "delivered timers cannot be read", true)
 	if c.opts.Deep {
 		// The body lacks what must be in it; the consumer is nobody's.

@@ -27,7 +27,8 @@ func rows() []row {
 		{"handlers", []string{"payment", "events", "journal", "providers", "internal/sleep"}},
 		{"desk", []string{"payment", "events", "journal", "providers", "handlers"}},
 		{"desk/control", []string{"payment", "events", "handlers", "desk", "broker", "internal/openwork"}},
-		{"desk/remote", []string{"payment", "events", "desk", "desk/control", "internal/requests"}},
+		{"desk/rejected", []string{"payment", "events", "journal/stream", "desk"}},
+		{"desk/remote", []string{"payment", "events", "desk", "desk/control", "desk/rejected", "internal/requests"}},
 		{"status", []string{"payment", "events", "journal", "internal/strictjson"}},
 		{"status/service", []string{"payment", "status", "internal/requests"}},
 		{"internal/requests", nil},
@@ -81,7 +82,7 @@ func rows() []row {
 		{"cmd/consumer/archive", []string{"internal/archive", "journal/stream", "cmd/consumer/cli"}},
 		{"cmd/consumer/recovering", []string{"payment", "events", "desk", "reconcile", "reconcile/books", "providers", "broker", "integrity", "integrity/acceptance", "internal/app", "internal/recovery", "cmd/consumer/cli"}},
 		{"cmd/consumer/review", []string{"payment", "events", "desk", "desk/remote", "cmd/consumer/cli"}},
-		{"cmd/consumer/rejected", []string{"payment", "events", "desk", "internal/passage", "cmd/consumer/cli"}},
+		{"cmd/consumer/rejected", []string{"payment", "events", "desk", "desk/rejected", "desk/remote", "cmd/consumer/cli"}},
 		{"cmd/consumer/reconcile", []string{"payment", "events", "providers", "desk", "desk/remote", "reconcile", "reconcile/books", "internal/app", "internal/config", "cmd/consumer/cli"}},
 		// The last three put the program together.
 		{"internal/app", []string{

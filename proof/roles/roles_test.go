@@ -30,17 +30,18 @@ func mayNotPublish() map[party][]string {
 	commands := []string{"payment.refund.requested", "payment.cancel.requested", "payment.refund.requested.tranzzo-ua", "payment.cancel.requested.tranzzo-ua"}
 	own := []string{"payment.refund.requested.opay-eg", "payment.cancel.requested.opay-eg"}
 	control := []string{"$KV.PAYMENT_CONTROL.opay-eg"}
-	var destroying, reading []string
+	var destroying, reading, kept []string
 	for _, api := range []string{"$JS.API.", "$JS.payments.API."} {
 		for _, s := range streams() {
-			destroying = append(destroying, api+"STREAM.DELETE."+s, api+"STREAM.RESTORE."+s)
+			destroying = append(destroying, api+"STREAM.DELETE."+s, api+"STREAM.RESTORE."+s, api+"STREAM.PURGE."+s)
 			if s != "PAYMENT_REJECTED" {
-				destroying = append(destroying, api+"STREAM.PURGE."+s, api+"STREAM.MSG.DELETE."+s)
+				destroying = append(destroying, api+"STREAM.MSG.DELETE."+s)
 			}
 			reading = append(reading, api+"STREAM.UPDATE."+s, api+"STREAM.CREATE."+s, api+"CONSUMER.CREATE."+s, api+"CONSUMER.CREATE."+s+".spy",
 				api+"CONSUMER.CREATE."+s+".spy.payment.>", api+"CONSUMER.DURABLE.CREATE."+s+".payment-consumer")
 		}
-		reading = append(reading, api+"STREAM.MSG.GET.PAYMENT_REJECTED", api+"DIRECT.GET.PAYMENT_REJECTED",
+		kept = append(kept, api+"STREAM.MSG.DELETE.PAYMENT_REJECTED")
+		reading = append(reading, api+"DIRECT.GET.PAYMENT_REJECTED",
 			api+"CONSUMER.DELETE.PAYMENT_COMMANDS.payment-consumer", api+"CONSUMER.PAUSE.PAYMENT_COMMANDS.payment-consumer")
 	}
 	taking := []string{
@@ -55,7 +56,7 @@ func mayNotPublish() map[party][]string {
 	}
 	ruling := []string{"payments.desk.resolve.operator", "payments.control.pause.operator", "payments.control.resume.orders-eg", "payments.desk.queue.orders-eg", "$SRV.PING", "payments.status.tranzzo-ua.x", "payments.status.bento-uk"}
 	asking := []string{"payments.status", "payments.status.tranzzo-ua"}
-	others := join(writing, timers, control, destroying, reading, taking, ruling)
+	others := join(writing, timers, control, destroying, reading, kept, []string{"$JS.API.STREAM.MSG.GET.PAYMENT_REJECTED", "$JS.payments.API.STREAM.MSG.GET.PAYMENT_REJECTED"}, taking, ruling)
 	return map[party][]string{
 		ordersEG(): join(others, commands, creating, asking, []string{
 			"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.ledger", "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-ua",
@@ -66,7 +67,7 @@ func mayNotPublish() map[party][]string {
 			"payments.status.opay-eg",
 			"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-eg", "$JS.ACK.PAYMENT_EVENTS.orders-eg.1.1.1.1.1",
 		}),
-		operator(): join(writing, timers, commands, own, control, destroying, []string{"payments.control.pause.alice", "payments.control.resume.operator.x", "payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING"}),
+		operator(): join(writing, timers, commands, own, control, destroying, kept, []string{"payments.control.pause.alice", "payments.control.resume.operator.x", "payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING"}),
 		consumer(): join(commands[2:], own, destroying, reading, ruling, []string{"payment.due.refund"}),
 	}
 }

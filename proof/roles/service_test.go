@@ -23,6 +23,7 @@ import (
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/control"
+	"github.com/countermand/countermand/desk/rejected"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/check"
@@ -266,6 +267,7 @@ func (w *world) replays() {
 		w.t.Fatal(err)
 	}
 	client := remote.NewClient(w.connect(operator()), operator().name)
+	w.quarantine(client, strings.TrimPrefix(m.Subject, "payment.command.rejected."))
 	for op, data := range map[string]string{
 		"refund": `"payment":{"orderId":"paid"},"amount":{"value":400,"currency":"EGP"}`, "cancel": `"payment":{"orderId":"unpaid"}`,
 	} {
@@ -278,6 +280,24 @@ func (w *world) replays() {
 			w.t.Errorf("the operator replays a %s: %+v, %v", op, done, err)
 		}
 	}
+}
+
+// quarantine has the operator see the message that was no command, and have its bytes
+// deleted: the service does it, the operator never does.
+func (w *world) quarantine(client *remote.Client, token string) {
+	w.t.Helper()
+	page, err := client.Rejections(w.ctx(), rejected.Filter{})
+	if err != nil || len(page.Items) != 1 || page.Items[0].Token != token {
+		w.t.Errorf("the operator lists: %+v, %v", page, err)
+	}
+	original, err := client.Original(w.ctx(), token, "a test")
+	if err != nil || !strings.Contains(string(original.Data), "ammount") {
+		w.t.Errorf("the operator is shown the bytes: %+v, %v", original, err)
+	}
+	if done, err := client.Delete(w.ctx(), rejected.Delete{Token: token, Reason: "a test"}); err != nil || !done.Applied {
+		w.t.Errorf("the operator has them deleted: %+v, %v", done, err)
+	}
+	w.await("payment.operator.delete.*")
 }
 
 // atTheDesk has the operator ask, and write an audit event; under another name

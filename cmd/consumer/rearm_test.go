@@ -275,14 +275,9 @@ type noWork struct{ desk.Service }
 
 func (noWork) Open(context.Context) ([]payment.ID, bool, error) { return nil, true, nil }
 
-// serveDesk answers operators, without a consumer that takes timers. A part of the
-// journal has that many sequences.
-func (b *rearmBundle) serveDesk(part uint64) {
+// operators is a desk over the journal.
+func (b *rearmBundle) operators(journal *stream.Journal) *desk.Desk {
 	b.t.Helper()
-	journal, err := stream.New(b.js.Conn(), events.NewEncoder(nil), nil)
-	if err != nil {
-		b.t.Fatal(err)
-	}
 	set, err := providers.NewSet()
 	if err != nil {
 		b.t.Fatal(err)
@@ -291,6 +286,18 @@ func (b *rearmBundle) serveDesk(part uint64) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	return operators
+}
+
+// serveDesk answers operators, without a consumer that takes timers. A part of the
+// journal has that many sequences.
+func (b *rearmBundle) serveDesk(part uint64) {
+	b.t.Helper()
+	journal, err := stream.New(b.js.Conn(), events.NewEncoder(nil), nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	operators := b.operators(journal)
 	topology := app.Topology(b.cfg)
 	served, err := remote.Serve(b.js.Conn(), operators, &remote.Options{SelfAsserted: true, Control: control.New(control.Options{
 		Desk: operators, Bucket: broker.NewControl(b.js, topology), Journal: journal, Open: func() error { return nil }, Now: time.Now,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -87,6 +88,9 @@ func (c *Client) Audit(ctx context.Context, action, token, reason string) (strin
 // ErrNobody: no service takes such requests.
 var ErrNobody = errors.New("no running service answers: is there one, of this version, on this server?")
 
+// ErrDenied: the server does not let this user ask.
+var ErrDenied = errors.New("the server does not let this user act")
+
 var errEmpty = errors.New("the desk's answer is empty")
 
 // ask sends one request to the desk. A no of the desk is a *desk.Error.
@@ -103,12 +107,12 @@ func (c *Client) send(ctx context.Context, subject string, q request) (response,
 	if err != nil {
 		return response{}, fmt.Errorf("write request: %w", err)
 	}
-	m, err := c.nc.RequestWithContext(ctx, subject, data)
+	m, err := c.request(ctx, subject, data)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return response{}, ErrNobody
-	case err != nil && c.denied():
-		return response{}, fmt.Errorf("the server does not let this user act as operator %q", c.operator)
+	case errors.Is(err, ErrDenied):
+		return response{}, fmt.Errorf("%w as operator %q", ErrDenied, c.operator)
 	case err != nil:
 		return response{}, fmt.Errorf("ask the desk: %w", err)
 	}
@@ -125,9 +129,40 @@ func (c *Client) send(ctx context.Context, subject string, q request) (response,
 	return r, nil
 }
 
-// denied reports whether the server has said that this user may not publish
-// something: it tells so beside the request, which then waits in vain.
-func (c *Client) denied() bool {
+// flushFor bounds the wait for the server to have taken a request.
+const flushFor = 10 * time.Second
+
+// request sends one request and waits for its answer. The server says that it does not
+// let somebody publish before it answers the flush behind it, so nobody waits for that.
+func (c *Client) request(ctx context.Context, subject string, data []byte) (*nats.Msg, error) {
+	inbox := c.nc.NewRespInbox()
+	answers, err := c.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answers.Unsubscribe() }() // ends with the connection at the latest
+	if err := c.nc.PublishRequest(subject, inbox, data); err != nil {
+		return nil, err
+	}
+	sent, cancel := context.WithTimeout(ctx, flushFor)
+	defer cancel()
+	if err := c.nc.FlushWithContext(sent); err != nil {
+		return nil, err
+	}
+	if c.denied(subject) {
+		return nil, ErrDenied
+	}
+	m, err := answers.NextMsgWithContext(ctx)
+	if err == nil && len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+		err = nats.ErrNoResponders
+	}
+	return m, err
+}
+
+// denied reports whether the server has said that this user may not publish to a
+// subject: it tells so beside the request, which would wait in vain.
+func (c *Client) denied(subject string) bool {
 	err := c.nc.LastError()
-	return err != nil && strings.Contains(strings.ToLower(err.Error()), "permissions violation for publish")
+	return err != nil && strings.Contains(strings.ToLower(err.Error()), "permissions violation for publish") &&
+		strings.Contains(err.Error(), `"`+subject+`"`)
 }

@@ -49,6 +49,8 @@ type Options struct {
 	SelfAsserted bool
 	Version      string       // of the program, semantic; default 0.0.0
 	Logger       *slog.Logger // default: discards
+	// History shows payments' events as they are stored; nil: that is not served.
+	History History
 	// Rejected shows, replays and deletes rejected messages; nil: that is not served.
 	Rejected Rejected
 	// Control carries out what operators ask of the service itself; nil: that is
@@ -84,6 +86,9 @@ func Serve(nc *nats.Conn, d Desk, opts *Options) (*Service, error) {
 	s := &Service{Service: served, nc: nc, desk: d, o: o}
 	actions := map[string]answer{
 		actionQueue: s.queue, actionPayment: s.payment, actionAsk: s.ask, actionResolve: s.resolve, actionAudit: s.audit, actionRequery: s.requery,
+	}
+	if o.History != nil {
+		actions[actionHistory] = s.history
 	}
 	if o.Rejected != nil {
 		maps.Copy(actions, s.rejected())

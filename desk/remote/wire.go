@@ -3,6 +3,7 @@ package remote
 import (
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/control"
+	"github.com/countermand/countermand/desk/history"
 	"github.com/countermand/countermand/desk/rejected"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
@@ -26,6 +27,7 @@ const (
 	actionReplay  = "replay"
 	actionRequery = "look"
 
+	actionHistory    = "history"
 	actionRejections = "rejections"
 	actionRejection  = "rejection"
 	actionOriginal   = "original"
@@ -74,6 +76,8 @@ type request struct {
 	Replay *desk.Replay `json:"replay,omitempty"`
 	// Requery is the operation to ask the provider about again.
 	Requery *desk.Requery `json:"look,omitempty"`
+	// From is the version that a page of a history begins with.
+	From uint64 `json:"from,omitempty"`
 	// Rejections narrows a list of rejected messages.
 	Rejections *rejected.Filter `json:"rejections,omitempty"`
 	// Delete is whose bytes are to be deleted.
@@ -94,6 +98,7 @@ type response struct {
 	Audit     string          `json:"audit,omitempty"`
 	Replayed  *desk.Replayed  `json:"replayed,omitempty"`
 	Requeried *desk.Requeried `json:"looked,omitempty"`
+	History   *history.Page   `json:"history,omitempty"`
 	// Rejections, Rejection, Original and Deleted answer about rejected messages.
 	Rejections *rejected.Page      `json:"rejections,omitempty"`
 	Rejection  *rejected.Rejection `json:"rejection,omitempty"`

@@ -10,9 +10,12 @@ import (
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/control"
+	"github.com/countermand/countermand/desk/history"
 	"github.com/countermand/countermand/desk/rejected"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/internal/openwork"
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/status"
 	statusservice "github.com/countermand/countermand/status/service"
 )
@@ -21,6 +24,13 @@ import (
 func deskService(nc *nats.Conn, d *desk.Desk, cfg config.Desk, o *remote.Options) service {
 	o.SelfAsserted = cfg.SelfAsserted
 	return answering("desk", o.Logger, func() (stopper, error) { return remote.Serve(nc, d, o) })
+}
+
+// history is what operators see of payments' events.
+func (c core) history() *history.Reader {
+	return history.NewReader(c.journal, func(ctx context.Context, id payment.ID) ([]time.Time, error) {
+		return openwork.TimesOf(ctx, c.js, c.topology.Due, id)
+	})
 }
 
 // rejected is what operators see of rejected messages.

@@ -63,7 +63,12 @@ func (p party) inPayments() bool {
 func (p party) plainInbox() bool { return p.inPayments() || p == reader() }
 
 // durable is the consumer that a party reads.
-func (p party) durable() string { return strings.TrimSuffix(p.name, "-read") }
+func (p party) durable() string {
+	if p == consumer() {
+		return "payment-consumer"
+	}
+	return strings.TrimSuffix(p.name, "-read")
+}
 
 func (p party) account() string { return strings.ToUpper(strings.ReplaceAll(p.name, "-", "_")) }
 

@@ -83,6 +83,10 @@ func (c *credentials) account(name string, role map[string]any) {
 	}
 	c.exports(claims, role)
 	c.imports(claims, name, role)
+	mapped, _ := role["mappings"].(map[string]any)
+	for from, to := range mapped {
+		claims.Mappings[jwt.Subject(from)] = []jwt.WeightedMapping{{Subject: jwt.Subject(text(to))}}
+	}
 	results := jwt.CreateValidationResults()
 	claims.Validate(results)
 	if err := results.Errors(); len(err) > 0 {

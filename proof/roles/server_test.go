@@ -169,13 +169,20 @@ func startServer(t *testing.T, file, text string) *server.Server {
 	return natstest.StartConfigured(t, file, head+text)
 }
 
-// provisioned creates streams and consumers as the provisioner, the readers' too.
-func provisioned(t *testing.T, s *server.Server, as login) *world {
+// bare is a server with nothing on it.
+func bare(t *testing.T, s *server.Server, as login) *world {
 	t.Helper()
 	w := &world{t: t, server: s, dir: t.TempDir(), nats: map[party]string{}}
 	for _, p := range parties() {
 		w.nats[p] = as.client(p, s.ClientURL())
 	}
+	return w
+}
+
+// provisioned creates streams and consumers as the provisioner, the readers' too.
+func provisioned(t *testing.T, s *server.Server, as login) *world {
+	t.Helper()
+	w := bare(t, s, as)
 	if _, err := broker.Provision(w.ctx(), w.stream(provisioner()), app.Topology(w.config(provisioner()))); err != nil {
 		t.Fatalf("provision: %v", err)
 	}
@@ -188,18 +195,22 @@ func (w *world) ctx() context.Context {
 	return ctx
 }
 
+// readers are the setting of that name: a durable consumer for each who reads.
+const readers = `
+readers:
+  - {name: orders-eg, filters: ["payment.*.*.opay-eg.*.*", "payment.command.rejected.*"]}
+  - {name: orders-ua, filters: ["payment.*.*.tranzzo-ua.*.*", "payment.command.rejected.*"]}
+  - {name: orders-pl, push: true, filters: ["payment.*.*.openpay-pl.*.*", "payment.command.rejected.*"]}
+  - {name: ledger, filters: ["payment.*.succeeded.>", "payment.*.returned.>", "payment.*.executed_late.>"], pulls: 2}
+`
+
 // config is a party's configuration, loaded as the program does.
 func (w *world) config(p party) *config.Config { return w.configOf("nats: " + w.nats[p]) }
 
 func (w *world) configOf(nats string) *config.Config {
 	w.t.Helper()
 	file := filepath.Join(w.t.TempDir(), "config.yaml")
-	write(w.t, file, nats+`
-readers:
-  - {name: orders-eg, filters: ["payment.*.*.opay-eg.*.*", "payment.command.rejected.*"]}
-  - {name: orders-ua, filters: ["payment.*.*.tranzzo-ua.*.*", "payment.command.rejected.*"]}
-  - {name: orders-pl, push: true, filters: ["payment.*.*.openpay-pl.*.*", "payment.command.rejected.*"]}
-  - {name: ledger, filters: ["payment.*.succeeded.>", "payment.*.returned.>", "payment.*.executed_late.>"], pulls: 2}
+	write(w.t, file, nats+readers+`
 providers:
   - {name: opay-eg, kind: opay, baseURL: "http://127.0.0.1:1", merchantID: "256612345678901", secretKey: {env: KEY}, callbackURL: "https://shop.example/opay", country: EG}
 `)

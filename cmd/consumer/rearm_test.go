@@ -203,7 +203,7 @@ func TestRearmWithoutServerOrConfigurationEndsWithItsCode(t *testing.T) {
 	t.Parallel()
 	b := setupRearm(t)
 	for want, args := range map[int][]string{
-		cli.ExitFailed: {"rearm", "--nats", "nats://127.0.0.1:1"},
+		cli.ExitFailed: {"rearm", "--operator", "ana", "--nats", "nats://127.0.0.1:1"},
 		cli.ExitUsage:  {"rearm", "--config", b.file + ".not"},
 	} {
 		if code, _, errs := b.run(args...); code != want {

@@ -75,8 +75,12 @@ func (c *showCommand) Run(w *cli.World) error {
 // read reads the payment's events in order, and when its timers come back: from the
 // running service, or from the streams.
 func (c *showCommand) read(ctx context.Context, w *cli.World, server *cli.Connection, id payment.ID) ([]events.Message, []time.Time, error) {
-	client, nameless := c.Client(w, server)
-	if nameless == nil {
+	if _, nameless := c.Client(w, server); nameless == nil {
+		client, closed, err := c.OpenDesk(w)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer closed()
 		all, timers, err := pages(ctx, client, id)
 		if !errors.Is(err, remote.ErrNobody) && !errors.Is(err, remote.ErrDenied) {
 			return all, timers, cli.DeskError(w, err)

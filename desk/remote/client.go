@@ -152,6 +152,9 @@ func (c *Client) request(ctx context.Context, subject string, data []byte) (*nat
 	if c.denied(subject) {
 		return nil, ErrDenied
 	}
+	if c.denied(inbox) {
+		return nil, fmt.Errorf("the server does not let this user hear answers on %s.>", inbox[:strings.IndexByte(inbox, '.')])
+	}
 	m, err := answers.NextMsgWithContext(ctx)
 	if err == nil && len(m.Data) == 0 && m.Header.Get("Status") == "503" {
 		err = nats.ErrNoResponders
@@ -160,9 +163,9 @@ func (c *Client) request(ctx context.Context, subject string, data []byte) (*nat
 }
 
 // denied reports whether the server has said that this user may not publish to a
-// subject: it tells so beside the request, which would wait in vain.
+// subject, or listen to it: it tells so beside the request, which would wait in vain.
 func (c *Client) denied(subject string) bool {
 	err := c.nc.LastError()
-	return err != nil && strings.Contains(strings.ToLower(err.Error()), "permissions violation for publish") &&
+	return err != nil && strings.Contains(strings.ToLower(err.Error()), "permissions violation for ") &&
 		strings.Contains(err.Error(), `"`+subject+`"`)
 }

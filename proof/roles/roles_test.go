@@ -77,7 +77,12 @@ func mayNotPublish() map[party][]string {
 		ordersPL():     join(outside, commands, own, journal, durables("orders-eg", "ledger"), []string{"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-pl"}),
 		ledger():       join(others, journal, durables("orders-eg", "orders-ua", "orders-pl"), []string{"$JS.payments.API.STREAM.INFO.PAYMENT_COMMANDS"}),
 		reader():       join(others, durables("orders-eg", "orders-ua", "orders-pl", "ledger"), []string{"$JS.API.STREAM.INFO.PAYMENT_REJECTED", "$JS.API.STREAM.INFO.KV_PAYMENT_CONTROL"}),
-		operator():     join(writing, timers, commands, own, control[:1], destroying, changing, []string{"$JS.API.STREAM.MSG.DELETE.PAYMENT_REJECTED", "payments.control.pause.alice", "payments.control.resume.operator.x", "payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING"}),
+		recovery(): join(commands, own, control[:1], destroying, changing, ruling, asking, []string{
+			"payment.due.refund", "payment.quarantine.1-0", "$JS.API.STREAM.CREATE.EVIL", "$JS.API.STREAM.UPDATE.EVIL", "$JS.API.CONSUMER.CREATE.PAYMENT_REJECTED.spy",
+		}),
+		operator(): join(writing, timers, commands, own, control, destroying, changing, creating, readers, reading, kept, taking, journal, durables("orders-eg", "ledger", "operator"), []string{
+			"$JS.API.INFO", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.PAYMENT_EVENTS", "$JS.API.STREAM.MSG.GET.PAYMENT_DUE", "$JS.API.STREAM.MSG.GET.KV_PAYMENT_CONTROL", "payments.status.opay-eg", "payments.control.pause.alice", "payments.control.resume.operator.x", "payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING",
+		}),
 		provisioner(): join(writing, timers, control, destroying, changing, reading, kept, taking, ruling, asking, commands, own, journal, []string{
 			"$JS.API.STREAM.CREATE.EVIL", "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS.spy", "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS.spy.payment.>",
 			"$JS.API.CONSUMER.CREATE.PAYMENT_REJECTED.payment-consumer", "$JS.API.CONSUMER.DELETE.PAYMENT_EVENTS.ledger", "$JS.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.ledger",
@@ -153,7 +158,7 @@ func (w *world) objection(nc *nats.Conn, do func() error) error {
 // held is what the streams hold, how they are set, and what consumers there are.
 func (w *world) held() map[string]string {
 	w.t.Helper()
-	js := w.stream(operator())
+	js := w.stream(observer())
 	all := map[string]string{}
 	for _, name := range streams() {
 		s, err := js.Stream(w.ctx(), name)

@@ -279,7 +279,7 @@ func (w *world) allPaths(sim *opaysim.Simulator) {
 // that was no command: the service publishes them, the operator never does.
 func (w *world) replays() {
 	w.t.Helper()
-	stream, err := w.stream(operator()).Stream(w.ctx(), "PAYMENT_EVENTS")
+	stream, err := w.stream(observer()).Stream(w.ctx(), "PAYMENT_EVENTS")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -384,7 +384,7 @@ func (w *world) asks() {
 		}
 		w.forge(p, subject, `{"provider":"opay-eg","payment":"paid"}`)
 	}
-	stream, err := w.stream(operator()).Stream(w.ctx(), "PAYMENT_EVENTS")
+	stream, err := w.stream(observer()).Stream(w.ctx(), "PAYMENT_EVENTS")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -396,7 +396,7 @@ func (w *world) asks() {
 // await waits until there is an event on subjects of a filter.
 func (w *world) await(filter string) {
 	w.t.Helper()
-	c, err := w.stream(operator()).OrderedConsumer(w.ctx(), "PAYMENT_EVENTS", jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
+	c, err := w.stream(observer()).OrderedConsumer(w.ctx(), "PAYMENT_EVENTS", jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
@@ -315,11 +316,17 @@ func (b *rearmBundle) serveDesk(part uint64) {
 // serve runs the service until the test ends and tells what became of each message.
 func (b *rearmBundle) serve(handled chan<- handlers.Disposition) {
 	b.t.Helper()
+	b.serveOn(b.js.Conn(), handled)
+}
+
+// serveOn is serve on a connection of the service's own.
+func (b *rearmBundle) serveOn(nc *nats.Conn, handled chan<- handlers.Disposition) {
+	b.t.Helper()
 	instances, err := app.Instances(b.cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	service, err := app.New(b.js.Conn(), b.cfg, instances, &app.Options{Wrap: func(h broker.Handler) broker.Handler {
+	service, err := app.New(nc, b.cfg, instances, &app.Options{Wrap: func(h broker.Handler) broker.Handler {
 		return observed{h, handled}
 	}})
 	if err != nil {

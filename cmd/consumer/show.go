@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/openwork"
@@ -31,7 +32,7 @@ func (showCommand) Help() string {
 	return `Prints every event of the payment in order. For each open operation it says what the operation waits for and when
 the service continues with it.
 
-If you act under a name, it asks the running service and needs no right on a stream. Where none answers, and
+If you act under a name, it asks the running service and needs no right on a stream. Where none answers you, and
 without a name, it reads the streams itself, as the credentials of a reader or of the service may.
 
 Exit codes: 0 shown; 1 neither the service nor the server could be asked; 3 there is no such payment.
@@ -82,7 +83,9 @@ func (c *showCommand) read(ctx context.Context, w *cli.World, server *cli.Connec
 		}
 		defer closed()
 		all, timers, err := pages(ctx, client, id)
-		if !errors.Is(err, remote.ErrNobody) && !errors.Is(err, remote.ErrDenied) {
+		refusal, refused := errors.AsType[*desk.Error](err)
+		notHere := refused && refusal.Fault == desk.FaultForbidden // names that are only typed do not count here
+		if !notHere && !errors.Is(err, remote.ErrNobody) && !errors.Is(err, remote.ErrDenied) {
 			return all, timers, cli.DeskError(w, err)
 		}
 	}

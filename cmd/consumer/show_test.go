@@ -86,6 +86,27 @@ func TestShowTellsTheSameByTheServiceAndPageByPage(t *testing.T) {
 	}
 }
 
+// As on a local server, where the service takes no name that is only typed.
+func TestShowReadsForItselfWhereTheServiceDoesNotAnswerItsUser(t *testing.T) {
+	t.Parallel()
+	b := setupRearm(t)
+	b.typed()
+	e := b.waiting("1001")
+	journal, err := stream.New(b.js.Conn(), events.NewEncoder(nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served, err := remote.Serve(b.js.Conn(), b.operators(journal), &remote.Options{History: history.NewReader(journal, nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = served.Stop() })
+	code, out, errs := b.run("show", e.ID.Provider, "1001", "--operator", "ana", "--config", b.file)
+	if code != cli.ExitOK || !strings.Contains(out, "refund deferred") {
+		t.Errorf("code %d\n%s%s", code, out, errs)
+	}
+}
+
 // paged is a history that a test cuts.
 type paged struct {
 	reader *history.Reader

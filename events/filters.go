@@ -27,6 +27,10 @@ const (
 	DueFilter = duePrefix + ">"
 )
 
+// ReaderSubject is where the server delivers events that another service has pushed
+// to it. No stream takes it in.
+func ReaderSubject(reader string) string { return "payments.results." + reader }
+
 // CommandSubjects returns the subjects of the stream of commands: those of every
 // operation, without and with a provider.
 func CommandSubjects() []string {

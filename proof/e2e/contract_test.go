@@ -59,7 +59,7 @@ func TestNobodyMayDoMoreThanTheContractSays(t *testing.T) {
 		}
 	}
 	js := w.connect(t, w.consumer)
-	for _, subject := range []string{"payment.refund.requested.opay-eg", "payment.due.refund", "$JS.API.STREAM.PURGE.PAYMENT_DUE", "$KV.PAYMENT_CONTROL.opay-eg"} {
+	for _, subject := range []string{"payment.refund.requested.opay-eg", "payment.due.refund", "$JS.API.STREAM.PURGE.PAYMENT_DUE"} {
 		if err := publishPlain(t, js.Conn(), subject); !errors.Is(err, nats.ErrPermissionViolation) {
 			t.Errorf("the consumer may publish to %s (%v)", subject, err)
 		}

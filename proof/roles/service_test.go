@@ -22,6 +22,8 @@ import (
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/control"
+	"github.com/countermand/countermand/desk/rejected"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/check"
@@ -98,7 +100,10 @@ func lines(t *testing.T, file string) []string {
 	t.Helper()
 	c := &credentials{t: t}
 	role := c.parse(layout(t), file)
-	rules, _ := role["permissions"].(map[string]any)
+	rules, ok := role["permissions"].(map[string]any)
+	if !ok {
+		rules, _ = role["default_permissions"].(map[string]any)
+	}
 	var all []string
 	for _, name := range []string{"publish", "subscribe"} {
 		rule, _ := rules[name].(map[string]any)
@@ -145,18 +150,30 @@ func TestTheServiceUsesEachLineOfItsFileAndNothingElse(t *testing.T) {
 	if found := objections.list(); len(found) > 0 {
 		t.Errorf("the server objected: %v", found)
 	}
+	tapped.compare(t, consumer())
+}
+
+// triedInVain reports whether a subject is one that check tries, to see it refused.
+func triedInVain(used string) bool {
+	return strings.HasPrefix(used, "publish $JS.API.STREAM.UPDATE.") || strings.HasSuffix(used, ".countermand-check") &&
+		(strings.HasPrefix(used, "publish countermand.") || strings.HasPrefix(used, "publish $JS.API.STREAM.CREATE."))
+}
+
+// compare holds every line of a party's file against what was used, in both directions.
+func (w *tap) compare(t *testing.T, p party) {
+	t.Helper()
 	// Answers are permitted by allow_responses, wherever they go.
-	allowed, used := lines(t, consumer().file), slices.DeleteFunc(tapped.list(), func(s string) bool {
-		return strings.HasPrefix(s, "publish _INBOX.") || strings.HasPrefix(s, "publish _R_.")
+	allowed, used := lines(t, p.file), slices.DeleteFunc(w.list(), func(s string) bool {
+		return strings.HasPrefix(s, "publish _INBOX.") || strings.HasPrefix(s, "publish _R_.") || p == consumer() && triedInVain(s)
 	})
 	for _, line := range allowed {
 		if !slices.ContainsFunc(used, func(s string) bool { return covers(line, s) }) {
-			t.Errorf("%s lists what nothing uses: %s", consumer().file, line)
+			t.Errorf("%s lists what nothing uses: %s", p.file, line)
 		}
 	}
 	for _, s := range used {
 		if !slices.ContainsFunc(allowed, func(line string) bool { return covers(line, s) }) {
-			t.Errorf("%s lacks what is used: %s", consumer().file, s)
+			t.Errorf("%s lacks what is used: %s", p.file, s)
 		}
 	}
 	t.Logf("%d lines, %d subjects used", len(allowed), len(used))
@@ -165,18 +182,24 @@ func TestTheServiceUsesEachLineOfItsFileAndNothingElse(t *testing.T) {
 // serviceConfig is the consumer's, at the tap and a simulated provider.
 func (w *world) serviceConfig(nats, provider string) *config.Config {
 	w.t.Helper()
-	path := filepath.Join(w.t.TempDir(), "config.yaml")
-	write(w.t, path, fmt.Sprintf(`nats: %s
-providers:
-  - {name: opay-eg, kind: opay, baseURL: %q, merchantID: %q, secretKey: {env: KEY}, callbackURL: "https://shop.example/opay", country: EG,
-     timeout: 1s, retry: {initial: 1s, max: 2s}, poll: {initial: 1s, max: 2s}, reviewAfter: 3s}
-`, strings.Replace(w.nats[consumer()], w.server.ClientURL(), nats, 1), provider, opaysim.DefaultMerchantID))
-	cfg, err := config.Load(path, func(string) string { return opaysim.DefaultSecretKey })
+	cfg, err := config.Load(w.configFile(consumer(), nats, provider), func(string) string { return opaysim.DefaultSecretKey })
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	cfg.Admin.Listen = "127.0.0.1:0"
 	return cfg
+}
+
+// configFile is a party's configuration, at a server and a simulated provider.
+func (w *world) configFile(p party, nats, provider string) string {
+	w.t.Helper()
+	path := filepath.Join(w.t.TempDir(), "config.yaml")
+	write(w.t, path, fmt.Sprintf(`nats: %s%s
+providers:
+  - {name: opay-eg, kind: opay, baseURL: %q, merchantID: %q, secretKey: {env: KEY}, callbackURL: "https://shop.example/opay", country: EG,
+     timeout: 1s, retry: {initial: 1s, max: 2s}, poll: {initial: 1s, max: 2s}, reviewAfter: 3s}
+`, strings.Replace(w.nats[p], w.server.ClientURL(), nats, 1), readers, provider, opaysim.DefaultMerchantID))
+	return path
 }
 
 // serve runs the service until the test ends, verifying the topology before as
@@ -256,7 +279,7 @@ func (w *world) allPaths(sim *opaysim.Simulator) {
 // that was no command: the service publishes them, the operator never does.
 func (w *world) replays() {
 	w.t.Helper()
-	stream, err := w.stream(operator()).Stream(w.ctx(), "PAYMENT_EVENTS")
+	stream, err := w.stream(observer()).Stream(w.ctx(), "PAYMENT_EVENTS")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -265,6 +288,7 @@ func (w *world) replays() {
 		w.t.Fatal(err)
 	}
 	client := remote.NewClient(w.connect(operator()), operator().name)
+	w.quarantine(client, strings.TrimPrefix(m.Subject, "payment.command.rejected."))
 	for op, data := range map[string]string{
 		"refund": `"payment":{"orderId":"paid"},"amount":{"value":400,"currency":"EGP"}`, "cancel": `"payment":{"orderId":"unpaid"}`,
 	} {
@@ -279,6 +303,24 @@ func (w *world) replays() {
 	}
 }
 
+// quarantine has the operator see the message that was no command, and have its bytes
+// deleted: the service does it, the operator never does.
+func (w *world) quarantine(client *remote.Client, token string) {
+	w.t.Helper()
+	page, err := client.Rejections(w.ctx(), rejected.Filter{})
+	if err != nil || len(page.Items) != 1 || page.Items[0].Token != token {
+		w.t.Errorf("the operator lists: %+v, %v", page, err)
+	}
+	original, err := client.Original(w.ctx(), token, "a test")
+	if err != nil || !strings.Contains(string(original.Data), "ammount") {
+		w.t.Errorf("the operator is shown the bytes: %+v, %v", original, err)
+	}
+	if done, err := client.Delete(w.ctx(), rejected.Delete{Token: token, Reason: "a test"}); err != nil || !done.Applied {
+		w.t.Errorf("the operator has them deleted: %+v, %v", done, err)
+	}
+	w.await("payment.operator.delete.*")
+}
+
 // atTheDesk has the operator ask, and write an audit event; under another name
 // nothing is answered.
 func (w *world) atTheDesk() {
@@ -291,11 +333,37 @@ func (w *world) atTheDesk() {
 		w.t.Errorf("the operator reveals: %v", err)
 	}
 	w.await("payment.operator.reveal.*")
+	w.pauses(nc)
 	ctx, cancel := context.WithTimeout(w.ctx(), time.Second)
 	defer cancel()
 	if _, err := remote.NewClient(nc, "alice").Queue(ctx, desk.Filter{}); err == nil || !strings.Contains(err.Error(), "does not let this user act") {
 		w.t.Errorf("the operator asks as somebody else: %v", err)
 	}
+}
+
+// pauses has the operator pause a provider and end it, and have timers restored: the
+// service does it.
+func (w *world) pauses(nc *nats.Conn) {
+	w.t.Helper()
+	client := remote.NewClient(nc, operator().name)
+	for _, paused := range []bool{true, false} {
+		all, err := client.Standings(w.ctx())
+		if err != nil || len(all) != 1 {
+			w.t.Fatalf("the operator asks who is paused: %+v, %v", all, err)
+		}
+		said, err := client.Say(w.ctx(), control.Say{
+			RequestID: desk.NewULID(), Provider: all[0].Provider, Paused: paused, Reason: "a test", Revision: all[0].Revision,
+		})
+		if err != nil || said.Standing.Paused != paused || said.Audit == "" {
+			w.t.Errorf("the operator pauses %t: %+v, %v", paused, said, err)
+		}
+	}
+	w.await("payment.operator.pause.*")
+	w.await("payment.operator.resume.*")
+	if out, err := client.Rearm(w.ctx(), control.Rearm{RequestID: desk.NewULID(), Reason: "a test"}); err != nil || out.Events == 0 || out.Next != 0 {
+		w.t.Errorf("the operator has timers restored: %+v, %v", out, err)
+	}
+	w.await("payment.operator.rearm.*")
 }
 
 // asks has an order service, in an account of its own, ask where its payment
@@ -316,7 +384,7 @@ func (w *world) asks() {
 		}
 		w.forge(p, subject, `{"provider":"opay-eg","payment":"paid"}`)
 	}
-	stream, err := w.stream(operator()).Stream(w.ctx(), "PAYMENT_EVENTS")
+	stream, err := w.stream(observer()).Stream(w.ctx(), "PAYMENT_EVENTS")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -328,7 +396,7 @@ func (w *world) asks() {
 // await waits until there is an event on subjects of a filter.
 func (w *world) await(filter string) {
 	w.t.Helper()
-	c, err := w.stream(operator()).OrderedConsumer(w.ctx(), "PAYMENT_EVENTS", jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
+	c, err := w.stream(observer()).OrderedConsumer(w.ctx(), "PAYMENT_EVENTS", jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

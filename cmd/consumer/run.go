@@ -164,7 +164,7 @@ const provisionFor = 30 * time.Second
 
 // Run creates streams and consumers.
 func (c *provisionCommand) Run(w *cli.World) error {
-	cfg, err := config.Load(c.Config, w.Getenv)
+	cfg, err := config.LoadNotCalling(c.Config, w.Getenv)
 	if err != nil {
 		return cli.Usage(err)
 	}

@@ -3,14 +3,19 @@ package app
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/providers/kinds"
 )
 
-// Instances builds every configured provider; providers.NewSet checks them together.
+// Instances builds every configured provider; providers.NewSet checks them together. A
+// configuration that was loaded without the providers' secrets is refused.
 func Instances(cfg *config.Config, log *slog.Logger) ([]providers.Instance, error) {
+	if len(cfg.NotGiven) > 0 {
+		return nil, fmt.Errorf("without the secret of %s no provider is called", strings.Join(cfg.NotGiven, ", "))
+	}
 	var all []providers.Instance
 	for _, p := range cfg.Providers {
 		client := providers.NewClient(&providers.ClientOptions{

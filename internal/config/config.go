@@ -40,6 +40,8 @@ type Config struct {
 
 	// Exposed are the secrets whose files others on this machine may read or change.
 	Exposed []Exposed `yaml:"-"`
+	// NotGiven are the settings whose secrets are not there: LoadNotCalling.
+	NotGiven []string `yaml:"-"`
 }
 
 // NATS says how to reach the server.

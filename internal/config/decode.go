@@ -27,6 +27,10 @@ type decoder struct {
 	lenient bool
 	// exposed are the secrets whose files others may read or write.
 	exposed []Exposed
+	// notCalling lets the secrets be missing that only the service itself uses.
+	notCalling bool
+	// notGiven are the settings of those that are.
+	notGiven []string
 }
 
 // mapping decodes a mapping into the structs; a key belongs to every target that

@@ -21,6 +21,17 @@ const maxFile = 1 << 20
 // that lists everything wrong, or says why the file itself cannot be read. Paths
 // inside the file are relative to the working directory.
 func Load(path string, getenv func(string) string) (*Config, error) {
+	return load(path, getenv, false)
+}
+
+// LoadNotCalling is Load for a command that calls no provider and serves no console.
+// Such a command runs without their secrets: a file or a variable of theirs that is not
+// there is no fault, and Config.NotGiven names its setting. Everything else must be right.
+func LoadNotCalling(path string, getenv func(string) string) (*Config, error) {
+	return load(path, getenv, true)
+}
+
+func load(path string, getenv func(string) string, notCalling bool) (*Config, error) {
 	data, err := readLimited(path, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration %s: %w", path, err)
@@ -30,14 +41,14 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	if err := f.err(); err != nil {
 		return nil, err
 	}
-	d := &decoder{faults: f, getenv: getenv, lines: map[string]int{"": 1}}
+	d := &decoder{faults: f, getenv: getenv, lines: map[string]int{"": 1}, notCalling: notCalling}
 	cfg := Defaults()
 	d.mapping(root, "", reflect.ValueOf(cfg).Elem())
 	d.verify(cfg)
 	if err := f.err(); err != nil {
 		return nil, err
 	}
-	cfg.Exposed = d.exposed
+	cfg.Exposed, cfg.NotGiven = d.exposed, d.notGiven
 	return cfg, nil
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // minToken is the length of a console's token at least, in bytes.
@@ -21,7 +22,7 @@ func (d *decoder) people(c Console) {
 				d.add(d.lineOf(path+".name"), path+".name", "is the name of %s too", other)
 			}
 			first[p.Name] = path
-			if !d.hasAround(path+".token") && len(p.Token.Reveal()) < minToken {
+			if !d.hasAround(path+".token") && !slices.Contains(d.notGiven, path+".token") && len(p.Token.Reveal()) < minToken {
 				d.add(d.lineOf(path+".token"), path+".token", "must be given, with at least %d characters", minToken)
 			}
 		}

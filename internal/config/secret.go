@@ -2,10 +2,13 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"reflect"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +37,9 @@ func (d *decoder) secret(node ast.Node, path string, target *providers.Secret) {
 		d.secretFile(line(node), path, from.File, target)
 	default:
 		value := d.getenv(from.Env)
+		if value == "" && d.excused(path, target) {
+			return
+		}
 		if value == "" {
 			d.add(line(node), path, "names an environment variable that is not set")
 			return
@@ -56,6 +62,7 @@ func (d *decoder) source(node ast.Node) (source, bool) {
 func (d *decoder) secretFile(line int, path, file string, target *providers.Secret) {
 	value, err := readSecret(file)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && d.excused(path, target):
 	case err != nil:
 		d.add(line, path, "names a file that cannot be read: %v", err)
 	case value == "":
@@ -64,6 +71,18 @@ func (d *decoder) secretFile(line int, path, file string, target *providers.Secr
 		*target = providers.NewSecretFunc((&rotating{file: file, last: value}).read)
 		d.expose(path, file)
 	}
+}
+
+// excused notes a secret that is not there and need not be: a provider's, or a token of
+// the console. The setting is given all the same, so that the rules about what belongs
+// together hold.
+func (d *decoder) excused(path string, target *providers.Secret) bool {
+	if !d.notCalling || !strings.HasPrefix(path, "providers[") && !strings.HasPrefix(path, "console.") {
+		return false
+	}
+	*target = providers.NewSecret("")
+	d.notGiven = append(d.notGiven, path)
+	return true
 }
 
 // Exposed is a secret whose file others on the machine may read or write.

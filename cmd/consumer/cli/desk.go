@@ -28,7 +28,7 @@ const DeskFor = time.Minute
 // OpenDesk connects, and returns the desk and what closes the connection. Answers come
 // to an inbox under the operator's own name, which nobody else may listen to.
 func (d Desk) OpenDesk(w *World) (*remote.Client, func(), error) {
-	cfg, err := d.load(w)
+	cfg, err := d.load(w, config.LoadNotCalling)
 	if err != nil {
 		return nil, nil, err
 	}

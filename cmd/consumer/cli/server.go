@@ -44,9 +44,19 @@ func (c *Connection) Close() {
 // connectFor is how long a command that a person waits for tries to connect.
 const connectFor = 5 * time.Second
 
-// Open connects. Unlike the service it does not wait for a server that is away.
+// Open connects, for a command that calls no provider: it needs none of their secrets.
+// Unlike the service it does not wait for a server that is away.
 func (s Server) Open(w *World) (*Connection, error) {
-	cfg, err := s.load(w)
+	cfg, err := s.load(w, config.LoadNotCalling)
+	if err != nil {
+		return nil, err
+	}
+	return connect(cfg)
+}
+
+// OpenCalling is Open for a command that builds providers as the service does.
+func (s Server) OpenCalling(w *World) (*Connection, error) {
+	cfg, err := s.load(w, config.Load)
 	if err != nil {
 		return nil, err
 	}
@@ -54,13 +64,13 @@ func (s Server) Open(w *World) (*Connection, error) {
 }
 
 // load reads the configuration; without a file it has the defaults.
-func (s Server) load(w *World) (*config.Config, error) {
+func (s Server) load(w *World, read func(string, func(string) string) (*config.Config, error)) (*config.Config, error) {
 	if s.Config == "" {
 		cfg := config.Defaults()
 		cfg.NATS.URL = s.NATS
 		return cfg, nil
 	}
-	cfg, err := config.Load(s.Config, w.Getenv)
+	cfg, err := read(s.Config, w.Getenv)
 	if err != nil {
 		return nil, Usage(err)
 	}

@@ -87,7 +87,7 @@ func (c *Command) Run(w *cli.World) (err error) {
 	if statement != nil {
 		defer func() { err = errors.Join(err, statement.Close()) }()
 	}
-	server, err := c.Open(w)
+	server, err := c.OpenCalling(w)
 	if err != nil {
 		return err
 	}

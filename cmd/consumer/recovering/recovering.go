@@ -53,7 +53,11 @@ func (c *Command) Run(w *cli.World) error {
 	if err := c.check(); err != nil {
 		return cli.Usage(err)
 	}
-	conn, err := c.Open(w)
+	open := c.OpenCalling
+	if len(c.Archive) > 0 {
+		open = c.Open // only what names providers builds them
+	}
+	conn, err := open(w)
 	if err != nil {
 		return err
 	}

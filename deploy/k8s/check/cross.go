@@ -30,6 +30,7 @@ func (r *Rendered) Faults() []string {
 	r.checkScaling(f)
 	r.checkPolicies(f)
 	r.checkWitness(f)
+	r.checkJobs(f)
 	return f.lines
 }
 

@@ -21,8 +21,14 @@ func connections() []connection {
 	return []connection{
 		{"consumer", "nats", "client"},
 		{"consumer", "nats", "monitor"},
+		{"provisioner", "nats", "client"},
+		{"provisioner", "nats", "monitor"},
 		{"operator", "nats", "client"},
 		{"operator", "nats", "monitor"},
+		{"reader", "nats", "client"},
+		{"reader", "nats", "monitor"},
+		{"recovery", "nats", "client"},
+		{"recovery", "nats", "monitor"},
 		{"nats", "nats", "cluster"},
 	}
 }
@@ -38,7 +44,7 @@ func (r *Rendered) checkPolicies(f *faultList) {
 			continue
 		}
 		found := r.selected(&spec.PodSelector)
-		if len(found) != 1 {
+		if len(found) != 1 && (len(found) == 0 || len(spec.PodSelector.MatchExpressions) == 0) { // one that lists several means them
 			f.add("NetworkPolicy %s: its selector finds %d workloads, not one", p.Name, len(found))
 			continue
 		}

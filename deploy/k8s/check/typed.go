@@ -32,6 +32,7 @@ type Rendered struct {
 	Objects      []Object
 	Deployments  []appsv1.Deployment
 	StatefulSets []appsv1.StatefulSet
+	CronJobs     []batchv1.CronJob
 	Workloads    []Workload
 	Services     []corev1.Service
 	ConfigMaps   map[string]corev1.ConfigMap
@@ -41,6 +42,9 @@ type Rendered struct {
 	Policies     []networkingv1.NetworkPolicy
 	Roles        []rbacv1.Role
 	RoleBindings []rbacv1.RoleBinding
+
+	Admission         []admissionv1.ValidatingAdmissionPolicy
+	AdmissionBindings []admissionv1.ValidatingAdmissionPolicyBinding
 }
 
 // Typed decodes the built-in kinds strictly: unknown fields and repeated keys
@@ -71,6 +75,7 @@ func (r *Rendered) add(o Object) error {
 		return err
 	case "CronJob":
 		v, err := strict[batchv1.CronJob](o)
+		r.CronJobs = append(r.CronJobs, v)
 		r.Workloads = append(r.Workloads, Workload{o, nil, v.Spec.JobTemplate.Spec.Template})
 		return err
 	case "Service":
@@ -106,10 +111,12 @@ func (r *Rendered) add(o Object) error {
 		r.RoleBindings = append(r.RoleBindings, v)
 		return err
 	case "ValidatingAdmissionPolicy":
-		_, err := strict[admissionv1.ValidatingAdmissionPolicy](o)
+		v, err := strict[admissionv1.ValidatingAdmissionPolicy](o)
+		r.Admission = append(r.Admission, v)
 		return err
 	case "ValidatingAdmissionPolicyBinding":
-		_, err := strict[admissionv1.ValidatingAdmissionPolicyBinding](o)
+		v, err := strict[admissionv1.ValidatingAdmissionPolicyBinding](o)
+		r.AdmissionBindings = append(r.AdmissionBindings, v)
 		return err
 	default:
 		return nil

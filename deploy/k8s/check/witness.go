@@ -17,6 +17,9 @@ const witnessLease = "countermand-journal"
 func (r *Rendered) checkWitness(f *faultList) {
 	granted := false
 	for _, role := range r.Roles {
+		if role.Name == jobsRole {
+			continue // for people: checkJobs
+		}
 		granted = true
 		for _, rule := range role.Rules {
 			if !slices.Equal(rule.Verbs, []string{"get", "update"}) || !slices.Equal(rule.Resources, []string{"leases"}) ||
@@ -26,6 +29,9 @@ func (r *Rendered) checkWitness(f *faultList) {
 		}
 	}
 	for _, b := range r.RoleBindings {
+		if b.RoleRef.Name == jobsRole {
+			continue
+		}
 		for _, s := range b.Subjects {
 			if s.Kind != rbacv1.ServiceAccountKind || s.Name != "countermand" || s.Namespace != b.Namespace {
 				f.add("RoleBinding %s: grants it to %s %s/%s", b.Name, s.Kind, s.Namespace, s.Name)
@@ -43,6 +49,9 @@ func (r *Rendered) checkWitness(f *faultList) {
 		case "Lease":
 			f.add("%s: is made outside of what is applied and pruned", o)
 		case "ValidatingAdmissionPolicy":
+			if strings.HasPrefix(o.Name(), jobsRole) {
+				continue
+			}
 			policies++
 			if conditions, _ := o.at("spec", "matchConditions").([]any); len(conditions) != 1 || !strings.Contains(text(conditions[0]), "oldObject.metadata.name == '"+witnessLease+"'") {
 				f.add("%s: does not go by the name of the Lease %s", o, witnessLease)

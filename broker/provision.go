@@ -169,15 +169,36 @@ func denied(c Change, err error) ([]Change, error) {
 	return []Change{c}, nil
 }
 
+// ProvisionSubjects are the subjects that Provision publishes to where nothing is there
+// yet: the rights that its login needs.
+func ProvisionSubjects(t Topology) []string {
+	var all []string
+	for _, s := range t.Streams() {
+		all = append(all, "$JS.API.STREAM.INFO."+s.Name, "$JS.API.STREAM.CREATE."+s.Name)
+	}
+	for _, want := range slices.Concat(t.consumers(), t.readers()) {
+		info, create := want.subjects()
+		all = append(all, info, create)
+	}
+	return all
+}
+
+// subjects are those that a consumer is read and created by. The name of a consumer is
+// followed by its filter, where it has one.
+func (c consumerSpec) subjects() (info, create string) {
+	path := c.stream + "." + c.config.Durable
+	info, create = "$JS.API.CONSUMER.INFO."+path, "$JS.API.CONSUMER.CREATE."+path
+	if c.config.FilterSubject != "" {
+		create += "." + c.config.FilterSubject
+	}
+	return info, create
+}
+
 func (p *provisioner) consumer(ctx context.Context, want consumerSpec) ([]Change, error) {
 	object := consumerObject(want)
-	path := want.stream + "." + want.config.Durable
-	if ok, err := p.may(ctx, "$JS.API.CONSUMER.INFO."+path); err != nil || !ok {
+	info, create := want.subjects()
+	if ok, err := p.may(ctx, info); err != nil || !ok {
 		return denied(Change{Object: object}, err)
-	}
-	create := "$JS.API.CONSUMER.CREATE." + path
-	if want.config.FilterSubject != "" {
-		create += "." + want.config.FilterSubject
 	}
 	consumer, err := p.js.Consumer(ctx, want.stream, want.config.Durable)
 	if errors.Is(err, jetstream.ErrNotPullConsumer) {

@@ -10,9 +10,11 @@ import (
 
 // checkCommand is "consumer check".
 type checkCommand struct {
-	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE" required:""`
-	Deep   bool   `help:"Also read every sequence of the journal, to find what is missing, and open operations that nothing brings back."`
-	JSON   bool   `help:"Print one finding a line as JSON, then the summary."`
+	Config   string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE" required:""`
+	Deep     bool   `help:"Also read every sequence of the journal, to find what is missing, and open operations that nothing brings back."`
+	As       string `help:"Whose login the configuration has: ${enum}. Only that role's rights are looked at." enum:"service,operator,reader,provisioner,recovery" default:"service" placeholder:"ROLE"`
+	Operator string `help:"With --as operator: your name. Only where the setting desk.selfAsserted allows it." placeholder:"NAME"`
+	JSON     bool   `help:"Print one finding a line as JSON, then the summary."`
 }
 
 // Help is the long help text.
@@ -25,6 +27,9 @@ streams that copy or publish into ours, other logins, readers without bounds, ex
 server tells: only their files show it.
 To verify a provider's credentials it reads a payment that does not exist. It changes nothing and moves no money.
 
+In a job it runs with another login than the service's: say whose with --as. It then looks at the rights of that role
+alone, and advises no others. What the role may not see is "not verifiable".
+
 It prints one line for each finding: severity, check, what, is, want, what to do. "not verifiable" means that the
 check could not find out. Such findings and warnings do not count as errors.
 
@@ -35,14 +40,16 @@ Example: consumer check --deep --config /etc/countermand/config.yaml`
 
 // Run checks and prints.
 func (c *checkCommand) Run(w *cli.World) error {
-	cfg, err := config.Load(c.Config, w.Getenv)
+	o := check.Options{Deep: c.Deep, As: check.Role(c.As)}
+	cfg, err := c.load(w, &o)
 	if err != nil {
 		return cli.Usage(err)
 	}
 	bar := cli.NewGauge(w, c.JSON || !c.Deep, "reading the journal")
 	count := map[check.Severity]int{}
 	var failed error
-	err = check.Run(w.Context, cfg, &check.Options{Deep: c.Deep, Progress: bar.Set}, func(f check.Finding) {
+	o.Progress = bar.Set
+	err = check.Run(w.Context, cfg, &o, func(f check.Finding) {
 		bar.End()
 		count[f.Severity]++
 		if err := c.print(w, f); err != nil && failed == nil {
@@ -63,6 +70,18 @@ func (c *checkCommand) Run(w *cli.World) error {
 		return fmt.Errorf("check: %d errors", n)
 	}
 	return nil
+}
+
+// load reads the configuration as the role has it: with the providers' secrets, or with
+// the name at the desk.
+func (c *checkCommand) load(w *cli.World, o *check.Options) (cfg *config.Config, err error) {
+	if o.As.Calls() {
+		return config.Load(c.Config, w.Getenv)
+	}
+	if cfg, err = config.LoadNotCalling(c.Config, w.Getenv); err == nil && o.As == check.Operator {
+		o.Operator, err = cli.Desk{Server: cli.Server{Config: c.Config}, Operator: c.Operator}.Name(w, cfg)
+	}
+	return cfg, err
 }
 
 func (c *checkCommand) print(w *cli.World, f check.Finding) error {

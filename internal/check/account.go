@@ -58,6 +58,10 @@ func (c *checker) permitted(subject string) bool {
 // address shows it: a login sees only what it may ask for. What other users may do, no
 // server tells.
 func (c *checker) account(ctx context.Context) {
+	if c.opts.As != Service {
+		c.hidden(Account, "streams, consumers and logins of the account") // it cannot tell the service from strangers
+		return
+	}
 	if c.cfg.NATS.Monitor == "" {
 		c.report(NotVerifiable, Account, "streams, consumers and logins of the account", Finding{
 			Is: "unknown", Want: "the service's own, and readers within their bounds",
@@ -87,7 +91,7 @@ func (c *checker) account(ctx context.Context) {
 		return
 	}
 	c.streams(all[own])
-	c.others(ctx, all[own].Name)
+	c.strangers(ctx, all[own].Name)
 	c.exports(ctx, all[own].Name)
 }
 
@@ -202,8 +206,8 @@ func (c *checker) foreign(s monitor.Stream) {
 	}
 }
 
-// others reports the logins that are connected in the account beside this one.
-func (c *checker) others(ctx context.Context, account string) {
+// strangers reports the logins that are connected in the account beside this one.
+func (c *checker) strangers(ctx context.Context, account string) {
 	server, all, err := monitor.Connections(ctx, c.cfg.NATS.Monitor)
 	if err != nil {
 		return // durability has said what is wrong with the address

@@ -20,6 +20,11 @@ const answerFor = 5 * time.Second
 
 // Options are the choices of a check; nil and zero values mean the defaults.
 type Options struct {
+	// As is the role whose login the configuration has. Only that role's rights are
+	// looked at, and what it may not see is NotVerifiable. Default: Service.
+	As Role
+	// Operator is the name at the desk, for the role Operator.
+	Operator string
 	// Deep reads every sequence of the journal, to find what is missing in it and open
 	// operations that nothing will bring back.
 	Deep bool
@@ -35,6 +40,9 @@ func (o *Options) withDefaults() Options {
 	var out Options
 	if o != nil {
 		out = *o
+	}
+	if out.As == "" {
+		out.As = Service
 	}
 	if out.Progress == nil {
 		out.Progress = func(uint64, uint64) {}
@@ -97,8 +105,9 @@ type checker struct {
 	js jetstream.JetStream
 	// built are the configured instances; nil where one could not be built.
 	built []providers.Instance
-	// refused are the subjects that may not be published to.
-	refused map[string]bool
+	// refused are the subjects that may not be published to; beyond are those that are
+	// none of the role's.
+	refused, beyond map[string]bool
 	// timers are those there are; nil: not known.
 	timers *openwork.TimerSet
 	// silent: a question was not answered; further ones would not be either.
@@ -123,7 +132,7 @@ func (c *checker) within(ctx context.Context) (context.Context, context.CancelFu
 func (c *checker) connect() bool {
 	quiet := slog.New(slog.DiscardHandler)
 	nc, err := app.Connect(
-		c.cfg.NATS, "countermand check", quiet, nats.RetryOnFailedConnect(false),
+		c.cfg.NATS, "countermand check", quiet, nats.RetryOnFailedConnect(false), nats.CustomInboxPrefix(c.inbox()),
 		nats.Timeout(c.opts.Patience/time.Duration(addresses(c.cfg.NATS.URL))), nats.MaxReconnects(0),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
 	)

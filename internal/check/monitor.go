@@ -55,7 +55,7 @@ func (c *checker) durability(ctx context.Context) {
 // its leader does. A copy that lags is none the worse; one that lacks messages in the
 // middle, or has some that the leader lacks, is a loss that waits for an election.
 func (c *checker) copyOfJournal(ctx context.Context) {
-	if c.cfg.NATS.Monitor == "" {
+	if c.cfg.NATS.Monitor == "" || c.refused[streamInfo(c.cfg.Streams.Events)] || c.beyond[streamInfo(c.cfg.Streams.Events)] {
 		return
 	}
 	ctx, cancel := c.within(ctx)

@@ -89,9 +89,16 @@ func (c *checker) probes(t broker.Topology) []probe {
 // appends are subjects the service publishes to, one of each kind, for a
 // payment that is nobody's.
 func (c *checker) appends() []string {
-	subjects := []string{
-		events.RejectedSubject("0-" + nobody), events.QuarantineSubject("0-" + nobody), events.OperatorSubject("check", nobody),
+	subjects := append(c.journalAppends(), events.QuarantineSubject("0-"+nobody))
+	for _, op := range payment.Ops() {
+		subjects = append(subjects, events.CommandSubject(op, ""))
 	}
+	return subjects
+}
+
+// journalAppends are those that end in the journal or become timers.
+func (c *checker) journalAppends() []string {
+	subjects := []string{events.RejectedSubject("0-" + nobody), events.OperatorSubject("check", nobody)}
 	provider := c.cfg.Providers[0].Name
 	for _, op := range payment.Ops() {
 		for _, t := range []payment.EventType{
@@ -104,7 +111,7 @@ func (c *checker) appends() []string {
 			subjects = append(subjects, events.ProbeSubject(op, t, provider, nobody))
 		}
 		command := payment.Command{Op: op, Provider: provider}
-		subjects = append(subjects, events.ScheduleSubject(command, payment.ID{Provider: provider, Native: nobody}), events.CommandSubject(op, ""))
+		subjects = append(subjects, events.ScheduleSubject(command, payment.ID{Provider: provider, Native: nobody}))
 	}
 	return subjects
 }
@@ -117,24 +124,22 @@ func scanCreate(stream string) string { return "$JS.API.CONSUMER.CREATE." + stre
 
 func scanNext(stream string) string { return "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + nobody }
 
-// probe tries every permission the service needs. The server handles what one
+// probe tries every permission that the role needs. The server handles what one
 // connection sends in its order, so whatever it refuses of a probe it has said
 // by the time it answers the ping of Flush. It reports whether the rest of the
 // check can be made at all.
 func (c *checker) probe() bool {
 	c.refused = map[string]bool{}
 	t := app.Topology(c.cfg)
-	if !c.hears(c.nc.NewInbox(), "_INBOX.>", "no answer can be heard") {
+	if !c.hears(c.nc.NewInbox(), c.inbox()+".>", "no answer can be heard") {
 		return false
 	}
-	c.hears("payments.desk.check."+nobody, "payments.desk.*.*", "operators cannot be answered")
-	c.hears("payments.control.check."+nobody, "payments.control.*.*", "operators cannot pause and resume providers")
-	c.hears("$SRV.PING."+nobody, "$SRV.>", "the desk is not served")
-	if c.cfg.Status.Rate > 0 {
-		c.hears("payments.status", "payments.status", "nobody can ask where a payment stands")
-		c.hears("payments.status."+nobody, "payments.status.*", "nobody can ask where a payment of one provider stands")
+	if c.opts.As == Service {
+		c.serves()
 	}
-	for _, p := range c.probes(t) {
+	own := c.own(t)
+	c.beyond = c.others(own, t)
+	for _, p := range own {
 		err := c.nc.PublishMsg(&nats.Msg{Subject: p.subject, Header: p.header, Data: []byte(p.data)})
 		if err == nil {
 			err = c.nc.FlushTimeout(c.opts.Patience)
@@ -153,10 +158,21 @@ func (c *checker) probe() bool {
 			continue // reported by the check that needs it
 		}
 		c.report(Error, Permission, "publish to "+p.subject, Finding{
-			Is: "refused by the server", Want: "permitted", Do: p.gap + ": allow it to the service's account",
+			Is: "refused by the server", Want: "permitted", Do: p.gap + ": " + c.grant(),
 		})
 	}
 	return true
+}
+
+// serves looks whether the service hears those it answers.
+func (c *checker) serves() {
+	c.hears("payments.desk.check."+nobody, "payments.desk.*.*", "operators cannot be answered")
+	c.hears("payments.control.check."+nobody, "payments.control.*.*", "operators cannot pause and resume providers")
+	c.hears("$SRV.PING."+nobody, "$SRV.>", "the desk is not served")
+	if c.cfg.Status.Rate > 0 {
+		c.hears("payments.status", "payments.status", "nobody can ask where a payment stands")
+		c.hears("payments.status."+nobody, "payments.status.*", "nobody can ask where a payment of one provider stands")
+	}
 }
 
 // hears looks whether a subject can be listened to; without it there is a gap.
@@ -170,7 +186,7 @@ func (c *checker) hears(subject, permission, gap string) bool {
 		return true
 	}
 	c.report(Error, Permission, "subscribe to "+permission, Finding{
-		Is: "refused by the server", Want: "permitted", Do: gap + ": allow it to the service's account",
+		Is: "refused by the server", Want: "permitted", Do: gap + ": " + c.grant(),
 	})
 	return false
 }
@@ -186,6 +202,10 @@ func (c *checker) violated(subject string) bool {
 // reports a check that cannot be made without it.
 func (c *checker) lacks(check, what string, subjects ...string) bool {
 	for _, s := range subjects {
+		if c.beyond[s] {
+			c.hidden(check, what)
+			return true
+		}
 		if c.refused[s] {
 			c.report(NotVerifiable, check, what, Finding{
 				Is: "hidden: publishing to " + s + " is not permitted", Want: "readable",

@@ -17,6 +17,10 @@ const atOnce = 8
 // instances builds the configured providers as the service does, and checks
 // them together.
 func (c *checker) instances() {
+	if !c.opts.As.Calls() {
+		c.hidden(ProviderSettings, "providers")
+		return
+	}
 	built, err := app.Instances(c.cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		c.report(Error, ProviderSettings, "providers", Finding{
@@ -46,6 +50,10 @@ func faults(err error) []error {
 // logins asks every provider for a payment that does not exist. Reading moves
 // no money, and the answer shows whether the credentials are taken.
 func (c *checker) logins(ctx context.Context) {
+	if c.opts.As == Recovery {
+		c.hidden(ProviderLogin, "providers") // it asks none
+		return
+	}
 	readings := make([]payment.Reading, len(c.built))
 	slots := make(chan struct{}, atOnce)
 	var asking sync.WaitGroup

@@ -51,7 +51,14 @@ func setup(t *testing.T, text string) *bundle {
 // provisioned is setup with streams and consumers.
 func provisioned(t *testing.T, text string, o ...nats.Option) *bundle {
 	t.Helper()
+	return provisionedWith(t, text, func(*bundle) {}, o...)
+}
+
+// provisionedWith changes the configuration first.
+func provisionedWith(t *testing.T, text string, change func(*bundle), o ...nats.Option) *bundle {
+	t.Helper()
 	b := setup(t, text)
+	change(b)
 	nc, err := nats.Connect(b.cfg.NATS.URL, o...)
 	if err != nil {
 		t.Fatal(err)

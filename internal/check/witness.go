@@ -18,6 +18,10 @@ func (c *checker) witness(ctx context.Context) {
 		})
 		return
 	}
+	if c.opts.As != Service {
+		c.hidden(JournalWitness, "journal.witness")
+		return
+	}
 	ctx, cancel := c.within(ctx)
 	defer cancel()
 	store, closed, err := app.OpenWitness(w, slog.New(slog.DiscardHandler))

@@ -32,7 +32,7 @@ func (d Desk) OpenDesk(w *World) (*remote.Client, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	name, err := d.operator(w, cfg)
+	name, err := d.Name(w, cfg)
 	if err != nil {
 		return nil, nil, Usage(err)
 	}
@@ -45,7 +45,7 @@ func (d Desk) OpenDesk(w *World) (*remote.Client, func(), error) {
 
 // Client returns the desk at the other end of a connection, as the operator has it.
 func (d Desk) Client(w *World, c *Connection) (*remote.Client, error) {
-	name, err := d.operator(w, c.Config)
+	name, err := d.Name(w, c.Config)
 	if err != nil {
 		return nil, Usage(err)
 	}
@@ -55,13 +55,13 @@ func (d Desk) Client(w *World, c *Connection) (*remote.Client, error) {
 // Decider is who makes a decision that the command itself records, and how the
 // name is known: only the desk's subjects prove a name.
 func (d Desk) Decider(w *World, cfg *config.Config) (name, identity string, err error) {
-	name, err = d.operator(w, cfg)
+	name, err = d.Name(w, cfg)
 	return name, string(desk.IdentityAsserted), err
 }
 
-// operator is who asks. With credentials the server grants a user one name, and
+// Name is who asks. With credentials the server grants a user one name, and
 // a name that was typed could only be wrong.
-func (d Desk) operator(w *World, cfg *config.Config) (string, error) {
+func (d Desk) Name(w *World, cfg *config.Config) (string, error) {
 	if d.Config == "" || cfg.Desk.SelfAsserted {
 		if name := cmp.Or(d.Operator, cfg.Desk.Operator, w.Getenv("USER")); name != "" {
 			return name, nil

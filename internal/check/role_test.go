@@ -1,0 +1,185 @@
+package check_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/countermand/countermand/internal/check"
+	"github.com/countermand/countermand/internal/config"
+)
+
+// shipped is a file of rights as it is shipped, without its comments.
+func shipped(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "k8s", "components", "nats", "permissions", name+".conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(`(?m)#.*$`).ReplaceAllString(string(text), "")
+}
+
+// rights are the subjects that a file lets its user publish to.
+func rights(t *testing.T, name string) []string {
+	t.Helper()
+	list := regexp.MustCompile(`(?s)publish\s*\{\s*allow:\s*\[(.*?)\]`).FindStringSubmatch(shipped(t, name))
+	if list == nil {
+		t.Fatalf("%s.conf grants nothing", name)
+	}
+	var all []string
+	for _, m := range regexp.MustCompile(`"([^"]+)"`).FindAllStringSubmatch(list[1], -1) {
+		all = append(all, m[1])
+	}
+	return all
+}
+
+// roles are those with a file of their own.
+func roles() []check.Role {
+	return []check.Role{check.Operator, check.Reader, check.Provisioner, check.Recovery}
+}
+
+// withRoles is a server with the shipped accounts, a user of each role, and for each one
+// who may do nothing but hear answers.
+func withRoles(t *testing.T) *bundle {
+	t.Helper()
+	user := func(name string) string { return fmt.Sprintf("{user: %s, password: p\n%s}\n", name, shipped(t, name)) }
+	var bare strings.Builder
+	for _, role := range roles() {
+		inbox := "_INBOX.>"
+		if role == check.Operator {
+			inbox = "_INBOX_operator.>"
+		}
+		fmt.Fprintf(&bare, "{user: bare-%s, password: p, permissions: {publish: {deny: \">\"}, subscribe: {allow: %q}}}\n", role, inbox)
+	}
+	b := provisionedWith(t, durable+`
+accounts {
+  PAYMENTS {
+    jetstream: enabled
+    `+shipped(t, "exports")+`
+    users: [
+      {user: admin, password: p}
+      `+user("consumer")+user("provisioner")+user("recovery")+bare.String()+`
+    ]
+  }
+  PEOPLE {
+    `+shipped(t, "people")+`
+    users: [`+user("operator")+`]
+  }
+  READER {
+    `+shipped(t, "reader")+`
+    users: [{user: reader, password: p}]
+  }
+}`, func(b *bundle) {
+		b.cfg.Readers = []config.Reader{{Name: "orders-eg", Filters: []string{"payment.*.*.opay-eg.*.*"}}, {Name: "ledger", Filters: []string{"payment.*.succeeded.>"}}}
+	}, nats.UserInfo("admin", "p"))
+	b.js.Conn().Close()
+	return b
+}
+
+// rolesOptions are those of a check as a role.
+func rolesOptions(role check.Role) *check.Options {
+	return &check.Options{As: role, Operator: "operator", Deep: true}
+}
+
+// With the operator's key the check of the service's rights found 26 errors, and advised
+// to grant them.
+func TestARoleWithItsShippedFileHasNoFault(t *testing.T) {
+	t.Parallel()
+	b := withRoles(t)
+	const unseen = check.NotVerifiable
+	hidden := map[check.Role][]line{
+		check.Operator: {
+			{unseen, check.ProviderSettings, "providers"},
+			{unseen, check.JournalWitness, "journal.witness"},
+			{unseen, check.Topology, "streams and consumers"},
+			{unseen, check.Account, "streams, consumers and logins of the account"},
+			{unseen, check.Journal, "journal"},
+			{unseen, check.ClockSkew, "clock of this machine"},
+			{unseen, check.OpenWork, "timers"},
+			{unseen, check.ProviderPaused, "pauses"},
+			{unseen, check.JournalSequences, "journal"},
+		},
+		check.Reader: {
+			{unseen, check.JournalWitness, "journal.witness"},
+			{unseen, check.Topology, "streams and consumers"},
+			{unseen, check.Account, "streams, consumers and logins of the account"},
+			{unseen, check.Journal, "journal"},
+			{unseen, check.OpenWork, "timers"},
+			{unseen, check.ProviderPaused, "pauses"},
+		},
+		check.Provisioner: {
+			{unseen, check.ProviderSettings, "providers"},
+			{unseen, check.JournalWitness, "journal.witness"},
+			{unseen, check.Account, "streams, consumers and logins of the account"},
+			{unseen, check.Journal, "journal"},
+			{unseen, check.OpenWork, "timers"},
+			{unseen, check.ProviderPaused, "pauses"},
+			{unseen, check.JournalSequences, "journal"},
+		},
+		check.Recovery: {
+			{unseen, check.JournalWitness, "journal.witness"},
+			{unseen, check.Account, "streams, consumers and logins of the account"},
+			{unseen, check.ProviderLogin, "providers"},
+		},
+	}
+	for _, role := range roles() {
+		t.Run(string(role), func(t *testing.T) {
+			t.Parallel()
+			want(t, b.as(string(role)).all(rolesOptions(role)), hidden[role]...)
+		})
+	}
+}
+
+func TestARoleThatLacksRightsIsAdvisedExactlyThoseOfItsFile(t *testing.T) {
+	t.Parallel()
+	b := withRoles(t)
+	for _, role := range roles() {
+		t.Run(string(role), func(t *testing.T) {
+			t.Parallel()
+			granted := rights(t, string(role))
+			asked := map[string]bool{}
+			for _, f := range b.as("bare-" + string(role)).all(rolesOptions(role)) {
+				subject, publishes := strings.CutPrefix(f.What, "publish to ")
+				if f.Severity != check.Error || !publishes {
+					continue
+				}
+				if !strings.HasSuffix(f.Do, "give this login the rights of permissions/"+string(role)+".conf, and no others") {
+					t.Errorf("advises %q", f.Do)
+				}
+				known := false
+				for _, right := range granted {
+					if covered(right, subject) {
+						known, asked[right] = true, true
+					}
+				}
+				if !known {
+					t.Errorf("asks for %s, which the file does not grant", subject)
+				}
+			}
+			for _, right := range granted {
+				if !asked[right] {
+					t.Errorf("the file grants %s, which nobody misses", right)
+				}
+			}
+		})
+	}
+}
+
+func TestARoleWithARightThatChangesStreamsIsTold(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(shipped(t, "provisioner"), "allow: [", `allow: ["$JS.API.STREAM.UPDATE.PAYMENT_EVENTS"`, 1)
+	b := provisioned(t, durable+"\naccounts {P: {jetstream: enabled, users: [{user: admin, password: p}, {user: provisioner, password: p\n"+text+"}]}}", nats.UserInfo("admin", "p"))
+	b.js.Conn().Close()
+	var errs []check.Finding
+	for _, f := range b.as("provisioner").all(rolesOptions(check.Provisioner)) {
+		if f.Severity == check.Error {
+			errs = append(errs, f)
+		}
+	}
+	want(t, errs, line{check.Error, check.Login, "publish to $JS.API.STREAM.UPDATE.PAYMENT_EVENTS"})
+}

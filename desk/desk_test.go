@@ -321,6 +321,7 @@ func TestAboveTheSetAmountTwoOperatorsHaveToRuleTheSame(t *testing.T) {
 	}
 	other := r
 	other.Moved = &payment.Money{Value: 300, Currency: "EUR"}
+	other.ConfirmAmount = other.Moved
 	if done, err := b.desk.Resolve(t.Context(), bob, other); err != nil || done.Applied {
 		t.Errorf("a second who rules otherwise: %+v, %v", done, err)
 	}

@@ -104,11 +104,64 @@ func (r Ruling) allowed(op *Operation) error {
 	case !c.Allowed:
 		return &Error{Fault: FaultRefused, Message: c.Why}
 	case c.Confirm != nil && (r.ConfirmAmount == nil || *r.ConfirmAmount != *c.Confirm):
-		return &Error{Fault: FaultRefused, Message: fmt.Sprintf("%s: %d %s", c.Why, c.Confirm.Value, c.Confirm.Currency)}
-	case r.Moved != nil && op.AtRisk != nil && r.Moved.Currency != op.AtRisk.Currency:
-		return invalid("what moved is in %s, the operation in %s", r.Moved.Currency, op.AtRisk.Currency)
+		return &Error{Fault: FaultRefused, Message: c.Why + ": " + c.Confirm.Text()}
+	default:
+		return r.allowedAmount(op)
+	}
+}
+
+// allowedAmount holds what is said to have moved against the payment.
+func (r Ruling) allowedAmount(op *Operation) error {
+	no := func(code payment.Code, format string, args ...any) error {
+		return &Error{Fault: FaultRefused, Code: code, Message: r.words(op) + ": refused: " + fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case r.Moved == nil:
+		return nil
+	case op.Currency != "" && r.Moved.Currency != op.Currency:
+		return invalid("what moved is in %s, the payment in %s", r.Moved.Currency, op.Currency)
+	case op.Refundable != nil && r.Moved.Value > op.Refundable.Value:
+		return no("", "at most %s can still be refunded of what was captured", op.Refundable.Text())
+	case r.differs(op) && (r.ConfirmAmount == nil || *r.ConfirmAmount != *r.Moved):
+		return no(payment.CodeAmountDiffers, "amount_differs: if that is what moved, confirm it by typing %s once more", r.Moved.Text())
 	default:
 		return nil
+	}
+}
+
+// differs reports whether what moved is not what was asked. An amount that nobody has
+// named is unlike every other.
+func (r Ruling) differs(op *Operation) bool {
+	return r.Moved != nil && (op.AtRisk == nil || *r.Moved != *op.AtRisk)
+}
+
+// code is that of a ruling whose amount is not the one asked.
+func (r Ruling) code(op *Operation) payment.Code {
+	if r.differs(op) {
+		return payment.CodeAmountDiffers
+	}
+	return ""
+}
+
+// words is the whole decision for people.
+func (r Ruling) words(op *Operation) string {
+	asked := payment.MoneyText(op.AtRisk) + " asked"
+	if op.AtRisk == nil {
+		asked = "the amount asked is not known"
+	}
+	switch {
+	case r.As == AsRetry:
+		return "the provider is called again, " + asked
+	case r.Moved != nil:
+		text := r.Moved.Text() + " moved, " + asked
+		if r.Effect != "" {
+			text += ", effect " + string(r.Effect)
+		}
+		return text + ", the provider's reference " + r.ProviderReference
+	case r.Effect != "":
+		return "effect " + string(r.Effect) + ", nothing moved, " + asked
+	default:
+		return "nothing moved, " + asked
 	}
 }
 
@@ -166,8 +219,7 @@ func proposalOf(a payment.OperatorAction) Proposal {
 // same reports whether a ruling says what the proposal says; reason and
 // evidence are each operator's own.
 func (p Proposal) same(r Ruling) bool {
-	moved := p.Moved == nil && r.Moved == nil || p.Moved != nil && r.Moved != nil && *p.Moved == *r.Moved
-	return p.As == r.As && p.Effect == r.Effect && moved && p.ProviderReference == r.ProviderReference
+	return p.As == r.As && p.Effect == r.Effect && equal(p.Moved, r.Moved) && p.ProviderReference == r.ProviderReference
 }
 
 func invalid(format string, args ...any) error {

@@ -60,7 +60,7 @@ func (d *Desk) Resolve(ctx context.Context, who Operator, r Ruling) (Done, error
 		return Done{}, err
 	}
 	if r.DryRun {
-		return Done{Version: story.Version, Status: op.Status, AwaitsSecond: second}, nil
+		return Done{Version: story.Version, Status: op.Status, AwaitsSecond: second, Decision: r.words(op), Code: r.code(op)}, nil
 	}
 	action := ActionResolve
 	if second {
@@ -71,13 +71,13 @@ func (d *Desk) Resolve(ctx context.Context, who Operator, r Ruling) (Done, error
 		return Done{}, err
 	}
 	if second {
-		return Done{AwaitsSecond: true, Audit: a.ULID, Version: story.Version, Status: op.Status}, nil
+		return Done{AwaitsSecond: true, Audit: a.ULID, Version: story.Version, Status: op.Status, Decision: r.words(op), Code: r.code(op)}, nil
 	}
 	rec, err := d.o.Service.Resolve(ctx, r.ruling(who, first))
 	if err != nil {
 		return Done{}, d.cameToNothing(ctx, a, r, err)
 	}
-	done := Done{Applied: true, Audit: a.ULID, Version: rec.State.Version}
+	done := Done{Applied: true, Audit: a.ULID, Version: rec.State.Version, Decision: r.words(op), Code: r.code(op)}
 	if i := rec.State.Find(r.Operation, r.Key); i >= 0 {
 		done.Status = rec.State.Operations[i].Status
 	}
@@ -94,6 +94,8 @@ func (d *Desk) open(ctx context.Context, r Ruling) (*Story, *Operation, error) {
 	switch {
 	case op == nil:
 		return nil, nil, &Error{Fault: FaultNotFound, Message: "the payment has no such operation under this key"}
+	case story.contradicts(r):
+		return nil, nil, &Error{Fault: FaultRefused, Message: "this contradicts the ruling on record: " + story.onRecord(r), Now: story}
 	case story.Version != r.Version:
 		return nil, nil, stale(story)
 	case op.Status.Terminal():

@@ -30,18 +30,22 @@ type Story struct {
 type Operation struct {
 	Operation payment.Op `json:"operation"`
 	// Key is empty where no event that could be read names it.
-	Key       payment.Key    `json:"idempotencyKey"`
-	Status    payment.Status `json:"status"`
-	Amount    *payment.Money `json:"amount,omitempty"`
-	Full      bool           `json:"full,omitempty"`
-	AtRisk    *payment.Money `json:"atRisk,omitempty"` // what would be paid twice; absent: not known
-	Moved     *payment.Money `json:"moved,omitempty"`
-	Effect    payment.Effect `json:"effect,omitempty"`
-	Code      payment.Code   `json:"code,omitempty"`
-	Basis     payment.Basis  `json:"basis,omitempty"`
-	InDoubt   bool           `json:"inDoubt,omitempty"`
-	CallUntil time.Time      `json:"callUntil,omitzero"`
-	NextLook  time.Time      `json:"nextLook,omitzero"`
+	Key    payment.Key    `json:"idempotencyKey"`
+	Status payment.Status `json:"status"`
+	Amount *payment.Money `json:"amount,omitempty"`
+	Full   bool           `json:"full,omitempty"`
+	AtRisk *payment.Money `json:"atRisk,omitempty"` // what would be paid twice; absent: not known
+	// Currency is the payment's, where anything names it. Refundable is what can still
+	// be refunded of the captured amount; absent: what was captured is not known.
+	Currency   payment.Currency `json:"currency,omitempty"`
+	Refundable *payment.Money   `json:"refundable,omitempty"`
+	Moved      *payment.Money   `json:"moved,omitempty"`
+	Effect     payment.Effect   `json:"effect,omitempty"`
+	Code       payment.Code     `json:"code,omitempty"`
+	Basis      payment.Basis    `json:"basis,omitempty"`
+	InDoubt    bool             `json:"inDoubt,omitempty"`
+	CallUntil  time.Time        `json:"callUntil,omitzero"`
+	NextLook   time.Time        `json:"nextLook,omitzero"`
 	// Review is there while a person is needed.
 	Review            *payment.Review `json:"review,omitempty"`
 	ClientReference   string          `json:"clientReference,omitempty"`
@@ -197,7 +201,8 @@ func (d *Desk) operation(t telling, op payment.Operation) Operation {
 	if op.Open == nil {
 		return o
 	}
-	o.AtRisk = atRisk(t.state, op)
+	o.AtRisk, o.Refundable = atRisk(t.state, op), t.state.Refundable(op)
+	o.Currency = currencyOf(t.state, op)
 	o.CallUntil, o.NextLook, o.Review, o.ClientReference = op.Open.CallUntil, op.Open.Due, op.Open.Review, op.Open.Reference
 	o.Choices = d.choices(t, op)
 	for _, a := range t.proposals {
@@ -235,16 +240,28 @@ func attempts(op payment.Op, key payment.Key, all []Event) []Attempt {
 // atRisk is what would be paid twice: the amount asked for, or all that was
 // captured; nil where nobody has named it.
 func atRisk(s payment.State, op payment.Operation) *payment.Money {
-	switch {
-	case op.Amount != nil:
+	if op.Amount != nil {
 		return op.Amount
-	case s.Captured != nil:
-		return s.Captured
-	case op.Open != nil && op.Open.Snapshot != nil:
-		return op.Open.Snapshot.Captured
-	default:
-		return nil
 	}
+	return s.CapturedOf(op)
+}
+
+// currencyOf is the currency of the payment, or nothing where nothing names it.
+func currencyOf(s payment.State, op payment.Operation) payment.Currency {
+	for _, m := range []*payment.Money{op.Amount, s.CapturedOf(op)} {
+		if m != nil {
+			return m.Currency
+		}
+	}
+	return op.Open.Payment.Currency
+}
+
+// limitText says how much may be ruled to have moved.
+func limitText(left *payment.Money) string {
+	if left == nil {
+		return "what was captured is not known, so no amount is too large"
+	}
+	return "at most " + left.Text() + " can still be refunded"
 }
 
 // choices says what may be ruled on an open operation.
@@ -263,6 +280,9 @@ func (d *Desk) choices(t telling, op payment.Operation) []Choice {
 		{As: AsFailed, Allowed: under == "", Why: under, NeedsSecond: second},
 	}
 	list[0].Effects = effects(op.Op)
+	if under == "" {
+		list[0].Why = limitText(t.state.Refundable(op))
+	}
 	retry := Choice{As: AsRetry, Allowed: under == "", Why: under, NeedsSecond: second}
 	if retry.Allowed {
 		retry = retryChoice(retry, in, t.state, op)

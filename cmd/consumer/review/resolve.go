@@ -14,7 +14,6 @@ import (
 	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/remote"
-	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -31,9 +30,9 @@ type resolveCommand struct {
 	Reason            string `help:"Why you rule so; no personal data." placeholder:"TEXT"`
 	Evidence          string `help:"Evidence for the ruling, such as the provider's ticket." placeholder:"TEXT"`
 	Effect            string `help:"Effect of a cancel that succeeded: closed (the default), voided, none or refunded." placeholder:"EFFECT"`
-	Moved             string `help:"Amount that moved, in minor units, if a refund succeeded or a cancel refunded." placeholder:"\"N CODE\""`
+	Moved             string `help:"Amount that moved, if a refund succeeded or a cancel refunded." placeholder:"\"25.00 EUR\""`
 	ProviderReference string `help:"The provider's reference of the movement." placeholder:"REF"`
-	ConfirmAmount     string `help:"Amount of the operation, typed out, for a retry that could pay twice." placeholder:"\"N CODE\""`
+	ConfirmAmount     string `help:"Amount, typed out: of the operation, for a retry that could pay twice; what moved, if that is not the amount asked." placeholder:"\"25.00 EUR\""`
 	File              string `help:"File with many rulings, one JSON object a line; - is standard input." placeholder:"FILE"`
 	Apply             bool   `help:"Record the ruling. Without it, the command only checks."`
 	JSON              bool   `help:"Print one ruling a line as JSON."`
@@ -226,8 +225,7 @@ func (b *bulk) check(all []desk.Ruling) (todo []desk.Ruling, err error) {
 	return todo, nil
 }
 
-// done reports whether this very ruling was carried out before: an event of the
-// operation tells so, with the same reason and evidence.
+// done reports whether this very ruling was carried out before.
 func (b *bulk) done(r desk.Ruling) (bool, *desk.Story, error) {
 	ctx, cancel := context.WithTimeout(b.world.Context, cli.DeskFor)
 	defer cancel()
@@ -235,14 +233,7 @@ func (b *bulk) done(r desk.Ruling) (bool, *desk.Story, error) {
 	if err != nil {
 		return false, nil, err
 	}
-	for _, e := range story.Events {
-		by := e.Resolved
-		if by != nil && e.Data.Operation == r.Operation && e.Data.IdempotencyKey == r.Key && e.Version > r.Version && r.Version > 0 &&
-			by.Reason == events.Mask(r.Reason) && by.Evidence == events.Mask(r.Evidence) {
-			return true, story, nil
-		}
-	}
-	return false, story, nil
+	return story.Ruled(r), story, nil
 }
 
 func (b *bulk) resolve(r desk.Ruling) (desk.Done, error) {
@@ -286,23 +277,28 @@ func (b *bulk) say(r desk.Ruling, what string, done desk.Done) error {
 			"outcome": what, "result": done, "view": viewOf(r.Version, r.Seen),
 		})
 	}
-	_, err := fmt.Fprintf(b.world.Stdout, "%s %s %s at %s as %s: %s\n", r.Operation, r.Key, r.Payment, r.Provider, r.As, what)
-	if err == nil && !b.apply {
+	said := fmt.Sprintf("%s %s %s at %s as %s", r.Operation, r.Key, r.Payment, r.Provider, r.As)
+	if done.Decision != "" {
+		said += fmt.Sprintf(" (%s; reason %q, evidence %q)", done.Decision, r.Reason, r.Evidence)
+	}
+	if done.Code != "" {
+		said += ", " + string(done.Code)
+	}
+	_, err := fmt.Fprintf(b.world.Stdout, "%s: %s\n", said, what)
+	if err == nil && !b.apply && done.Decision != "" {
 		_, err = fmt.Fprintf(b.world.Stdout, "to do it: the same with --view %s --apply\n", viewOf(r.Version, r.Seen))
 	}
 	return err
 }
 
-// parseMoney reads "400 EGP"; nothing is no amount.
+// parseMoney reads an amount; nothing is no amount.
 func parseMoney(s string) (*payment.Money, error) {
 	if s == "" {
 		return nil, nil //nolint:nilnil // nothing was given
 	}
-	var m payment.Money
-	var rest string
-	n, _ := fmt.Sscanf(s, "%d %s%s", &m.Value, &m.Currency, &rest)
-	if n != 2 || len(m.Currency) != 3 {
-		return nil, errors.New(`an amount is minor units and a currency, such as "400 EGP"`)
+	m, err := payment.ParseMoney(s)
+	if err != nil {
+		return nil, err
 	}
 	return &m, nil
 }

@@ -233,7 +233,8 @@ func (b *bulk) done(r desk.Ruling) (bool, *desk.Story, error) {
 	if err != nil {
 		return false, nil, err
 	}
-	return story.Ruled(r), story, nil
+	ruled := story.Ruled(r)
+	return ruled, story, nil
 }
 
 func (b *bulk) resolve(r desk.Ruling) (desk.Done, error) {

@@ -157,7 +157,7 @@ func (c *Console) payment(w http.ResponseWriter, r *http.Request) {
 	case "retried":
 		d.Notice = "Your ruling is in the journal, and the provider has been called again."
 	case "waits":
-		d.Notice = "Your ruling is recorded. It takes effect when another operator rules the same."
+		d.Notice = "Your ruling is recorded. It takes effect when another person rules the same."
 	}
 	c.tell(w, r, http.StatusOK, d)
 }

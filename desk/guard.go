@@ -175,7 +175,7 @@ func (o *Operation) choice(as As) Choice {
 	return Choice{As: as, Why: "the operation has ended"}
 }
 
-// ruling is what the service carries out. first is the operator who ruled the
+// ruling is what the service carries out. first is the person who ruled the
 // same before, where two are needed.
 func (r Ruling) ruling(who Operator, first string) handlers.Ruling {
 	verdict := map[As]payment.Verdict{
@@ -194,30 +194,31 @@ func (r Ruling) ruling(who Operator, first string) handlers.Ruling {
 	}
 }
 
-// audit is the ruling's audit event.
+// audit is an audit event of the ruling, or of a question about its operation.
 func (r Ruling) audit(action string, who Operator, id string, at time.Time) payment.OperatorAction {
 	return payment.OperatorAction{
-		ULID: id, Action: action, Operator: who.Name, Identity: string(who.Identity), Reason: r.Reason, Evidence: r.Evidence,
+		ULID: id, Action: action, Operator: who.Name, Identity: string(who.Identity), Login: who.Login, Reason: r.Reason, Evidence: r.Evidence,
 		ID: r.ID(), Op: r.Operation, Key: r.Key, Version: r.Version,
 		Ruling: string(r.As), Testimony: r.Testimony, At: at,
 	}
 }
 
-// proposes reports whether an audit event proposes a ruling on this version of
-// the operation.
-func proposes(a payment.OperatorAction, id payment.ID, op payment.Op, key payment.Key, version uint64) bool {
-	return a.Action == ActionPropose && a.Outcome == "" && a.ID == id && a.Op == op && a.Key == key && a.Version == version
+// proposes reports whether an audit event proposes a ruling on this version of the
+// operation, with the content that it has.
+func proposes(a payment.OperatorAction, id payment.ID, op payment.Operation, key payment.Key, version uint64) bool {
+	return a.Action == ActionPropose && a.Outcome == "" && a.ID == id && a.Op == op.Op && a.Key == key && a.Version == version &&
+		a.Content == op.Fingerprint
 }
 
 func proposalOf(a payment.OperatorAction) Proposal {
 	return Proposal{
-		Audit: a.ULID, Operator: a.Operator, At: a.At, As: As(a.Ruling), Reason: a.Reason, Evidence: a.Evidence,
-		Testimony: a.Testimony,
+		Audit: a.ULID, Operator: a.Operator, Login: a.Login, At: a.At, Until: a.At.Add(proposalFor), As: As(a.Ruling), Reason: a.Reason, Evidence: a.Evidence,
+		Testimony: a.Testimony, action: a,
 	}
 }
 
 // same reports whether a ruling says what the proposal says; reason and
-// evidence are each operator's own.
+// evidence are each person's own.
 func (p Proposal) same(r Ruling) bool {
 	return p.As == r.As && p.Effect == r.Effect && equal(p.Moved, r.Moved) && p.ProviderReference == r.ProviderReference
 }

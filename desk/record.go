@@ -2,6 +2,7 @@ package desk
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
@@ -18,6 +19,14 @@ func (s *Story) Ruled(r Ruling) bool {
 		}
 	}
 	return false
+}
+
+// Waits reports whether somebody's proposal of this very ruling waits for another person.
+func (s *Story) Waits(r Ruling, operator string) bool {
+	op := s.Find(r.Operation, r.Key)
+	return op != nil && slices.ContainsFunc(op.Proposals, func(p Proposal) bool {
+		return p.same(r.said()) && sameName(p.Operator, events.Mask(operator))
+	})
 }
 
 // contradicts reports whether a person's ruling has ended the operation, and this

@@ -53,8 +53,10 @@ type Operation struct {
 	Attempts          []Attempt       `json:"attempts,omitempty"`
 	// Choices are the three rulings with what each needs; empty once it has ended.
 	Choices []Choice `json:"choices,omitempty"`
-	// Proposals wait for a second operator to rule the same.
+	// Proposals wait for a second person to rule the same.
 	Proposals []Proposal `json:"proposals,omitempty"`
+
+	content string // the fingerprint of what was asked
 }
 
 // Attempt is one call: what was asked, and what is known of the answer.
@@ -90,7 +92,7 @@ type Choice struct {
 	NeedsMoved bool `json:"needsMoved,omitempty"`
 	// Confirm is the amount that must be typed out.
 	Confirm *payment.Money `json:"confirm,omitempty"`
-	// NeedsSecond: another operator has to rule the same.
+	// NeedsSecond: another person has to rule the same, whatever is said to have moved.
 	NeedsSecond bool `json:"needsSecond,omitempty"`
 }
 
@@ -98,11 +100,15 @@ type Choice struct {
 type Proposal struct {
 	Audit    string    `json:"audit"`
 	Operator string    `json:"operator"`
+	Login    string    `json:"login,omitempty"`
 	At       time.Time `json:"at"`
+	Until    time.Time `json:"until"` // when it lapses
 	As       As        `json:"as"`
 	Reason   string    `json:"reason"`
 	Evidence string    `json:"evidence"`
 	payment.Testimony
+
+	action payment.OperatorAction
 }
 
 // Find returns the operation with this op and key, or nil.
@@ -158,7 +164,7 @@ func (d *Desk) proposals(ctx context.Context, since uint64) ([]payment.OperatorA
 	if len(d.o.SecondPersonAbove) == 0 {
 		return nil, nil
 	}
-	return d.o.Journal.OperatorActions(ctx, ActionPropose, since)
+	return d.actions(ctx, ActionPropose, since)
 }
 
 func eventOf(e events.Entry) Event {
@@ -202,11 +208,11 @@ func (d *Desk) operation(t telling, op payment.Operation) Operation {
 		return o
 	}
 	o.AtRisk, o.Refundable = atRisk(t.state, op), t.state.Refundable(op)
-	o.Currency = currencyOf(t.state, op)
+	o.Currency, o.content = currencyOf(t.state, op), op.Fingerprint
 	o.CallUntil, o.NextLook, o.Review, o.ClientReference = op.Open.CallUntil, op.Open.Due, op.Open.Review, op.Open.Reference
 	o.Choices = d.choices(t, op)
 	for _, a := range t.proposals {
-		if proposes(a, t.id, op.Op, key, t.state.Version) {
+		if proposes(a, t.id, op, key, t.state.Version) && !d.lapsed(a.At) {
 			o.Proposals = append(o.Proposals, proposalOf(a))
 		}
 	}
@@ -266,7 +272,7 @@ func limitText(left *payment.Money) string {
 
 // choices says what may be ruled on an open operation.
 func (d *Desk) choices(t telling, op payment.Operation) []Choice {
-	second := d.needsSecond(atRisk(t.state, op))
+	second := NeedsSecond(d.o.SecondPersonAbove, atRisk(t.state, op))
 	under := ""
 	if now := d.o.Now(); op.Status == payment.StatusStarted && now.Before(op.Open.CallUntil) {
 		under = "a call may be under way until " + op.Open.CallUntil.UTC().Format(time.RFC3339)
@@ -309,21 +315,4 @@ func retryChoice(c Choice, in providers.Instance, s payment.State, op payment.Op
 		}
 	}
 	return c
-}
-
-// needsSecond reports whether a ruling on this amount needs a second person.
-func (d *Desk) needsSecond(m *payment.Money) bool { return NeedsSecond(d.o.SecondPersonAbove, m) }
-
-// NeedsSecond reports whether a ruling on an amount needs a second person, where it
-// does above each of these. An amount that nobody has named does.
-func NeedsSecond(above []payment.Money, m *payment.Money) bool {
-	if m == nil {
-		return len(above) > 0
-	}
-	for _, limit := range above {
-		if limit.Currency == m.Currency && m.Value > limit.Value {
-			return true
-		}
-	}
-	return false
 }

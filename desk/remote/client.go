@@ -28,6 +28,9 @@ type Client struct {
 // NewClient returns a client for the operator of that name; no I/O.
 func NewClient(nc *nats.Conn, operator string) *Client { return &Client{nc: nc, operator: operator} }
 
+// Operator is the name that the client acts under.
+func (c *Client) Operator() string { return c.operator }
+
 // Queue lists what needs a person.
 func (c *Client) Queue(ctx context.Context, f desk.Filter) (*desk.Queue, error) {
 	r, err := c.ask(ctx, actionQueue, request{Filter: &f})
@@ -105,6 +108,9 @@ func (c *Client) ask(ctx context.Context, action string, q request) (response, e
 	q.Protocol = Protocol
 	if q.Ruling != nil && q.Ruling.Effect != "" {
 		q.Protocol = protocolEffect
+	}
+	if q.Ruling != nil && q.Ruling.Bulk {
+		q.Protocol = protocolBulk
 	}
 	data, err := json.Marshal(q)
 	if err != nil {

@@ -56,6 +56,7 @@ func Run(ctx context.Context, cfg *config.Config, o *Options, found func(Finding
 	c := &checker{cfg: cfg, opts: o.withDefaults(), found: found}
 	c.instances()
 	c.witness(ctx)
+	c.people()
 	usable := c.connect()
 	if usable {
 		defer c.nc.Close()

@@ -48,11 +48,10 @@ func pair(t *testing.T, create func() (nkeys.KeyPair, error)) keys {
 
 // options log the user in.
 func (k keys) options() []nats.Option {
-	sign := func(nonce []byte) ([]byte, error) { return k.Sign(nonce) }
 	if k.token != "" {
-		return []nats.Option{nats.UserJWT(func() (string, error) { return k.token, nil }, sign)}
+		return []nats.Option{nats.UserJWT(func() (string, error) { return k.token, nil }, k.Sign)}
 	}
-	return []nats.Option{nats.Nkey(k.public, sign)}
+	return []nats.Option{nats.Nkey(k.public, k.Sign)}
 }
 
 // bundle is a server with a service in the account PAYMENTS, people who share who

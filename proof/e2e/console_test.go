@@ -139,18 +139,18 @@ func TestAboveTheSetAmountASecondPersonRulesTheSameInTheBrowser(t *testing.T) {
 
 	// The first is told before and after that it takes another.
 	anna.open(address, "form.ruling")
-	if said := anna.text("form.ruling"); strings.Count(said, "Another operator has to rule the same") != 3 {
+	if said := anna.text("form.ruling"); strings.Count(said, "Another person has to rule the same") != 3 {
 		t.Errorf("before, the form says %q", said)
 	}
 	anna.rule("rf-1")
-	if said := anna.text(".notice.good"); !strings.Contains(said, "takes effect when another operator rules the same") {
+	if said := anna.text(".notice.good"); !strings.Contains(said, "takes effect when another person rules the same") {
 		t.Errorf("proposed, the page says %q", said)
 	}
 	anna.shoot("proposed")
 	anna.calm("proposed")
 	anna.open(address, "form.ruling")
 	anna.rule("rf-1")
-	if said := anna.text(".notice.bad"); !strings.Contains(said, "you have ruled this already") {
+	if said := anna.text(".notice.bad"); !strings.Contains(said, "you have said this already") {
 		t.Errorf("to the same person again the page says %q", said)
 	}
 	if was := anna.forget(); len(was) != 1 || !strings.Contains(was[0], "403") {

@@ -49,7 +49,8 @@ func tellOperation(out io.Writer, o *desk.Operation) {
 		fmt.Fprintf(out, "  as %-9s %s\n", c.As, choiceText(c))
 	}
 	for _, p := range o.Proposals {
-		fmt.Fprintf(out, "  %s has ruled %s (%q, evidence %q): another operator has to rule the same\n", p.Operator, proposed(p), p.Reason, p.Evidence)
+		fmt.Fprintf(out, "  %s has ruled %s (%q, evidence %q): until %s another person has to rule the same\n",
+			p.Operator, proposed(p), p.Reason, p.Evidence, p.Until.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -88,7 +89,7 @@ func choiceText(c desk.Choice) string {
 		text += fmt.Sprintf(", --confirm-amount %q", payment.MoneyText(c.Confirm))
 	}
 	if c.NeedsSecond {
-		text += ", and a second operator who rules the same"
+		text += ", and another person who rules the same"
 	}
 	if c.Why != "" {
 		text += " (" + c.Why + ")"

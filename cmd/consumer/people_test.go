@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,8 +10,10 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -369,6 +372,79 @@ func TestRulingsFromAFileAreAddedUpForTheSecondPerson(t *testing.T) {
 		}
 		if n := p.count("payment.refund.failed.>"); n != c.all {
 			t.Errorf("%s %v: %d results, want %d", c.who, c.args, n, c.all)
+		}
+	}
+}
+
+func TestAKeyIsNeededOnlyWhereMoreThanOneOperationIsOpen(t *testing.T) {
+	t.Parallel()
+	r := setupReview(t, 1)
+	r.queue(1)
+	ruling := []string{"resolve", "openpay-eu", "529-1-0", "--as", "failed", "--reason", "r", "--evidence", "e"}
+	code, out, errs := r.run("ana", ruling...)
+	if code != cli.ExitOK || !strings.Contains(out, "refund k 529-1-0 at openpay-eu as failed (nothing moved, 4.00 EUR asked;") {
+		t.Errorf("one is open: exit code %d\n%s%s", code, out, errs)
+	}
+	if code, out, errs := r.run("ana", append(ruling, "--operation", "cancel")...); code != cli.ExitFailed || !strings.Contains(errs, "no operation of the payment is open") {
+		t.Errorf("none of that kind is open: exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// twoOpen is a desk with one payment, of which two operations are open.
+type twoOpen struct{ desk.Desk }
+
+func (*twoOpen) Who(o desk.Operator) (desk.Operator, error) { return o, nil }
+
+func (*twoOpen) Payment(context.Context, payment.ID) (*desk.Story, error) {
+	open := func(key payment.Key) desk.Operation {
+		return desk.Operation{Operation: payment.Refund, Key: key, Status: payment.StatusIndeterminate}
+	}
+	return &desk.Story{Version: 3, Seen: time.Now(), Operations: []desk.Operation{open("k"), open("k-2")}}, nil
+}
+
+func (*twoOpen) Resolve(_ context.Context, _ desk.Operator, r desk.Ruling) (desk.Done, error) {
+	return desk.Done{Decision: "on " + string(r.Key)}, nil
+}
+
+func TestOfTwoOpenOperationsOneIsNamed(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t, nil)
+	nc, err := nats.Connect(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	service, err := remote.Serve(nc, &twoOpen{}, &remote.Options{SelfAsserted: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = service.Stop() })
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"review", "resolve", "openpay-eu", "529", "--as", "failed", "--reason", "r", "--evidence", "e", "--nats", server.URL(), "--operator", "ana"}
+	code, p := runProgram(t, t.TempDir(), args...)
+	if code != cli.ExitUsage || !strings.Contains(p.stderr.String(), "more than one operation is open (refund k, refund k-2): name one with --operation and --key") {
+		t.Errorf("exit code %d\n%s", code, p.stderr)
+	}
+	if code, p := runProgram(t, t.TempDir(), append(args, "--key", "k-2")...); code != cli.ExitOK || !strings.Contains(p.stdout.String(), "(on k-2;") {
+		t.Errorf("one is named: exit code %d\n%s%s", code, p.stdout, p.stderr)
+	}
+}
+
+func TestARulingThatNamesNoKeyIsDoneBeforeTheSecondTime(t *testing.T) {
+	t.Parallel()
+	r := setupReview(t, 1)
+	r.queue(1)
+	ruling := []string{"resolve", "openpay-eu", "529-1-0", "--as", "failed", "--reason", "r", "--evidence", "e"}
+	code, out, errs := r.run("ana", ruling...)
+	view := regexp.MustCompile(`--view (\S+) --apply`).FindStringSubmatch(out)
+	if code != cli.ExitOK || view == nil {
+		t.Fatalf("dry: exit code %d\n%s%s", code, out, errs)
+	}
+	for _, want := range []string{": ruled", ": done before"} {
+		if code, out, errs := r.run("ana", append(ruling, "--view", view[1], "--apply")...); code != cli.ExitOK || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, want %q\n%s%s", code, want, out, errs)
 		}
 	}
 }

@@ -225,6 +225,27 @@ func TestAFailureOfTheDeskAndARequestItDoesNotKnowAreAnswered(t *testing.T) {
 	}
 }
 
+// A service that does not know files would not add their rulings up.
+func TestARulingFromAFileIsOfAProtocolThatAnOlderServiceRefuses(t *testing.T) {
+	t.Parallel()
+	s, f := natstest.Start(t, nil), newFake()
+	serve(t, s, f)
+	close(f.release)
+	nc := connect(t, s)
+	sent, err := nc.SubscribeSync(remote.Subject("resolve", "dana"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { <-f.entered }()
+	if _, err := remote.NewClient(nc, "dana").Resolve(t.Context(), desk.Ruling{Bulk: true}); err == nil {
+		t.Error("the desk, which refuses everything, did not")
+	}
+	m, err := sent.NextMsgWithContext(t.Context())
+	if err != nil || !strings.Contains(string(m.Data), `"protocol":3`) || !f.ruled[0].Bulk {
+		t.Errorf("asked for by %s, %v", m.Data, err)
+	}
+}
+
 // A service that does not know effects would rule a cancel as closed.
 func TestARulingWithAnEffectIsOfAProtocolThatAnOlderServiceRefuses(t *testing.T) {
 	t.Parallel()

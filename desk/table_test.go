@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -266,6 +267,11 @@ func TestTheSumOfADaysRulingsFromFilesCounts(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, done, err)
 		}
 	}
+	b.service.err = &handlers.RefusedError{Code: payment.CodeAlreadyRefunded}
+	if _, err := rule(anna[0], 0, nil); faultOf(err) != desk.FaultRefused {
+		t.Fatalf("refused, so that it does not count: %v", err)
+	}
+	b.service.err = nil
 	for i, who := range []desk.Operator{anna[0], anna[1]} { // 2.00, 4.00, whatever she is known by
 		if done, err := rule(who, i, nil); err != nil || !done.Applied {
 			t.Fatalf("ruling %d: %+v, %v", i, done, err)
@@ -279,6 +285,18 @@ func TestTheSumOfADaysRulingsFromFilesCounts(t *testing.T) {
 	}
 	if done, err := rule(ben[0], 2, nil); err != nil || !done.Applied {
 		t.Errorf("the third by another person: %+v, %v", done, err)
+	}
+	// What two have ruled counts for nobody: ben's own were 2.00, and 2.00 more are 4.00.
+	b.options(func(o *desk.Options) { o.SecondPersonAbove = []payment.Money{{Value: 100, Currency: "EUR"}} })
+	if done, err := rule(anna[0], 5, nil); err != nil || !done.AwaitsSecond {
+		t.Fatalf("above a lower limit: %+v, %v", done, err)
+	}
+	if done, err := rule(ben[0], 5, nil); err != nil || !done.Applied {
+		t.Fatalf("above a lower limit, confirmed: %+v, %v", done, err)
+	}
+	b.options(func(o *desk.Options) { o.SecondPersonAbove = above() })
+	if done, err := rule(ben[0], 4, dry()); err != nil || done.AwaitsSecond {
+		t.Errorf("ben's second alone: %+v, %v", done, err)
 	}
 	b.pass(12 * time.Hour) // to the next day, UTC
 	if done, err := rule(anna[0], 4, nil); err != nil || !done.Applied {

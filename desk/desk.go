@@ -182,7 +182,7 @@ type Done struct {
 	// Applied: it is in the journal. False for a dry run, and while a second
 	// person is waited for.
 	Applied bool `json:"applied"`
-	// AwaitsSecond: it is recorded, and another operator has to say the same.
+	// AwaitsSecond: it is recorded, and another person has to say the same.
 	AwaitsSecond bool `json:"awaitsSecond,omitempty"`
 	// Audit is the ULID of the audit event; empty for a dry run.
 	Audit string `json:"audit,omitempty"`

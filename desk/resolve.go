@@ -16,7 +16,7 @@ import (
 // Actions of audit events (payment.operator.<action>).
 const (
 	ActionResolve = "resolve" // a ruling, about to be carried out
-	ActionPropose = "propose" // a ruling that waits for a second operator
+	ActionPropose = "propose" // a ruling or a replay that waits for a second person
 	ActionAsk     = "ask"     // a live question to the provider
 )
 

@@ -96,7 +96,7 @@ type Choice struct {
 	NeedsSecond bool `json:"needsSecond,omitempty"`
 }
 
-// Proposal is a ruling that waits for a second operator.
+// Proposal is a ruling that waits for a second person.
 type Proposal struct {
 	Audit    string    `json:"audit"`
 	Operator string    `json:"operator"`

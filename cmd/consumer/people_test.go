@@ -169,11 +169,14 @@ func (p *peopled) story(who, native string) desk.Story {
 }
 
 // inBrowser sends the console's form as a person who is signed in, or named by the proxy.
-func (p *peopled) inBrowser(s desk.Story, as string, sign func(*http.Request)) (status int, body string) {
+func (p *peopled) inBrowser(s desk.Story, as string, sign func(*http.Request), more ...string) (status int, body string) {
 	p.t.Helper()
 	form := url.Values{
 		"operation": {"refund"}, "key": {"k"}, "version": {fmt.Sprint(s.Version)}, "seen": {s.Seen.Format("2006-01-02T15:04:05.999999999Z07:00")},
 		"as": {as}, "reason": {"asked the provider"}, "evidence": {"ticket 4711"},
+	}
+	for i := 0; i < len(more); i += 2 {
+		form.Set(more[i], more[i+1])
 	}
 	return p.post("/console/payments/openpay-eu/"+s.Payment+"/resolve", form, sign)
 }
@@ -446,5 +449,40 @@ func TestARulingThatNamesNoKeyIsDoneBeforeTheSecondTime(t *testing.T) {
 		if code, out, errs := r.run("ana", append(ruling, "--view", view[1], "--apply")...); code != cli.ExitOK || !strings.Contains(out, want) {
 			t.Errorf("exit code %d, want %q\n%s%s", code, want, out, errs)
 		}
+	}
+}
+
+func TestAnAmountThatMovedIsHeldAgainstThePaymentInTheBrowserAndInTheCommand(t *testing.T) {
+	t.Parallel()
+	p := setupPeople(t, people, 100_000, 1)
+	s, sign := p.story("anna", "529-1-0"), p.byToken()
+	for _, c := range []struct {
+		moved, confirm string
+		status         int
+		says           string
+	}{
+		{"4 EUR", "", http.StatusUnprocessableEntity, "write &#34;4.00 EUR&#34;"},
+		{"0.04 EUR", "", http.StatusConflict, "0.04 EUR moved, 4.00 EUR asked, the provider&#39;s reference rf-1: refused: amount_differs"},
+		{"99999.00 EUR", "", http.StatusConflict, "99999.00 EUR moved, 4.00 EUR asked"},
+		{"99999.00 EUR", "99999.00 EUR", http.StatusConflict, "refused: at most 400.00 EUR can still be refunded"},
+		{"90071992547409.91 EUR", "90071992547409.91 EUR", http.StatusConflict, "refused: at most 400.00 EUR can still be refunded"},
+		{"4.00 USD", "4.00 USD", http.StatusUnprocessableEntity, "what moved is in USD, the payment in EUR"},
+	} {
+		status, body := p.inBrowser(s, "succeeded", sign, "moved", c.moved, "confirm", c.confirm, "reference", "rf-1")
+		if status != c.status || !strings.Contains(body, c.says) {
+			t.Errorf("%s, confirmed %q: %d, want %d saying %s\n%s", c.moved, c.confirm, status, c.status, c.says, body)
+		}
+	}
+	if n := p.count("payment.operator.resolve.*") + p.count("payment.operator.propose.*"); n != 0 {
+		t.Errorf("%d rulings are recorded", n)
+	}
+	view := fmt.Sprintf("%d@%s", s.Version, s.Seen.Format("2006-01-02T15:04:05.999999999Z07:00"))
+	code, out, errs := p.review("anna", "resolve", "openpay-eu", "529-1-0", "--as", "succeeded", "--moved", "3.00 EUR", "--confirm-amount", "3.00 EUR",
+		"--provider-reference", "rf-1", "--reason", "r", "--evidence", "e", "--view", view, "--apply")
+	if code != cli.ExitOK || !strings.Contains(out, "3.00 EUR moved, 4.00 EUR asked") || !strings.Contains(out, "amount_differs: ruled") {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	if result := string(awaitEvent(t, p.js, "payment.refund.succeeded.>").Data()); !strings.Contains(result, `"code":"amount_differs"`) || !strings.Contains(result, `"moved":{"value":300,"currency":"EUR"}`) {
+		t.Errorf("the result is %s", result)
 	}
 }

@@ -43,7 +43,7 @@ func rows() []row {
 		{"internal/natstest", []string{"events"}},
 		{"internal/sidebyside", nil},
 		{"internal/publish", []string{"payment", "events"}},
-		{"internal/simulators", []string{"providers", "providers/kinds", "providers/simulator", "providers/*/*sim"}},
+		{"internal/simulators", []string{"payment", "providers", "providers/kinds", "providers/simulator", "providers/*/*sim"}},
 		{"internal/passage", []string{"internal/sleep"}},
 		{"internal/sleep", nil},
 		{"internal/inbound", nil},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/safetext"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -70,7 +71,7 @@ func (c *Console) write(w http.ResponseWriter, name string, status int, data any
 	if status != 0 {
 		w.WriteHeader(status)
 	}
-	_, _ = b.WriteTo(w) // the reader has gone
+	_, _ = w.Write(safetext.Escape(b.Bytes())) // the reader has gone
 }
 
 // clockTime writes a moment to the second, in UTC.

@@ -341,3 +341,59 @@ func TestAnOrderServiceWithOneAccountHasItsResultsPushed(t *testing.T) {
 		})
 	}
 }
+
+// docs/security.md says that Countermand's own credential moves money, and erases
+// timers: if a newer server or file prevents that, the page can say less.
+func TestTheConsumersOwnCredentialCanMoveMoneyAndErasesTimers(t *testing.T) {
+	t.Parallel()
+	w := start(t, layout(t), byKey(t))
+	js := w.stream(consumer())
+	for _, subject := range []string{"payment.refund.requested", "$KV.PAYMENT_CONTROL.opay-eg"} {
+		if _, err := js.Publish(w.ctx(), subject, []byte("{}")); err != nil {
+			t.Errorf("publish to %s: %v", subject, err)
+		}
+	}
+	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	for i := range 3 {
+		timer := &nats.Msg{
+			Subject: fmt.Sprintf("payment.schedule.refund.opay-eg.%d.0", i), Data: []byte("{}"),
+			Header: nats.Header{"Nats-Schedule": {"@at " + later}, "Nats-Schedule-Target": {"payment.due.refund"}},
+		}
+		if i == 2 {
+			timer.Header = nats.Header{"Nats-Rollup": {"all"}}
+		}
+		if _, err := js.PublishMsg(w.ctx(), timer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := js.Stream(w.ctx(), "PAYMENT_DUE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := s.CachedInfo().State.Msgs; n != 1 {
+		t.Errorf("%d timers are left, want 1: a roll-up erases no timers any more", n)
+	}
+}
+
+// What is left to a stolen provisioner's credential, and what is not.
+func TestAProvisionersCredentialReadsNoMessageAndDeliversNothingElsewhere(t *testing.T) {
+	t.Parallel()
+	w := start(t, layout(t), byKey(t))
+	w.events()
+	before := w.held()
+	nc := w.connect(provisioner())
+	// A consumer that exists is not turned into one that publishes.
+	for _, name := range []string{"orders-eg", "ledger", "payment-consumer"} {
+		code, answered := w.request(nc, "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS."+name, map[string]any{
+			"stream_name": "PAYMENT_EVENTS", "config": map[string]any{
+				"name": name, "durable_name": name, "ack_policy": "explicit", "deliver_subject": "payment.refund.requested",
+			},
+		})
+		if !answered || code == 0 {
+			t.Errorf("consumer %s: answered %t, %d", name, answered, code)
+		}
+	}
+	if diff := cmp.Diff(before, w.held()); diff != "" {
+		t.Errorf("the streams have changed (-before +after):\n%s", diff)
+	}
+}

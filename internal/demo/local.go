@@ -52,6 +52,10 @@ func OpenLocal(dir string, at Addresses) (*Local, error) {
 func (l *Local) Config() *config.Config {
 	cfg := l.world.config()
 	cfg.Admin.Listen = l.admin
+	cfg.Readers = []config.Reader{ // those of examples/
+		{Name: "orders-eg", Filters: []string{"payment.*.*.opay-eg.*.*", "payment.command.rejected.*"}},
+		{Name: "ledger", Filters: []string{"payment.*.succeeded.>", "payment.*.returned.>", "payment.*.executed_late.>"}},
+	}
 	for i := range cfg.Providers {
 		standard := config.DefaultProvider()
 		p := &cfg.Providers[i]

@@ -90,12 +90,16 @@ func TestEveryWayAroundThePermissionsOfAServerIsNamed(t *testing.T) {
 		want []line
 	}{
 		"a stream that publishes commands": {func(b *bundle) {
-			b.raw("STREAM.CREATE.EVIL", map[string]any{"name": "EVIL", "subjects": []string{"x.*"}, "storage": "file", "retention": "limits", "discard": "old",
-				"republish": map[string]string{"src": "x.*", "dest": "payment.refund.requested.{{wildcard(1)}}"}})
+			b.raw("STREAM.CREATE.EVIL", map[string]any{
+				"name": "EVIL", "subjects": []string{"x.*"}, "storage": "file", "retention": "limits", "discard": "old",
+				"republish": map[string]string{"src": "x.*", "dest": "payment.refund.requested.{{wildcard(1)}}"},
+			})
 		}, []line{is("stream EVIL, republish")}},
 		"one that publishes elsewhere": {func(b *bundle) {
-			b.raw("STREAM.CREATE.FINE", map[string]any{"name": "FINE", "subjects": []string{"x.>"}, "storage": "file", "retention": "limits", "discard": "old",
-				"republish": map[string]string{"src": "x.>", "dest": "y.>"}})
+			b.raw("STREAM.CREATE.FINE", map[string]any{
+				"name": "FINE", "subjects": []string{"x.>"}, "storage": "file", "retention": "limits", "discard": "old",
+				"republish": map[string]string{"src": "x.>", "dest": "y.>"},
+			})
 		}, nil},
 		"one that answers in the service's place": {func(b *bundle) {
 			b.raw("STREAM.CREATE.DESK", map[string]any{"name": "DESK", "subjects": []string{"payments.desk.*.*"}, "storage": "file", "retention": "limits", "discard": "old"})

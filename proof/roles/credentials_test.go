@@ -20,7 +20,7 @@ type credentials struct {
 	operator nkeys.KeyPair
 	accounts map[string]nkeys.KeyPair
 	private  map[string]bool // subjects that are exported to named accounts only
-	tokens   []string // of the accounts, for the server
+	tokens   []string        // of the accounts, for the server
 	system   string
 }
 

@@ -18,6 +18,9 @@ import (
 // and every event.
 const flood = `{"batch":1000000,"idle_heartbeat":1,"expires":31536000000000000}`
 
+// steady is one that keeps to the bounds of a reader's consumer.
+const steady = `{"batch":256,"idle_heartbeat":1,"expires":30000000000}`
+
 // unlimited takes the users' limits out of the files of some accounts, as somebody who
 // holds an account's key could: what is left is what the account imports.
 func unlimited(t *testing.T, dir string, who ...party) {
@@ -92,8 +95,10 @@ func TestAPullWhoseAnswersShallBeCommandsStoresNone(t *testing.T) {
 					for _, api := range []string{"$JS.API.", "$JS.payments.API."} {
 						for _, durable := range []string{"orders-eg", "orders-ua", "orders-pl", "ledger", "payment-consumer"} {
 							for _, reply := range []string{"payment.refund.requested." + provider(p), "payment.refund.requested", "payment.cancel.requested." + provider(p)} {
-								if err := nc.PublishRequest(api+"CONSUMER.MSG.NEXT.PAYMENT_EVENTS."+durable, reply, []byte(flood)); err != nil {
-									t.Fatal(err)
+								for _, pull := range []string{flood, steady} {
+									if err := nc.PublishRequest(api+"CONSUMER.MSG.NEXT.PAYMENT_EVENTS."+durable, reply, []byte(pull)); err != nil {
+										t.Fatal(err)
+									}
 								}
 							}
 						}
@@ -131,7 +136,7 @@ func TestInOneAccountAPullIsAWayIntoTheCommands(t *testing.T) {
 	w := start(t, dir, byKey(t))
 	nc := w.connect(ordersEG())
 	if err := nc.PublishRequest("$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-eg", "payment.refund.requested.opay-eg",
-		[]byte(`{"batch":256,"idle_heartbeat":1,"expires":30000000000}`)); err != nil {
+		[]byte(steady)); err != nil {
 		t.Fatal(err)
 	}
 	if err := nc.Flush(); err != nil {

@@ -128,6 +128,9 @@ func (c *checker) streams(a monitor.Account) {
 		if own {
 			c.foreign(s)
 		}
+		if s.Name == c.cfg.Streams.Events {
+			c.readers(s)
+		}
 	}
 }
 
@@ -198,6 +201,17 @@ func (c *checker) foreign(s monitor.Stream) {
 			MaxWaiting: is.Config.MaxWaiting, MaxRequestBatch: is.Config.MaxRequestBatch, MaxRequestExpires: is.Config.MaxRequestExpires,
 		}) {
 			c.report(Error, Account, what+", "+f.Setting, Finding{Is: f.Is, Want: f.Want, Do: f.Do})
+		}
+	}
+}
+
+// readers reports the configured readers that have no consumer.
+func (c *checker) readers(s monitor.Stream) {
+	for _, r := range c.cfg.Readers {
+		if !slices.ContainsFunc(s.Consumers, func(is monitor.Consumer) bool { return is.Name == r.Name }) {
+			c.report(Error, Account, fmt.Sprintf("consumer %s on %s", r.Name, s.Name), Finding{
+				Is: "missing", Want: "there", Do: "its reader gets no results: run provision",
+			})
 		}
 	}
 }

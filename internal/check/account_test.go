@@ -132,6 +132,9 @@ func TestEveryWayAroundThePermissionsOfAServerIsNamed(t *testing.T) {
 			is("consumer ledger on PAYMENT_EVENTS, max waiting"), is("consumer ledger on PAYMENT_EVENTS, max request batch"),
 			is("consumer ledger on PAYMENT_EVENTS, max request expires"),
 		}},
+		"a reader that was not made": {func(b *bundle) {
+			b.cfg.Readers = []config.Reader{{Name: "ledger", Filters: []string{"payment.*.succeeded.>"}}}
+		}, []line{is("consumer ledger on PAYMENT_EVENTS")}},
 		"readers that provision has made": {func(b *bundle) {
 			b.cfg.Readers = []config.Reader{{Name: "ledger", Filters: []string{"payment.*.succeeded.>"}, Pulls: 2}, {Name: "orders", Filters: []string{"payment.>"}, Push: true}}
 			if _, err := broker.Provision(b.ctx(), b.js, app.Topology(b.cfg)); err != nil {

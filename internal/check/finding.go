@@ -26,6 +26,8 @@ const (
 	Replicas         = "replicas"
 	SyncInterval     = "sync-interval"
 	Permission       = "permission"
+	Login            = "login"
+	Account          = "account"
 	ClockSkew        = "clock-skew"
 	ProviderSettings = "provider-settings"
 	ProviderAccount  = "provider-account"

@@ -31,6 +31,9 @@ type Config struct {
 	Notifications Notifications `yaml:"notifications"`
 	Status        Status        `yaml:"status"`
 	LateLook      LateLook      `yaml:"lateLook"`
+	// Readers are the order services and ledgers that read results. `consumer provision` creates
+	// a durable consumer on the journal for each. The service itself does not use them.
+	Readers []Reader `yaml:"readers" validate:"max=200,unique=Name,dive"`
 	// StartPaused treats every provider as paused until `consumer resume`, whatever was said
 	// before this process started. It is for the first start after an incident.
 	StartPaused bool `yaml:"startPaused"`
@@ -207,6 +210,20 @@ type Identified struct {
 	// Identities are the person's logins: nats:ACCOUNT/PUBLIC-KEY, token:NAME (of the console)
 	// or proxy:NAME (as the proxy in front of the console names the user).
 	Identities []string `yaml:"identities" validate:"required,min=1,max=100,dive,identity"`
+}
+
+// Reader is a durable consumer on the journal that an order service or a ledger reads.
+type Reader struct {
+	// Name is the name of the durable consumer.
+	Name string `yaml:"name" validate:"required,natsname"`
+	// Filters are the subjects that it delivers, such as payment.*.*.opay-eg.*.*.
+	Filters []string `yaml:"filters" validate:"required,min=1,max=32,unique,dive,startswith=payment."`
+	// Pulls is how many requests for messages may wait at the server: one for each process of
+	// the reader. 0: 4.
+	Pulls int `yaml:"pulls" validate:"min=0,max=4,excluded_with=Push"`
+	// Push has the server deliver to payments.results.<name>, instead of waiting for requests.
+	// One process reads it.
+	Push bool `yaml:"push"`
 }
 
 // Person signs in with a token.

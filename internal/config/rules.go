@@ -33,6 +33,7 @@ func (d *decoder) verify(cfg *Config) {
 	d.identified(cfg)
 	d.ownListener(cfg)
 	d.oneWitness(cfg)
+	d.foreignReaders(cfg)
 }
 
 // rules adds a fault for each rule broken in one struct, at the line of its key
@@ -129,6 +130,16 @@ func (d *decoder) oneWitness(cfg *Config) {
 	}
 	if w.NATS.URL != "" && w.NATS.URL == cfg.NATS.URL {
 		d.add(d.lineOf("journal.witness.nats.url"), "journal.witness.nats.url", "must be another NATS than nats.url: the witness is to outlive that")
+	}
+}
+
+// foreignReaders refuses a reader that would take the service's own consumer.
+func (d *decoder) foreignReaders(cfg *Config) {
+	for i, r := range cfg.Readers {
+		if r.Name == cfg.Consumer {
+			path := fmt.Sprintf("readers[%d].name", i)
+			d.add(d.lineOf(path), path, "must not be the name of the service's own consumers")
+		}
 	}
 }
 

@@ -63,7 +63,7 @@ func rows() []row {
 		{"internal/recovery", []string{"payment", "events", "journal", "journal/stream", "providers", "handlers", "internal/archive", "internal/passage"}},
 		{"reconcile", []string{"payment"}},
 		{"internal/spill", nil},
-		{"reconcile/books", []string{"payment", "events", "providers", "reconcile", "internal/spill", "internal/passage", "internal/sleep"}},
+		{"reconcile/books", []string{"payment", "events", "journal/stream", "providers", "reconcile", "internal/archive", "internal/spill", "internal/sleep"}},
 		{"proof/contract", nil},
 		{"proof/crash", nil},
 		{"proof/mutants", nil},

@@ -94,7 +94,7 @@ const presumed = "presumed"
 // explain holds the statement against the journal and settles what it can.
 func (s *settling) explain(conn *cli.Connection, rows *books.Statement, source books.Source) (err error) {
 	bar := cli.NewGauge(s.world, s.command.JSON || s.command.CSV, "reading the journal")
-	journal, err := books.ReadJournal(s.world.Context, conn.JetStream, source, bar.Set)
+	journal, err := books.ReadJournal(s.world.Context, conn.Conn, source, bar.Set)
 	bar.End()
 	if err != nil {
 		return err

@@ -55,9 +55,13 @@ func NewControl(js jetstream.JetStream, t Topology) *Control {
 	return &Control{js: js, bucket: t.Control, stream: t.ControlStream()}
 }
 
-// Put says that a provider instance is paused, or no longer, and returns the
-// revision once the server has confirmed it. Saying it again is harmless.
-func (c *Control) Put(ctx context.Context, provider string, p Pause) (revision uint64, err error) {
+// ErrChanged: something else was said of the instance since it was read.
+var ErrChanged = errors.New("it has changed since it was read")
+
+// Set says that a provider instance is paused, or no longer, to whoever has seen the
+// revision that is newest there, and returns the next one once the server has
+// confirmed it. Where another one is newest, nothing is stored: ErrChanged.
+func (c *Control) Set(ctx context.Context, provider string, p Pause, seen uint64) (revision uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	value, err := json.Marshal(p)
@@ -68,11 +72,35 @@ func (c *Control) Put(ctx context.Context, provider string, p Pause) (revision u
 	if err != nil {
 		return 0, fmt.Errorf("open bucket %s: %w", c.bucket, err)
 	}
-	revision, err = bucket.Put(ctx, provider, value)
-	if err != nil {
+	revision, err = bucket.Update(ctx, provider, value, seen)
+	switch {
+	case alreadyThere(err):
+		return 0, fmt.Errorf("store pause of %s: %w", provider, ErrChanged)
+	case err != nil:
 		return 0, fmt.Errorf("store pause of %s: %w", provider, err)
 	}
 	return revision, nil
+}
+
+// At returns what the bucket says of one provider instance, with the revision that
+// Set expects: also that of a key that was deleted by hand.
+func (c *Control) At(ctx context.Context, provider string) (Pause, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	bucket, err := c.js.Stream(ctx, c.stream)
+	if err != nil {
+		return Pause{}, fmt.Errorf("open bucket %s: %w", c.bucket, err)
+	}
+	m, err := bucket.GetLastMsgForSubject(ctx, "$KV."+c.bucket+"."+provider)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return Pause{}, nil
+	case err != nil:
+		return Pause{}, fmt.Errorf("read pause of %s: %w", provider, err)
+	case m.Header.Get("KV-Operation") != "":
+		return Pause{Revision: m.Sequence}, nil
+	}
+	return pauseOf(m.Data, m.Time, m.Sequence), nil
 }
 
 // Get returns what the bucket says of each of the provider instances, all of
@@ -95,17 +123,17 @@ func (c *Control) Get(ctx context.Context, providers ...string) (map[string]Paus
 		if err != nil {
 			return nil, fmt.Errorf("read pause of %s: %w", name, err)
 		}
-		all[name] = readPause(entry)
+		all[name] = pauseOf(entry.Value(), entry.Created(), entry.Revision())
 	}
 	return all, nil
 }
 
-func readPause(entry jetstream.KeyValueEntry) Pause {
+func pauseOf(value []byte, stored time.Time, revision uint64) Pause {
 	var p Pause
-	if err := json.Unmarshal(entry.Value(), &p); err != nil {
-		p = Pause{Paused: true, Reason: "what the bucket holds cannot be read", Since: entry.Created()}
+	if err := json.Unmarshal(value, &p); err != nil {
+		p = Pause{Paused: true, Reason: "what the bucket holds cannot be read", Since: stored}
 	}
-	p.Revision = entry.Revision()
+	p.Revision = revision
 	return p
 }
 

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -36,9 +37,48 @@ func setupControl(t *testing.T) *controlled {
 
 func (c *controlled) put(provider string, paused bool) {
 	c.t.Helper()
-	if _, err := c.control.Put(c.t.Context(), provider, broker.Pause{Paused: paused, Since: time.Now()}); err != nil {
-		c.t.Fatal(err)
+	put(c.t, c.control, provider, paused)
+}
+
+// put says it on what is there.
+func put(t *testing.T, c *broker.Control, provider string, paused bool) {
+	t.Helper()
+	is, err := c.At(t.Context(), provider)
+	if err != nil {
+		t.Fatal(err)
 	}
+	if _, err := c.Set(t.Context(), provider, broker.Pause{Paused: paused, Since: time.Now()}, is.Revision); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAPauseIsStoredOnTheRevisionThatWasSeenOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	c := setupControl(t)
+	never, err := c.control.At(t.Context(), "a")
+	if err != nil || never.Revision != 0 {
+		t.Fatalf("nothing was said: %+v, %v", never, err)
+	}
+	first, err := c.control.Set(t.Context(), "a", broker.Pause{Paused: true, Reason: "one"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, seen := range []uint64{0, first + 1} {
+		if _, err := c.control.Set(t.Context(), "a", broker.Pause{}, seen); !errors.Is(err, broker.ErrChanged) {
+			t.Errorf("on revision %d, where %d is there: %v", seen, first, err)
+		}
+	}
+	if is, err := c.control.At(t.Context(), "a"); err != nil || !is.Paused || is.Reason != "one" || is.Revision != first {
+		t.Errorf("stored is %+v, %v", is, err)
+	}
+	bucket, err := c.server.JetStream(t).KeyValue(t.Context(), c.topology.Control)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bucket.Delete(t.Context(), "a"); err != nil { // by hand
+		t.Fatal(err)
+	}
+	put(t, c.control, "a", true)
 }
 
 // follower is what one view has told, in order.
@@ -130,9 +170,7 @@ func TestAViewOutlivesTheServerAndIsWholeWithTheFirstAnswer(t *testing.T) {
 	}
 	c.server.Restart(t)
 	other := broker.NewControl(c.server.JetStream(t), c.topology)
-	if _, err := other.Put(t.Context(), "a", broker.Pause{}); err != nil {
-		t.Fatal(err)
-	}
+	put(t, other, "a", false)
 	f.want("a false", "b false", "a true", "a false")
 }
 

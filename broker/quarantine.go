@@ -72,6 +72,62 @@ func (q *Quarantine) Keep(ctx context.Context, o handlers.Original) error {
 	return nil
 }
 
+// Kept returns a message as it was published, with the sequence that it had; found is
+// false where it is not kept, or no longer. It tries once.
+func (q *Quarantine) Kept(ctx context.Context, token string) (m events.Message, sequence uint64, found bool, err error) {
+	raw, _, err := q.last(ctx, token)
+	if err != nil || raw == nil {
+		return events.Message{}, 0, false, err
+	}
+	var k kept
+	if err := json.Unmarshal(raw.Data, &k); err != nil {
+		return events.Message{}, 0, false, errors.New("read quarantine: the message there cannot be read")
+	}
+	return events.Message{Subject: k.Subject, Header: k.Headers, Data: k.Data}, k.Sequence, true, nil
+}
+
+// Delete deletes a message, its bytes overwritten; found is false where there is none.
+// It tries once.
+func (q *Quarantine) Delete(ctx context.Context, token string) (found bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	raw, stream, err := q.last(ctx, token)
+	if err != nil || raw == nil {
+		return false, err
+	}
+	err = stream.SecureDeleteMsg(ctx, raw.Sequence)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("delete from quarantine: %w", err)
+	}
+	return true, nil
+}
+
+// last reads what is kept under a token; nil: nothing.
+func (q *Quarantine) last(ctx context.Context, token string) (*jetstream.RawStreamMsg, jetstream.Stream, error) {
+	subject, err := quarantineSubject(token)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	s, err := q.js.Stream(ctx, q.stream)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read quarantine: %w", err)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, subject)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return nil, s, nil
+	case err != nil:
+		return nil, nil, fmt.Errorf("read quarantine: %w", err)
+	default:
+		return m, s, nil
+	}
+}
+
 // quarantineSubject checks that the token is one token of a subject.
 func quarantineSubject(token string) (string, error) {
 	if token == "" {

@@ -174,6 +174,18 @@ func OperatorSubject(action, ulid string) string {
 	return operatorType + "." + Token(action) + "." + Token(ulid)
 }
 
+// VersionOf is the version of a payment that the subject of its event ends with.
+func VersionOf(subject string) (uint64, error) {
+	version, err := strconv.ParseUint(subject[strings.LastIndexByte(subject, '.')+1:], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read the version in %s: %w", subject, err)
+	}
+	return version, nil
+}
+
+// OperatorNameFilter matches the audit event of a ULID, whatever its action is.
+func OperatorNameFilter(ulid string) string { return operatorType + ".*." + Token(ulid) }
+
 const (
 	rejectedType = "payment.command.rejected"
 	// operatorType stands before the action in an audit event's type; alone it

@@ -27,7 +27,9 @@ func TestCheckEndsWithOneOnlyIfThereAreErrors(t *testing.T) {
 	if code != cli.ExitFailed || !strings.Contains(out, "error: open-work: refund of payment 1001 at opay-eg is deferred") || !strings.Contains(out, "run consumer rearm") {
 		t.Errorf("code %d\n%s%s", code, out, errs)
 	}
-	if code, _, errs := b.run("rearm", "--config", b.file); code != cli.ExitOK {
+	b.typed()
+	b.serveDesk(0)
+	if code, _, errs := b.run("rearm", "--operator", "ana", "--config", b.file); code != cli.ExitOK {
 		t.Fatal(errs)
 	}
 }

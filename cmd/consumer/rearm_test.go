@@ -13,10 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/control"
+	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/internal/app"
@@ -24,6 +28,7 @@ import (
 	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/journal/stream"
 	"github.com/countermand/countermand/payment"
+	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 )
 
@@ -54,15 +59,21 @@ providers:
 	if err := os.WriteFile(b.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var err error
-	if b.cfg, err = config.Load(b.file, b.getenv); err != nil {
-		t.Fatal(err)
-	}
-	b.cfg.Admin.Listen = "" // tests run side by side
+	b.load()
 	if _, err := broker.Provision(t.Context(), b.js, app.Topology(b.cfg)); err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// load reads the configuration file.
+func (b *rearmBundle) load() {
+	b.t.Helper()
+	var err error
+	if b.cfg, err = config.Load(b.file, b.getenv); err != nil {
+		b.t.Fatal(err)
+	}
+	b.cfg.Admin.Listen = "" // tests run side by side
 }
 
 func (b *rearmBundle) getenv(name string) string {
@@ -121,14 +132,22 @@ func (b *rearmBundle) timers() int { return natstest.Messages(b.t, b.js, b.cfg.S
 func TestRearmRestoresEveryLostTimerOnceAndADryRunNone(t *testing.T) {
 	t.Parallel()
 	b := setupRearm(t)
+	b.typed()
+	b.serveDesk(3) // the two events of a payment lie in two parts
 	b.waiting("1001")
 	b.waiting("1002")
-	code, out, errs := b.run("rearm", "--config", b.file, "--dry-run")
+	code, out, errs := b.run("rearm", "--operator", "ana", "--config", b.file, "--dry-run")
+	if n := b.audits("rearm"); n != 0 {
+		t.Errorf("%d dry runs are recorded", n)
+	}
 	if code != 0 || b.timers() != 0 || strings.Count(out, "would restore: refund") != 2 || !strings.Contains(out, "2 timers would be restored") {
 		t.Errorf("dry run: code %d, %d timers there\n%s%s", code, b.timers(), out, errs)
 	}
 	for round, want := range []string{"2 timers restored", "0 timers restored"} {
-		code, out, errs := b.run("rearm", "--config", b.file)
+		code, out, errs := b.run("rearm", "--operator", "ana", "--config", b.file)
+		if n := b.audits("rearm"); n != round+1 {
+			t.Errorf("round %d: %d are recorded", round, n)
+		}
 		if code != 0 || b.timers() != 2 || !strings.Contains(out, want) {
 			t.Errorf("round %d: code %d, %d timers there, want 2 and %q\n%s%s", round, code, b.timers(), want, out, errs)
 		}
@@ -138,8 +157,10 @@ func TestRearmRestoresEveryLostTimerOnceAndADryRunNone(t *testing.T) {
 func TestRearmTellsMachinesOneObjectALine(t *testing.T) {
 	t.Parallel()
 	b := setupRearm(t)
+	b.typed()
+	b.serveDesk(0)
 	b.waiting("1001")
-	_, out, _ := b.run("rearm", "--config", b.file, "--json")
+	_, out, _ := b.run("rearm", "--operator", "ana", "--config", b.file, "--json")
 	var kinds []string
 	for line := range strings.Lines(out) {
 		var object map[string]map[string]any
@@ -161,6 +182,8 @@ func TestRearmTellsMachinesOneObjectALine(t *testing.T) {
 func TestRearmSaysWhatItCannotRebuildAndFails(t *testing.T) {
 	t.Parallel()
 	b := setupRearm(t)
+	b.typed()
+	b.serveDesk(0)
 	e := b.waiting("1001")
 	e.State.Version++
 	e.State.Operations[0].Fingerprint = strings.Repeat("0", 64)
@@ -171,7 +194,7 @@ func TestRearmSaysWhatItCannotRebuildAndFails(t *testing.T) {
 	if _, err := b.js.Publish(t.Context(), m.Subject, m.Data); err != nil {
 		t.Fatal(err)
 	}
-	code, _, errs := b.run("rearm", "--config", b.file)
+	code, _, errs := b.run("rearm", "--operator", "ana", "--config", b.file)
 	if code != cli.ExitFailed || b.timers() != 0 || !strings.Contains(errs, "its fingerprint differs") {
 		t.Errorf("code %d, %d timers\n%s", code, b.timers(), errs)
 	}
@@ -181,7 +204,7 @@ func TestRearmWithoutServerOrConfigurationEndsWithItsCode(t *testing.T) {
 	t.Parallel()
 	b := setupRearm(t)
 	for want, args := range map[int][]string{
-		cli.ExitFailed: {"rearm", "--nats", "nats://127.0.0.1:1"},
+		cli.ExitFailed: {"rearm", "--operator", "ana", "--nats", "nats://127.0.0.1:1"},
 		cli.ExitUsage:  {"rearm", "--config", b.file + ".not"},
 	} {
 		if code, _, errs := b.run(args...); code != want {
@@ -196,10 +219,12 @@ func TestRearmWithoutServerOrConfigurationEndsWithItsCode(t *testing.T) {
 func TestARearmedOperationEndsAndATimerTooManyIsHarmless(t *testing.T) {
 	t.Parallel()
 	b := setupRearm(t)
+	b.typed()
 	e := b.waiting("1001")
 	handled := make(chan handlers.Disposition, 16)
 	b.serve(handled)
-	if code, out, errs := b.run("rearm", "--config", b.file); code != 0 {
+	b.answering()
+	if code, out, errs := b.run("rearm", "--operator", "ana", "--config", b.file); code != 0 {
 		t.Fatalf("code %d\n%s%s", code, out, errs)
 	}
 	for awaitDisposition(t, handled).Kind != handlers.Ack {
@@ -232,14 +257,76 @@ func TestARearmedOperationEndsAndATimerTooManyIsHarmless(t *testing.T) {
 	}
 }
 
+// audits counts what operators have done.
+func (b *rearmBundle) audits(action string) int {
+	b.t.Helper()
+	s, err := b.js.Stream(b.t.Context(), b.cfg.Streams.Events)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	info, err := s.Info(b.t.Context(), jetstream.WithSubjectFilter("payment.operator."+action+".*"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return len(info.State.Subjects)
+}
+
+// noWork is a desk's index and service that have nothing to do.
+type noWork struct{ desk.Service }
+
+func (noWork) Open(context.Context) ([]payment.ID, bool, error) { return nil, true, nil }
+
+// operators is a desk over the journal.
+func (b *rearmBundle) operators(journal *stream.Journal) *desk.Desk {
+	b.t.Helper()
+	set, err := providers.NewSet()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	operators, err := desk.New(journal, noWork{}, noWork{}, set, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return operators
+}
+
+// serveDesk answers operators, without a consumer that takes timers. A part of the
+// journal has that many sequences.
+func (b *rearmBundle) serveDesk(part uint64) {
+	b.t.Helper()
+	journal, err := stream.New(b.js.Conn(), events.NewEncoder(nil), nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	operators := b.operators(journal)
+	topology := app.Topology(b.cfg)
+	served, err := remote.Serve(b.js.Conn(), operators, &remote.Options{SelfAsserted: true, Control: control.New(control.Options{
+		Desk: operators, Bucket: broker.NewControl(b.js, topology), Journal: journal, Open: func() error { return nil }, Now: time.Now,
+		Work: control.Work{
+			JetStream: b.js, Events: topology.Events, Due: topology.Due, Timers: broker.NewTimers(b.js, topology),
+			Encoder: events.NewEncoder(nil), Part: part,
+		},
+	})})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = served.Stop() })
+}
+
 // serve runs the service until the test ends and tells what became of each message.
 func (b *rearmBundle) serve(handled chan<- handlers.Disposition) {
+	b.t.Helper()
+	b.serveOn(b.js.Conn(), handled)
+}
+
+// serveOn is serve on a connection of the service's own.
+func (b *rearmBundle) serveOn(nc *nats.Conn, handled chan<- handlers.Disposition) {
 	b.t.Helper()
 	instances, err := app.Instances(b.cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	service, err := app.New(b.js.Conn(), b.cfg, instances, &app.Options{Wrap: func(h broker.Handler) broker.Handler {
+	service, err := app.New(nc, b.cfg, instances, &app.Options{Wrap: func(h broker.Handler) broker.Handler {
 		return observed{h, handled}
 	}})
 	if err != nil {

@@ -56,7 +56,7 @@ func (r *rejecting) run(args ...string) (code int, stdout, stderr string) {
 
 func TestRejectedMessagesAreListedAndShownWithoutTheirBytes(t *testing.T) {
 	t.Parallel()
-	r := setupRejecting(t, "desk: {selfAsserted: true}\n")
+	r := setupRejecting(t, "desk: {selfAsserted: true, operator: ana}\n")
 	code, out, errs := r.run("list", "--since", "1h", "--code", "invalid_command")
 	if code != cli.ExitOK || !strings.Contains(out, r.token) || !strings.Contains(out, "/ammount") {
 		t.Errorf("list: exit code %d\n%s%s", code, out, errs)
@@ -116,6 +116,7 @@ func TestWithoutAnAuditNothingIsRevealedOrReplayed(t *testing.T) {
 	for _, args := range [][]string{
 		{"show", r.token, "--reveal", "--reason", "curious", "--operator", "ana", "--config", "typed.yaml"},
 		{"replay", r.token, "--reason", "mended", "--file", "good.json", "--apply", "--operator", "ana", "--config", "typed.yaml"},
+		{"delete", r.token, "--reason", "out of spite", "--apply", "--operator", "ana", "--config", "typed.yaml"},
 	} {
 		code, p := runProgram(t, r.dir, append([]string{"rejected"}, args...)...)
 		if code != cli.ExitFailed || strings.Contains(p.stdout.String(), "Jane") || !strings.Contains(p.stderr.String(), "selfAsserted") {
@@ -127,6 +128,36 @@ func TestWithoutAnAuditNothingIsRevealedOrReplayed(t *testing.T) {
 	}
 	if n := r.count("payment.operator.>"); n != 0 {
 		t.Errorf("%d audit events of nobody", n)
+	}
+}
+
+func TestBytesAreDeletedOnceItIsRecordedAndTheRejectionStays(t *testing.T) {
+	t.Parallel()
+	r := setupRejecting(t, "desk: {selfAsserted: true, operator: ana}\n")
+	const kept = "PAYMENT_REJECTED"
+	args := []string{"delete", r.token, "--reason", "personal data"}
+	if code, out, errs := r.run(args...); code != cli.ExitOK || !strings.Contains(out, "add --apply") || natstest.Messages(t, r.js, kept) != 1 || r.count("payment.operator.>") != 0 {
+		t.Errorf("dry: exit code %d\n%s%s", code, out, errs)
+	}
+	code, out, errs := r.run(append(args, "--apply")...)
+	if code != cli.ExitOK || !strings.Contains(out, fmt.Sprintf("deleted %d bytes", len(misspelled))) || natstest.Messages(t, r.js, kept) != 0 {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+	if audit := string(awaitEvent(t, r.js, "payment.operator.delete.*").Data()); !strings.Contains(audit, r.token) || !strings.Contains(audit, `"operator":"ana"`) {
+		t.Errorf("the audit is %s", audit)
+	}
+	for _, gone := range [][]string{
+		append(args, "--apply"), {"show", r.token, "--reveal", "--reason", "x"}, {"replay", r.token, "--reason", "x", "--apply"},
+	} {
+		if code, out, errs := r.run(gone...); code != cli.ExitNone || !strings.Contains(errs, "not in the quarantine any more") {
+			t.Errorf("%v: exit code %d\n%s%s", gone, code, out, errs)
+		}
+	}
+	if code, out, _ := r.run("show", r.token); code != cli.ExitOK || !strings.Contains(out, "/ammount") {
+		t.Errorf("the rejection: exit code %d\n%s", code, out)
+	}
+	if n := r.count("payment.operator.delete.*"); n != 1 {
+		t.Errorf("%d deletions are recorded", n)
 	}
 }
 

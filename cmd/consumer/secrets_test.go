@@ -250,6 +250,7 @@ func newGossiping(t *testing.T) *gossiping {
 	const times = "timeout: 2s, retry: {initial: 500ms, max: 1s}, poll: {initial: 500ms, max: 1s}, reviewAfter: 5s"
 	g.write("config.yaml", fmt.Sprintf(`nats: {url: %q, replicas: 1}
 admin: {listen: %q}
+desk: {selfAsserted: true, operator: ana}
 tracing: {endpoint: %q}
 providers:
   - {name: opay-eg, kind: opay, baseURL: "%[4]s/opay", merchantID: %q, secretKey: {file: opay-0}, callbackURL: "https://shop.example/opay", country: EG, %[6]s}

@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/openwork"
 	"github.com/countermand/countermand/journal/stream"
@@ -18,7 +20,7 @@ import (
 
 // showCommand is "consumer show".
 type showCommand struct {
-	cli.Server
+	cli.Desk
 
 	Provider string `arg:"" help:"Name of the configured provider instance, as in commands."`
 	Payment  string `arg:"" help:"Identifier of the payment at the provider (orderId or transactionId)."`
@@ -30,7 +32,10 @@ func (showCommand) Help() string {
 	return `Prints every event of the payment in order. For each open operation it says what the operation waits for and when
 the service continues with it.
 
-Exit codes: 0 shown; 1 the server could not be read; 3 there is no such payment.
+If you act under a name, it asks the running service and needs no right on a stream. Where none answers you, and
+without a name, it reads the streams itself, as the credentials of a reader or of the service may.
+
+Exit codes: 0 shown; 1 neither the service nor the server could be asked; 3 there is no such payment.
 
 Example: consumer show opay-eg 1001000`
 }
@@ -51,7 +56,7 @@ func (c *showCommand) Run(w *cli.World) error {
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(w.Context, showFor)
 	defer cancel()
-	all, err := c.read(ctx, server, id)
+	all, timers, err := c.read(ctx, w, server, id)
 	if err != nil {
 		return err
 	}
@@ -64,11 +69,52 @@ func (c *showCommand) Run(w *cli.World) error {
 		}
 		return nil
 	}
-	return c.tell(ctx, w, server, all)
+	c.tell(w, all, timers)
+	return nil
 }
 
-// read reads the payment's events in order.
-func (c *showCommand) read(ctx context.Context, server *cli.Connection, id payment.ID) ([]events.Message, error) {
+// read reads the payment's events in order, and when its timers come back: from the
+// running service, or from the streams.
+func (c *showCommand) read(ctx context.Context, w *cli.World, server *cli.Connection, id payment.ID) ([]events.Message, []time.Time, error) {
+	if _, nameless := c.Client(w, server); nameless == nil {
+		client, closed, err := c.OpenDesk(w)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer closed()
+		all, timers, err := pages(ctx, client, id)
+		refusal, refused := errors.AsType[*desk.Error](err)
+		notHere := refused && refusal.Fault == desk.FaultForbidden // names that are only typed do not count here
+		if !notHere && !errors.Is(err, remote.ErrNobody) && !errors.Is(err, remote.ErrDenied) {
+			return all, timers, cli.DeskError(w, err)
+		}
+	}
+	all, err := c.stored(ctx, server, id)
+	if err != nil || c.JSON {
+		return all, nil, err
+	}
+	timers, err := openwork.TimesOf(ctx, server.JetStream, server.Config.Streams.Due, id)
+	return all, timers, err
+}
+
+// pages asks the service for one page after the other.
+func pages(ctx context.Context, client *remote.Client, id payment.ID) (all []events.Message, timers []time.Time, err error) {
+	for version := uint64(0); ; {
+		page, err := client.History(ctx, id, version)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, e := range page.Events {
+			all = append(all, e.Message())
+		}
+		if version = page.Next; version == 0 {
+			return all, page.Timers, nil
+		}
+	}
+}
+
+// stored reads the payment's events from the stream.
+func (c *showCommand) stored(ctx context.Context, server *cli.Connection, id payment.ID) ([]events.Message, error) {
 	journal, err := stream.New(server.Conn, server.Encoder(), &stream.Options{Stream: server.Config.Streams.Events})
 	if err != nil {
 		return nil, fmt.Errorf("read journal: %w", err)
@@ -89,7 +135,7 @@ func (c *showCommand) read(ctx context.Context, server *cli.Connection, id payme
 }
 
 // tell prints the story for people.
-func (c *showCommand) tell(ctx context.Context, w *cli.World, server *cli.Connection, all []events.Message) error {
+func (c *showCommand) tell(w *cli.World, all []events.Message, timers []time.Time) {
 	fmt.Fprintf(w.Stdout, "payment %s at %s\n\n", c.Payment, c.Provider)
 	var last events.Entry
 	for _, m := range all {
@@ -101,18 +147,13 @@ func (c *showCommand) tell(ctx context.Context, w *cli.World, server *cli.Connec
 		last = e
 		cli.TellEvent(w.Stdout, e.State.Version, e.Data)
 	}
-	timers, err := schedules(ctx, server.JetStream, server.Config.Streams.Due, c.Provider, c.Payment)
-	if err != nil {
-		return err
-	}
 	fmt.Fprintln(w.Stdout)
 	for _, op := range last.State.Operations {
 		fmt.Fprintln(w.Stdout, "  "+standing(op))
 	}
 	for _, at := range timers {
-		fmt.Fprintf(w.Stdout, "  timer: comes back %s\n", at)
+		fmt.Fprintf(w.Stdout, "  timer: comes back %s\n", at.UTC().Format(time.RFC3339))
 	}
-	return nil
 }
 
 // standing says where an operation stands and who acts next.
@@ -129,31 +170,4 @@ func standing(op payment.Operation) string {
 	default:
 		return s + ", looked at again " + op.Open.Due.UTC().Format(time.RFC3339)
 	}
-}
-
-// schedules finds when a payment's timers are due.
-func schedules(ctx context.Context, js jetstream.JetStream, due, provider, native string) ([]string, error) {
-	filter, err := events.TimersOf(payment.ID{Provider: provider, Native: native})
-	if err != nil {
-		return nil, err
-	}
-	s, err := js.Stream(ctx, due)
-	if err != nil {
-		return nil, fmt.Errorf("read timers: %w", err)
-	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
-	if err != nil {
-		return nil, fmt.Errorf("read timers: %w", err)
-	}
-	var at []string
-	for subject := range info.State.Subjects {
-		when, there, err := openwork.At(ctx, js, due, subject)
-		if err != nil {
-			return nil, err
-		}
-		if there && !when.IsZero() { // else it was delivered just now, or is no timer of ours
-			at = append(at, when.UTC().Format(time.RFC3339))
-		}
-	}
-	return at, nil
 }

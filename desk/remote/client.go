@@ -78,20 +78,6 @@ func (c *Client) Requery(ctx context.Context, q desk.Requery) (*desk.Requeried, 
 	return r.Requeried, err
 }
 
-// Replay has a rejected message published anew, or with DryRun only checked. An
-// answer with faults means that nothing was published.
-func (c *Client) Replay(ctx context.Context, r desk.Replay) (desk.Replayed, error) {
-	out, err := c.ask(ctx, actionReplay, request{Replay: &r})
-	switch {
-	case err != nil:
-		return desk.Replayed{}, err
-	case out.Replayed == nil:
-		return desk.Replayed{}, errEmpty
-	default:
-		return *out.Replayed, nil
-	}
-}
-
 // Audit records that the operator is about to reveal or replay a rejected
 // message, and returns the record's ULID. After an error it must not be done.
 func (c *Client) Audit(ctx context.Context, action, token, reason string) (string, error) {
@@ -102,10 +88,20 @@ func (c *Client) Audit(ctx context.Context, action, token, reason string) (strin
 	return r.Audit, err
 }
 
+// ErrNobody: no service takes such requests.
+var ErrNobody = errors.New("no running service answers: is there one, of this version, on this server?")
+
+// ErrDenied: the server does not let this user ask.
+var ErrDenied = errors.New("the server does not let this user act")
+
 var errEmpty = errors.New("the desk's answer is empty")
 
-// ask sends one request. A no of the desk is a *desk.Error.
+// ask sends one request to the desk. A no of the desk is a *desk.Error.
 func (c *Client) ask(ctx context.Context, action string, q request) (response, error) {
+	return c.send(ctx, Subject(action, c.operator), q)
+}
+
+func (c *Client) send(ctx context.Context, subject string, q request) (response, error) {
 	q.Protocol = Protocol
 	if q.Ruling != nil && q.Ruling.Effect != "" {
 		q.Protocol = protocolEffect
@@ -117,12 +113,12 @@ func (c *Client) ask(ctx context.Context, action string, q request) (response, e
 	if err != nil {
 		return response{}, fmt.Errorf("write request: %w", err)
 	}
-	m, err := c.request(ctx, Subject(action, c.operator), data)
+	m, err := c.request(ctx, subject, data)
 	switch {
-	case errors.Is(err, errDenied):
-		return response{}, fmt.Errorf("the server does not let this user act as operator %q", c.operator)
 	case errors.Is(err, nats.ErrNoResponders):
-		return response{}, errors.New("no running service answers: is there one, of this version, on this server?")
+		return response{}, ErrNobody
+	case errors.Is(err, ErrDenied):
+		return response{}, fmt.Errorf("%w as operator %q", ErrDenied, c.operator)
 	case err != nil:
 		return response{}, fmt.Errorf("ask the desk: %w", err)
 	}
@@ -139,42 +135,43 @@ func (c *Client) ask(ctx context.Context, action string, q request) (response, e
 	return r, nil
 }
 
-// answerFor bounds the wait for an answer: the service's own bound comes first.
-const answerFor = requestFor + 10*time.Second
+// flushFor bounds the wait for the server to have taken a request.
+const flushFor = 10 * time.Second
 
-var errDenied = errors.New("the server refuses the request")
-
-// request sends a request and waits for its answer, or for the server's refusal. The
-// library's own request waits in vain for an answer to one that is refused.
+// request sends one request and waits for its answer. The server says that it does not
+// let somebody publish before it answers the flush behind it, so nobody waits for that.
 func (c *Client) request(ctx context.Context, subject string, data []byte) (*nats.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerFor)
-	defer cancel()
 	inbox := c.nc.NewRespInbox()
 	answers, err := c.nc.SubscribeSync(inbox)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = answers.Unsubscribe() }() // or the connection has ended
+	defer func() { _ = answers.Unsubscribe() }() // ends with the connection at the latest
 	if err := c.nc.PublishRequest(subject, inbox, data); err != nil {
 		return nil, err
 	}
-	// Behind the request: once this is answered, a refusal has come.
-	if err := c.nc.FlushWithContext(ctx); err != nil {
+	sent, cancel := context.WithTimeout(ctx, flushFor)
+	defer cancel()
+	if err := c.nc.FlushWithContext(sent); err != nil {
 		return nil, err
 	}
-	if c.denied() {
-		return nil, errDenied
+	if c.denied(subject) {
+		return nil, ErrDenied
+	}
+	if c.denied(inbox) {
+		return nil, fmt.Errorf("the server does not let this user hear answers on %s.>", inbox[:strings.IndexByte(inbox, '.')])
 	}
 	m, err := answers.NextMsgWithContext(ctx)
 	if err == nil && len(m.Data) == 0 && m.Header.Get("Status") == "503" {
-		return nil, nats.ErrNoResponders
+		err = nats.ErrNoResponders
 	}
 	return m, err
 }
 
-// denied reports whether the server has said that this user may not publish
-// something.
-func (c *Client) denied() bool {
+// denied reports whether the server has said that this user may not publish to a
+// subject, or listen to it: it tells so beside the request, which would wait in vain.
+func (c *Client) denied(subject string) bool {
 	err := c.nc.LastError()
-	return err != nil && strings.Contains(strings.ToLower(err.Error()), "permissions violation for publish")
+	return err != nil && strings.Contains(strings.ToLower(err.Error()), "permissions violation for ") &&
+		strings.Contains(err.Error(), `"`+subject+`"`)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/control"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/natstest"
@@ -282,5 +283,65 @@ func TestWithoutAServiceTheClientSaysSo(t *testing.T) {
 	_, err := remote.NewClient(connect(t, natstest.Start(t, nil)), "dana").Queue(t.Context(), desk.Filter{})
 	if err == nil || !strings.Contains(err.Error(), "no running service answers") {
 		t.Errorf("told %v", err)
+	}
+}
+
+// controls notes what is asked of the service itself.
+type controls struct{ said []control.Say }
+
+func (*controls) Standings(context.Context) ([]control.Standing, error) { return nil, nil }
+
+func (c *controls) Say(_ context.Context, who desk.Operator, r control.Say) (control.Said, error) {
+	if who.Name != "dana" {
+		return control.Said{}, &desk.Error{Fault: desk.FaultForbidden, Message: "somebody else"}
+	}
+	c.said = append(c.said, r)
+	return control.Said{Standing: control.Standing{Provider: r.Provider, Paused: r.Paused, Revision: 9}}, nil
+}
+
+func (*controls) Rearm(_ context.Context, _ desk.Operator, r control.Rearm) (control.Rearmed, error) {
+	return control.Rearmed{Lost: 20000, Restored: make([]control.Restored, 20000)}, nil
+}
+
+func TestTimersThatAnAnswerCannotHoldAreStillCounted(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, nil)
+	service, err := remote.Serve(connect(t, s), newFake(), &remote.Options{SelfAsserted: true, Control: &controls{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = service.Stop() })
+	got, err := remote.NewClient(connect(t, s), "dana").Rearm(t.Context(), control.Rearm{})
+	if err != nil || got.Lost != 20000 || len(got.Restored) == 0 || len(got.Restored) >= 20000 {
+		t.Errorf("%d of %d are told, %v", len(got.Restored), got.Lost, err)
+	}
+}
+
+// A person may be granted one of the two subjects and not the other.
+func TestAPauseIsNotAResumeWhateverItsBodySays(t *testing.T) {
+	t.Parallel()
+	s, c := natstest.Start(t, nil), &controls{}
+	service, err := remote.Serve(connect(t, s), newFake(), &remote.Options{SelfAsserted: true, Control: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = service.Stop() })
+	nc := connect(t, s)
+	client := remote.NewClient(nc, "dana")
+	for _, paused := range []bool{true, false} {
+		if said, err := client.Say(t.Context(), control.Say{Provider: "p", Paused: paused}); err != nil || said.Standing.Paused != paused || said.Standing.Revision != 9 {
+			t.Errorf("paused %t: %+v, %v", paused, said, err)
+		}
+	}
+	for action, body := range map[string]string{
+		"pause": `{"protocol":1,"say":{"provider":"p","paused":false}}`, "resume": `{"protocol":1,"say":{"provider":"p","paused":true}}`,
+	} {
+		m, err := nc.RequestWithContext(t.Context(), remote.ControlSubject(action, "dana"), []byte(body))
+		if err != nil || m.Header.Get(micro.ErrorCodeHeader) != "400" {
+			t.Errorf("%s with %s: %v, %v", action, body, m, err)
+		}
+	}
+	if len(c.said) != 2 {
+		t.Errorf("said %+v", c.said)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
@@ -42,11 +43,6 @@ type Desk interface {
 	Requery(ctx context.Context, who desk.Operator, l desk.Requery) (*desk.Requeried, error)
 }
 
-// Replayer publishes rejected messages anew (*desk.Replayer).
-type Replayer interface {
-	Replay(ctx context.Context, who desk.Operator, r desk.Replay) (desk.Replayed, error)
-}
-
 // Options are the optional parts of a Service; nil and zero values mean the
 // defaults.
 type Options struct {
@@ -55,8 +51,13 @@ type Options struct {
 	SelfAsserted bool
 	Version      string       // of the program, semantic; default 0.0.0
 	Logger       *slog.Logger // default: discards
-	// Replayer publishes rejected messages anew; nil: that is not served.
-	Replayer Replayer
+	// History shows payments' events as they are stored; nil: that is not served.
+	History History
+	// Rejected shows, replays and deletes rejected messages; nil: that is not served.
+	Rejected Rejected
+	// Control carries out what operators ask of the service itself; nil: that is
+	// not served.
+	Control Control
 }
 
 // Service answers operators until it is stopped.
@@ -88,15 +89,31 @@ func Serve(nc *nats.Conn, d Desk, opts *Options) (*Service, error) {
 	actions := map[string]answer{
 		actionQueue: s.queue, actionPayment: s.payment, actionAsk: s.ask, actionResolve: s.resolve, actionAudit: s.audit, actionRequery: s.requery,
 	}
-	if o.Replayer != nil {
-		actions[actionReplay] = s.replay
+	if o.History != nil {
+		actions[actionHistory] = s.history
 	}
-	for action, do := range actions {
-		if err := s.Endpoint(action, group+"."+action+".*", s.handler(do)); err != nil {
+	if o.Rejected != nil {
+		maps.Copy(actions, s.rejected())
+	}
+	if err := s.endpoints(group, actions); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	if o.Control != nil {
+		if err := s.endpoints(controlGroup, s.controls()); err != nil {
 			return nil, errors.Join(err, s.Stop())
 		}
 	}
 	return s, nil
+}
+
+// endpoints begins to take the requests of a group of subjects.
+func (s *Service) endpoints(group string, actions map[string]answer) error {
+	for action, do := range actions {
+		if err := s.Endpoint(action, group+"."+action+".*", s.handler(do)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // answer carries one request out.
@@ -226,12 +243,4 @@ func (s *Service) requery(ctx context.Context, who desk.Operator, q request) (re
 	}
 	requeried, err := s.desk.Requery(ctx, who, *q.Requery)
 	return response{Requeried: requeried}, err
-}
-
-func (s *Service) replay(ctx context.Context, who desk.Operator, q request) (response, error) {
-	if q.Replay == nil {
-		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: "the request holds nothing to replay"}
-	}
-	out, err := s.o.Replayer.Replay(ctx, who, *q.Replay)
-	return response{Replayed: &out}, err
 }

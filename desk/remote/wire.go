@@ -2,6 +2,9 @@ package remote
 
 import (
 	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/control"
+	"github.com/countermand/countermand/desk/history"
+	"github.com/countermand/countermand/desk/rejected"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
 )
@@ -27,12 +30,34 @@ const (
 	actionAudit   = "audit"
 	actionReplay  = "replay"
 	actionRequery = "look"
+
+	actionHistory    = "history"
+	actionRejections = "rejections"
+	actionRejection  = "rejection"
+	actionOriginal   = "original"
+	actionDelete     = "delete"
 )
 
 // group stands before all subjects.
 const group = "payments.desk"
 
-// Subject is where an operator's requests of one action go.
+// controlGroup stands before the subjects of what operators ask of the service itself.
+const controlGroup = "payments.control"
+
+// The actions of that group.
+const (
+	actionStandings = "pauses"
+	actionPause     = "pause"
+	actionResume    = "resume"
+	actionRearm     = "rearm"
+)
+
+// ControlSubject is where an operator's requests of one action on the service go.
+func ControlSubject(action, operator string) string {
+	return controlGroup + "." + action + "." + events.Token(operator)
+}
+
+// Subject is where an operator's requests of one action at the desk go.
 func Subject(action, operator string) string {
 	return group + "." + action + "." + events.Token(operator)
 }
@@ -46,7 +71,8 @@ type request struct {
 	Operation payment.Op   `json:"operation,omitempty"`
 	Key       payment.Key  `json:"idempotencyKey,omitempty"`
 	Ruling    *desk.Ruling `json:"ruling,omitempty"`
-	// Action, Token and Reason are those of an audit.
+	// Action, Token and Reason are those of an audit; Token and Reason also those of
+	// a rejected message.
 	Action string `json:"action,omitempty"`
 	Token  string `json:"token,omitempty"`
 	Reason string `json:"reason,omitempty"`
@@ -54,6 +80,16 @@ type request struct {
 	Replay *desk.Replay `json:"replay,omitempty"`
 	// Requery is the operation to ask the provider about again.
 	Requery *desk.Requery `json:"look,omitempty"`
+	// From is the version that a page of a history begins with.
+	From uint64 `json:"from,omitempty"`
+	// Rejections narrows a list of rejected messages.
+	Rejections *rejected.Filter `json:"rejections,omitempty"`
+	// Delete is whose bytes are to be deleted.
+	Delete *rejected.Delete `json:"delete,omitempty"`
+	// Say is who is to be paused, or to run again.
+	Say *control.Say `json:"say,omitempty"`
+	// Rearm is the part of the journal whose timers are to be restored.
+	Rearm *control.Rearm `json:"rearm,omitempty"`
 }
 
 // response is what is answered: one of its fields, by the action.
@@ -66,7 +102,17 @@ type response struct {
 	Audit     string          `json:"audit,omitempty"`
 	Replayed  *desk.Replayed  `json:"replayed,omitempty"`
 	Requeried *desk.Requeried `json:"looked,omitempty"`
-	Error     *desk.Error     `json:"error,omitempty"`
+	History   *history.Page   `json:"history,omitempty"`
+	// Rejections, Rejection, Original and Deleted answer about rejected messages.
+	Rejections *rejected.Page      `json:"rejections,omitempty"`
+	Rejection  *rejected.Rejection `json:"rejection,omitempty"`
+	Original   *rejected.Original  `json:"original,omitempty"`
+	Deleted    *rejected.Deleted   `json:"deleted,omitempty"`
+	// Standings, Said and Rearmed answer controls.
+	Standings []control.Standing `json:"standings,omitempty"`
+	Said      *control.Said      `json:"said,omitempty"`
+	Rearmed   *control.Rearmed   `json:"rearmed,omitempty"`
+	Error     *desk.Error        `json:"error,omitempty"`
 }
 
 // codes are the faults as the codes of a NATS service's error, after HTTP's.
@@ -91,8 +137,8 @@ func code(f desk.Fault) string {
 	}
 }
 
-// fit drops the oldest events and the last items until the answer is no larger
-// than the server takes; what was dropped is told by complete and total.
+// fit drops the oldest events, the last items and the last restored timers until the answer is no larger
+// than the server takes; what was dropped is told by complete, total and lost.
 func (r *response) fit() bool {
 	story := r.Story
 	if r.Error != nil && r.Error.Now != nil {
@@ -107,6 +153,8 @@ func (r *response) fit() bool {
 		}
 	case r.Queue != nil && len(r.Queue.Items) > 1:
 		r.Queue.Items = r.Queue.Items[:len(r.Queue.Items)/2]
+	case r.Rearmed != nil && len(r.Rearmed.Restored) > 1:
+		r.Rearmed.Restored = r.Rearmed.Restored[:len(r.Rearmed.Restored)/2]
 	default:
 		return false
 	}

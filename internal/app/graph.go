@@ -12,6 +12,7 @@ import (
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/console"
 	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/integrity/keeper"
@@ -83,7 +84,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 			background("survey", survey.Run), when(cfg.Admin.Listen != "", background("follower", follower.run)),
 		},
 		{
-			deskService(nc, operators, replayer, cfg.Desk, log), statusService(nc, reader, cfg, log),
+			deskService(nc, operators, cfg.Desk, &remote.Options{History: c.history(), Rejected: c.rejected(operators, replayer), Control: c.controls(operators), Logger: log}), statusService(nc, reader, cfg, log),
 			after(c.pauses.First(), c.notificationService(cfg.Notifications)),
 			after(c.pauses.First(), c.lateService(cfg.LateLook.After)),
 			after(c.pauses.First(), service{"consumer", c.consumer.Run}),

@@ -3,20 +3,47 @@ package app
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/control"
+	"github.com/countermand/countermand/desk/history"
+	"github.com/countermand/countermand/desk/rejected"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/internal/openwork"
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/status"
 	statusservice "github.com/countermand/countermand/status/service"
 )
 
 // deskService answers operators over NATS.
-func deskService(nc *nats.Conn, d *desk.Desk, r *desk.Replayer, cfg config.Desk, log *slog.Logger) service {
-	return answering("desk", log, func() (stopper, error) {
-		return remote.Serve(nc, d, &remote.Options{SelfAsserted: cfg.SelfAsserted, Logger: log, Replayer: r})
+func deskService(nc *nats.Conn, d *desk.Desk, cfg config.Desk, o *remote.Options) service {
+	o.SelfAsserted = cfg.SelfAsserted
+	return answering("desk", o.Logger, func() (stopper, error) { return remote.Serve(nc, d, o) })
+}
+
+// history is what operators see of payments' events.
+func (c core) history() *history.Reader {
+	return history.NewReader(c.journal, func(ctx context.Context, id payment.ID) ([]time.Time, error) {
+		return openwork.TimesOf(ctx, c.js, c.topology.Due, id)
+	})
+}
+
+// rejected is what operators see of rejected messages.
+func (c core) rejected(d *desk.Desk, r *desk.Replayer) *rejected.Desk {
+	return rejected.New(d, c.journal, broker.NewQuarantine(c.js, c.topology), r)
+}
+
+// controls is what operators may ask of the service itself.
+func (c core) controls(d *desk.Desk) *control.Desk {
+	return control.New(control.Options{
+		Desk: d, Bucket: broker.NewControl(c.js, c.topology), Journal: c.journal, Open: c.keeper.Open,
+		Providers: c.set.Names(), Now: time.Now,
+		Work: control.Work{JetStream: c.js, Events: c.topology.Events, Due: c.topology.Due, Timers: c.timers, Encoder: c.encoder},
 	})
 }
 

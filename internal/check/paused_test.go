@@ -15,7 +15,8 @@ func TestPausedProvidersAndAStartInPauseAreWarnings(t *testing.T) {
 	b := provisioned(t, durable)
 	control := broker.NewControl(b.js, app.Topology(b.cfg))
 	p := broker.Pause{Paused: true, Reason: "incident", By: "ana", Since: time.Now()}
-	if _, err := control.Put(b.ctx(), "opay-eg", p); err != nil {
+	revision, err := control.Set(b.ctx(), "opay-eg", p, 0)
+	if err != nil {
 		t.Fatal(err)
 	}
 	all := b.findings(nil)
@@ -23,7 +24,7 @@ func TestPausedProvidersAndAStartInPauseAreWarnings(t *testing.T) {
 	if !strings.Contains(all[0].Is, `by "ana": "incident"`) {
 		t.Errorf("finding is %s", all[0])
 	}
-	if _, err := control.Put(b.ctx(), "opay-eg", broker.Pause{}); err != nil {
+	if _, err := control.Set(b.ctx(), "opay-eg", broker.Pause{}, revision); err != nil {
 		t.Fatal(err)
 	}
 	b.cfg.StartPaused = true

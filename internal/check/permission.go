@@ -61,6 +61,11 @@ func (c *checker) probes(t broker.Topology) []probe {
 	for _, stream := range []string{t.Events, t.Commands, t.Due, t.Rejected} {
 		question(streamInfo(stream), "it cannot be seen whether the journal has lost something, so nothing is carried out", false)
 	}
+	question("$JS.API.STREAM.MSG.GET."+t.Rejected, "operators cannot be shown what is in quarantine", false)
+	// A body that is no request is answered "invalid": nothing is deleted.
+	all = append(all, probe{
+		subject: "$JS.API.STREAM.MSG.DELETE." + t.Rejected, data: "probe", gap: "operators cannot have deleted what is in quarantine",
+	})
 	question("$JS.API.STREAM.MSG.GET."+t.Due, "delivered timers cannot be read", true)
 	if c.opts.Deep {
 		// The body lacks what must be in it; the consumer is nobody's.
@@ -76,7 +81,9 @@ func (c *checker) probes(t broker.Topology) []probe {
 			gap: "how far the journal has come cannot be remembered, and calls that nothing makes repeatable wait for that",
 		})
 	}
-	return all
+	return append(all, probe{
+		subject: "$KV." + t.Control + "." + c.cfg.Providers[0].Name, header: impossible(), gap: "operators cannot pause and resume providers",
+	})
 }
 
 // appends are subjects the service publishes to, one of each kind, for a
@@ -121,6 +128,7 @@ func (c *checker) probe() bool {
 		return false
 	}
 	c.hears("payments.desk.check."+nobody, "payments.desk.*.*", "operators cannot be answered")
+	c.hears("payments.control.check."+nobody, "payments.control.*.*", "operators cannot pause and resume providers")
 	c.hears("$SRV.PING."+nobody, "$SRV.>", "the desk is not served")
 	if c.cfg.Status.Rate > 0 {
 		c.hears("payments.status", "payments.status", "nobody can ask where a payment stands")

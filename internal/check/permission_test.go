@@ -17,10 +17,10 @@ func needed() []string {
 		"$JS.API.CONSUMER.INFO.PAYMENT_COMMANDS.payment-consumer", "$JS.API.CONSUMER.INFO.PAYMENT_DUE.payment-consumer", "$JS.API.CONSUMER.INFO.PAYMENT_EVENTS.payment-consumer",
 		"$JS.API.CONSUMER.MSG.NEXT.PAYMENT_COMMANDS.payment-consumer", "$JS.API.CONSUMER.MSG.NEXT.PAYMENT_DUE.payment-consumer", "$JS.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.payment-consumer",
 		"$JS.ACK.PAYMENT_COMMANDS.payment-consumer.>", "$JS.ACK.PAYMENT_DUE.payment-consumer.>", "$JS.ACK.PAYMENT_EVENTS.payment-consumer.>",
-		"$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS", "$JS.API.STREAM.MSG.GET.PAYMENT_COMMANDS",
+		"$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS", "$JS.API.STREAM.MSG.GET.PAYMENT_COMMANDS", "$JS.API.STREAM.MSG.GET.PAYMENT_REJECTED", "$JS.API.STREAM.MSG.DELETE.PAYMENT_REJECTED",
 		"$JS.API.STREAM.INFO.PAYMENT_COMMANDS", "$JS.API.STREAM.INFO.PAYMENT_EVENTS", "$JS.API.STREAM.INFO.PAYMENT_DUE",
 		"$JS.API.STREAM.INFO.PAYMENT_REJECTED", "$JS.API.STREAM.INFO.KV_PAYMENT_CONTROL", "$JS.API.STREAM.MSG.GET.KV_PAYMENT_CONTROL",
-		"$KV.PAYMENT_CONTROL._mark", "$KV.PAYMENT_CONTROL._epoch", "$KV.PAYMENT_CONTROL._replica.*",
+		"$KV.PAYMENT_CONTROL._mark", "$KV.PAYMENT_CONTROL._epoch", "$KV.PAYMENT_CONTROL._replica.*", "$KV.PAYMENT_CONTROL.opay-eg",
 		"payment.command.rejected.*", "payment.operator.*.*", "payment.quarantine.*", "payment.schedule.cancel.>", "payment.schedule.refund.>",
 		"payment.cancel.requested", "payment.refund.requested",
 		"payment.refund.returned.*.*.*",
@@ -103,8 +103,8 @@ func covered(pattern, subject string) bool {
 func TestALeastPrivilegeAccountMayAllTheServiceNeedsAndHidesTheRest(t *testing.T) {
 	t.Parallel()
 	b := provisioned(t, users(
-		user("service", "publish: "+quoted(needed())+`, subscribe: ["_INBOX.>", "payments.desk.*.*", "payments.status", "payments.status.*", "$SRV.>"]`),
-		user("looker", "publish: "+quoted(append(needed(), looking()...))+`, subscribe: ["_INBOX.>", "payments.desk.*.*", "payments.status", "payments.status.*", "$SRV.>"]`),
+		user("service", "publish: "+quoted(needed())+`, subscribe: ["_INBOX.>", "payments.desk.*.*", "payments.control.*.*", "payments.status", "payments.status.*", "$SRV.>"]`),
+		user("looker", "publish: "+quoted(append(needed(), looking()...))+`, subscribe: ["_INBOX.>", "payments.desk.*.*", "payments.control.*.*", "payments.status", "payments.status.*", "$SRV.>"]`),
 		user("deaf", `subscribe: {deny: "_INBOX.>"}`),
 		user("deskless", `subscribe: {deny: "payments.desk.*.*"}`),
 		user("unknown", `subscribe: {deny: "$SRV.>"}`),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -118,7 +119,34 @@ func (b *bundle) scan() *openwork.Index {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	for _, most := range []uint64{1, 3, 1000} {
+		b.parts(x, most)
+	}
 	return x
+}
+
+// parts holds what parts of the journal say against what a scan says.
+func (b *bundle) parts(x *openwork.Index, most uint64) {
+	b.t.Helper()
+	all, from := openwork.Index{}, uint64(0)
+	for {
+		p, err := openwork.ReadPart(b.t.Context(), b.js, "PAYMENT_EVENTS", from, most)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		all.Events += p.Events
+		all.Operations, all.Damaged = append(all.Operations, p.Operations...), append(all.Damaged, p.Damaged...)
+		if from = p.Next; from == 0 {
+			break
+		}
+	}
+	inOrder := []cmp.Option{
+		cmpopts.SortSlices(func(a, b openwork.Operation) bool { return a.Subject < b.Subject }),
+		cmpopts.SortSlices(func(a, b openwork.Damage) bool { return a.Sequence < b.Sequence }), cmpopts.EquateEmpty(),
+	}
+	if diff := cmp.Diff(x, &all, inOrder...); diff != "" {
+		b.t.Errorf("parts of %d say something else than a scan (-scan +parts):\n%s", most, diff)
+	}
 }
 
 func TestAScanFindsWhatIsOpenAndForgetsWhatHasEnded(t *testing.T) {

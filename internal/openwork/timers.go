@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
 )
 
 // atMost is how many delivered timers are looked at one by one.
@@ -98,6 +100,34 @@ func (s *TimerSet) addDelivered(ctx context.Context, due jetstream.Stream) error
 	}
 	s.Complete = s.Delivered <= atMost
 	return nil
+}
+
+// TimesOf reads when the timers of one payment come back, the next one first.
+func TimesOf(ctx context.Context, js jetstream.JetStream, stream string, id payment.ID) ([]time.Time, error) {
+	filter, err := events.TimersOf(id)
+	if err != nil {
+		return nil, fmt.Errorf("name timers: %w", err)
+	}
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return nil, fmt.Errorf("read timers: %w", err)
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
+	if err != nil {
+		return nil, fmt.Errorf("read timers: %w", err)
+	}
+	var all []time.Time
+	for subject := range info.State.Subjects {
+		at, there, err := At(ctx, js, stream, subject)
+		if err != nil {
+			return nil, err
+		}
+		if there && !at.IsZero() { // else it was delivered just now, or is no timer of ours
+			all = append(all, at.UTC())
+		}
+	}
+	slices.SortFunc(all, time.Time.Compare)
+	return all, nil
 }
 
 // At reads when a scheduled timer comes; the zero time if what lies there names

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
-	"strings"
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
@@ -58,13 +57,18 @@ func (j *Journal) History(ctx context.Context, id payment.ID) (all []events.Entr
 // by its version from the stream's leader: if it read forwards by the payment's
 // subjects, the server would search the whole stream. After an error there is nothing more.
 func (j *Journal) Messages(ctx context.Context, id payment.ID) iter.Seq2[Stored, error] {
+	return j.MessagesFrom(ctx, id, 1)
+}
+
+// MessagesFrom is Messages from a version on.
+func (j *Journal) MessagesFrom(ctx context.Context, id payment.ID, first uint64) iter.Seq2[Stored, error] {
 	return func(yield func(Stored, error) bool) {
 		filter, newest, err := j.newestVersion(ctx, id)
 		if err != nil {
 			yield(Stored{}, err)
 			return
 		}
-		for version := uint64(1); version <= newest; version++ {
+		for version := first; version <= newest; version++ {
 			m, err := j.version(ctx, filter, version)
 			switch {
 			case err != nil:
@@ -87,12 +91,8 @@ func (j *Journal) newestVersion(ctx context.Context, id payment.ID) (filter stri
 	if err != nil || last.Sequence == 0 {
 		return filter, 0, err
 	}
-	subject := last.Message.Subject
-	version, err = strconv.ParseUint(subject[strings.LastIndexByte(subject, '.')+1:], 10, 64)
-	if err != nil {
-		return "", 0, fmt.Errorf("read the version in %s: %w", subject, err)
-	}
-	return filter, version, nil
+	version, err = events.VersionOf(last.Message.Subject)
+	return filter, version, err
 }
 
 // OperatorActions returns the audit events of one action that lie behind a
@@ -114,6 +114,20 @@ func (j *Journal) OperatorActions(ctx context.Context, action string, after uint
 		after = m.Sequence
 	}
 	return all, nil
+}
+
+// OperatorAction returns the audit event of a ULID, whatever its action is, and its
+// sequence; 0 where there is none.
+func (j *Journal) OperatorAction(ctx context.Context, ulid string) (payment.OperatorAction, uint64, error) {
+	m, err := j.read(ctx, events.OperatorNameFilter(ulid))
+	if err != nil || m.Sequence == 0 {
+		return payment.OperatorAction{}, 0, err
+	}
+	a, err := events.DecodeOperator(m.Message)
+	if err != nil {
+		return payment.OperatorAction{}, 0, fmt.Errorf("decode %s: %w", m.Message.Subject, err)
+	}
+	return a, m.Sequence, nil
 }
 
 // next is the first message of a filter from a sequence on; the zero one if

@@ -32,12 +32,12 @@ func (o *operators) pause(ctx, faults context.Context) error {
 	next := func() { sleep.For(faults, pauseEvery/3+time.Duration(o.below(int(pauseEvery*2/3)))) }
 	for next(); faults.Err() == nil; next() {
 		provider := all[o.below(len(all))].Instance
-		if o.command(ctx, "pause", provider, "--reason", "a rehearsal") == nil {
+		if o.command(ctx, "pause", provider, "--reason", "a rehearsal", "--operator", "ann") == nil {
 			o.did("paused a provider")
 			sleep.For(faults, time.Duration(o.below(int(2*time.Second))))
 		}
 		// Also after a pause that failed: it may be stored.
-		if err := program.Await(ctx, func() bool { return o.command(ctx, "resume", provider) == nil }); err != nil {
+		if err := program.Await(ctx, func() bool { return o.command(ctx, "resume", provider, "--operator", "ann") == nil }); err != nil {
 			return fmt.Errorf("resume %s: %w", provider, err)
 		}
 		o.did("resumed a provider")

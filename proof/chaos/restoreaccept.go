@@ -77,7 +77,7 @@ func (p *lossPlay) accept(ctx context.Context) error {
 		}
 	}
 	if p.row.toTheEnd {
-		if _, err := p.world.consumer(ctx, "pause", "--all", "--reason", "the journal has lost something", "--by", "ann"); err != nil {
+		if _, err := p.world.consumer(ctx, "pause", "--all", "--reason", "the journal has lost something", "--operator", "ann"); err != nil {
 			return err
 		}
 	}

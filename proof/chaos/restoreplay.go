@@ -143,7 +143,7 @@ func (p *lossPlay) work(ctx context.Context) error {
 	case p.row.load:
 		return nil // with the loss
 	case p.row.held:
-		if _, err := p.world.consumer(ctx, "pause", "--all", "--reason", "a rehearsal", "--by", "ann"); err != nil {
+		if _, err := p.world.consumer(ctx, "pause", "--all", "--reason", "a rehearsal", "--operator", "ann"); err != nil {
 			return err
 		}
 		if err := p.allPaused(ctx); err != nil {
@@ -253,8 +253,12 @@ func (p *lossPlay) goOn(ctx context.Context) error {
 		sleep.For(ctx, 2*time.Second)
 	}
 	p.resumed = time.Now()
-	if _, err := w.consumer(ctx, "resume", "--all", "--by", "ann"); err != nil {
-		return err
+	var last error
+	if err := program.Await(ctx, func() bool { // a process learns within a second that the journal is open again
+		_, last = w.consumer(ctx, "resume", "--all", "--operator", "ann")
+		return last == nil
+	}); err != nil {
+		return fmt.Errorf("%w (%w)", err, last)
 	}
 	if unfinished != nil {
 		if err := p.walk(ctx); err != nil {

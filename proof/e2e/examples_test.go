@@ -71,8 +71,8 @@ func serveGranted(t *testing.T, mode string) *granted {
 func grantedServer(t *testing.T) *granted {
 	t.Helper()
 	w := &granted{admin: nats.UserInfo("admin", "admin")}
-	keys := map[string]string{"CONSUMER_NKEY": "", "PROVISIONER_NKEY": "", "READER_NKEY": ""}
-	for name, auth := range map[string]*nats.Option{"CONSUMER_NKEY": &w.consumer, "PROVISIONER_NKEY": &w.provisioner, "READER_NKEY": new(nats.Option)} {
+	keys := map[string]string{"CONSUMER_NKEY": "", "PROVISIONER_NKEY": "", "OPERATOR_NKEY": "", "READER_NKEY": ""}
+	for name, auth := range map[string]*nats.Option{"CONSUMER_NKEY": &w.consumer, "PROVISIONER_NKEY": &w.provisioner, "READER_NKEY": new(nats.Option), "OPERATOR_NKEY": new(nats.Option)} {
 		pair, err := nkeys.CreateUser()
 		if err != nil {
 			t.Fatal(err)

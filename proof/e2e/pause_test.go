@@ -53,11 +53,16 @@ func (w *world) replica() replica {
 	return replica{service, stop}
 }
 
-// say pauses or resumes a provider, as consumer pause and resume do.
+// say pauses or resumes a provider in the bucket, whether a service runs or not.
 func (w *world) say(provider string, paused bool) {
 	w.t.Helper()
+	control := broker.NewControl(w.js, app.Topology(w.cfg))
+	is, err := control.At(w.t.Context(), provider)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	p := broker.Pause{Paused: paused, Reason: "a test", Since: time.Now()}
-	if _, err := broker.NewControl(w.js, app.Topology(w.cfg)).Put(w.t.Context(), provider, p); err != nil {
+	if _, err := control.Set(w.t.Context(), provider, p, is.Revision); err != nil {
 		w.t.Fatal(err)
 	}
 }

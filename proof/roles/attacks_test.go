@@ -190,7 +190,7 @@ func TestNobodyOutsideCreatesAStreamThatPublishesCommands(t *testing.T) {
 			t.Parallel()
 			w := start(t, dir, as)
 			before := w.held()
-			for _, p := range []party{ordersEG(), ordersEGRead(), ordersPL(), ledger(), reader(), provisioner(), consumer()} {
+			for _, p := range []party{ordersEG(), ordersEGRead(), ordersPL(), ledger(), reader(), operator(), provisioner(), recovery(), consumer()} {
 				nc := w.connect(p)
 				for _, api := range []string{"$JS.API.", "$JS.payments.API."} {
 					for _, verb := range []string{"CREATE", "UPDATE"} {
@@ -215,7 +215,7 @@ func TestNobodyOutsideCreatesAStreamThatPublishesCommands(t *testing.T) {
 			if diff := cmp.Diff(before, w.held()); diff != "" {
 				t.Errorf("the streams have changed (-before +after):\n%s", diff)
 			}
-			if _, err := w.stream(operator()).Stream(w.ctx(), "EVIL"); !errors.Is(err, jetstream.ErrStreamNotFound) {
+			if _, err := w.stream(observer()).Stream(w.ctx(), "EVIL"); !errors.Is(err, jetstream.ErrStreamNotFound) {
 				t.Errorf("the attacker's stream: %v", err)
 			}
 		})
@@ -233,7 +233,7 @@ func TestNobodyChangesHowLongTheJournalLives(t *testing.T) {
 			w := start(t, dir, as)
 			w.events()
 			before := w.held()
-			s, err := w.stream(operator()).Stream(w.ctx(), "PAYMENT_EVENTS")
+			s, err := w.stream(observer()).Stream(w.ctx(), "PAYMENT_EVENTS")
 			if err != nil {
 				t.Fatal(err)
 			}

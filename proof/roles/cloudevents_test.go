@@ -42,7 +42,7 @@ func TestTheOfficialSenderOfCloudEventsPublishesByTheShippedFiles(t *testing.T) 
 			if result := client.Send(w.ctx(), event); cloudevents.IsUndelivered(result) {
 				t.Fatalf("send: %v", result)
 			}
-			stream, err := w.stream(operator()).Stream(w.ctx(), "PAYMENT_COMMANDS")
+			stream, err := w.stream(observer()).Stream(w.ctx(), "PAYMENT_COMMANDS")
 			if err != nil {
 				t.Fatal(err)
 			}

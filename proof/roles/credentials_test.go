@@ -28,7 +28,7 @@ func byCredentials(t *testing.T, layout string) *credentials {
 	t.Helper()
 	c := &credentials{t: t, dir: t.TempDir(), operator: must(nkeys.CreateOperator())(t), accounts: map[string]nkeys.KeyPair{}, private: map[string]bool{}}
 	c.accounts["SYS"], c.accounts["PAYMENTS"] = must(nkeys.CreateAccount())(t), must(nkeys.CreateAccount())(t)
-	for _, p := range parties() {
+	for _, p := range logged() {
 		if !p.inPayments() {
 			c.accounts[p.account()] = must(nkeys.CreateAccount())(t)
 		}
@@ -36,12 +36,16 @@ func byCredentials(t *testing.T, layout string) *credentials {
 	c.system = c.public("SYS")
 	c.account("SYS", nil)
 	c.account("PAYMENTS", c.parse(layout, "exports.conf"))
-	for _, p := range parties() {
+	for _, p := range logged() {
 		role := c.parse(layout, p.file)
 		account, allowed := "PAYMENTS", role["permissions"]
 		if !p.inPayments() {
-			account, allowed = p.account(), role["default_permissions"]
-			c.account(account, role)
+			account = p.account()
+			of := c.parse(layout, p.accountFile())
+			if allowed == nil {
+				allowed = of["default_permissions"]
+			}
+			c.account(account, of)
 		}
 		c.user(p, account, allowed, time.Time{})
 	}
@@ -120,6 +124,7 @@ func (c *credentials) imports(claims *jwt.AccountClaims, name string, role map[s
 			Name: string(subject), Subject: subject, Account: c.public(text(from["account"])), Type: kind,
 			LocalSubject: renaming(subject, text(i["to"])),
 		}
+		taken.Share, _ = i["share"].(bool)
 		if c.private[string(subject)] {
 			activation := jwt.NewActivationClaims(c.public(name))
 			activation.Name, activation.ImportSubject, activation.ImportType = string(subject), subject, kind

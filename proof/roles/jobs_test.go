@@ -141,7 +141,7 @@ func TestProvisionSaysWhichRightItLacksForAChange(t *testing.T) {
 	// A reader that the file does not name: everything else is done, and the line is named.
 	write(t, file, strings.Replace(read(t, file), "readers:\n", "readers:\n  - {name: orders-new, filters: [\"payment.*.*.opay-eg.*.*\"]}\n", 1))
 	w.must(binary, file, 1, []string{"cannot change consumer orders-new on PAYMENT_EVENTS", "$JS.API.CONSUMER.INFO.PAYMENT_EVENTS.orders-new"}, "provision")
-	if _, err := w.stream(operator()).Consumer(w.ctx(), "PAYMENT_EVENTS", "orders-new"); !errors.Is(err, jetstream.ErrConsumerNotFound) {
+	if _, err := w.stream(observer()).Consumer(w.ctx(), "PAYMENT_EVENTS", "orders-new"); !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		t.Errorf("the consumer: %v", err)
 	}
 }

@@ -28,7 +28,7 @@ type keys struct {
 func byKey(t *testing.T) *keys {
 	t.Helper()
 	k := &keys{t: t, dir: t.TempDir(), pairs: map[party]nkeys.KeyPair{}}
-	for _, p := range parties() {
+	for _, p := range logged() {
 		k.pairs[p] = k.newPair()
 		k.writeSeed(p, k.pairs[p])
 	}
@@ -84,7 +84,7 @@ func byCertificate(t *testing.T) *certificates {
 	c := &certificates{t: t, dir: t.TempDir()}
 	c.newAuthority()
 	c.issue("server", "localhost")
-	for _, p := range parties() {
+	for _, p := range logged() {
 		c.issue(p.name, p.name)
 	}
 	return c

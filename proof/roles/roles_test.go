@@ -31,19 +31,21 @@ func mayNotPublish() map[party][]string {
 	commands := []string{"payment.refund.requested", "payment.cancel.requested", "payment.refund.requested.tranzzo-ua", "payment.cancel.requested.tranzzo-ua"}
 	own := []string{"payment.refund.requested.opay-eg", "payment.cancel.requested.opay-eg"}
 	control := []string{"$KV.PAYMENT_CONTROL.opay-eg", "$KV.PAYMENT_CONTROL._mark"}
-	var destroying, changing, creating, reading []string
+	var destroying, changing, creating, reading, kept []string
 	for _, api := range []string{"$JS.API.", "$JS.payments.API."} {
 		for _, s := range append(streams(), "KV_PAYMENT_CONTROL") {
 			destroying = append(destroying, api+"STREAM.DELETE."+s, api+"STREAM.RESTORE."+s, api+"STREAM.SNAPSHOT."+s)
+			destroying = append(destroying, api+"STREAM.PURGE."+s)
 			if s != "PAYMENT_REJECTED" {
-				destroying = append(destroying, api+"STREAM.PURGE."+s, api+"STREAM.MSG.DELETE."+s)
+				destroying = append(destroying, api+"STREAM.MSG.DELETE."+s)
 			}
 			changing = append(changing, api+"STREAM.UPDATE."+s)
 			creating = append(creating, api+"STREAM.CREATE."+s, api+"CONSUMER.CREATE."+s, api+"CONSUMER.CREATE."+s+".spy",
 				api+"CONSUMER.CREATE."+s+".spy.payment.>", api+"CONSUMER.DURABLE.CREATE."+s+".payment-consumer")
 		}
 		creating = append(creating, api+"STREAM.CREATE.EVIL", api+"STREAM.UPDATE.EVIL", api+"CONSUMER.DELETE.PAYMENT_EVENTS.ledger")
-		reading = append(reading, api+"STREAM.MSG.GET.PAYMENT_REJECTED", api+"DIRECT.GET.PAYMENT_REJECTED",
+		kept = append(kept, api+"STREAM.MSG.GET.PAYMENT_REJECTED", api+"STREAM.MSG.DELETE.PAYMENT_REJECTED")
+		reading = append(reading, api+"DIRECT.GET.PAYMENT_REJECTED",
 			api+"CONSUMER.DELETE.PAYMENT_COMMANDS.payment-consumer", api+"CONSUMER.PAUSE.PAYMENT_COMMANDS.payment-consumer")
 	}
 	taking := []string{
@@ -64,9 +66,9 @@ func mayNotPublish() map[party][]string {
 		create + "orders-eg", create + "orders-eg.payment.*.*.opay-eg.*.*", create + "orders-eg.payment.>", create + "ledger",
 		create + "ledger.payment.*.succeeded.>", "$JS.payments.API.CONSUMER.DELETE.PAYMENT_EVENTS.orders-eg",
 	}
-	ruling := []string{"payments.desk.resolve.operator", "payments.desk.queue.orders-eg", "$SRV.PING", "payments.status.tranzzo-ua.x", "payments.status.bento-uk"}
+	ruling := []string{"payments.desk.resolve.operator", "payments.control.pause.operator", "payments.control.resume.orders-eg", "payments.desk.queue.orders-eg", "$SRV.PING", "payments.status.tranzzo-ua.x", "payments.status.bento-uk"}
 	asking := []string{"payments.status", "payments.status.tranzzo-ua"}
-	outside := join(writing, timers, control, destroying, changing, creating, readers, reading, taking, ruling, asking)
+	outside := join(writing, timers, control, destroying, changing, creating, readers, reading, kept, taking, ruling, asking)
 	others := join(outside, commands, own, []string{"payments.status.opay-eg"})
 	return map[party][]string{
 		ordersEG():     join(outside, commands, journal, durables("orders-eg", "orders-ua", "orders-pl", "ledger")),
@@ -75,8 +77,13 @@ func mayNotPublish() map[party][]string {
 		ordersPL():     join(outside, commands, own, journal, durables("orders-eg", "ledger"), []string{"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-pl"}),
 		ledger():       join(others, journal, durables("orders-eg", "orders-ua", "orders-pl"), []string{"$JS.payments.API.STREAM.INFO.PAYMENT_COMMANDS"}),
 		reader():       join(others, durables("orders-eg", "orders-ua", "orders-pl", "ledger"), []string{"$JS.API.STREAM.INFO.PAYMENT_REJECTED", "$JS.API.STREAM.INFO.KV_PAYMENT_CONTROL"}),
-		operator():     join(writing, commands, own, destroying, changing, []string{"payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING"}),
-		provisioner(): join(writing, timers, control, destroying, changing, reading, taking, ruling, asking, commands, own, journal, []string{
+		recovery(): join(commands, own, control[:1], destroying, changing, ruling, asking, []string{
+			"payment.due.refund", "payment.quarantine.1-0", "$JS.API.STREAM.CREATE.EVIL", "$JS.API.STREAM.UPDATE.EVIL", "$JS.API.CONSUMER.CREATE.PAYMENT_REJECTED.spy",
+		}),
+		operator(): join(writing, timers, commands, own, control, destroying, changing, creating, readers, reading, kept, taking, journal, durables("orders-eg", "ledger", "operator"), []string{
+			"$JS.API.INFO", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.PAYMENT_EVENTS", "$JS.API.STREAM.MSG.GET.PAYMENT_DUE", "$JS.API.STREAM.MSG.GET.KV_PAYMENT_CONTROL", "payments.status.opay-eg", "payments.control.pause.alice", "payments.control.resume.operator.x", "payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING",
+		}),
+		provisioner(): join(writing, timers, control, destroying, changing, reading, kept, taking, ruling, asking, commands, own, journal, []string{
 			"$JS.API.STREAM.CREATE.EVIL", "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS.spy", "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS.spy.payment.>",
 			"$JS.API.CONSUMER.CREATE.PAYMENT_REJECTED.payment-consumer", "$JS.API.CONSUMER.DELETE.PAYMENT_EVENTS.ledger", "$JS.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.ledger",
 		}),
@@ -151,7 +158,7 @@ func (w *world) objection(nc *nats.Conn, do func() error) error {
 // held is what the streams hold, how they are set, and what consumers there are.
 func (w *world) held() map[string]string {
 	w.t.Helper()
-	js := w.stream(operator())
+	js := w.stream(observer())
 	all := map[string]string{}
 	for _, name := range streams() {
 		s, err := js.Stream(w.ctx(), name)

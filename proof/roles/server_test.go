@@ -37,6 +37,7 @@ type party struct {
 func consumer() party     { return party{"consumer", "consumer.conf"} }
 func provisioner() party  { return party{"provisioner", "provisioner.conf"} }
 func operator() party     { return party{"operator", "operator.conf"} }
+func recovery() party     { return party{"recovery", "recovery.conf"} }
 func ordersEG() party     { return party{"orders-eg", "order-service.conf"} }
 func ordersEGRead() party { return party{"orders-eg-read", "order-service-read.conf"} }
 func ledger() party       { return party{"ledger", "ledger.conf"} }
@@ -50,13 +51,28 @@ func ordersPL() party     { return party{"orders-pl", "order-service-pl-push.con
 
 func parties() []party {
 	return []party{
-		consumer(), provisioner(), operator(), ordersEG(), ordersEGRead(), ordersUA(), ordersUARead(), ordersPL(), ledger(), reader(),
+		consumer(), provisioner(), recovery(), operator(), ordersEG(), ordersEGRead(), ordersUA(), ordersUARead(), ordersPL(), ledger(), reader(),
 	}
 }
 
 // inPayments reports whether a party is in the account of the streams.
 func (p party) inPayments() bool {
-	return p == consumer() || p == provisioner() || p == operator()
+	return p == consumer() || p == provisioner() || p == recovery() || p == observer()
+}
+
+// observer may do everything in the account of the streams: it is how tests see what an
+// attack has done. No deployment has one.
+func observer() party { return party{"observer", "observer.conf"} }
+
+// logged are all who log in to the tests' server.
+func logged() []party { return append(parties(), observer()) }
+
+// accountFile is the file of a party's account, where it has its own.
+func (p party) accountFile() string {
+	if p == operator() {
+		return "people.conf"
+	}
+	return p.file
 }
 
 // plainInbox reports whether a party uses the client's default inbox.
@@ -70,7 +86,12 @@ func (p party) durable() string {
 	return strings.TrimSuffix(p.name, "-read")
 }
 
-func (p party) account() string { return strings.ToUpper(strings.ReplaceAll(p.name, "-", "_")) }
+func (p party) account() string {
+	if p == operator() {
+		return "PEOPLE"
+	}
+	return strings.ToUpper(strings.ReplaceAll(p.name, "-", "_"))
+}
 
 // world is a running server with the parties.
 type world struct {
@@ -117,6 +138,7 @@ func layout(t *testing.T) string {
 		text := strings.NewReplacer("orders-eg", p.durable(), "opay-eg", provider(p)).Replace(read(t, filepath.Join(permissions, from)))
 		write(t, filepath.Join(dir, "permissions", p.file), text)
 	}
+	write(t, filepath.Join(dir, "permissions", observer().file), "permissions { publish: \">\", subscribe: \">\" }\n")
 	// The provisioner's lists one line for each reader, as it says.
 	path := filepath.Join(dir, "permissions", provisioner().file)
 	text := read(t, path)
@@ -146,7 +168,7 @@ func provider(p party) string {
 func including(user func(party) string) string {
 	var text strings.Builder
 	text.WriteString("accounts {\n  PAYMENTS {\n    jetstream: enabled\n    include \"permissions/exports.conf\"\n    users: [\n")
-	for _, p := range parties() {
+	for _, p := range logged() {
 		if p.inPayments() {
 			fmt.Fprintf(&text, "      {\n        %s\n        include \"permissions/%s\"\n      }\n", user(p), p.file)
 		}
@@ -154,7 +176,11 @@ func including(user func(party) string) string {
 	text.WriteString("    ]\n  }\n")
 	for _, p := range parties() {
 		if !p.inPayments() {
-			fmt.Fprintf(&text, "  %s {\n    include \"permissions/%s\"\n    users: [ {%s} ]\n  }\n", p.account(), p.file, user(p))
+			own := ""
+			if p.accountFile() != p.file {
+				own = fmt.Sprintf("include \"permissions/%s\"\n", p.file)
+			}
+			fmt.Fprintf(&text, "  %s {\n    include \"permissions/%s\"\n    users: [ {\n%s\n%s} ]\n  }\n", p.account(), p.accountFile(), user(p), own)
 		}
 	}
 	text.WriteString("}\n")
@@ -173,7 +199,7 @@ func startServer(t *testing.T, file, text string) *server.Server {
 func bare(t *testing.T, s *server.Server, as login) *world {
 	t.Helper()
 	w := &world{t: t, server: s, dir: t.TempDir(), nats: map[party]string{}}
-	for _, p := range parties() {
+	for _, p := range logged() {
 		w.nats[p] = as.client(p, s.ClientURL())
 	}
 	return w

@@ -22,6 +22,8 @@ import (
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/control"
+	"github.com/countermand/countermand/desk/rejected"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/check"
@@ -277,7 +279,7 @@ func (w *world) allPaths(sim *opaysim.Simulator) {
 // that was no command: the service publishes them, the operator never does.
 func (w *world) replays() {
 	w.t.Helper()
-	stream, err := w.stream(operator()).Stream(w.ctx(), "PAYMENT_EVENTS")
+	stream, err := w.stream(observer()).Stream(w.ctx(), "PAYMENT_EVENTS")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -286,6 +288,7 @@ func (w *world) replays() {
 		w.t.Fatal(err)
 	}
 	client := remote.NewClient(w.connect(operator()), operator().name)
+	w.quarantine(client, strings.TrimPrefix(m.Subject, "payment.command.rejected."))
 	for op, data := range map[string]string{
 		"refund": `"payment":{"orderId":"paid"},"amount":{"value":400,"currency":"EGP"}`, "cancel": `"payment":{"orderId":"unpaid"}`,
 	} {
@@ -300,6 +303,24 @@ func (w *world) replays() {
 	}
 }
 
+// quarantine has the operator see the message that was no command, and have its bytes
+// deleted: the service does it, the operator never does.
+func (w *world) quarantine(client *remote.Client, token string) {
+	w.t.Helper()
+	page, err := client.Rejections(w.ctx(), rejected.Filter{})
+	if err != nil || len(page.Items) != 1 || page.Items[0].Token != token {
+		w.t.Errorf("the operator lists: %+v, %v", page, err)
+	}
+	original, err := client.Original(w.ctx(), token, "a test")
+	if err != nil || !strings.Contains(string(original.Data), "ammount") {
+		w.t.Errorf("the operator is shown the bytes: %+v, %v", original, err)
+	}
+	if done, err := client.Delete(w.ctx(), rejected.Delete{Token: token, Reason: "a test"}); err != nil || !done.Applied {
+		w.t.Errorf("the operator has them deleted: %+v, %v", done, err)
+	}
+	w.await("payment.operator.delete.*")
+}
+
 // atTheDesk has the operator ask, and write an audit event; under another name
 // nothing is answered.
 func (w *world) atTheDesk() {
@@ -312,11 +333,37 @@ func (w *world) atTheDesk() {
 		w.t.Errorf("the operator reveals: %v", err)
 	}
 	w.await("payment.operator.reveal.*")
+	w.pauses(nc)
 	ctx, cancel := context.WithTimeout(w.ctx(), time.Second)
 	defer cancel()
 	if _, err := remote.NewClient(nc, "alice").Queue(ctx, desk.Filter{}); err == nil || !strings.Contains(err.Error(), "does not let this user act") {
 		w.t.Errorf("the operator asks as somebody else: %v", err)
 	}
+}
+
+// pauses has the operator pause a provider and end it, and have timers restored: the
+// service does it.
+func (w *world) pauses(nc *nats.Conn) {
+	w.t.Helper()
+	client := remote.NewClient(nc, operator().name)
+	for _, paused := range []bool{true, false} {
+		all, err := client.Standings(w.ctx())
+		if err != nil || len(all) != 1 {
+			w.t.Fatalf("the operator asks who is paused: %+v, %v", all, err)
+		}
+		said, err := client.Say(w.ctx(), control.Say{
+			RequestID: desk.NewULID(), Provider: all[0].Provider, Paused: paused, Reason: "a test", Revision: all[0].Revision,
+		})
+		if err != nil || said.Standing.Paused != paused || said.Audit == "" {
+			w.t.Errorf("the operator pauses %t: %+v, %v", paused, said, err)
+		}
+	}
+	w.await("payment.operator.pause.*")
+	w.await("payment.operator.resume.*")
+	if out, err := client.Rearm(w.ctx(), control.Rearm{RequestID: desk.NewULID(), Reason: "a test"}); err != nil || out.Events == 0 || out.Next != 0 {
+		w.t.Errorf("the operator has timers restored: %+v, %v", out, err)
+	}
+	w.await("payment.operator.rearm.*")
 }
 
 // asks has an order service, in an account of its own, ask where its payment
@@ -337,7 +384,7 @@ func (w *world) asks() {
 		}
 		w.forge(p, subject, `{"provider":"opay-eg","payment":"paid"}`)
 	}
-	stream, err := w.stream(operator()).Stream(w.ctx(), "PAYMENT_EVENTS")
+	stream, err := w.stream(observer()).Stream(w.ctx(), "PAYMENT_EVENTS")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -349,7 +396,7 @@ func (w *world) asks() {
 // await waits until there is an event on subjects of a filter.
 func (w *world) await(filter string) {
 	w.t.Helper()
-	c, err := w.stream(operator()).OrderedConsumer(w.ctx(), "PAYMENT_EVENTS", jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
+	c, err := w.stream(observer()).OrderedConsumer(w.ctx(), "PAYMENT_EVENTS", jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

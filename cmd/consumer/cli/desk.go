@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats.go"
 
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/remote"
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/config"
 )
 
@@ -23,18 +25,22 @@ type Desk struct {
 // DeskFor bounds one question to the desk: a retry waits for the provider.
 const DeskFor = time.Minute
 
-// OpenDesk connects, and returns the desk and what closes the connection.
+// OpenDesk connects, and returns the desk and what closes the connection. Answers come
+// to an inbox under the operator's own name, which nobody else may listen to.
 func (d Desk) OpenDesk(w *World) (*remote.Client, func(), error) {
-	c, err := d.Open(w)
+	cfg, err := d.load(w)
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := d.Client(w, c)
+	name, err := d.operator(w, cfg)
 	if err != nil {
-		c.Close()
+		return nil, nil, Usage(err)
+	}
+	c, err := connect(cfg, nats.CustomInboxPrefix("_INBOX_"+events.Token(name)))
+	if err != nil {
 		return nil, nil, err
 	}
-	return client, c.Close, nil
+	return remote.NewClient(c.Conn, name), c.Close, nil
 }
 
 // Client returns the desk at the other end of a connection, as the operator has it.
@@ -82,6 +88,15 @@ func nameIn(n config.NATS) string {
 		return ""
 	}
 	return user.Name
+}
+
+// ControlError is DeskError for what operators ask of the service itself: where
+// nobody answers, it names the way out.
+func ControlError(w *World, err error) error {
+	if errors.Is(err, remote.ErrNobody) {
+		return fmt.Errorf("%w Nothing was done. Where no service runs, nothing is called: scale it to zero if it does not answer, and start it with startPaused (docs/pausing.md)", err)
+	}
+	return DeskError(w, err)
 }
 
 // DeskError gives a refusal of the desk its exit code, and shows the payment as

@@ -46,16 +46,30 @@ const connectFor = 5 * time.Second
 
 // Open connects. Unlike the service it does not wait for a server that is away.
 func (s Server) Open(w *World) (*Connection, error) {
-	cfg := config.Defaults()
-	cfg.NATS.URL = s.NATS
-	if s.Config != "" {
-		var err error
-		if cfg, err = config.Load(s.Config, w.Getenv); err != nil {
-			return nil, Usage(err)
-		}
+	cfg, err := s.load(w)
+	if err != nil {
+		return nil, err
 	}
-	log := slog.New(slog.DiscardHandler)
-	nc, err := app.Connect(cfg.NATS, "countermand command", log, nats.RetryOnFailedConnect(false), nats.Timeout(connectFor))
+	return connect(cfg)
+}
+
+// load reads the configuration; without a file it has the defaults.
+func (s Server) load(w *World) (*config.Config, error) {
+	if s.Config == "" {
+		cfg := config.Defaults()
+		cfg.NATS.URL = s.NATS
+		return cfg, nil
+	}
+	cfg, err := config.Load(s.Config, w.Getenv)
+	if err != nil {
+		return nil, Usage(err)
+	}
+	return cfg, nil
+}
+
+func connect(cfg *config.Config, more ...nats.Option) (*Connection, error) {
+	more = append([]nats.Option{nats.RetryOnFailedConnect(false), nats.Timeout(connectFor)}, more...)
+	nc, err := app.Connect(cfg.NATS, "countermand command", slog.New(slog.DiscardHandler), more...)
 	if err != nil {
 		return nil, fmt.Errorf("%w (is the server running at %s?)", err, cfg.NATS.URL)
 	}

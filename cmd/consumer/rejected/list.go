@@ -1,22 +1,21 @@
 package rejected
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/countermand/countermand/cmd/consumer/cli"
-	"github.com/countermand/countermand/events"
-	"github.com/countermand/countermand/internal/passage"
+	"github.com/countermand/countermand/desk/rejected"
+	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/payment"
 )
 
 // listCommand is "consumer rejected list".
 type listCommand struct {
-	cli.Server
+	cli.Desk
 
 	Since    string `help:"Only messages answered since then: a duration such as 24h, a date, or a time (RFC 3339)." placeholder:"WHEN"`
 	Code     string `help:"Only rejections with this code." placeholder:"CODE"`
@@ -46,24 +45,38 @@ func (c *listCommand) Run(w *cli.World) error {
 			return cli.Usage(err)
 		}
 	}
-	server, err := c.Open(w)
+	client, closed, err := c.OpenDesk(w)
 	if err != nil {
 		return err
 	}
-	defer server.Close()
+	defer closed()
 	out := &listing{command: c, world: w, table: tabwriter.NewWriter(w.Stdout, 0, 4, 2, ' ', 0)}
-	all := passage.Passage{Stream: server.Config.Streams.Events, Subjects: []string{events.RejectedFilter}, Since: c.from, Pull: pull, PullBytes: pullBytes}
-	if _, err := all.Read(w.Context, server.JetStream, out.take); err != nil {
-		return fmt.Errorf("read rejections: %w", err)
+	filter := rejected.Filter{Since: c.from, Code: payment.Code(c.Code), Provider: c.Provider}
+	for {
+		page, err := c.page(w, client, filter)
+		if err != nil {
+			return cli.DeskError(w, err)
+		}
+		for _, subject := range page.Unreadable {
+			out.unreadable++
+			fmt.Fprintf(w.Stderr, "cannot be read: %s\n", subject)
+		}
+		for _, r := range page.Items {
+			if err := out.take(r); err != nil {
+				return err
+			}
+		}
+		if filter.From = page.Next; page.Next == 0 {
+			return out.end()
+		}
 	}
-	return out.end()
 }
 
-// The rejections that are under way at a time, in messages and in bytes.
-const (
-	pull      = 256
-	pullBytes = 4 << 20
-)
+func (c *listCommand) page(w *cli.World, client *remote.Client, f rejected.Filter) (*rejected.Page, error) {
+	ctx, cancel := context.WithTimeout(w.Context, cli.DeskFor)
+	defer cancel()
+	return client.Rejections(ctx, f)
+}
 
 // sinceWhen reads a duration back from now, a date or a time.
 func sinceWhen(text string, now time.Time) (time.Time, error) {
@@ -71,12 +84,6 @@ func sinceWhen(text string, now time.Time) (time.Time, error) {
 		return now.Add(-ago), nil
 	}
 	return cli.Moment("--since", text)
-}
-
-// wants applies the filters. The time is compared again: a server that is asked
-// for messages after its last one returns that one.
-func (c *listCommand) wants(r rejection) bool {
-	return (c.Code == "" || string(r.Code) == c.Code) && (c.Provider == "" || r.Provider == c.Provider) && !r.At.Before(c.from)
 }
 
 // listing is one run of the list.
@@ -87,17 +94,8 @@ type listing struct {
 	listed, unreadable int
 }
 
-// take prints one rejection if it is wanted.
-func (l *listing) take(m jetstream.Msg, _ uint64) error {
-	r, err := decode(events.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
-	if err != nil {
-		l.unreadable++
-		_, err = fmt.Fprintf(l.world.Stderr, "cannot be read: %s\n", m.Subject())
-		return err
-	}
-	if !l.command.wants(r) {
-		return nil
-	}
+// take prints one rejection.
+func (l *listing) take(r rejected.Rejection) error {
 	l.listed++
 	if l.command.JSON {
 		return l.world.JSON(r)
@@ -105,7 +103,7 @@ func (l *listing) take(m jetstream.Msg, _ uint64) error {
 	if l.listed == 1 {
 		fmt.Fprintln(l.table, "ANSWERED\tTOKEN\tCODE\tBYTES\tSUBJECT\tFAULTS")
 	}
-	_, err = fmt.Fprintf(l.table, "%s\t%s\t%s\t%d\t%s\t%s\n", r.At.UTC().Format(time.RFC3339), r.Token, r.Code, r.Size, r.OriginSubject, firstFaults(r.Faults))
+	_, err := fmt.Fprintf(l.table, "%s\t%s\t%s\t%d\t%s\t%s\n", r.At.UTC().Format(time.RFC3339), r.Token, r.Code, r.Size, r.OriginSubject, firstFaults(r.Faults))
 	return err
 }
 

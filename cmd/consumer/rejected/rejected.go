@@ -1,12 +1,13 @@
 // Package rejected is the command "consumer rejected": messages that were no
-// valid commands are listed, shown and replayed. The journal and the quarantine
-// are read directly; what needs an audit is left to the desk of the running service.
+// valid commands are listed, shown, replayed and deleted by the desk of the running
+// service.
 package rejected
 
 import (
+	"errors"
 	"strings"
-	"time"
 
+	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
 )
@@ -16,40 +17,25 @@ type Command struct {
 	List   listCommand   `cmd:"" help:"List messages that were no valid commands, in the order of the answers."`
 	Show   showCommand   `cmd:"" help:"Show one message with its faults; shows its bytes only with --reveal."`
 	Replay replayCommand `cmd:"" help:"Publish one message again; without --apply it only says what it would do."`
+	Delete deleteCommand `cmd:"" help:"Delete the bytes of one message; without --apply it only says what it would do."`
 }
 
 // Help is the long help text.
 func (Command) Help() string {
 	return `Countermand answers a message that is no valid command with payment.command.rejected. The answer lists the faults
-and repeats nothing of the message. The bytes are kept in quarantine for 90 days, for operators only.
+and repeats nothing of the message. The bytes are kept in quarantine for 90 days, for operators only. These commands
+ask the running service.
 
 Example: consumer rejected list --since 24h`
 }
 
-// rejection is a rejection as machines get it.
-type rejection struct {
-	Token          string          `json:"token"`
-	At             time.Time       `json:"at"`
-	Code           payment.Code    `json:"code"`
-	Provider       string          `json:"provider,omitempty"` // where the subject names it
-	Faults         []payment.Fault `json:"faults"`
-	Size           int             `json:"size"`
-	SHA256         string          `json:"sha256"`
-	OriginSequence uint64          `json:"originSequence"`
-	OriginSubject  string          `json:"originSubject,omitempty"`
-	CommandID      string          `json:"commandId,omitempty"`
-}
-
-// decode reads a rejection from the journal.
-func decode(m events.Message) (rejection, error) {
-	r, at, err := events.DecodeRejection(m)
-	if err != nil {
-		return rejection{}, err
+// tokenOf is the token that names a rejection, typed alone or as its whole subject.
+func tokenOf(text string) (string, error) {
+	token := strings.TrimPrefix(text, events.RejectedSubject(""))
+	if !events.ValidRejectionToken(token) {
+		return "", cli.Usage(errors.New("a rejection is named by the last part of payment.command.rejected.<token>, such as 17-0123456789ab; what a guard has rejected (payment.<operation>.rejected) has ended: see consumer show"))
 	}
-	return rejection{
-		Token: r.Token, At: at, Code: r.Code, Provider: events.CommandProvider(r.OriginSubject), Faults: r.Faults, Size: r.Size, SHA256: r.SHA256,
-		OriginSequence: r.OriginSequence, OriginSubject: r.OriginSubject, CommandID: r.CommandID,
-	}, nil
+	return token, nil
 }
 
 func faultLine(f payment.Fault) string {

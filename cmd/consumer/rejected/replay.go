@@ -51,19 +51,19 @@ const maxCorrected = 64 << 10
 func (c *replayCommand) Run(w *cli.World) error {
 	ctx, cancel := context.WithTimeout(w.Context, cli.DeskFor)
 	defer cancel()
-	s, err := open(ctx, w, c.Server, c.Token)
+	token, err := tokenOf(c.Token)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	r := desk.Replay{Token: s.rejection.Token, Reason: c.Reason, DryRun: !c.Apply}
-	if err := c.fill(ctx, s, &r); err != nil {
+	r := desk.Replay{Token: token, Reason: c.Reason, DryRun: !c.Apply}
+	if err := c.fill(&r); err != nil {
 		return err
 	}
-	client, err := c.Client(w, s.Connection)
+	client, closed, err := c.OpenDesk(w)
 	if err != nil {
 		return err
 	}
+	defer closed()
 	done, err := client.Replay(ctx, r)
 	if err != nil {
 		return cli.DeskError(w, err)
@@ -71,15 +71,10 @@ func (c *replayCommand) Run(w *cli.World) error {
 	return c.tell(w, done)
 }
 
-// fill takes the message from the file, or from the quarantine. Its bytes go to
-// the service and are shown to nobody.
-func (c *replayCommand) fill(ctx context.Context, s *opened, r *desk.Replay) error {
+// fill takes the message from the file. Without one the service takes the original
+// from the quarantine itself, and shows it to nobody.
+func (c *replayCommand) fill(r *desk.Replay) error {
 	if c.File == "" {
-		q, err := s.original(ctx)
-		if err != nil {
-			return err
-		}
-		r.Subject, r.Header, r.Data = q.Subject, q.Headers, q.Data
 		return nil
 	}
 	f, err := os.Open(c.File)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
-	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/rejected"
 )
 
 // showCommand is "consumer rejected show".
@@ -27,8 +27,8 @@ type showCommand struct {
 func (showCommand) Help() string {
 	return `Shows the faults of the message, its size, its SHA-256 and its origin.
 
-The bytes may contain personal data. The command reads them from the quarantine only with --reveal, after the
-running service has recorded who reads them and why. If the rejected message was a timer, the bytes are this
+The bytes may contain personal data. The running service gives them out only with --reveal, after it has recorded
+who reads them and why. If the rejected message was a timer, the bytes are this
 service's own encoding of the command.
 
 Exit codes: 0 shown; 1 the server or the service could not be asked; 2 arguments are wrong; 3 there is no such
@@ -44,15 +44,24 @@ func (c *showCommand) Run(w *cli.World) error {
 	}
 	ctx, cancel := context.WithTimeout(w.Context, cli.DeskFor)
 	defer cancel()
-	s, err := open(ctx, w, c.Server, c.Token)
+	token, err := tokenOf(c.Token)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	out := shownRejection{rejection: s.rejection}
+	client, closed, err := c.OpenDesk(w)
+	if err != nil {
+		return err
+	}
+	defer closed()
+	found, err := client.Rejection(ctx, token)
+	if err != nil {
+		return cli.DeskError(w, err)
+	}
+	out := shownRejection{Rejection: *found}
 	if c.Reveal {
-		if out.Original, err = c.reveal(ctx, w, s); err != nil {
-			return err
+		// The service records who asks and why before it gives the bytes out.
+		if out.Original, err = client.Original(ctx, token, c.Reason); err != nil {
+			return cli.DeskError(w, err)
 		}
 		if c.Output != "" {
 			if err := writeNew(c.Output, out.Original.Data); err != nil {
@@ -68,19 +77,6 @@ func (c *showCommand) Run(w *cli.World) error {
 	return nil
 }
 
-// reveal reads the original once the service has recorded who asks and why. Without
-// that record no bytes are shown.
-func (c *showCommand) reveal(ctx context.Context, w *cli.World, s *opened) (*quarantined, error) {
-	client, err := c.Client(w, s.Connection)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := client.Audit(ctx, desk.ActionReveal, s.rejection.Token, c.Reason); err != nil {
-		return nil, cli.DeskError(w, err)
-	}
-	return s.original(ctx)
-}
-
 func writeNew(name string, data []byte) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -92,9 +88,9 @@ func writeNew(name string, data []byte) error {
 
 // shownRejection is what show prints.
 type shownRejection struct {
-	rejection
+	rejected.Rejection
 
-	Original *quarantined `json:"original,omitempty"`
+	Original *rejected.Original `json:"original,omitempty"`
 }
 
 func (r *shownRejection) tell(w *cli.World) {

@@ -115,7 +115,7 @@ func startNATS(t *testing.T, changed ...func(dir string)) *natsBundle {
 	t.Helper()
 	r := typed(t, "production")
 	b := &natsBundle{dir: t.TempDir(), users: map[string]nkeys.KeyPair{}, config: configText(t, r)}
-	for _, name := range []string{"CONSUMER", "PROVISIONER", "OPERATOR", "ORDERS_EG", "ORDERS_EG_READ", "LEDGER", "READER"} {
+	for _, name := range []string{"CONSUMER", "PROVISIONER", "RECOVERY", "OPERATOR", "ORDERS_EG", "ORDERS_EG_READ", "LEDGER", "READER"} {
 		pair, err := nkeys.CreateUser()
 		if err != nil {
 			t.Fatal(err)

@@ -47,7 +47,7 @@ func secrets(v corev1.Volume) []source {
 
 // platformSecrets are those the platform makes; docs/deploying.md lists them.
 func platformSecrets() []string {
-	return []string{"countermand-nats", "countermand-nats-operator", "countermand-nats-tls", "countermand-providers"}
+	return []string{"countermand-nats", "countermand-nats-provisioner", "countermand-nats-tls", "countermand-providers"}
 }
 
 // checkVolumes: what is mounted exists, what exists is mounted, keys are there.

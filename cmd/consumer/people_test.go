@@ -68,8 +68,8 @@ accounts: {
   PAYMENTS: {jetstream: enabled, users: [{nkey: %s}, {nkey: %s}], exports: [{service: "payments.desk.*.*"}]}
   PEOPLE: {
     users: [
-      {nkey: %s, permissions: {publish: ["payments.desk.*.anna"], subscribe: ["_INBOX.>"]}}
-      {nkey: %s, permissions: {publish: ["payments.desk.*.ben"], subscribe: ["_INBOX.>"]}}
+      {nkey: %s, permissions: {publish: ["payments.desk.*.anna"], subscribe: ["_INBOX_anna.>", "_INBOX.>"]}}
+      {nkey: %s, permissions: {publish: ["payments.desk.*.ben"], subscribe: ["_INBOX_ben.>", "_INBOX.>"]}}
       {nkey: %s}
     ]
     imports: [{service: {account: PAYMENTS, subject: "payments.desk.*.*"}, share: true}]

@@ -57,7 +57,7 @@ func rows() []row {
 		{"integrity/streams", []string{"integrity", "integrity/keeper", "internal/quorum", "internal/sleep"}},
 		{"integrity/witness", []string{"integrity", "integrity/keeper"}},
 		{"integrity/replicas", []string{"integrity", "integrity/keeper"}},
-		{"integrity/acceptance", []string{"payment", "events", "journal/stream", "integrity", "integrity/keeper", "integrity/replicas"}},
+		{"integrity/acceptance", []string{"payment", "events", "journal/stream", "integrity", "integrity/keeper", "integrity/replicas", "internal/sleep"}},
 		{"internal/archive", []string{"events", "journal/stream", "internal/sleep"}},
 		{"internal/recovery", []string{"payment", "events", "journal", "journal/stream", "providers", "handlers", "internal/archive", "internal/passage"}},
 		{"reconcile", []string{"payment"}},

@@ -3,11 +3,13 @@
 package recovering
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
-	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/integrity/acceptance"
 )
 
 // Command is "consumer recover".
@@ -49,7 +51,7 @@ Example: consumer recover --archive /var/backups/journal.jsonl --config /etc/cou
 }
 
 // Run brings back.
-func (c *Command) Run(w *cli.World) error {
+func (c *Command) Run(w *cli.World) (err error) {
 	if err := c.check(); err != nil {
 		return cli.Usage(err)
 	}
@@ -62,13 +64,23 @@ func (c *Command) Run(w *cli.World) error {
 	if err != nil {
 		return err
 	}
-	epoch, err := sources.Epoch(w.Context)
-	conn.Epoch.Store(epoch.Number)
-	switch {
-	case err != nil:
+	view, err := look(w, sources)
+	if err != nil {
 		return err
-	case c.Apply && (epoch.Number == 0 || epoch.Phase == integrity.Trusted):
-		return fmt.Errorf("refused: epoch %d is %s: a loss has to be accepted first (consumer journal accept)", epoch.Number, epoch.Phase)
+	}
+	epoch := view.Record.Epoch
+	conn.Epoch.Store(epoch.Number)
+	if no := acceptance.CheckRecover(view); c.Apply && len(no) > 0 {
+		return &acceptance.RefusedError{Reasons: no}
+	}
+	if c.Apply {
+		stop := acceptance.KeepRaising(context.WithoutCancel(w.Context), sources, epoch.Number)
+		defer func() {
+			stop()
+			err = errors.Join(err, raise(w, sources, epoch.Number))
+		}()
+	}
+	switch {
 	case c.Commands:
 		return c.commands(w, conn, sources, epoch)
 	case c.Statement != "":
@@ -76,6 +88,39 @@ func (c *Command) Run(w *cli.World) error {
 	default:
 		return c.archives(w, conn, sources)
 	}
+}
+
+// look reads how the journal stands.
+func look(w *cli.World, sources acceptance.Sources) (acceptance.View, error) {
+	ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
+	defer cancel()
+	view, err := acceptance.Look(ctx, sources)
+	if err == nil && view.WitnessError != nil {
+		err = fmt.Errorf("read epoch: %w", view.WitnessError)
+	}
+	if err == nil && view.Reading.Journal.Missing {
+		err = fmt.Errorf("the journal's stream %s does not exist: is streams.events right? consumer provision makes it", sources.Stream)
+	}
+	return view, err
+}
+
+// raiseFor bounds how long the marks are raised in the end, also after the command
+// was interrupted.
+const raiseFor = 10 * time.Second
+
+// raise raises the marks over what was appended, whatever the command has come to:
+// what lies above them could be lost again, and nobody would notice.
+func raise(w *cli.World, sources acceptance.Sources, epoch uint64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.Context), raiseFor)
+	defer cancel()
+	raised, err := acceptance.Raise(ctx, sources, epoch)
+	if err != nil {
+		return fmt.Errorf("what was appended is not covered by the marks: run it again: %w", err)
+	}
+	if raised.Witness != "" {
+		fmt.Fprintf(w.Stderr, "note: the witness could not be raised (%s); the running processes will do it\n", raised.Witness)
+	}
+	return nil
 }
 
 // check looks at the flags.

@@ -36,7 +36,7 @@ func (l *losing) loseAgain(copied string) {
 // What recover appends while every pod is stopped may be lost as well.
 func TestTheLossOfWhatWasBroughtBackIsNoticed(t *testing.T) {
 	t.Parallel()
-	row := func(name string, recover ...string) {
+	row := func(name string, args ...string) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			witness := t.TempDir() + "/witness.json"
@@ -46,15 +46,15 @@ func TestTheLossOfWhatWasBroughtBackIsNoticed(t *testing.T) {
 			l.want(0, "epoch 1 is held", "journal", "accept", "--reason", "older copy", "--lose", "10", "--apply")
 			accepted := l.server.Copy(t)
 			l.js = l.server.JetStream(t)
-			for i, arg := range recover {
+			for i, arg := range args {
 				switch arg {
 				case "ARCHIVE":
-					recover[i] = archive
+					args[i] = archive
 				case "STATEMENT":
-					recover[i] = l.statement(1, 3)
+					args[i] = l.statement(1, 3)
 				}
 			}
-			l.want(0, "", recover...)
+			l.want(0, "", args...)
 			reached := l.messages()
 			if reached <= 41 {
 				t.Fatal("nothing was appended")
@@ -67,7 +67,7 @@ func TestTheLossOfWhatWasBroughtBackIsNoticed(t *testing.T) {
 			lost := fmt.Sprintf("the journal ends at 41; it was known to reach %d", reached)
 			l.want(1, lost, "journal", "status")
 			l.want(1, lost, "journal", "go", "--apply")
-			l.want(1, lost, recover...)
+			l.want(1, lost, args...)
 		})
 	}
 	row("from the commands", "recover", "--commands", "--apply")
@@ -140,6 +140,12 @@ func TestABadNameOfTheJournalIsSaidAtOnce(t *testing.T) {
 // reference is what the provider was told of an order's refund.
 func (l *losing) reference(order string) string {
 	l.t.Helper()
+	return payment.ProviderReference("opay", l.account(), order, payment.Refund, "k")
+}
+
+// account is the hash of the provider's account.
+func (l *losing) account() string {
+	l.t.Helper()
 	cfg, err := config.Load(l.file, func(string) string { return "0123456789abcdef" })
 	if err != nil {
 		l.t.Fatal(err)
@@ -148,7 +154,7 @@ func (l *losing) reference(order string) string {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return payment.ProviderReference("opay", instances[0].Account, order, payment.Refund, "k")
+	return instances[0].Account
 }
 
 // stored is what the bucket remembers.

@@ -59,7 +59,7 @@ func rows() []row {
 		{"integrity/replicas", []string{"integrity", "integrity/keeper"}},
 		{"integrity/acceptance", []string{"payment", "events", "journal/stream", "integrity", "integrity/keeper", "integrity/replicas", "internal/sleep"}},
 		{"internal/archive", []string{"events", "journal/stream", "internal/sleep"}},
-		{"internal/recovery", []string{"payment", "events", "journal", "journal/stream", "providers", "handlers", "internal/archive", "internal/passage"}},
+		{"internal/recovery", []string{"payment", "events", "journal", "journal/stream", "providers", "handlers", "integrity", "internal/archive", "internal/passage", "internal/sleep"}},
 		{"reconcile", []string{"payment"}},
 		{"internal/spill", nil},
 		{"reconcile/books", []string{"payment", "events", "providers", "reconcile", "internal/spill", "internal/passage", "internal/sleep"}},

@@ -16,15 +16,16 @@ import (
 type Command struct {
 	cli.Desk
 
-	Archive   []string `help:"Files of consumer archive, older ones first." type:"existingfile" placeholder:"FILE"`
-	Commands  bool     `help:"Walk over the commands instead, and find those that the journal does not know."`
-	Statement string   `help:"A provider's statement (CSV, as for consumer reconcile): settle what it shows under our own references." type:"existingfile" placeholder:"FILE"`
-	Provider  string   `help:"With --statement: name of the configured provider instance." placeholder:"NAME"`
-	Reason    string   `help:"With --statement --apply: why; it is kept in the journal for good." placeholder:"TEXT"`
-	TempDir   string   `help:"With --statement: directory for sorted temporary files; default: the system's." type:"path" placeholder:"DIR"`
-	Apply     bool     `help:"Do it."`
-	CSV       bool     `name:"csv" help:"One message a row, as CSV."`
-	JSON      bool     `help:"One message a line, then the summary, as JSON."`
+	Archive       []string `help:"Files of consumer archive, older ones first." type:"existingfile" placeholder:"FILE"`
+	OfThisJournal bool     `help:"With --archive: you know that archives which cannot be recognised are this journal's."`
+	Commands      bool     `help:"Walk over the commands instead, and find those that the journal does not know."`
+	Statement     string   `help:"A provider's statement (CSV, as for consumer reconcile): settle what it shows under our own references." type:"existingfile" placeholder:"FILE"`
+	Provider      string   `help:"With --statement: name of the configured provider instance." placeholder:"NAME"`
+	Reason        string   `help:"With --statement --apply: why; it is kept in the journal for good." placeholder:"TEXT"`
+	TempDir       string   `help:"With --statement: directory for sorted temporary files; default: the system's." type:"path" placeholder:"DIR"`
+	Apply         bool     `help:"Do it."`
+	CSV           bool     `name:"csv" help:"One message a row, as CSV."`
+	JSON          bool     `help:"One message a line, then the summary, as JSON."`
 }
 
 // Help is the long help text.
@@ -34,6 +35,9 @@ its body and headers; the header Countermand-Recovered names the place it had. W
 alone, so a run that was interrupted is simply run again. Where a payment has gone another way since the loss, each
 end of an operation that the archive holds is told as a known outcome, with basis archive. The rest of it is listed
 and left, and so is an end that the journal contradicts: look at it with "consumer show".
+An archive of another journal is refused: one that begins with another message, or that holds another message where
+this journal had its own already. An archive that cannot be recognised, such as a later segment alone, is refused
+as well unless you type out that it is this journal's. Name all segments of an archive in one run.
 A line whose subject is none of the journal's, or whose body is another subject's, is refused. What operators said
 about the journal itself is not brought back.
 With --commands it reads the stream of commands and lists each valid one with neither operation nor rejection in
@@ -86,7 +90,7 @@ func (c *Command) Run(w *cli.World) (err error) {
 	case c.Statement != "":
 		return c.statement(w, conn, sources, epoch)
 	default:
-		return c.archives(w, conn, sources)
+		return c.archives(w, conn, sources, view)
 	}
 }
 
@@ -138,6 +142,8 @@ func (c *Command) check() error {
 		return errors.New("--csv and --json cannot be printed together")
 	case len(c.Archive) == 0 && c.Config == "":
 		return errors.New("--commands and --statement need --config, which says what the providers are")
+	case c.OfThisJournal && (len(c.Archive) == 0 || c.Config == ""):
+		return errors.New("--of-this-journal belongs to --archive, and needs --config: the accounts in the archives are compared with it")
 	case (c.Statement != "") != (c.Provider != ""):
 		return errors.New("--statement and --provider belong together")
 	case (c.Reason != "") != (c.Statement != "" && c.Apply):

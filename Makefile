@@ -3,6 +3,7 @@
 
 GOLANGCI := v2.15.0
 GOFUMPT := v0.12.0
+GOVULNCHECK := v1.9.0
 
 .DEFAULT_GOAL := help
 .PHONY: help build test race lint fmt proof bench demo ci

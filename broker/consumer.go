@@ -47,7 +47,7 @@ type Journal interface {
 	Changed() <-chan struct{}
 	// Pulled takes in that a stream holds a message at a sequence. It is told of each
 	// message, and does not block.
-	Pulled(stream string, sequence uint64)
+	Pulled(stream string, sequence uint64, at time.Time)
 }
 
 // Options are the optional parts of a Consumer; nil and zero mean the default.
@@ -221,9 +221,9 @@ func (c *Consumer) signalLife(ctx context.Context) {
 // noJournal is the default journal: it is always open.
 type noJournal struct{}
 
-func (noJournal) Open() error              { return nil }
-func (noJournal) Changed() <-chan struct{} { return nil }
-func (noJournal) Pulled(string, uint64)    {}
+func (noJournal) Open() error                      { return nil }
+func (noJournal) Changed() <-chan struct{}         { return nil }
+func (noJournal) Pulled(string, uint64, time.Time) {}
 
 // noObserver is the default observer.
 type noObserver struct{}

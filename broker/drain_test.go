@@ -217,7 +217,7 @@ func (s *standing) Open() error {
 	return s.shut
 }
 
-func (s *standing) Pulled(string, uint64) {}
+func (s *standing) Pulled(string, uint64, time.Time) {}
 
 func (s *standing) Changed() <-chan struct{} {
 	s.mu.Lock()

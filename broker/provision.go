@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -45,48 +49,105 @@ func (c Change) String() string {
 	}
 }
 
+// NotPermittedError says which rights Provision lacks: the server refuses publishing
+// to the subjects. All else was done.
+type NotPermittedError struct {
+	// Subjects that may not be published to.
+	Subjects []string
+}
+
+// Error implements error.
+func (e *NotPermittedError) Error() string {
+	return "this login may not publish to " + strings.Join(e.Subjects, ", ")
+}
+
 // Provision creates the streams and consumers that are missing and brings the
 // settings that matter in line where the server lets it. It never deletes a
 // stream, a consumer or a message; what cannot be changed is reported as Refused
 // and is not an error. Running it again changes nothing. An error means that the
 // work is incomplete (no connection, no permission); the changes made until then
-// are returned with it.
+// are returned with it. Where only a permission is missing for some of the work, all
+// the rest is done, and the error is a *NotPermittedError.
 func Provision(ctx context.Context, js jetstream.JetStream, t Topology) ([]Change, error) {
+	p := &provisioner{js: js}
 	var changes []Change
 	for _, want := range t.Streams() {
-		made, err := provisionStream(ctx, js, want)
+		made, err := p.stream(ctx, want)
 		changes = append(changes, made...)
 		if err != nil {
 			return changes, fmt.Errorf("provision stream %s: %w", want.Name, err)
 		}
 	}
-	for _, want := range t.consumers() {
-		made, err := provisionConsumer(ctx, js, want)
+	for _, want := range slices.Concat(t.consumers(), t.readers()) {
+		made, err := p.consumer(ctx, want)
 		changes = append(changes, made...)
 		if err != nil {
 			return changes, fmt.Errorf("provision consumer %s on %s: %w", want.config.Durable, want.stream, err)
 		}
 	}
+	if len(p.denied) > 0 {
+		return changes, fmt.Errorf("provision: %w", &NotPermittedError{p.denied})
+	}
 	return changes, nil
 }
 
-func provisionStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) ([]Change, error) {
-	stream, err := js.Stream(ctx, want.Name)
+// provisioner is one run.
+type provisioner struct {
+	js jetstream.JetStream
+	// denied are the subjects that this login may not publish to.
+	denied []string
+}
+
+// answerFor bounds one question about a permission.
+const answerFor = 10 * time.Second
+
+// may asks whether a request of the API is permitted. A refused request is never
+// answered, so it would be waited for in vain. What it sends is no request: where it is
+// permitted, the server changes nothing.
+func (p *provisioner) may(ctx context.Context, subject string) (bool, error) {
+	nc := p.js.Conn()
+	if err := nc.Publish(subject, []byte("probe")); err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerFor)
+	defer cancel()
+	if err := nc.FlushWithContext(ctx); err != nil {
+		return false, err
+	}
+	if err := nc.LastError(); !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), `"`+subject+`"`) {
+		return true, nil
+	}
+	if !slices.Contains(p.denied, subject) {
+		p.denied = append(p.denied, subject)
+	}
+	return false, nil
+}
+
+func (p *provisioner) stream(ctx context.Context, want jetstream.StreamConfig) ([]Change, error) {
+	object := streamObject(want.Name)
+	if ok, err := p.may(ctx, "$JS.API.STREAM.INFO."+want.Name); err != nil || !ok {
+		return denied(Change{Object: object}, err)
+	}
+	stream, err := p.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if _, err := js.CreateStream(ctx, want); err != nil {
+		if ok, err := p.may(ctx, "$JS.API.STREAM.CREATE."+want.Name); err != nil || !ok {
+			return denied(Change{Object: object}, err)
+		}
+		if _, err := p.js.CreateStream(ctx, want); err != nil {
 			return nil, fmt.Errorf("create stream: %w", err)
 		}
-		return []Change{{Kind: Created, Object: streamObject(want.Name)}}, nil
+		return []Change{{Kind: Created, Object: object}}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read stream: %w", err)
 	}
 	info := stream.CachedInfo()
 	r := reconciler[jetstream.StreamConfig]{
-		object: streamObject(want.Name),
+		object: object,
 		empty:  info.State.Msgs == 0,
+		may:    func() (bool, error) { return p.may(ctx, "$JS.API.STREAM.UPDATE."+want.Name) },
 		update: func(cfg jetstream.StreamConfig) (jetstream.StreamConfig, error) {
-			s, err := js.UpdateStream(ctx, cfg)
+			s, err := p.js.UpdateStream(ctx, cfg)
 			if err != nil {
 				return cfg, err
 			}
@@ -96,11 +157,41 @@ func provisionStream(ctx context.Context, js jetstream.JetStream, want jetstream
 	return r.reconcile(info.Config, want, streamSettings(want.AllowMsgSchedules))
 }
 
-func provisionConsumer(ctx context.Context, js jetstream.JetStream, want consumerSpec) ([]Change, error) {
+// noRight is why a change is refused that the server does not permit to this login.
+const noRight = "the server does not permit it to this login (see below)"
+
+// denied is a change that was not tried.
+func denied(c Change, err error) ([]Change, error) {
+	if err != nil {
+		return nil, err
+	}
+	c.Kind, c.Setting, c.Is, c.Want, c.Reason = Refused, existence, "unknown", "there", noRight
+	return []Change{c}, nil
+}
+
+func (p *provisioner) consumer(ctx context.Context, want consumerSpec) ([]Change, error) {
 	object := consumerObject(want)
-	consumer, err := js.Consumer(ctx, want.stream, want.config.Durable)
+	path := want.stream + "." + want.config.Durable
+	if ok, err := p.may(ctx, "$JS.API.CONSUMER.INFO."+path); err != nil || !ok {
+		return denied(Change{Object: object}, err)
+	}
+	create := "$JS.API.CONSUMER.CREATE." + path
+	if want.config.FilterSubject != "" {
+		create += "." + want.config.FilterSubject
+	}
+	consumer, err := p.js.Consumer(ctx, want.stream, want.config.Durable)
+	if errors.Is(err, jetstream.ErrNotPullConsumer) {
+		push, readErr := p.js.PushConsumer(ctx, want.stream, want.config.Durable)
+		if readErr != nil {
+			return nil, fmt.Errorf("read consumer: %w", readErr)
+		}
+		return p.settings(ctx, want, create, push.CachedInfo().Config)
+	}
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		if _, err := js.CreateConsumer(ctx, want.stream, want.config); err != nil {
+		if ok, err := p.may(ctx, create); err != nil || !ok {
+			return denied(Change{Object: object}, err)
+		}
+		if err := p.put(ctx, want, want.config); err != nil {
 			return nil, fmt.Errorf("create consumer: %w", err)
 		}
 		return []Change{{Kind: Created, Object: object}}, nil
@@ -108,17 +199,29 @@ func provisionConsumer(ctx context.Context, js jetstream.JetStream, want consume
 	if err != nil {
 		return nil, fmt.Errorf("read consumer: %w", err)
 	}
+	return p.settings(ctx, want, create, consumer.CachedInfo().Config)
+}
+
+// settings brings an existing consumer in line.
+func (p *provisioner) settings(ctx context.Context, want consumerSpec, create string, is jetstream.ConsumerConfig) ([]Change, error) {
 	r := reconciler[jetstream.ConsumerConfig]{
-		object: object,
+		object: consumerObject(want),
+		may:    func() (bool, error) { return p.may(ctx, create) },
 		update: func(cfg jetstream.ConsumerConfig) (jetstream.ConsumerConfig, error) {
-			c, err := js.UpdateConsumer(ctx, want.stream, cfg)
-			if err != nil {
-				return cfg, err
-			}
-			return c.CachedInfo().Config, nil
+			return cfg, p.put(ctx, want, cfg)
 		},
 	}
-	return r.reconcile(consumer.CachedInfo().Config, want.config, consumerSettings())
+	return r.reconcile(is, want.config, want.settings())
+}
+
+// put creates or updates a consumer; the library has two ways, by delivery.
+func (p *provisioner) put(ctx context.Context, want consumerSpec, cfg jetstream.ConsumerConfig) (err error) {
+	if cfg.DeliverSubject != "" {
+		_, err = p.js.CreateOrUpdatePushConsumer(ctx, want.stream, cfg)
+		return err
+	}
+	_, err = p.js.CreateOrUpdateConsumer(ctx, want.stream, cfg)
+	return err
 }
 
 // reconciler brings one existing stream or consumer in line, one setting at a
@@ -126,6 +229,8 @@ func provisionConsumer(ctx context.Context, js jetstream.JetStream, want consume
 type reconciler[C any] struct {
 	object string
 	empty  bool
+	// may reports whether this login may update it at all.
+	may    func() (bool, error)
 	update func(C) (C, error)
 }
 
@@ -142,21 +247,34 @@ func (r reconciler[C]) reconcile(is, want C, table []setting[C]) ([]Change, erro
 		case s.deletes != nil && s.deletes(is, want) && !r.empty:
 			change.Reason = "changing it would delete messages"
 		default:
-			next := is
-			s.put(&next, want)
-			updated, err := r.update(next)
-			if err != nil && !refusedByServer(err) {
+			var err error
+			if is, err = r.change(&change, is, want, s); err != nil {
 				return changes, fmt.Errorf("change %s: %w", s.name, err)
 			}
-			if err != nil {
-				change.Reason = err.Error()
-				break
-			}
-			is, change.Kind = updated, Updated
 		}
 		changes = append(changes, change)
 	}
 	return changes, nil
+}
+
+// change changes one setting, or says why it could not.
+func (r reconciler[C]) change(change *Change, is, want C, s setting[C]) (C, error) {
+	if ok, err := r.may(); err != nil || !ok {
+		change.Reason = noRight
+		return is, err
+	}
+	next := is
+	s.put(&next, want)
+	updated, err := r.update(next)
+	if err != nil && !refusedByServer(err) {
+		return is, err
+	}
+	if err != nil {
+		change.Reason = err.Error()
+		return is, nil //nolint:nilerr // the server's refusal is told in the change
+	}
+	change.Kind = Updated
+	return updated, nil
 }
 
 // refusedByServer tells an answer of the server from not reaching it.

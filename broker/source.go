@@ -145,7 +145,7 @@ func (s *source) take(ctx context.Context, msg jetstream.Msg, probe bool) {
 		s.c.log.Error("message without a position in its stream", "stream", s.stream, "error", err)
 		return
 	}
-	s.c.journal.Pulled(s.stream, meta.Sequence.Stream)
+	s.c.journal.Pulled(s.stream, meta.Sequence.Stream, meta.Timestamp)
 	now := s.c.now()
 	m := &inHand{msg: msg, meta: meta, timer: s.timer, probe: probe, taken: now}
 	m.hold(now.Add(s.queueHold()))

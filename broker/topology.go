@@ -44,6 +44,9 @@ type Topology struct {
 	Concurrency int
 	// AckWait of both consumers; 0 means DefaultAckWait.
 	AckWait time.Duration
+	// Readers are the durable consumers on Events that other services read. Provision
+	// creates them; Verify leaves them out, since the service works without them.
+	Readers []Reader
 }
 
 // DefaultTopology returns the topology of a configuration that says nothing:
@@ -160,6 +163,16 @@ type consumerSpec struct {
 	config jetstream.ConsumerConfig
 	// optional: commands are carried out without it.
 	optional bool
+	// foreign: another service reads it.
+	foreign bool
+}
+
+// settings is the table of what matters.
+func (c consumerSpec) settings() []setting[jetstream.ConsumerConfig] {
+	if c.foreign {
+		return readerSettings()
+	}
+	return consumerSettings()
 }
 
 // consumers returns the durable consumers, that of the commands first.

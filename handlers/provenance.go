@@ -28,9 +28,10 @@ const (
 )
 
 // names reports whether a timer's command is the one that was published: the same
-// operation with the same content, the same guards and the same sender. Country and
-// currency of a published command that is silent about them are the instance's of the
-// time when the timer was written.
+// operation with the same content, the same guards and the same sender, and no later
+// time: what counts as newer than an accepted loss may be called. Country and currency
+// of a published command that is silent about them are the instance's of the time when
+// the timer was written.
 func names(timer, published payment.Command) bool {
 	if published.Payment.Country == "" {
 		published.Payment.Country = timer.Payment.Country
@@ -43,7 +44,7 @@ func names(timer, published payment.Command) bool {
 			*timer.Payment.CapturedAmount == *published.Payment.CapturedAmount
 	return captured && timer.Key == published.Key && timer.Fingerprint() == published.Fingerprint() &&
 		timer.Origin == published.Origin && timer.Expiry.Equal(published.Expiry) &&
-		timer.RequestedAt.Equal(published.RequestedAt)
+		!timer.RequestedAt.After(published.RequestedAt)
 }
 
 // prove finds out where the timer in hand comes from, if what follows rests on what

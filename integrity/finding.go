@@ -28,6 +28,8 @@ const (
 	DurableAhead Kind = "durable_ahead"
 	// StreamShorter: another stream ends before the mark.
 	StreamShorter Kind = "stream_shorter"
+	// StreamRewritten: another message lies at another stream's mark.
+	StreamRewritten Kind = "stream_rewritten"
 	// StreamMissing: another stream does not exist.
 	StreamMissing Kind = "stream_missing"
 	// AppendBehind: an append was accepted at a sequence that was taken before.
@@ -78,7 +80,9 @@ type Names struct {
 //	deleted sequences that nobody accepted, or lost ones    journal_holes
 //	fewer messages than sequences, holes not listed         journal_holes
 //	a durable consumer is ahead of its stream's end         durable_ahead
+//	it records an acceptance of a later epoch than the mark's epoch_forgotten
 //	another stream ends before its mark                     stream_shorter
+//	it reaches its mark, with a message of another time     stream_rewritten
 //	another stream does not exist and has a mark            stream_missing
 //
 // Lag of a replica is no finding: readings are a leader's.
@@ -91,6 +95,13 @@ func Judge(m Mark, r Reading, n Names) []Finding {
 		})
 	} else {
 		all = append(all, judgeJournal(m, r.Journal, n.Journal)...)
+	}
+	if r.Accepted > m.Epoch {
+		all = append(all, Finding{
+			Kind: EpochForgotten, Object: n.Journal, Known: r.Accepted, Found: m.Epoch,
+			Text: fmt.Sprintf("the journal records that a loss was accepted (epoch %d); the bucket and the witness know epoch %d only: they were set back or lost",
+				r.Accepted, m.Epoch),
+		})
 	}
 	all = append(all, judgeDurables(r, n)...)
 	return append(all, judgeStreams(m, r)...)
@@ -179,6 +190,12 @@ func judgeStreams(m Mark, r Reading) []Finding {
 			all = append(all, Finding{
 				Kind: StreamShorter, Object: name, Known: known, Found: s.Last,
 				Text: fmt.Sprintf("stream %s ends at %d; it was known to reach %d", name, s.Last, known),
+			})
+		case !m.Stamps[name].IsZero() && !s.AtMark.IsZero() && !s.AtMark.Equal(m.Stamps[name]):
+			all = append(all, Finding{
+				Kind: StreamRewritten, Object: name, Known: known, Found: known, Since: m.Stamps[name],
+				Text: fmt.Sprintf("message %d of stream %s is of %s; it was of %s: the stream was set back, and filled again since",
+					known, name, s.AtMark.UTC().Format(time.RFC3339), m.Stamps[name].UTC().Format(time.RFC3339)),
 			})
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/countermand/countermand/integrity"
 )
@@ -111,6 +112,27 @@ func TestAReadingIsJudgedByTheMark(t *testing.T) {
 			r.Streams["PAYMENT_COMMANDS"] = integrity.StreamReading{First: 300, Last: 650, Messages: 351}
 			r.Durables[1].Delivered = 650
 		}, []integrity.Kind{integrity.StreamShorter}},
+		{"the commands are an older copy that has grown again", func(m *integrity.Mark, r *integrity.Reading) {
+			m.Stamps = map[string]time.Time{"PAYMENT_COMMANDS": at(1)}
+			s := r.Streams["PAYMENT_COMMANDS"]
+			s.AtMark = at(2)
+			r.Streams["PAYMENT_COMMANDS"] = s
+		}, []integrity.Kind{integrity.StreamRewritten}},
+		{"the command at the mark is no longer kept", func(m *integrity.Mark, _ *integrity.Reading) {
+			m.Stamps = map[string]time.Time{"PAYMENT_COMMANDS": at(1)}
+		}, nil},
+		{"the command at the mark is the one it was", func(m *integrity.Mark, r *integrity.Reading) {
+			m.Stamps = map[string]time.Time{"PAYMENT_COMMANDS": at(1)}
+			s := r.Streams["PAYMENT_COMMANDS"]
+			s.AtMark = at(1)
+			r.Streams["PAYMENT_COMMANDS"] = s
+		}, nil},
+		{"an acceptance that the mark does not know", func(m *integrity.Mark, r *integrity.Reading) {
+			r.Accepted = m.Epoch + 1
+		}, []integrity.Kind{integrity.EpochForgotten}},
+		{"an acceptance that the mark knows", func(m *integrity.Mark, r *integrity.Reading) {
+			m.Epoch, r.Accepted = 2, 2
+		}, nil},
 		{"the bucket is gone", func(_ *integrity.Mark, r *integrity.Reading) {
 			r.Streams["KV_PAYMENT_CONTROL"] = integrity.StreamReading{Missing: true}
 		}, []integrity.Kind{integrity.StreamMissing}},
@@ -159,6 +181,59 @@ func TestMarksOnlyGrowWithinAnEpoch(t *testing.T) {
 		}
 		if !got.Covers(m) || !got.Covers(older) || m.Covers(got) {
 			t.Error("a merged mark covers both, and neither covers it")
+		}
+	}
+}
+
+// A sequence without its time, and the time of another sequence, are compared with nothing.
+func TestTheTimeInAMarkIsThatOfItsSequence(t *testing.T) {
+	t.Parallel()
+	of := func(last uint64, stamp time.Time) integrity.Mark {
+		m := integrity.Mark{Streams: map[string]uint64{"S": last}}
+		if !stamp.IsZero() {
+			m.Stamps = map[string]time.Time{"S": stamp}
+		}
+		return m
+	}
+	none := time.Time{}
+	for name, c := range map[string]struct{ a, b, want integrity.Mark }{
+		"the higher one's":          {of(5, at(5)), of(7, at(7)), of(7, at(7))},
+		"the higher one has none":   {of(5, at(5)), of(7, none), of(7, none)},
+		"the lower one has none":    {of(5, none), of(7, at(7)), of(7, at(7))},
+		"one of two that are equal": {of(7, none), of(7, at(7)), of(7, at(7))},
+		"the earlier of two":        {of(7, at(9)), of(7, at(7)), of(7, at(7))},
+	} {
+		for _, got := range []integrity.Mark{c.a.Merge(c.b), c.b.Merge(c.a)} {
+			if diff := cmp.Diff(c.want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", name, diff)
+			}
+		}
+	}
+}
+
+func TestAJournalWithoutAMarkIsTakenOnlyWhereItExplainsWhatWasDelivered(t *testing.T) {
+	t.Parallel()
+	sent := []integrity.DurableReading{{Stream: "PAYMENT_COMMANDS", Name: "payment-consumer", Delivered: 12}}
+	journal := func(last uint64) integrity.JournalReading {
+		return integrity.JournalReading{StreamReading: integrity.StreamReading{First: min(last, 1), Last: last, Messages: last}}
+	}
+	for name, c := range map[string]struct {
+		reading integrity.Reading
+		want    bool
+	}{
+		"empty, and nothing was sent":                 {integrity.Reading{}, true},
+		"empty, and commands were sent":               {integrity.Reading{Durables: sent}, false},
+		"with answers":                                {integrity.Reading{Journal: journal(9), Answered: true, Durables: sent}, true},
+		"with what an operator has recorded alone":    {integrity.Reading{Journal: journal(1), Durables: sent}, false},
+		"with that alone, and nothing was sent":       {integrity.Reading{Journal: journal(1)}, true},
+		"with answers and an acceptance nobody knows": {integrity.Reading{Journal: journal(9), Answered: true, Accepted: 1}, false},
+	} {
+		findings := integrity.Judge(integrity.Mark{}, c.reading, names)
+		if got, why := integrity.Adopt(c.reading, findings); got != c.want || got == (why != "") {
+			t.Errorf("%s: adopted %t, because %q", name, got, why)
+		}
+		if got := len(integrity.Unadopted(c.reading, findings, names)) == 0; got != c.want {
+			t.Errorf("%s: without findings %t", name, got)
 		}
 	}
 }

@@ -50,6 +50,10 @@ type Mark struct {
 	Holes []Range `json:"holes,omitempty"`
 	// Streams holds the last sequence of each other stream, by its name.
 	Streams map[string]uint64 `json:"streams,omitempty"`
+	// Stamps holds the time of the message at that sequence, by the stream, where it
+	// is known: a stream that was set back and filled again reaches the sequence with
+	// another message.
+	Stamps map[string]time.Time `json:"stamps,omitempty"`
 	// At is when Journal was reached, by this service's clock.
 	At time.Time `json:"at"`
 }
@@ -79,9 +83,37 @@ func (m Mark) Merge(o Mark) Mark {
 		out.Holes = slices.Clone(o.Holes)
 	}
 	for name, last := range o.Streams {
-		out.Streams[name] = max(out.Streams[name], last)
+		if last >= out.Streams[name] {
+			out.stamp(name, last, o.Stamps[name])
+		}
 	}
 	return out
+}
+
+// Reaching is the mark with a stream that reaches a sequence, whose message is of a
+// time.
+func (m Mark) Reaching(stream string, sequence uint64, at time.Time) Mark {
+	out := m.clone()
+	out.stamp(stream, sequence, at)
+	return out
+}
+
+// stamp sets how far a stream has come and when its last message was stored. Of
+// one sequence the earlier time counts: the first who has seen it.
+func (m *Mark) stamp(name string, last uint64, at time.Time) {
+	before, same := m.Stamps[name], last == m.Streams[name]
+	m.Streams[name] = last
+	switch {
+	case same && (at.IsZero() || !before.IsZero() && before.Before(at)):
+		return
+	case at.IsZero():
+		delete(m.Stamps, name) // it was the time of another sequence
+	default:
+		if m.Stamps == nil {
+			m.Stamps = map[string]time.Time{}
+		}
+		m.Stamps[name] = at
+	}
 }
 
 // Covers reports whether nothing in o lies beyond m, so that storing o where m
@@ -103,7 +135,7 @@ func (m Mark) Covers(o Mark) bool {
 
 func (m Mark) clone() Mark {
 	m.Holes = slices.Clone(m.Holes)
-	m.Streams = maps.Clone(m.Streams)
+	m.Streams, m.Stamps = maps.Clone(m.Streams), maps.Clone(m.Stamps)
 	if m.Streams == nil {
 		m.Streams = map[string]uint64{}
 	}

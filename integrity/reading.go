@@ -17,9 +17,12 @@ type Reading struct {
 	// Newest is the journal's last message, by which the mark can be raised where
 	// other processes have appended; the zero Position where it was not read.
 	Newest Position
-	// LossAccepted: the journal records that a loss was accepted. It is read only
-	// where there is no mark: a mark knows its epoch.
-	LossAccepted bool
+	// Accepted is the highest epoch that an acceptance in the journal names; 0: it
+	// records none. It is read by whole readings.
+	Accepted uint64
+	// Answered: the journal holds an answer to a command, an event of a payment or a
+	// rejection. It is read only where there is no mark.
+	Answered bool
 	// Streams are the other streams, by name.
 	Streams map[string]StreamReading
 	// Durables are the durable consumers of all streams.
@@ -33,6 +36,9 @@ type StreamReading struct {
 	Missing bool
 	// First and Last are sequences; Messages counts what lies between them.
 	First, Last, Messages uint64
+	// LastAt is the time of the message at Last, by the stream. AtMark is that of the
+	// message at the mark's sequence, the zero time where none lies there or nobody asked.
+	LastAt, AtMark time.Time
 }
 
 // JournalReading is the extent of the journal and the two messages by which it

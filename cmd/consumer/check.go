@@ -20,6 +20,9 @@ func (checkCommand) Help() string {
 	return `Verifies the configuration, the connection and its credentials, the server's version and durability, the streams
 and consumers. It also verifies every permission that the service needs, the providers' credentials and the clock.
 It compares the journal with its marks, and names each running process that has found a loss.
+It names rights that no shipped file grants to this login. With nats.monitor set it also looks at the whole account:
+streams that copy or publish into ours, other logins, readers without bounds, exports. What other users may do, no
+server tells: only their files show it.
 To verify a provider's credentials it reads a payment that does not exist. It changes nothing and moves no money.
 
 It prints one line for each finding: severity, check, what, is, want, what to do. "not verifiable" means that the

@@ -11,8 +11,11 @@ import (
 	"github.com/countermand/countermand/internal/demo"
 )
 
-// embeddedCommands are what only builds with an embedded server have.
+// embeddedCommands are what only builds for trying it out have. A program that runs
+// beside the service's own credential must not publish commands: whoever may start one
+// more process in its pod could refund with one line.
 type embeddedCommands struct {
+	Publish  publishCommand  `cmd:"" help:"Check the commands in files and publish them." `
 	Demo     demoCommand     `cmd:"" help:"Watch Countermand work: embedded server, misbehaving simulators, scripted commands." `
 	Simulate simulateCommand `cmd:"" help:"Serve only the simulated providers." `
 }
@@ -42,7 +45,7 @@ func (c *demoCommand) Run(w *cli.World) error {
 	if c.Log {
 		log = slog.New(slog.NewJSONHandler(w.Stderr, nil))
 	}
-	return demo.Run(w.Context, w.Stdout, demo.Options{
+	return demo.Run(w.Context, cli.Drawing(w.Stdout), demo.Options{
 		Dir: c.Data, JSON: c.JSON, Hold: c.Hold, Logger: log,
 		Colour: cli.Terminal(w.Stdout) && w.Getenv("NO_COLOR") == "",
 	})

@@ -10,7 +10,7 @@ import (
 )
 
 // embeddedCommands is empty: a production build has neither an embedded server
-// nor simulators.
+// nor simulators, and publishes no commands.
 type embeddedCommands struct{}
 
 // localFlags is empty as well.

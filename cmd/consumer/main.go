@@ -36,7 +36,6 @@ type commands struct {
 	embeddedCommands
 
 	Run       runCommand         `cmd:"" help:"Run the service until it is told to stop." `
-	Publish   publishCommand     `cmd:"" help:"Check the commands in files and publish them." `
 	Show      showCommand        `cmd:"" help:"Print the history of one payment." `
 	Provision provisionCommand   `cmd:"" help:"Create or update the streams and consumers; deletes nothing." `
 	Check     checkCommand       `cmd:"" help:"Verify configuration, server, permissions and credentials; changes nothing." `
@@ -56,6 +55,7 @@ type exit int
 
 // run is the whole program but for the process around it.
 func run(args []string, w *cli.World) (code int) {
+	w = w.Safe()
 	var all commands
 	parser, err := kong.New(&all,
 		kong.Name("consumer"),

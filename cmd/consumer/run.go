@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -145,8 +146,15 @@ type provisionCommand struct {
 
 // Help is the long help text.
 func (provisionCommand) Help() string {
-	return `Creates missing streams and consumers and updates what may be updated. It deletes nothing, and names what it
-cannot change. A second run changes nothing.
+	return `Creates missing streams and consumers, those of the setting "readers" too, and updates what may be updated. It
+deletes nothing, and names what it cannot change. A second run changes nothing.
+
+Its login needs the rights of permissions/provisioner.conf. Updating a stream needs one that is not in it,
+$JS.API.STREAM.UPDATE.<stream>: then it does everything else, names the right, and ends with 1. Give the right for
+one run only: whoever has it can erase the journal.
+
+Exit codes: 0 all is as it should be, or the server itself cannot change it; 1 a right or the server is missing;
+2 flags or configuration are wrong.
 
 Example: consumer provision --config /etc/countermand/config.yaml`
 }
@@ -177,6 +185,10 @@ func (c *provisionCommand) Run(w *cli.World) error {
 		if err := c.print(w, change); err != nil {
 			return err
 		}
+	}
+	if lacking, ok := errors.AsType[*broker.NotPermittedError](err); ok {
+		return fmt.Errorf("provision: %w: give this login the right for one run, then take it away again: "+
+			"permissions/provisioner.conf says which rights it keeps", lacking)
 	}
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -27,6 +28,9 @@ type Client struct {
 
 // NewClient returns a client for the operator of that name; no I/O.
 func NewClient(nc *nats.Conn, operator string) *Client { return &Client{nc: nc, operator: operator} }
+
+// Operator is the name that the client acts under.
+func (c *Client) Operator() string { return c.operator }
 
 // Queue lists what needs a person.
 func (c *Client) Queue(ctx context.Context, f desk.Filter) (*desk.Queue, error) {
@@ -106,16 +110,19 @@ func (c *Client) ask(ctx context.Context, action string, q request) (response, e
 	if q.Ruling != nil && q.Ruling.Effect != "" {
 		q.Protocol = protocolEffect
 	}
+	if q.Ruling != nil && q.Ruling.Bulk {
+		q.Protocol = protocolBulk
+	}
 	data, err := json.Marshal(q)
 	if err != nil {
 		return response{}, fmt.Errorf("write request: %w", err)
 	}
-	m, err := c.nc.RequestWithContext(ctx, Subject(action, c.operator), data)
+	m, err := c.request(ctx, Subject(action, c.operator), data)
 	switch {
+	case errors.Is(err, errDenied):
+		return response{}, fmt.Errorf("the server does not let this user act as operator %q", c.operator)
 	case errors.Is(err, nats.ErrNoResponders):
 		return response{}, errors.New("no running service answers: is there one, of this version, on this server?")
-	case err != nil && c.denied():
-		return response{}, fmt.Errorf("the server does not let this user act as operator %q", c.operator)
 	case err != nil:
 		return response{}, fmt.Errorf("ask the desk: %w", err)
 	}
@@ -132,8 +139,41 @@ func (c *Client) ask(ctx context.Context, action string, q request) (response, e
 	return r, nil
 }
 
+// answerFor bounds the wait for an answer: the service's own bound comes first.
+const answerFor = requestFor + 10*time.Second
+
+var errDenied = errors.New("the server refuses the request")
+
+// request sends a request and waits for its answer, or for the server's refusal. The
+// library's own request waits in vain for an answer to one that is refused.
+func (c *Client) request(ctx context.Context, subject string, data []byte) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerFor)
+	defer cancel()
+	inbox := c.nc.NewRespInbox()
+	answers, err := c.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answers.Unsubscribe() }() // or the connection has ended
+	if err := c.nc.PublishRequest(subject, inbox, data); err != nil {
+		return nil, err
+	}
+	// Behind the request: once this is answered, a refusal has come.
+	if err := c.nc.FlushWithContext(ctx); err != nil {
+		return nil, err
+	}
+	if c.denied() {
+		return nil, errDenied
+	}
+	m, err := answers.NextMsgWithContext(ctx)
+	if err == nil && len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+		return nil, nats.ErrNoResponders
+	}
+	return m, err
+}
+
 // denied reports whether the server has said that this user may not publish
-// something: it tells so beside the request, which then waits in vain.
+// something.
 func (c *Client) denied() bool {
 	err := c.nc.LastError()
 	return err != nil && strings.Contains(strings.ToLower(err.Error()), "permissions violation for publish")

@@ -109,9 +109,12 @@ func aboutEnd(findings []integrity.Finding) bool {
 func aboutJournal(v View) bool {
 	for _, f := range v.Findings {
 		switch f.Kind {
-		case integrity.JournalReplaced, integrity.JournalRewritten, integrity.JournalShorter, integrity.JournalHoles, integrity.JournalBeheaded,
-			integrity.EpochForgotten:
+		case integrity.JournalReplaced, integrity.JournalRewritten, integrity.JournalShorter, integrity.JournalHoles, integrity.JournalBeheaded:
 			return true
+		case integrity.EpochForgotten: // the journal itself remembers that: then it is the stores that have lost something
+			if f.Object != v.Journal {
+				return true
+			}
 		case integrity.ReplicaBroken:
 			if !foundByStreamsOnly(v, f.Object) {
 				return true

@@ -1,7 +1,13 @@
 package acceptance
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/integrity"
 )
@@ -17,6 +23,56 @@ type CommandsLoss struct {
 	// Messages is how many commands are known to be lost. It falls while new commands
 	// come in. Where only a process knows of the loss, it is at least one.
 	Messages uint64 `json:"messages"`
+	// Refilled: the stream was set back to End, and new commands lie behind it.
+	Refilled bool `json:"refilled,omitempty"`
+}
+
+// refilled reports whether the stream of commands was set back and filled again.
+func refilled(v View) bool {
+	return slices.ContainsFunc(v.Findings, func(f integrity.Finding) bool {
+		return f.Kind == integrity.StreamRewritten && f.Object == v.Commands
+	})
+}
+
+// commandsCut finds where a stream of commands that was filled again was set back to:
+// behind the newest command that is no younger than the one that was known to lie at
+// the mark.
+func commandsCut(ctx context.Context, s Sources, v View) (uint64, error) {
+	if !refilled(v) {
+		return 0, nil
+	}
+	stream, err := s.JetStream.Stream(ctx, s.Commands)
+	if err != nil {
+		return 0, fmt.Errorf("open stream %s: %w", s.Commands, err)
+	}
+	known, stamp := v.Record.Mark.Streams[s.Commands], v.Record.Mark.Stamps[s.Commands]
+	cut, above := uint64(0), known // a command at cut is old, one at above is new
+	for above-cut > 1 {
+		at := cut + (above-cut)/2
+		stored, sequence, err := storedAt(ctx, stream, at)
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("read command %d of %s: %w", at, s.Commands, err)
+		case sequence == 0 || sequence >= above || stored.After(stamp):
+			above = at
+		default:
+			cut = sequence
+		}
+	}
+	return cut, nil
+}
+
+// storedAt is when the first message at a sequence or behind it was stored; the
+// sequence is 0 where there is none.
+func storedAt(ctx context.Context, stream jetstream.Stream, at uint64) (stored time.Time, sequence uint64, err error) {
+	m, err := stream.GetMsg(ctx, at, jetstream.WithGetMsgSubject(">"))
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return time.Time{}, 0, nil
+	case err != nil:
+		return time.Time{}, 0, err
+	}
+	return m.Time, m.Sequence, nil
 }
 
 // Typed is what a person types out as given up.
@@ -41,6 +97,9 @@ func commandsLossOf(v View) CommandsLoss {
 		if d.Stream == v.Commands {
 			l.Known = max(l.Known, d.Delivered)
 		}
+	}
+	if refilled(v) {
+		l.Known, l.End, l.Refilled = v.Record.Mark.Streams[v.Commands], v.CommandsCut, true
 	}
 	if l.Known > l.End {
 		l.Messages = l.Known - l.End
@@ -105,6 +164,8 @@ func (l CommandsLoss) Text() string {
 	switch {
 	case l.Messages == 0:
 		return ""
+	case l.Refilled:
+		return fmt.Sprintf("%d commands are lost: %s was known to reach %d, was set back to %d, and was filled again", l.Messages, l.Stream, l.Known, l.End)
 	case l.Known == l.End:
 		return "commands may be lost: a running process has found more than the marks show, and nobody can count them"
 	default:

@@ -3,10 +3,14 @@ package acceptance_test
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/acceptance"
+	"github.com/countermand/countermand/internal/natstest"
 )
 
 // publish adds commands to their stream. What they say is of no matter here.
@@ -101,4 +105,87 @@ func TestThatCommandsWereLostIsReadFromTheJournalToo(t *testing.T) {
 	if raw, err := json.Marshal(integrity.FirstEpoch()); err != nil || string(raw) != `{"number":0,"phase":"trusted"}` {
 		t.Errorf("%s, %v", raw, err)
 	}
+}
+
+// The stream was set back to a copy, and new commands have filled it beyond the mark
+// before anybody looked.
+func TestCommandsThatWereLostAreCountedAlsoWhereNewOnesHaveFilledTheGap(t *testing.T) {
+	t.Parallel()
+	for _, kept := range []int{0, 1, 5, 8} {
+		t.Run(fmt.Sprint(kept), func(t *testing.T) {
+			t.Parallel()
+			server, path := natstest.Start(t, nil), filepath.Join(t.TempDir(), "witness.json")
+			b := &bundle{t: t}
+			b.connect(server, path)
+			if _, err := broker.Provision(t.Context(), b.js, topology()); err != nil {
+				t.Fatal(err)
+			}
+			b.append(1, 2)
+			b.publish(kept)
+			copied := server.Copy(t)
+			b.connect(server, path)
+			b.publish(9 - kept)
+			v := b.look()
+			mark := integrity.MarkOf(v.Reading, v.Reading.Newest, 0)
+			if _, err := b.sources.Witness.Raise(t.Context(), integrity.Record{Mark: mark, Epoch: integrity.FirstEpoch()}); err != nil {
+				t.Fatal(err)
+			}
+			server.Restore(t, copied)
+			b.connect(server, path)
+			b.publish(12)
+			v = b.look()
+			want := acceptance.CommandsLoss{
+				Stream: topology().Commands, Known: 9, End: uint64(kept), Messages: uint64(9 - kept), Refilled: true,
+			}
+			if got := acceptance.LossOf(v).Commands; got != want {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+			no := acceptance.Check(v, acceptance.Typed{})
+			if text := fmt.Sprint(no); len(no) != 1 || !strings.Contains(text, fmt.Sprintf("--lose-commands %d", 9-kept)) ||
+				!strings.Contains(text, fmt.Sprintf("was set back to %d, and was filled again", kept)) {
+				t.Errorf("%q", no)
+			}
+		})
+	}
+}
+
+// Neither bucket nor witness knows anything, and a person is the first to look.
+func TestAJournalThatNoProcessWouldTakeIsNotCalledWhole(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t, nil)
+	b := &bundle{t: t}
+	b.connect(server, filepath.Join(t.TempDir(), "witness.json"))
+	if _, err := broker.Provision(t.Context(), b.js, topology()); err != nil {
+		t.Fatal(err)
+	}
+	if v := b.look(); len(v.Findings) > 0 {
+		t.Errorf("a first start has findings: %v", v.Findings)
+	}
+	b.publish(3)
+	consumer, err := b.js.Consumer(t.Context(), topology().Commands, topology().Consumer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if batch, err := consumer.Fetch(3); err != nil {
+		t.Fatal(err)
+	} else {
+		for m := range batch.Messages() {
+			if err := m.Ack(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	shorter := func(when string) {
+		t.Helper()
+		v := b.look()
+		if len(v.Findings) != 1 || v.Findings[0].Kind != integrity.JournalShorter || acceptance.LossOf(v).Messages == 0 {
+			t.Errorf("%s: %v, given up %d", when, v.Findings, acceptance.LossOf(v).Messages)
+		}
+	}
+	shorter("empty")
+	// The first of two persons proposes to accept it: that is no answer to any command.
+	if _, err := b.desk(true).Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: acceptance.LossOf(b.look()).Messages}); err != nil {
+		t.Fatal(err)
+	}
+	shorter("with a proposal")
 }

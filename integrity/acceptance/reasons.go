@@ -19,7 +19,7 @@ func namesCommands(r integrity.Registered, commands string) bool {
 // and surely none of the journal. The careful answer is false.
 func namesStreamsOnly(r integrity.Registered) bool {
 	journal := func(f integrity.Finding) bool {
-		return f.Kind != integrity.StreamShorter && f.Kind != integrity.StreamMissing
+		return f.Kind != integrity.StreamShorter && f.Kind != integrity.StreamRewritten && f.Kind != integrity.StreamMissing
 	}
 	return r.MoreFound == 0 && len(r.Found) > 0 && !slices.ContainsFunc(r.Found, journal)
 }

@@ -60,6 +60,9 @@ type View struct {
 	// End is where the journal ends, without the operators' actions about the
 	// journal that lie behind everything else.
 	End uint64
+	// CommandsCut is where the stream of commands was set back to, if it was filled
+	// again since; 0: it was not, or to its beginning.
+	CommandsCut uint64
 	// Copies are what single servers hold of the journal, where they were asked.
 	Copies []Copy
 	// Unasked are the servers that did not answer.
@@ -136,7 +139,14 @@ func Look(ctx context.Context, s Sources) (View, error) {
 		return View{}, fmt.Errorf("read streams: %w", err)
 	}
 	v.Reading.Began = began
-	v.Findings = integrity.Judge(v.Record.Mark, v.Reading, integrity.Names{Journal: s.Stream})
+	names := integrity.Names{Journal: s.Stream}
+	v.Findings = integrity.Judge(v.Record.Mark, v.Reading, names)
+	if v.Record.Mark.Zero() && !v.Reading.Journal.Missing {
+		v.Findings = integrity.Unadopted(v.Reading, v.Findings, names)
+	}
+	if v.CommandsCut, err = commandsCut(ctx, s, v); err != nil {
+		return View{}, err
+	}
 	if v.BucketMissing && !slices.ContainsFunc(v.Findings, func(f integrity.Finding) bool { return f.Object == "KV_"+s.ControlBucket }) {
 		v.Findings = append(v.Findings, integrity.Finding{
 			Kind: integrity.StreamMissing, Object: "KV_" + s.ControlBucket,

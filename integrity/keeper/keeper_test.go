@@ -267,7 +267,7 @@ func TestAJournalWhoseAcceptedLossIsForgottenIsNotAdopted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStreams(12)
-		s.set(func(r *integrity.Reading) { r.LossAccepted = true })
+		s.set(func(r *integrity.Reading) { r.Accepted = 1 })
 		b := begin(t, s, &store{}, nil)
 		defer b.stop()
 		b.standing(integrity.Suspect)

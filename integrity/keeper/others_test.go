@@ -97,11 +97,15 @@ func TestAStreamIsKnownToReachWhatWasPulledOfIt(t *testing.T) {
 		})
 		b := run(t, s, &store{}, nil)
 		defer b.stop()
-		b.Pulled("UNKNOWN", 7)
-		b.Pulled(commands, 56)
-		b.Pulled(commands, 12)
+		b.Pulled("UNKNOWN", 7, time.Time{})
+		stored := time.Now().Add(-time.Minute)
+		b.Pulled(commands, 56, stored)
+		b.Pulled(commands, 12, stored.Add(-time.Hour))
 		if got := b.Reaches(commands); got != 56 || b.Reaches("UNKNOWN") != 0 {
 			t.Fatalf("the stream is known to reach %d", got)
+		}
+		if got := b.Status().Record.Mark.Stamps[commands]; !got.Equal(stored) {
+			t.Errorf("what lies there is of %s, want %s", got, stored)
 		}
 		b.Refresh() // before the next reading the stream was set back
 		b.wait(time.Second)

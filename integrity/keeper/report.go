@@ -2,13 +2,14 @@ package keeper
 
 import (
 	"fmt"
-	"maps"
+	"time"
 
 	"github.com/countermand/countermand/integrity"
 )
 
-// Pulled takes in that a stream beside the journal holds a message at a sequence.
-func (k *Keeper) Pulled(stream string, sequence uint64) {
+// Pulled takes in that a stream beside the journal holds a message at a sequence, and
+// the stream's time of it.
+func (k *Keeper) Pulled(stream string, sequence uint64, at time.Time) {
 	if unmarked {
 		return
 	}
@@ -18,8 +19,7 @@ func (k *Keeper) Pulled(stream string, sequence uint64) {
 	if known, kept := m.Streams[stream]; !kept || sequence <= known {
 		return // no reading has seen the stream yet, or it is an old message
 	}
-	m.Streams = maps.Clone(m.Streams) // others may hold the one before
-	m.Streams[stream] = sequence
+	*m = m.Reaching(stream, sequence, at)
 }
 
 // Unreadable takes in that a subject of the journal is taken and that the leader

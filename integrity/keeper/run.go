@@ -265,15 +265,8 @@ func (k *Keeper) take(number uint64, mark integrity.Mark, r integrity.Reading, s
 
 // adopt says what is found in a journal for which there is no mark anywhere.
 func (k *Keeper) adopt(r integrity.Reading, findings []integrity.Finding) []integrity.Finding {
-	adopted, why := integrity.Adopt(r, findings)
-	if !adopted && len(findings) == 0 {
-		kind := integrity.JournalShorter
-		if r.LossAccepted {
-			kind = integrity.EpochForgotten
-		}
-		return []integrity.Finding{{Kind: kind, Object: k.names.Journal, Text: why}}
-	}
-	if adopted && r.Journal.Last > 0 {
+	findings = integrity.Unadopted(r, findings, k.names)
+	if len(findings) == 0 && r.Journal.Last > 0 {
 		k.log.Info("no mark of the journal was kept before; it is taken as it is", "ends_at", r.Journal.Last)
 	}
 	return findings

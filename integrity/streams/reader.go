@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -39,8 +40,13 @@ type Plan struct {
 	// each is.
 	TokenHeader string
 	// Acceptances is the filter of the journal's events that record an accepted
-	// loss; empty: there are none.
+	// loss, EpochOf the epoch that one of them begins; empty: there are none.
 	Acceptances string
+	EpochOf     func(subject string, header map[string][]string, data []byte) uint64
+	// Answers are the filters of the journal's events that answer commands.
+	Answers []string
+	// Stamped are those of the other streams whose message at the mark is looked at.
+	Stamped []string
 	// TimerHolds asks the journal's leader whether it still does not show what a timer
 	// knew; nil: a timer's finding is not confirmed. Safe for concurrent use.
 	TimerHolds func(ctx context.Context, f integrity.Finding) (bool, error)
@@ -69,28 +75,73 @@ func (r *Reader) Read(ctx context.Context, m integrity.Mark, open []integrity.Fi
 	others := make([]streamInfo, len(r.plan.Others))
 	var info streamInfo
 	asks := []func() error{func() (err error) { info, err = r.extent(ctx); return err }}
+	stamps := make([]time.Time, len(r.plan.Others))
 	for i, name := range r.plan.Others {
 		asks = append(asks, func() (err error) { others[i], err = r.info(ctx, name, false); return err })
+		if known := m.Streams[name]; known > 0 && !m.Stamps[name].IsZero() && slices.Contains(r.plan.Stamped, name) {
+			asks = append(asks, func() (err error) { stamps[i], err = r.stamp(ctx, name, known); return err })
+		}
 	}
 	if err := together(asks...); err != nil {
 		return integrity.Reading{}, nil, err
 	}
 	for i, name := range r.plan.Others {
-		out.Streams[name] = others[i].extent()
+		one := others[i].extent()
+		if one.AtMark = stamps[i]; !slices.Contains(r.plan.Stamped, name) {
+			one.LastAt = time.Time{}
+		}
+		out.Streams[name] = one
 	}
 	out.Leader, out.Journal = info.Cluster.Leader, info.journal()
 	if err := r.messages(ctx, m, &out); err != nil {
 		return integrity.Reading{}, nil, err
 	}
-	if m.Zero() && r.plan.Acceptances != "" && !out.Journal.Missing {
-		accepted, err := lastMessage(ctx, r.nc, r.plan.Journal, r.plan.Acceptances)
-		if err != nil {
+	if !out.Journal.Missing && out.Journal.Last > 0 {
+		if err := r.said(ctx, m, &out); err != nil {
 			return integrity.Reading{}, nil, err
 		}
-		out.LossAccepted = accepted.Seq > 0
 	}
 	still, err := r.stillOpen(ctx, open)
 	return out, still, err
+}
+
+// said reads what the journal itself says of its history.
+func (r *Reader) said(ctx context.Context, m integrity.Mark, out *integrity.Reading) error {
+	if r.plan.Acceptances != "" {
+		accepted, err := lastMessage(ctx, r.nc, r.plan.Journal, r.plan.Acceptances)
+		if err != nil {
+			return err
+		}
+		if accepted.Seq > 0 {
+			header, err := accepted.header()
+			if err != nil {
+				return fmt.Errorf("read message %d of %s: %w", accepted.Seq, r.plan.Journal, err)
+			}
+			// One that cannot be read is an acceptance all the same.
+			out.Accepted = max(1, r.plan.EpochOf(accepted.Subject, header, accepted.Data))
+		}
+	}
+	for _, filter := range r.plan.Answers {
+		if !m.Zero() || out.Answered {
+			break
+		}
+		answer, err := lastMessage(ctx, r.nc, r.plan.Journal, filter)
+		if err != nil {
+			return err
+		}
+		out.Answered = answer.Seq > 0
+	}
+	return nil
+}
+
+// stamp reads when the message at a sequence of a stream was stored; the zero time
+// where there is none.
+func (r *Reader) stamp(ctx context.Context, stream string, sequence uint64) (time.Time, error) {
+	m, err := message(ctx, r.nc, stream, `{"seq":`+strconv.FormatUint(sequence, 10)+`}`)
+	if err != nil || m.Seq != sequence {
+		return time.Time{}, err
+	}
+	return m.Time, nil
 }
 
 // Glance implements keeper.Source: two questions at once, so that a call may wait
@@ -164,11 +215,9 @@ func (r *Reader) position(ctx context.Context, sequence uint64) (integrity.Posit
 	if err != nil || m.Seq != sequence {
 		return integrity.Position{}, err
 	}
-	header := nats.Header{}
-	if len(m.Hdrs) > 0 {
-		if header, err = nats.DecodeHeadersMsg(m.Hdrs); err != nil {
-			return integrity.Position{}, fmt.Errorf("read message %d of %s: %w", sequence, r.plan.Journal, err)
-		}
+	header, err := m.header()
+	if err != nil {
+		return integrity.Position{}, fmt.Errorf("read message %d of %s: %w", sequence, r.plan.Journal, err)
 	}
 	return integrity.Position{Sequence: sequence, Token: header.Get(r.plan.TokenHeader)}, nil
 }
@@ -181,6 +230,7 @@ type streamInfo struct {
 		Messages   uint64            `json:"messages"`
 		FirstSeq   uint64            `json:"first_seq"`
 		LastSeq    uint64            `json:"last_seq"`
+		LastAt     time.Time         `json:"last_ts"`
 		NumDeleted int               `json:"num_deleted"`
 		Deleted    []uint64          `json:"deleted"`
 		Subjects   map[string]uint64 `json:"subjects"`
@@ -195,7 +245,7 @@ func (i streamInfo) extent() integrity.StreamReading {
 	if i.missing {
 		return integrity.StreamReading{Missing: true}
 	}
-	return integrity.StreamReading{First: i.State.FirstSeq, Last: i.State.LastSeq, Messages: i.State.Messages}
+	return integrity.StreamReading{First: i.State.FirstSeq, Last: i.State.LastSeq, Messages: i.State.Messages, LastAt: i.State.LastAt}
 }
 
 func (i streamInfo) journal() integrity.JournalReading {
@@ -289,10 +339,19 @@ func (r *Reader) durable(ctx context.Context, d Durable) (read integrity.Durable
 
 // stored is a message as the leader returns it.
 type stored struct {
-	Subject string `json:"subject"`
-	Seq     uint64 `json:"seq"`
-	Hdrs    []byte `json:"hdrs"`
-	Data    []byte `json:"data"`
+	Subject string    `json:"subject"`
+	Seq     uint64    `json:"seq"`
+	Hdrs    []byte    `json:"hdrs"`
+	Data    []byte    `json:"data"`
+	Time    time.Time `json:"time"`
+}
+
+// header are the message's headers.
+func (m stored) header() (nats.Header, error) {
+	if len(m.Hdrs) == 0 {
+		return nats.Header{}, nil
+	}
+	return nats.DecodeHeadersMsg(m.Hdrs)
 }
 
 // message reads the message at a sequence of the journal; the zero one where the

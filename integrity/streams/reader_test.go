@@ -191,26 +191,99 @@ func TestAHealthyJournalHasNoFindings(t *testing.T) {
 	b.finds(m)
 }
 
-func TestAnAcceptanceIsReadWhereThereIsNoMark(t *testing.T) {
+func TestTheNewestAcceptanceIsRead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.fill(1, 3)
 	with := plan(b.topology)
 	with.Acceptances = "payment.operator.journal_accepted.*"
+	with.EpochOf = func(_ string, _ map[string][]string, data []byte) uint64 { return uint64(len(data)) }
 	b.reader = streams.NewReader(b.js.Conn(), with)
-	read := func(m integrity.Mark) bool { return b.read(m).LossAccepted }
-	if read(integrity.Mark{}) {
+	read := func(m integrity.Mark) uint64 { return b.read(m).Accepted }
+	if read(integrity.Mark{}) > 0 {
 		t.Error("an acceptance was read that nobody wrote")
 	}
 	if _, err := b.js.Publish(t.Context(), "payment.operator.journal_accepted.01JDZZZZZZZZZZZZZZZZZZZZZZ", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
-	if !read(integrity.Mark{}) {
+	known := integrity.Mark{Epoch: 1, Journal: integrity.Position{Sequence: 3}}
+	if read(integrity.Mark{}) != 2 || read(known) != 2 {
 		t.Error("the acceptance was not read")
 	}
-	if read(b.known()) {
-		t.Error("it was read although the mark knows its epoch")
+	if _, err := b.js.Publish(t.Context(), "payment.operator.journal_accepted.01JDZZZZZZZZZZZZZZZZZZZZZY", nil); err != nil {
+		t.Fatal(err)
 	}
+	if read(known) != 1 {
+		t.Error("an acceptance that cannot be read is none")
+	}
+}
+
+func TestWhetherTheJournalAnswersIsReadWhereThereIsNoMark(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	with := plan(b.topology)
+	with.Answers = []string{"payment.refund.*.*.*.*", "payment.command.rejected.*"}
+	b.reader = streams.NewReader(b.js.Conn(), with)
+	publish := func(subject string) {
+		if _, err := b.js.Publish(t.Context(), subject, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.read(integrity.Mark{}).Answered {
+		t.Error("an empty journal answers")
+	}
+	publish("payment.operator.journal_propose.01JDZZZZZZZZZZZZZZZZZZZZZZ")
+	if b.read(integrity.Mark{}).Answered {
+		t.Error("what an operator has recorded is taken for an answer")
+	}
+	publish("payment.command.rejected.1-0123456789ab")
+	if !b.read(integrity.Mark{}).Answered || b.read(b.known()).Answered {
+		t.Error("a rejection is an answer, and beside a mark nobody asks")
+	}
+}
+
+// The stream was set back and has been filled again before anybody looked: its
+// sequence shows nothing.
+func TestAStreamThatWasFilledAgainIsFoundByTheTimeOfItsMessage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	with := plan(b.topology)
+	with.Stamped = []string{b.topology.Commands}
+	b.reader = streams.NewReader(b.js.Conn(), with)
+	b.fill(1, 3)
+	publish := func(n int) {
+		for range n {
+			if _, err := b.js.Publish(t.Context(), "payment.refund.requested", []byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	publish(5)
+	m := b.known()
+	if len(m.Stamps) != 1 || m.Stamps[b.topology.Commands].IsZero() {
+		t.Fatalf("the mark is %+v", m)
+	}
+	b.finds(m)
+	publish(4)
+	b.finds(m)
+	b.deleteStream(b.topology.Commands)
+	b.provision()
+	publish(4)
+	b.finds(m, integrity.StreamShorter)
+	publish(1)
+	b.finds(m, integrity.StreamRewritten)
+	publish(7)
+	b.finds(m, integrity.StreamRewritten)
+	// What the stream keeps no longer shows nothing.
+	s, err := b.js.Stream(t.Context(), b.topology.Commands)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := m.Streams[b.topology.Commands]
+	if err := s.Purge(t.Context(), jetstream.WithPurgeSequence(known+1)); err != nil {
+		t.Skip("the stream cannot be purged: ", err)
+	}
+	b.finds(m)
 }
 
 func TestADeletedJournalIsFound(t *testing.T) {

@@ -42,6 +42,9 @@ func Topology(cfg *config.Config) broker.Topology {
 	t := broker.DefaultTopology()
 	t.Commands, t.Events, t.Due, t.Rejected = cfg.Streams.Commands, cfg.Streams.Events, cfg.Streams.Due, cfg.Streams.Rejected
 	t.Consumer, t.Concurrency, t.Replicas = cfg.Consumer, cfg.Concurrency, cfg.NATS.Replicas
+	for _, r := range cfg.Readers {
+		t.Readers = append(t.Readers, broker.Reader{Name: r.Name, Filters: r.Filters, Pulls: r.Pulls, Push: r.Push})
+	}
 	return t
 }
 

@@ -29,9 +29,19 @@ func ReadingPlan(t broker.Topology) marks.Plan {
 	durable := func(of string) marks.Durable { return marks.Durable{Stream: of, Name: t.Consumer} }
 	return marks.Plan{
 		Journal: t.Events, TokenHeader: stream.TokenHeader, Acceptances: events.OperatorFilter(acceptance.ActionAccepted),
+		EpochOf: acceptedEpoch, Answers: append(events.PaymentFilters(""), events.RejectedFilter), Stamped: []string{t.Commands},
 		Others:   []string{t.Commands, t.Due, t.Rejected, t.ControlStream()},
 		Durables: []marks.Durable{durable(t.Commands), durable(t.Due), durable(t.Events)},
 	}
+}
+
+// acceptedEpoch is the epoch that an acceptance in the journal begins; 0: it cannot be read.
+func acceptedEpoch(subject string, header map[string][]string, data []byte) uint64 {
+	_, said, err := events.DecodeJournalAction(events.Message{Subject: subject, Header: header, Data: data})
+	if err != nil || said == nil {
+		return 0
+	}
+	return said.Epoch
 }
 
 // AcceptedHoles are the sequences of the journal whose loss a person has accepted,

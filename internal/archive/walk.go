@@ -17,10 +17,20 @@ func Inspect(ctx context.Context, j Journal, o *Options) (s Summary, err error) 
 	return s, err
 }
 
+// Pass asks for every sequence of a journal and gives out what is there, in order. It
+// keeps nothing, needs the same two rights as Write, and passes over what it does not get.
+// progress (may be nil) is told how far it is, in sequences.
+func Pass(ctx context.Context, j Journal, progress func(done, total uint64), take func(Entry) error) error {
+	w := newWalk(ctx, j, &Options{Progress: progress}, new(Summary))
+	w.check, w.once = nil, true
+	return w.run(ctx, take)
+}
+
 // walk asks for the sequences of a journal one by one, and checks what comes.
 type walk struct {
 	journal  Journal
-	check    *check
+	check    *check // nil: nothing is checked
+	once     bool   // what is not there is not asked for again
 	window   int
 	patience time.Duration
 	progress func(done, total uint64)
@@ -135,7 +145,7 @@ const secondLook = 200 * time.Millisecond
 // could not look says the same.
 func (w *walk) sure(ctx context.Context, sequence uint64) (Entry, error) {
 	e, err := w.ask(ctx, sequence)
-	if err != nil || e.Sequence != 0 {
+	if err != nil || e.Sequence != 0 || w.once {
 		return e, err
 	}
 	if !sleep.For(ctx, secondLook) {

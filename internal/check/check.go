@@ -57,6 +57,7 @@ func Run(ctx context.Context, cfg *config.Config, o *Options, found func(Finding
 	c.secretFiles()
 	c.instances()
 	c.witness(ctx)
+	c.people()
 	usable := c.connect()
 	if usable {
 		defer c.nc.Close()
@@ -77,7 +78,8 @@ func (c *checker) server(ctx context.Context) bool {
 	if !c.probe() {
 		return false
 	}
-	for _, step := range []func(context.Context){c.durability, c.copyOfJournal, c.topology, c.journal, c.clock, c.removed, c.paused} {
+	c.excess()
+	for _, step := range []func(context.Context){c.durability, c.copyOfJournal, c.topology, c.account, c.journal, c.clock, c.removed, c.paused} {
 		step(ctx)
 		if c.silent || ctx.Err() != nil {
 			return false

@@ -36,7 +36,8 @@ func TestOneReplicaInAClusterOfThreeIsAWarning(t *testing.T) {
 	}
 	unknown := line{check.NotVerifiable, check.SyncInterval, "sync_interval of the servers"}
 	all := b.findings(nil)
-	want(t, all, unknown, line{check.Warning, check.Replicas, "nats.replicas"})
+	want(t, all, unknown, line{check.Warning, check.Replicas, "nats.replicas"},
+		line{check.NotVerifiable, check.Account, "streams, consumers and logins of the account"})
 	if all[1].Is != "1 in a cluster of 3 servers" {
 		t.Errorf("finding is %v", all[1])
 	}

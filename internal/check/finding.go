@@ -26,6 +26,8 @@ const (
 	Replicas         = "replicas"
 	SyncInterval     = "sync-interval"
 	Permission       = "permission"
+	Login            = "login"
+	Account          = "account"
 	ClockSkew        = "clock-skew"
 	ProviderSettings = "provider-settings"
 	ProviderAccount  = "provider-account"
@@ -38,6 +40,7 @@ const (
 	JournalWitness   = "journal-witness"
 	JournalSequences = "journal-sequences"
 	JournalCopy      = "journal-copy"
+	SecondPerson     = "second-person"
 )
 
 // Finding is one thing that is not as it should be, or could not be seen.

@@ -70,13 +70,8 @@ func (c *checker) losses(v acceptance.View) {
 		}
 		c.report(Error, Journal, string(f.Kind)+" of "+f.Object, Finding{Is: f.Text, Want: "what it was known to hold", Do: lookUp})
 	}
-	switch {
-	case v.Record.Mark.Zero() && v.Reading.LossAccepted:
-		c.report(Error, Journal, string(integrity.EpochForgotten)+" of "+v.Journal, Finding{
-			Is: "recording an accepted loss that no mark knows", Want: "an epoch in the bucket or the witness", Do: lookUp,
-		})
-	case v.Record.Epoch.Number > 0 && v.Record.Epoch.Phase == integrity.Held:
-		c.report(Warning, Journal, fmt.Sprintf("epoch %d", v.Record.Epoch.Number), Finding{
+	if e := v.Record.Epoch; e.Number > 0 && e.Phase == integrity.Held {
+		c.report(Warning, Journal, fmt.Sprintf("epoch %d", e.Number), Finding{
 			Is: "held: a loss was accepted, and nothing is pulled", Want: "released",
 			Do: "bring back what can be brought back (consumer recover), then consumer journal go: docs/journal-loss.md",
 		})

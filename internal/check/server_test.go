@@ -242,11 +242,12 @@ func TestDurabilityIsWhatTheMonitorSays(t *testing.T) {
 	if all[0].Is != "2m0s" || all[0].Want != "always" {
 		t.Errorf("finding is %v", all[0])
 	}
+	hidden := line{check.NotVerifiable, check.Account, "streams, consumers and logins of the account"}
 	b.cfg.NATS.Monitor = ""
-	want(t, b.findings(nil), line{check.NotVerifiable, check.SyncInterval, "sync_interval of the servers"})
+	want(t, b.findings(nil), line{check.NotVerifiable, check.SyncInterval, "sync_interval of the servers"}, hidden)
 	other := start(t, durable)
 	b.cfg.NATS.Monitor = "http://" + other.MonitorAddr().String()
-	want(t, b.findings(nil), line{check.Warning, check.SyncInterval, "server " + other.Name()})
+	want(t, b.findings(nil), line{check.Warning, check.SyncInterval, "server " + other.Name()}, hidden)
 	for _, body := range []string{"not JSON", "{}"} {
 		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
 		t.Cleanup(web.Close)

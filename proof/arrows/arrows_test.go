@@ -32,7 +32,7 @@ func rows() []row {
 		{"internal/requests", nil},
 		{"internal/spelling", nil},
 		{"internal/strictjson", []string{"payment", "internal/spelling"}},
-		{"console", []string{"payment", "events", "desk", "providers"}},
+		{"console", []string{"payment", "events", "desk", "providers", "internal/safetext"}},
 		{"broker", []string{"payment", "events", "handlers", "internal/quorum", "internal/sleep"}},
 		{"isolation", []string{"payment", "handlers", "internal/sleep"}},
 		{"notifications", []string{"payment", "providers"}},
@@ -43,10 +43,11 @@ func rows() []row {
 		{"internal/natstest", []string{"events"}},
 		{"internal/sidebyside", nil},
 		{"internal/publish", []string{"payment", "events"}},
-		{"internal/simulators", []string{"providers", "providers/kinds", "providers/simulator", "providers/*/*sim"}},
+		{"internal/simulators", []string{"payment", "providers", "providers/kinds", "providers/simulator", "providers/*/*sim"}},
 		{"internal/passage", []string{"internal/sleep"}},
 		{"internal/sleep", nil},
 		{"internal/inbound", nil},
+		{"internal/safetext", nil},
 		{"internal/quorum", nil},
 		{"internal/program", nil},
 		{"internal/monitor", nil},
@@ -62,7 +63,7 @@ func rows() []row {
 		{"internal/recovery", []string{"payment", "events", "journal", "journal/stream", "providers", "handlers", "integrity", "internal/archive", "internal/passage", "internal/sleep"}},
 		{"reconcile", []string{"payment"}},
 		{"internal/spill", nil},
-		{"reconcile/books", []string{"payment", "events", "providers", "reconcile", "internal/spill", "internal/passage", "internal/sleep"}},
+		{"reconcile/books", []string{"payment", "events", "journal/stream", "providers", "reconcile", "internal/archive", "internal/spill", "internal/sleep"}},
 		{"proof/contract", nil},
 		{"proof/crash", nil},
 		{"proof/mutants", nil},
@@ -76,7 +77,7 @@ func rows() []row {
 		{"examples/**", []string{"examples/cloudevent"}}, // what any client could be written with
 		{"internal/config", []string{"payment", "providers", "providers/kinds", "internal/spelling"}},
 		// The commands that have a folder of their own, and what all commands share.
-		{"cmd/consumer/cli", []string{"payment", "events", "journal/stream", "desk", "desk/remote", "integrity", "integrity/*", "reconcile", "reconcile/books", "internal/app", "internal/archive", "internal/config", "internal/monitor"}},
+		{"cmd/consumer/cli", []string{"internal/safetext", "payment", "events", "journal/stream", "desk", "desk/remote", "integrity", "integrity/*", "reconcile", "reconcile/books", "internal/app", "internal/archive", "internal/config", "internal/monitor"}},
 		{"cmd/consumer/journal", []string{"payment", "integrity", "integrity/acceptance", "internal/openwork", "cmd/consumer/cli"}},
 		{"cmd/consumer/archive", []string{"internal/archive", "journal/stream", "cmd/consumer/cli"}},
 		{"cmd/consumer/recovering", []string{"payment", "events", "desk", "reconcile", "reconcile/books", "providers", "broker", "integrity", "integrity/acceptance", "internal/app", "internal/recovery", "cmd/consumer/cli"}},
@@ -119,7 +120,7 @@ func gates() map[string][]string {
 func notInProduction() []string {
 	return []string{
 		"providers/simulator", "providers/*/*sim", "providers/providertest", "journal/journaltest",
-		"internal/embedded", "internal/demo", "internal/simulators", "internal/natstest", "internal/program", "internal/sidebyside", "github.com/nats-io/nats-server/**",
+		"internal/embedded", "internal/demo", "internal/simulators", "internal/natstest", "internal/program", "internal/publish", "internal/sidebyside", "github.com/nats-io/nats-server/**",
 	}
 }
 

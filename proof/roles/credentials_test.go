@@ -19,15 +19,19 @@ type credentials struct {
 	dir      string
 	operator nkeys.KeyPair
 	accounts map[string]nkeys.KeyPair
-	tokens   []string // of the accounts, for the server
+	private  map[string]bool // subjects that are exported to named accounts only
+	tokens   []string        // of the accounts, for the server
 	system   string
 }
 
 func byCredentials(t *testing.T, layout string) *credentials {
 	t.Helper()
-	c := &credentials{t: t, dir: t.TempDir(), operator: must(nkeys.CreateOperator())(t), accounts: map[string]nkeys.KeyPair{}}
-	for _, name := range []string{"SYS", "PAYMENTS", "ORDERS_EG", "ORDERS_UA", "LEDGER"} {
-		c.accounts[name] = must(nkeys.CreateAccount())(t)
+	c := &credentials{t: t, dir: t.TempDir(), operator: must(nkeys.CreateOperator())(t), accounts: map[string]nkeys.KeyPair{}, private: map[string]bool{}}
+	c.accounts["SYS"], c.accounts["PAYMENTS"] = must(nkeys.CreateAccount())(t), must(nkeys.CreateAccount())(t)
+	for _, p := range parties() {
+		if !p.inPayments() {
+			c.accounts[p.account()] = must(nkeys.CreateAccount())(t)
+		}
 	}
 	c.system = c.public("SYS")
 	c.account("SYS", nil)
@@ -77,20 +81,11 @@ func (c *credentials) account(name string, role map[string]any) {
 	if name == "PAYMENTS" {
 		claims.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: -1, DiskStorage: -1, Streams: -1, Consumer: -1}
 	}
-	for _, e := range list(role["exports"]) {
-		export := &jwt.Export{Name: text(e["service"]), Subject: jwt.Subject(text(e["service"])), Type: jwt.Service}
-		if text(e["response_type"]) == "Stream" {
-			export.ResponseType = jwt.ResponseTypeStream
-		}
-		claims.Exports.Add(export)
-	}
-	for _, i := range list(role["imports"]) {
-		service, _ := i["service"].(map[string]any)
-		subject := jwt.Subject(text(service["subject"]))
-		claims.Imports.Add(&jwt.Import{
-			Name: string(subject), Subject: subject, Account: c.public(text(service["account"])), Type: jwt.Service,
-			LocalSubject: renaming(subject, text(i["to"])),
-		})
+	c.exports(claims, role)
+	c.imports(claims, name, role)
+	mapped, _ := role["mappings"].(map[string]any)
+	for from, to := range mapped {
+		claims.Mappings[jwt.Subject(from)] = []jwt.WeightedMapping{{Subject: jwt.Subject(text(to))}}
 	}
 	results := jwt.CreateValidationResults()
 	claims.Validate(results)
@@ -98,6 +93,48 @@ func (c *credentials) account(name string, role map[string]any) {
 		c.t.Fatal(err)
 	}
 	c.tokens = append(c.tokens, fmt.Sprintf("  %s: %s", c.public(name), must(claims.Encode(c.operator))(c.t)))
+}
+
+// exports are what an account offers. One that the file keeps for named accounts needs
+// an activation token.
+func (c *credentials) exports(claims *jwt.AccountClaims, role map[string]any) {
+	for _, e := range list(role["exports"]) {
+		subject, kind := kindOf(e, text)
+		export := &jwt.Export{Name: subject, Subject: jwt.Subject(subject), Type: kind, TokenReq: e["accounts"] != nil}
+		if text(e["response_type"]) == "Stream" {
+			export.ResponseType = jwt.ResponseTypeStream
+		}
+		claims.Exports.Add(export)
+		if export.TokenReq {
+			c.private[subject] = true
+		}
+	}
+}
+
+func (c *credentials) imports(claims *jwt.AccountClaims, name string, role map[string]any) {
+	c.t.Helper()
+	for _, i := range list(role["imports"]) {
+		from, kind := kindOf(i, func(v any) map[string]any { m, _ := v.(map[string]any); return m })
+		subject := jwt.Subject(text(from["subject"]))
+		taken := &jwt.Import{
+			Name: string(subject), Subject: subject, Account: c.public(text(from["account"])), Type: kind,
+			LocalSubject: renaming(subject, text(i["to"])),
+		}
+		if c.private[string(subject)] {
+			activation := jwt.NewActivationClaims(c.public(name))
+			activation.Name, activation.ImportSubject, activation.ImportType = string(subject), subject, kind
+			taken.Token = must(activation.Encode(c.accounts["PAYMENTS"]))(c.t)
+		}
+		claims.Imports.Add(taken)
+	}
+}
+
+// kindOf tells services from streams.
+func kindOf[V any](entry map[string]any, read func(any) V) (V, jwt.ExportType) {
+	if stream, ok := entry["stream"]; ok {
+		return read(stream), jwt.Stream
+	}
+	return read(entry["service"]), jwt.Service
 }
 
 // renaming is a local subject as a token says it: wildcards by their number.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,8 +20,8 @@ func streams() []string {
 	return []string{"PAYMENT_COMMANDS", "PAYMENT_EVENTS", "PAYMENT_DUE", "PAYMENT_REJECTED"}
 }
 
-// mayNotPublish is the table: what nobody of the role may publish to. Every line
-// is tried under every way to log in.
+// mayNotPublish is what nobody of the role may publish to. Every line is tried under
+// every way to log in.
 func mayNotPublish() map[party][]string {
 	writing := []string{
 		"payment.refund.succeeded.opay-eg.1.1", "payment.cancel.started.opay-eg.1.1", "payment.command.rejected.1-0",
@@ -29,45 +30,57 @@ func mayNotPublish() map[party][]string {
 	timers := []string{"payment.schedule.refund.opay-eg.1.0"}
 	commands := []string{"payment.refund.requested", "payment.cancel.requested", "payment.refund.requested.tranzzo-ua", "payment.cancel.requested.tranzzo-ua"}
 	own := []string{"payment.refund.requested.opay-eg", "payment.cancel.requested.opay-eg"}
-	control := []string{"$KV.PAYMENT_CONTROL.opay-eg"}
-	var destroying, reading []string
+	control := []string{"$KV.PAYMENT_CONTROL.opay-eg", "$KV.PAYMENT_CONTROL._mark"}
+	var destroying, changing, creating, reading []string
 	for _, api := range []string{"$JS.API.", "$JS.payments.API."} {
-		for _, s := range streams() {
-			destroying = append(destroying, api+"STREAM.DELETE."+s, api+"STREAM.RESTORE."+s)
+		for _, s := range append(streams(), "KV_PAYMENT_CONTROL") {
+			destroying = append(destroying, api+"STREAM.DELETE."+s, api+"STREAM.RESTORE."+s, api+"STREAM.SNAPSHOT."+s)
 			if s != "PAYMENT_REJECTED" {
 				destroying = append(destroying, api+"STREAM.PURGE."+s, api+"STREAM.MSG.DELETE."+s)
 			}
-			reading = append(reading, api+"STREAM.UPDATE."+s, api+"STREAM.CREATE."+s, api+"CONSUMER.CREATE."+s, api+"CONSUMER.CREATE."+s+".spy",
+			changing = append(changing, api+"STREAM.UPDATE."+s)
+			creating = append(creating, api+"STREAM.CREATE."+s, api+"CONSUMER.CREATE."+s, api+"CONSUMER.CREATE."+s+".spy",
 				api+"CONSUMER.CREATE."+s+".spy.payment.>", api+"CONSUMER.DURABLE.CREATE."+s+".payment-consumer")
 		}
+		creating = append(creating, api+"STREAM.CREATE.EVIL", api+"STREAM.UPDATE.EVIL", api+"CONSUMER.DELETE.PAYMENT_EVENTS.ledger")
 		reading = append(reading, api+"STREAM.MSG.GET.PAYMENT_REJECTED", api+"DIRECT.GET.PAYMENT_REJECTED",
 			api+"CONSUMER.DELETE.PAYMENT_COMMANDS.payment-consumer", api+"CONSUMER.PAUSE.PAYMENT_COMMANDS.payment-consumer")
 	}
 	taking := []string{
 		"$JS.API.CONSUMER.MSG.NEXT.PAYMENT_COMMANDS.payment-consumer", "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_COMMANDS.payment-consumer",
+		"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.payment-consumer",
 		"$JS.ACK.PAYMENT_COMMANDS.payment-consumer.1.1.1.1.1", "$JS.ACK.PAYMENT_DUE.payment-consumer.1.1.1.1.1", "$JS.ACK.PAYMENT_EVENTS.payment-consumer.1.1.1.1.1",
-		"$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS", "$JS.payments.API.STREAM.MSG.GET.PAYMENT_EVENTS",
+	}
+	journal := []string{"$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS", "$JS.payments.API.STREAM.MSG.GET.PAYMENT_EVENTS"}
+	durables := func(of ...string) (all []string) {
+		for _, name := range of {
+			all = append(all, "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS."+name, "$JS.payments.API.CONSUMER.INFO.PAYMENT_EVENTS."+name,
+				"$JS.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS."+name, "$JS.ACK.PAYMENT_EVENTS."+name+".1.1.1.1.1", "$JS.FC.PAYMENT_EVENTS."+name+".1")
+		}
+		return all
 	}
 	const create = "$JS.payments.API.CONSUMER.CREATE.PAYMENT_EVENTS."
-	creating := []string{
+	readers := []string{
 		create + "orders-eg", create + "orders-eg.payment.*.*.opay-eg.*.*", create + "orders-eg.payment.>", create + "ledger",
-		create + "ledger.payment.*.succeeded.>", "$JS.payments.API.CONSUMER.DELETE.PAYMENT_EVENTS.ledger", "$JS.payments.API.CONSUMER.DELETE.PAYMENT_EVENTS.orders-eg",
+		create + "ledger.payment.*.succeeded.>", "$JS.payments.API.CONSUMER.DELETE.PAYMENT_EVENTS.orders-eg",
 	}
 	ruling := []string{"payments.desk.resolve.operator", "payments.desk.queue.orders-eg", "$SRV.PING", "payments.status.tranzzo-ua.x", "payments.status.bento-uk"}
 	asking := []string{"payments.status", "payments.status.tranzzo-ua"}
-	others := join(writing, timers, control, destroying, reading, taking, ruling)
+	outside := join(writing, timers, control, destroying, changing, creating, readers, reading, taking, ruling, asking)
+	others := join(outside, commands, own, []string{"payments.status.opay-eg"})
 	return map[party][]string{
-		ordersEG(): join(others, commands, creating, asking, []string{
-			"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.ledger", "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-ua",
-			"$JS.payments.API.CONSUMER.INFO.PAYMENT_EVENTS.ledger", "$JS.ACK.PAYMENT_EVENTS.ledger.1.1.1.1.1",
+		ordersEG():     join(outside, commands, journal, durables("orders-eg", "orders-ua", "orders-pl", "ledger")),
+		ordersEGRead(): join(others, journal, durables("orders-ua", "orders-pl", "ledger"), []string{"$JS.payments.API.STREAM.INFO.PAYMENT_COMMANDS"}),
+		ordersUA():     join(writing, timers, control, own, journal, readers, creating, durables("orders-eg", "orders-ua", "ledger"), []string{"payments.status", "payments.status.opay-eg"}),
+		ordersPL():     join(outside, commands, own, journal, durables("orders-eg", "ledger"), []string{"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-pl"}),
+		ledger():       join(others, journal, durables("orders-eg", "orders-ua", "orders-pl"), []string{"$JS.payments.API.STREAM.INFO.PAYMENT_COMMANDS"}),
+		reader():       join(others, durables("orders-eg", "orders-ua", "orders-pl", "ledger"), []string{"$JS.API.STREAM.INFO.PAYMENT_REJECTED", "$JS.API.STREAM.INFO.KV_PAYMENT_CONTROL"}),
+		operator():     join(writing, commands, own, destroying, changing, []string{"payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING"}),
+		provisioner(): join(writing, timers, control, destroying, changing, reading, taking, ruling, asking, commands, own, journal, []string{
+			"$JS.API.STREAM.CREATE.EVIL", "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS.spy", "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS.spy.payment.>",
+			"$JS.API.CONSUMER.CREATE.PAYMENT_REJECTED.payment-consumer", "$JS.API.CONSUMER.DELETE.PAYMENT_EVENTS.ledger", "$JS.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.ledger",
 		}),
-		ordersUA(): join(others, own, creating, []string{"payments.status", "payments.status.opay-eg"}),
-		ledger(): join(others, commands, own, creating, asking, []string{
-			"payments.status.opay-eg",
-			"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-eg", "$JS.ACK.PAYMENT_EVENTS.orders-eg.1.1.1.1.1",
-		}),
-		operator(): join(writing, commands, own, destroying, []string{"payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING"}),
-		consumer(): join(commands[2:], own, control, destroying, reading, ruling, []string{"payment.due.refund"}),
+		consumer(): join(commands[2:], own, destroying, changing, creating, reading, ruling, []string{"payment.due.refund"}),
 	}
 }
 
@@ -108,9 +121,9 @@ func (w *world) hears(p party, nc *nats.Conn) {
 	w.t.Helper()
 	for _, subject := range []string{
 		"payment.>", ">", "$JS.>", "$JS.EVENT.>", "$KV.>", "$SYS.>",
-		"_INBOX.>", "_INBOX_orders-eg.>", "_INBOX_orders-ua.>", "_INBOX_ledger.>",
+		"_INBOX.>", "_INBOX_orders-eg.>", "_INBOX_orders-eg-read.>", "_INBOX_orders-ua.>", "_INBOX_ledger.>", "payments.results.>", "payments.results.orders-eg",
 	} {
-		own := subject == "_INBOX_"+p.name+".>" || p.inPayments() && subject == "_INBOX.>"
+		own := subject == "_INBOX_"+p.name+".>" || p.plainInbox() && subject == "_INBOX.>"
 		err := w.objection(nc, func() error { _, err := nc.SubscribeSync(subject); return err })
 		if own == (err != nil) {
 			w.t.Errorf("%s subscribes to %s: %v", p.name, subject, err)
@@ -175,7 +188,14 @@ func TestAnAnswersSubjectIsNoWayIntoTheStreams(t *testing.T) {
 			w.forge(ledger(), "$JS.payments.API.CONSUMER.INFO.PAYMENT_EVENTS.ledger", "")
 			w.forge(ledger(), "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.ledger", `{"batch":1,"no_wait":true}`)
 			w.forge(ledger(), "$JS.ACK.PAYMENT_EVENTS.ledger.1.1.1.1.0", "+NXT")
-			w.forge(ordersEG(), "$JS.payments.API.CONSUMER.INFO.PAYMENT_EVENTS.orders-eg", "")
+			w.forge(ordersEGRead(), "$JS.payments.API.CONSUMER.INFO.PAYMENT_EVENTS.orders-eg", "")
+			w.forge(ordersEGRead(), "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-eg", `{"batch":1,"no_wait":true}`)
+			w.forge(ordersEG(), "$JS.payments.API.STREAM.INFO.PAYMENT_COMMANDS", "")
+			w.forge(ordersPL(), "$JS.payments.API.CONSUMER.INFO.PAYMENT_EVENTS.orders-pl", "")
+			w.forge(ordersPL(), "$JS.ACK.PAYMENT_EVENTS.orders-pl.1.1.1.1.0", "+NXT")
+			w.forge(ordersPL(), "$JS.FC.PAYMENT_EVENTS.orders-pl.1", "")
+			w.forge(reader(), "$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS", `{"seq":1}`)
+			w.forge(reader(), "$JS.API.STREAM.INFO.PAYMENT_EVENTS", "")
 			w.forge(ordersEG(), "payments.status.opay-eg", `{"provider":"opay-eg","payment":"1"}`)
 			if diff := cmp.Diff(before, w.held()); diff != "" {
 				t.Errorf("the streams have changed (-before +after):\n%s", diff)
@@ -203,6 +223,9 @@ func (w *world) forge(p party, request, body string) {
 		if err := nc.PublishRequest(request, reply, []byte(body)); err != nil {
 			w.t.Fatal(err)
 		}
+	}
+	if strings.HasPrefix(request, "$JS.FC.") { // never answered: what follows on the connection is
+		request = "payments.status." + provider(p)
 	}
 	// The same once more, with an answer that is heard: what came before it has
 	// been answered.

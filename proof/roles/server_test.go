@@ -34,24 +34,45 @@ type party struct {
 	file string // of the role
 }
 
-func consumer() party { return party{"consumer", "consumer.conf"} }
-func operator() party { return party{"operator", "operator.conf"} }
-func ordersEG() party { return party{"orders-eg", "order-service.conf"} }
-func ledger() party   { return party{"ledger", "ledger.conf"} }
+func consumer() party     { return party{"consumer", "consumer.conf"} }
+func provisioner() party  { return party{"provisioner", "provisioner.conf"} }
+func operator() party     { return party{"operator", "operator.conf"} }
+func ordersEG() party     { return party{"orders-eg", "order-service.conf"} }
+func ordersEGRead() party { return party{"orders-eg-read", "order-service-read.conf"} }
+func ledger() party       { return party{"ledger", "ledger.conf"} }
+func reader() party       { return party{"reader", "reader.conf"} }
 
-// ordersUA is another order service, made from the same file as it says.
-func ordersUA() party { return party{"orders-ua", "order-service-ua.conf"} }
+// ordersUA is another order service, made from the same files as they say, and ordersPL
+// a third one that has its results pushed.
+func ordersUA() party     { return party{"orders-ua", "order-service-ua.conf"} }
+func ordersUARead() party { return party{"orders-ua-read", "order-service-ua-read.conf"} }
+func ordersPL() party     { return party{"orders-pl", "order-service-pl-push.conf"} }
 
 func parties() []party {
-	return []party{consumer(), operator(), ordersEG(), ordersUA(), ledger()}
+	return []party{
+		consumer(), provisioner(), operator(), ordersEG(), ordersEGRead(), ordersUA(), ordersUARead(), ordersPL(), ledger(), reader(),
+	}
 }
 
 // inPayments reports whether a party is in the account of the streams.
-func (p party) inPayments() bool { return p.file == "consumer.conf" || p.file == "operator.conf" }
+func (p party) inPayments() bool {
+	return p == consumer() || p == provisioner() || p == operator()
+}
+
+// plainInbox reports whether a party uses the client's default inbox.
+func (p party) plainInbox() bool { return p.inPayments() || p == reader() }
+
+// durable is the consumer that a party reads.
+func (p party) durable() string {
+	if p == consumer() {
+		return "payment-consumer"
+	}
+	return strings.TrimSuffix(p.name, "-read")
+}
 
 func (p party) account() string { return strings.ToUpper(strings.ReplaceAll(p.name, "-", "_")) }
 
-// world is a running server with the five parties.
+// world is a running server with the parties.
 type world struct {
 	t      *testing.T
 	server *server.Server
@@ -67,7 +88,7 @@ type login interface {
 	client(p party, url string) string
 }
 
-// start runs a server and provisions it as the operator.
+// start runs a server and provisions it as the provisioner.
 func start(t *testing.T, dir string, as login) *world {
 	t.Helper()
 	file := filepath.Join(dir, "nats-"+rand.Text()+".conf") // servers of one folder start at the same time
@@ -83,17 +104,41 @@ func logins(t *testing.T, dir string) map[string]login {
 }
 
 // layout copies the files as a deployment would lay them out: unchanged, and
-// the order service's once more for another shop.
+// those of the order service once more for other shops.
 func layout(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(filepath.Join(dir, "permissions"), os.DirFS(permissions)); err != nil {
 		t.Fatal(err)
 	}
-	text := read(t, filepath.Join(permissions, ordersEG().file))
-	text = strings.NewReplacer("orders-eg", "orders-ua", "opay-eg", "tranzzo-ua").Replace(text)
-	write(t, filepath.Join(dir, "permissions", ordersUA().file), text)
+	for p, from := range map[party]string{
+		ordersUA(): ordersEG().file, ordersUARead(): ordersEGRead().file, ordersPL(): "order-service-push.conf",
+	} {
+		text := strings.NewReplacer("orders-eg", p.durable(), "opay-eg", provider(p)).Replace(read(t, filepath.Join(permissions, from)))
+		write(t, filepath.Join(dir, "permissions", p.file), text)
+	}
+	// The provisioner's lists one line for each reader, as it says.
+	path := filepath.Join(dir, "permissions", provisioner().file)
+	text := read(t, path)
+	for _, line := range strings.Split(text, "\n") {
+		if strings.Contains(line, ".PAYMENT_EVENTS.orders-eg") {
+			text = strings.Replace(text, line, line+"\n"+strings.Replace(line, "orders-eg", "orders-ua", 1)+"\n"+strings.Replace(line, "orders-eg", "orders-pl", 1), 1)
+		}
+	}
+	write(t, path, text)
 	return dir
+}
+
+// provider is the one that is granted to an order service.
+func provider(p party) string {
+	switch p.durable() {
+	case "orders-ua":
+		return "tranzzo-ua"
+	case "orders-pl":
+		return "openpay-pl"
+	default:
+		return "opay-eg"
+	}
 }
 
 // including is a configuration with accounts that include the files; user names
@@ -124,27 +169,22 @@ func startServer(t *testing.T, file, text string) *server.Server {
 	return natstest.StartConfigured(t, file, head+text)
 }
 
-// provisioned creates streams and consumers as the operator, the ledger's too.
-func provisioned(t *testing.T, s *server.Server, as login) *world {
+// bare is a server with nothing on it.
+func bare(t *testing.T, s *server.Server, as login) *world {
 	t.Helper()
 	w := &world{t: t, server: s, dir: t.TempDir(), nats: map[party]string{}}
 	for _, p := range parties() {
 		w.nats[p] = as.client(p, s.ClientURL())
 	}
-	js := w.stream(operator())
-	if _, err := broker.Provision(w.ctx(), js, app.Topology(w.config(operator()))); err != nil {
-		t.Fatalf("provision as operator: %v", err)
-	}
-	for name, filters := range map[string][]string{
-		"ledger":    {"payment.*.succeeded.>", "payment.*.returned.>", "payment.*.executed_late.>"},
-		"orders-eg": {"payment.*.*.opay-eg.*.*", "payment.command.rejected.*"},
-		"orders-ua": {"payment.*.*.tranzzo-ua.*.*", "payment.command.rejected.*"},
-	} {
-		if _, err := js.CreateConsumer(w.ctx(), "PAYMENT_EVENTS", jetstream.ConsumerConfig{
-			Durable: name, AckPolicy: jetstream.AckExplicitPolicy, MaxDeliver: -1, FilterSubjects: filters,
-		}); err != nil {
-			t.Fatalf("create the consumer of %s as operator: %v", name, err)
-		}
+	return w
+}
+
+// provisioned creates streams and consumers as the provisioner, the readers' too.
+func provisioned(t *testing.T, s *server.Server, as login) *world {
+	t.Helper()
+	w := bare(t, s, as)
+	if _, err := broker.Provision(w.ctx(), w.stream(provisioner()), app.Topology(w.config(provisioner()))); err != nil {
+		t.Fatalf("provision: %v", err)
 	}
 	return w
 }
@@ -155,13 +195,22 @@ func (w *world) ctx() context.Context {
 	return ctx
 }
 
+// readers are the setting of that name: a durable consumer for each who reads.
+const readers = `
+readers:
+  - {name: orders-eg, filters: ["payment.*.*.opay-eg.*.*", "payment.command.rejected.*"]}
+  - {name: orders-ua, filters: ["payment.*.*.tranzzo-ua.*.*", "payment.command.rejected.*"]}
+  - {name: orders-pl, push: true, filters: ["payment.*.*.openpay-pl.*.*", "payment.command.rejected.*"]}
+  - {name: ledger, filters: ["payment.*.succeeded.>", "payment.*.returned.>", "payment.*.executed_late.>"], pulls: 2}
+`
+
 // config is a party's configuration, loaded as the program does.
 func (w *world) config(p party) *config.Config { return w.configOf("nats: " + w.nats[p]) }
 
 func (w *world) configOf(nats string) *config.Config {
 	w.t.Helper()
 	file := filepath.Join(w.t.TempDir(), "config.yaml")
-	write(w.t, file, nats+`
+	write(w.t, file, nats+readers+`
 providers:
   - {name: opay-eg, kind: opay, baseURL: "http://127.0.0.1:1", merchantID: "256612345678901", secretKey: {env: KEY}, callbackURL: "https://shop.example/opay", country: EG}
 `)
@@ -194,7 +243,7 @@ func (c *complaints) list() []string {
 // connect logs in as the program does.
 func (w *world) connect(p party, more ...nats.Option) *nats.Conn {
 	w.t.Helper()
-	if !p.inPayments() {
+	if !p.plainInbox() {
 		more = append(more, nats.CustomInboxPrefix("_INBOX_"+p.name))
 	}
 	more = append([]nats.Option{nats.RetryOnFailedConnect(false), nats.ErrorHandler((&complaints{}).add)}, more...)
@@ -210,7 +259,7 @@ func (w *world) connect(p party, more ...nats.Option) *nats.Conn {
 func (w *world) stream(p party, more ...nats.Option) jetstream.JetStream {
 	w.t.Helper()
 	nc := w.connect(p, more...)
-	if p.inPayments() {
+	if p.plainInbox() {
 		js, err := jetstream.New(nc)
 		if err != nil {
 			w.t.Fatal(err)

@@ -127,13 +127,13 @@ func (w *world) ordersWork() {
 		"payment.command.rejected.1-0", "payment.refund.indeterminate.opay-eg.2.1", "payment.refund.returned.opay-eg.1.3",
 		"payment.refund.started.opay-eg.1.1", "payment.refund.succeeded.opay-eg.1.2",
 	}
-	w.reads(ordersEG(), want)
+	w.reads(ordersEGRead(), want)
 }
 
 // reads binds the consumer that was made for a party, and reads it.
 func (w *world) reads(p party, want []string) {
 	w.t.Helper()
-	c, err := w.stream(p).Consumer(w.ctx(), "PAYMENT_EVENTS", p.name)
+	c, err := w.stream(p).Consumer(w.ctx(), "PAYMENT_EVENTS", p.durable())
 	if err != nil {
 		w.t.Fatalf("bind the consumer of %s: %v", p.name, err)
 	}

@@ -6,25 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/events"
-	"github.com/countermand/countermand/internal/passage"
+	"github.com/countermand/countermand/internal/archive"
 	"github.com/countermand/countermand/internal/spill"
+	"github.com/countermand/countermand/journal/stream"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/reconcile"
 )
 
-const (
-	// pull is how many messages are under way at a time, and pullBytes how much.
-	pull      = 2000
-	pullBytes = 16 << 20
-)
-
 // Journal is one pass over the journal for one provider, sorted by payment.
 type Journal struct {
-	steps *spill.Sorter
+	steps    *spill.Sorter
+	provider string
 	// Events is how many were read, Damaged the subjects of those that cannot be
 	// (no more than the first 100; DamagedCount has all, and those that the server counts
 	// and cannot show).
@@ -36,26 +34,57 @@ type Journal struct {
 // maxDamaged bounds what is kept of the damaged events.
 const maxDamaged = 100
 
-// ReadJournal reads every event of a provider that is there when it begins. The
-// caller closes the result. dir is where files are made (empty: the system's), progress
-// (may be nil) is told how far it is, in events.
-func ReadJournal(ctx context.Context, js jetstream.JetStream, from Source, progress func(done, total uint64)) (*Journal, error) {
+// ReadJournal reads every event of a provider that is there when it begins. It asks
+// the journal's leader for one sequence after the other: that needs the rights to ask
+// STREAM.INFO and STREAM.MSG.GET, and creates no consumer. The caller closes the result.
+// dir is where files are made (empty: the system's), progress (may be nil) is told how
+// far it is, in events of all providers.
+func ReadJournal(ctx context.Context, nc *nats.Conn, from Source, progress func(done, total uint64)) (*Journal, error) {
 	steps, err := spill.New(from.Dir, from.Memory)
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{steps: steps}
-	j.Events, err = passage.Passage{
-		Stream: from.Stream, Subjects: events.PaymentFilters(from.Provider),
-		Pull: pull, PullBytes: pullBytes, Progress: progress,
-	}.Read(ctx, js, j.take)
-	if hidden, ok := errors.AsType[*passage.UnreadableError](err); ok {
-		j.DamagedCount, err = j.DamagedCount+int(hidden.Missing), nil
-	}
-	if err != nil {
+	j := &Journal{steps: steps, provider: from.Provider}
+	if err := j.read(ctx, nc, from.Stream, progress); err != nil {
 		return nil, errors.Join(fmt.Errorf("read journal: %w", err), j.Close())
 	}
 	return j, nil
+}
+
+func (j *Journal) read(ctx context.Context, nc *nats.Conn, name string, progress func(done, total uint64)) error {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("use jetstream: %w", err)
+	}
+	reader, err := stream.New(nc, events.NewEncoder(nil), &stream.Options{Stream: name})
+	if err != nil {
+		return err
+	}
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", name, err)
+	}
+	state := s.CachedInfo().State
+	read := uint64(0)
+	err = archive.Pass(ctx, upTo{archive.Over(reader, js, name), state}, progress, func(e archive.Entry) error {
+		read++
+		return j.take(e.Message)
+	})
+	if hidden := state.Msgs - read; err == nil && read < state.Msgs {
+		j.DamagedCount += int(hidden)
+	}
+	return err
+}
+
+// upTo ends a journal at what the server counted when the reading began.
+type upTo struct {
+	archive.Journal
+	state jetstream.StreamState
+}
+
+// Extent implements archive.Journal.
+func (u upTo) Extent(context.Context) (first, last uint64, err error) {
+	return u.state.FirstSeq, u.state.LastSeq, nil
 }
 
 // Source is where events come from and how they are sorted.
@@ -70,13 +99,17 @@ type Source struct {
 // Close removes its files.
 func (j *Journal) Close() error { return j.steps.Close() }
 
-// take files one event under its payment.
-func (j *Journal) take(m jetstream.Msg, _ uint64) error {
+// take files one event of the provider under its payment.
+func (j *Journal) take(m events.Message) error {
+	if !j.concerns(m.Subject) {
+		return nil
+	}
+	j.Events++
 	step, token, err := stepOf(m)
 	if err != nil {
 		j.DamagedCount++
 		if len(j.Damaged) < maxDamaged {
-			j.Damaged = append(j.Damaged, m.Subject())
+			j.Damaged = append(j.Damaged, m.Subject)
 		}
 		return nil // it is counted, and the others are read
 	}
@@ -87,13 +120,20 @@ func (j *Journal) take(m jetstream.Msg, _ uint64) error {
 	return j.steps.Add(token, b)
 }
 
+// concerns reports whether a subject is that of a payment at the provider. Rejections
+// and the audit of operators have fewer levels.
+func (j *Journal) concerns(subject string) bool {
+	levels := strings.Split(subject, ".")
+	return len(levels) == 6 && levels[3] == j.provider
+}
+
 // stepOf reads what an event says, without the payment's other operations.
-func stepOf(m jetstream.Msg) (reconcile.Step, string, error) {
-	id, err := events.PaymentOf(m.Subject())
+func stepOf(m events.Message) (reconcile.Step, string, error) {
+	id, err := events.PaymentOf(m.Subject)
 	if err != nil {
 		return reconcile.Step{}, "", err
 	}
-	e, err := events.DecodeEvent(events.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
+	e, err := events.DecodeEvent(m)
 	if err != nil {
 		return reconcile.Step{}, "", err
 	}

@@ -10,7 +10,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/events"
@@ -110,7 +110,7 @@ func (c *Command) Run(w *cli.World) (err error) {
 			return cli.Usage(err)
 		}
 	}
-	return r.run(server.JetStream, statement)
+	return r.run(server.Conn, statement)
 }
 
 // period reads the flags.
@@ -175,10 +175,10 @@ type reconciling struct {
 // provider as well.
 const maxAsking = 16
 
-func (r *reconciling) run(js jetstream.JetStream, statement *books.Statement) (err error) {
+func (r *reconciling) run(nc *nats.Conn, statement *books.Statement) (err error) {
 	quiet := r.command.JSON || r.command.CSV
 	bar := cli.NewGauge(r.world, quiet, "reading the journal")
-	journal, err := books.ReadJournal(r.world.Context, js, r.source, bar.Set)
+	journal, err := books.ReadJournal(r.world.Context, nc, r.source, bar.Set)
 	bar.End()
 	if err != nil {
 		return err

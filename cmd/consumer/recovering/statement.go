@@ -94,7 +94,7 @@ const presumed = "presumed"
 // explain holds the statement against the journal and settles what it can.
 func (s *settling) explain(conn *cli.Connection, rows *books.Statement, source books.Source) (err error) {
 	bar := cli.NewGauge(s.world, s.command.JSON || s.command.CSV, "reading the journal")
-	journal, err := books.ReadJournal(s.world.Context, conn.JetStream, source, bar.Set)
+	journal, err := books.ReadJournal(s.world.Context, conn.Conn, source, bar.Set)
 	bar.End()
 	if err != nil {
 		return err
@@ -246,7 +246,7 @@ func amountOf(r reconcile.Row) string {
 	if r.Amount == nil {
 		return "of " + r.ExecutedAt.Format(time.RFC3339)
 	}
-	return fmt.Sprintf("of %d %s at %s", r.Amount.Value, r.Amount.Currency, r.ExecutedAt.Format(time.RFC3339))
+	return "of " + r.Amount.Text() + " at " + r.ExecutedAt.Format(time.RFC3339)
 }
 
 // left is how many movements a person has to look at.

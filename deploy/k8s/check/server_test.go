@@ -109,12 +109,13 @@ type natsBundle struct {
 	config string // the service's configuration as shipped
 }
 
-// startNATS starts one server of the three with the shipped configuration.
-func startNATS(t *testing.T) *natsBundle {
+// startNATS starts one server of the three with the shipped configuration, or with what
+// is changed in the files of its folder.
+func startNATS(t *testing.T, changed ...func(dir string)) *natsBundle {
 	t.Helper()
 	r := typed(t, "production")
 	b := &natsBundle{dir: t.TempDir(), users: map[string]nkeys.KeyPair{}, config: configText(t, r)}
-	for _, name := range []string{"CONSUMER", "OPERATOR", "ORDERS_EG", "LEDGER"} {
+	for _, name := range []string{"CONSUMER", "PROVISIONER", "OPERATOR", "ORDERS_EG", "ORDERS_EG_READ", "LEDGER", "READER"} {
 		pair, err := nkeys.CreateUser()
 		if err != nil {
 			t.Fatal(err)
@@ -122,8 +123,12 @@ func startNATS(t *testing.T) *natsBundle {
 		b.users[name] = pair
 	}
 	certificate(t, b.dir)
+	file := natsFiles(t, r, b.dir, b.users)
+	for _, change := range changed {
+		change(b.dir)
+	}
 	var err error
-	if b.opts, err = server.ProcessConfigFile(natsFiles(t, r, b.dir, b.users)); err != nil {
+	if b.opts, err = server.ProcessConfigFile(file); err != nil {
 		t.Fatal(err)
 	}
 	one := b.opts.Clone()
@@ -201,9 +206,9 @@ func TestTheShippedServerIsDurableAndServesItsRoles(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	operator, cfg := b.connect(t, "OPERATOR")
-	if _, err := broker.Provision(ctx, operator, app.Topology(cfg)); err != nil {
-		t.Fatalf("provision as operator: %v", err)
+	provisioner, cfg := b.connect(t, "PROVISIONER")
+	if _, err := broker.Provision(ctx, provisioner, app.Topology(cfg)); err != nil {
+		t.Fatalf("provision: %v", err)
 	}
 	// The service's own check, as the service: streams, durability, permissions.
 	var bad []string
@@ -226,8 +231,8 @@ func TestAnOrderServicePublishesThroughTheShippedServerToItsOwnProviderOnly(t *t
 	b := startNATS(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	operator, cfg := b.connect(t, "OPERATOR")
-	if _, err := broker.Provision(ctx, operator, app.Topology(cfg)); err != nil {
+	provisioner, cfg := b.connect(t, "PROVISIONER")
+	if _, err := broker.Provision(ctx, provisioner, app.Topology(cfg)); err != nil {
 		t.Fatal(err)
 	}
 	nc, err := app.Connect(b.as(t, "ORDERS_EG").NATS, "test", slog.New(slog.DiscardHandler), nats.CustomInboxPrefix("_INBOX_orders-eg"))
@@ -242,7 +247,7 @@ func TestAnOrderServicePublishesThroughTheShippedServerToItsOwnProviderOnly(t *t
 	if got := string(answer.Data); !strings.Contains(got, `"stream":"PAYMENT_COMMANDS"`) || strings.Contains(got, `"error"`) {
 		t.Errorf("its own provider: answered %s", got)
 	}
-	before := lastSequence(ctx, t, operator)
+	before := lastSequence(ctx, t, provisioner)
 	for _, subject := range []string{"payment.refund.requested.openpay-eu", "payment.refund.requested", "payment.refund.succeeded.opay-eg.1.1"} {
 		if err := nc.Publish(subject, []byte("{}")); err != nil {
 			t.Fatal(err)
@@ -251,7 +256,7 @@ func TestAnOrderServicePublishesThroughTheShippedServerToItsOwnProviderOnly(t *t
 	if err := nc.FlushWithContext(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if after := lastSequence(ctx, t, operator); after != before {
+	if after := lastSequence(ctx, t, provisioner); after != before {
 		t.Errorf("%d messages of another provider, of none, or of the journal were stored", after-before)
 	}
 }
@@ -295,10 +300,18 @@ func TestScalingAsksForAnAccountTheServerHas(t *testing.T) {
 
 func TestStreamsMadeByNACKAreMendedByProvision(t *testing.T) {
 	t.Parallel()
-	b := startNATS(t)
+	// The right that the upgrade of a stream needs, for one run.
+	b := startNATS(t, func(dir string) {
+		path := filepath.Join(dir, "permissions", "provisioner.conf")
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, []byte(strings.Replace(string(text), "allow: [\n", "allow: [\n\"$JS.API.STREAM.UPDATE.*\"\n", 1)))
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	js, cfg := b.connect(t, "OPERATOR")
+	js, cfg := b.connect(t, "PROVISIONER")
 	streams, err := typed(t, "everything with nack").StreamConfigs()
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,163 @@
+package broker
+
+import (
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/events"
+)
+
+// The bounds of other services' pull consumers. Each waiting pull costs the server work
+// whenever a heartbeat is due or an event is stored, so that a few hundred of them take
+// the throughput of everybody else.
+const (
+	// MaxReaderPulls is how many pulls may wait at most: one for each of its processes.
+	MaxReaderPulls = 4
+	// MaxReaderBatch is how many messages one pull may ask for.
+	MaxReaderBatch = 256
+	// MaxReaderExpires is how long one pull may wait.
+	MaxReaderExpires = 30 * time.Second
+
+	// readerHeartbeat is how often a push consumer tells its reader that it is there.
+	readerHeartbeat = 5 * time.Second
+)
+
+// Reader is a durable consumer on the journal that another service reads: an order
+// service or a ledger. Nobody but the provisioner may create one, because its settings
+// say where the server sends events.
+type Reader struct {
+	// Name of the consumer.
+	Name string
+	// Filters are the subjects it delivers.
+	Filters []string
+	// Pulls is how many pulls may wait, 1 to MaxReaderPulls; 0 means MaxReaderPulls.
+	// A push consumer has none.
+	Pulls int
+	// Push has the server deliver to events.ReaderSubject.
+	Push bool
+}
+
+// ReaderConfig is the consumer of one reader.
+func (t Topology) ReaderConfig(r Reader) jetstream.ConsumerConfig {
+	cfg := t.consumer("Read by " + r.Name + ".")
+	cfg.Durable, cfg.MaxAckPending = r.Name, maxReaderPending
+	cfg.FilterSubjects = r.Filters
+	if r.Push {
+		cfg.DeliverSubject, cfg.FlowControl, cfg.IdleHeartbeat = events.ReaderSubject(r.Name), true, readerHeartbeat
+		return cfg
+	}
+	cfg.MaxWaiting, cfg.MaxRequestBatch, cfg.MaxRequestExpires = MaxReaderPulls, MaxReaderBatch, MaxReaderExpires
+	if r.Pulls > 0 {
+		cfg.MaxWaiting = min(r.Pulls, MaxReaderPulls)
+	}
+	return cfg
+}
+
+// maxReaderPending is the server's own default.
+const maxReaderPending = 1000
+
+// readers returns the durable consumers of other services.
+func (t Topology) readers() []consumerSpec {
+	var all []consumerSpec
+	for _, r := range t.Readers {
+		all = append(all, consumerSpec{stream: t.Events, config: t.ReaderConfig(r), foreign: true})
+	}
+	return all
+}
+
+// ReaderFindings compares the consumer of another service, as the server has it, with
+// its bounds, whoever has created it. It names every difference that lets the reader do
+// more than a reader may.
+func ReaderFindings(is jetstream.ConsumerConfig) []Finding {
+	var findings []Finding
+	object := "consumer " + is.Name
+	if is.Name == "" {
+		object = "consumer " + is.Durable
+	}
+	for _, s := range readerBounds() {
+		if s.within(is) {
+			continue
+		}
+		findings = append(findings, Finding{Object: object, Setting: s.name, Is: s.show(is), Want: s.want, Do: s.why})
+	}
+	return findings
+}
+
+// readerBound is what a consumer of another service must keep to.
+type readerBound struct {
+	name, want, why string
+	show            func(jetstream.ConsumerConfig) string
+	within          func(jetstream.ConsumerConfig) bool
+}
+
+func readerBounds() []readerBound {
+	type cfg = jetstream.ConsumerConfig
+	const slows = "a reader, or who holds its credential, can slow everybody down: name it in the setting readers, delete the consumer and run provision"
+	pull := func(c cfg) bool { return c.DeliverSubject == "" }
+	return []readerBound{
+		{
+			name: "max waiting", want: "at most " + limit(MaxReaderPulls), why: slows,
+			show:   func(c cfg) string { return limit(int64(c.MaxWaiting)) },
+			within: func(c cfg) bool { return !pull(c) || c.MaxWaiting > 0 && c.MaxWaiting <= MaxReaderPulls },
+		},
+		{
+			name: "max request batch", want: "at most " + limit(MaxReaderBatch), why: slows,
+			show:   func(c cfg) string { return limit(int64(c.MaxRequestBatch)) },
+			within: func(c cfg) bool { return !pull(c) || c.MaxRequestBatch > 0 && c.MaxRequestBatch <= MaxReaderBatch },
+		},
+		{
+			name: "max request expires", want: "at most " + MaxReaderExpires.String(), why: slows,
+			show: func(c cfg) string { return age(c.MaxRequestExpires) },
+			within: func(c cfg) bool {
+				return !pull(c) || c.MaxRequestExpires > 0 && c.MaxRequestExpires <= MaxReaderExpires
+			},
+		},
+		{
+			name: "deliver subject", want: "none, or a subject of results",
+			why:  "the server publishes every event to it, as commands or into the journal: delete the consumer, and take the right to create consumers from whoever made it",
+			show: func(c cfg) string { return c.DeliverSubject },
+			within: func(c cfg) bool {
+				return pull(c) || slices.ContainsFunc([]string{c.Name, c.Durable}, func(name string) bool {
+					return name != "" && c.DeliverSubject == events.ReaderSubject(name)
+				})
+			},
+		},
+	}
+}
+
+// readerSettings is the table for other services' consumers: provision changes what the
+// server lets it, and never how far a reader has come.
+func readerSettings() []setting[jetstream.ConsumerConfig] {
+	type cfg = jetstream.ConsumerConfig
+	const slows = "a reader could ask for so much at once that everybody else waits"
+	table := []setting[cfg]{
+		{
+			name: "max waiting", why: slows,
+			show: func(c cfg) string { return limit(int64(c.MaxWaiting)) },
+		},
+		{
+			name: "max request batch", why: slows,
+			show: func(c cfg) string { return limit(int64(c.MaxRequestBatch)) },
+			put:  func(c *cfg, w cfg) { c.MaxRequestBatch = w.MaxRequestBatch },
+		},
+		{
+			name: "max request expires", why: slows,
+			show: func(c cfg) string { return age(c.MaxRequestExpires) },
+			put:  func(c *cfg, w cfg) { c.MaxRequestExpires = w.MaxRequestExpires },
+		},
+		{
+			name: "deliver subject", why: "results go to where its reader does not listen",
+			show: func(c cfg) string { return c.DeliverSubject },
+			put:  func(c *cfg, w cfg) { c.DeliverSubject = w.DeliverSubject },
+		},
+	}
+	for _, s := range consumerSettings() {
+		switch s.name {
+		case "ack policy", "max deliver", "filter", "inactive threshold", "replicas", "memory storage", "delivery":
+			table = append(table, s)
+		}
+	}
+	return table
+}

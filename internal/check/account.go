@@ -1,0 +1,281 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/monitor"
+)
+
+const (
+	eraser    = "who has it erases the journal (max_age) or has messages published again as commands (republish): take it out of the login's file once the upgrade is done"
+	republish = "whoever may create a stream of any name has its messages published again as commands: take it out of the login's file"
+)
+
+// excess looks for rights of this login that no shipped file grants. What it sends is no
+// request, and is stored nowhere: where it is permitted, nothing happens.
+func (c *checker) excess() {
+	const anything = "countermand." + nobody
+	if c.permitted(anything) {
+		c.report(Warning, Login, c.login(), Finding{
+			Is: "permitted to publish to any subject", Want: "permissions listed one by one",
+			Do: "whoever has this login refunds any payment and erases the journal: use the files in deploy/k8s/components/nats/permissions",
+		})
+		return
+	}
+	t := app.Topology(c.cfg)
+	for _, stream := range []string{t.Commands, t.Events, t.Due, t.Rejected, t.ControlStream()} {
+		c.tooMuch("$JS.API.STREAM.UPDATE."+stream, eraser)
+	}
+	c.tooMuch("$JS.API.STREAM.CREATE."+nobody, republish)
+}
+
+func (c *checker) tooMuch(subject, do string) {
+	if c.permitted(subject) {
+		c.report(Error, Login, "publish to "+subject, Finding{Is: "permitted", Want: "refused by the server", Do: do})
+	}
+}
+
+// permitted reports whether this login may publish to a subject.
+func (c *checker) permitted(subject string) bool {
+	err := c.nc.PublishMsg(&nats.Msg{Subject: subject, Data: []byte("probe")})
+	if err == nil {
+		err = c.nc.FlushTimeout(c.opts.Patience)
+	}
+	return err == nil && !c.violated(subject)
+}
+
+// account looks at all that is in the account of the streams, as the server's monitoring
+// address shows it: a login sees only what it may ask for. What other users may do, no
+// server tells.
+func (c *checker) account(ctx context.Context) {
+	if c.cfg.NATS.Monitor == "" {
+		c.report(NotVerifiable, Account, "streams, consumers and logins of the account", Finding{
+			Is: "unknown", Want: "the service's own, and readers within their bounds",
+			Do: "only the monitoring address shows all of them: set nats.monitor (http://HOST:8222)",
+		})
+		return
+	}
+	ctx, cancel := c.within(ctx)
+	defer cancel()
+	s, err := c.js.Stream(ctx, c.cfg.Streams.Events)
+	if err != nil {
+		return // topology says so
+	}
+	all, err := monitor.Accounts(ctx, c.cfg.NATS.Monitor)
+	if err != nil {
+		return // durability has said what is wrong with the address
+	}
+	own := slices.IndexFunc(all, func(a monitor.Account) bool {
+		return slices.ContainsFunc(a.Streams, func(is monitor.Stream) bool {
+			return is.Name == c.cfg.Streams.Events && is.Created.Equal(s.CachedInfo().Created)
+		})
+	})
+	if own < 0 {
+		c.report(NotVerifiable, Account, "streams, consumers and logins of the account", Finding{
+			Is: "unknown: the monitored server holds no copy of " + c.cfg.Streams.Events, Want: "known", Do: "set nats.monitor to a server that does",
+		})
+		return
+	}
+	c.streams(all[own])
+	c.others(ctx, all[own].Name)
+	c.exports(ctx, all[own].Name)
+}
+
+// ours are the service's streams, and the subjects that nothing but the service and
+// what is permitted by name may reach.
+func (c *checker) ours() (streams, subjects []string) {
+	t := app.Topology(c.cfg)
+	for _, s := range t.Streams() {
+		streams, subjects = append(streams, s.Name), append(subjects, s.Subjects...)
+	}
+	return streams, append(subjects, "payments.>", "$JS.>", "$KV."+t.Control+".>")
+}
+
+// streams reports what copies messages into our streams, or publishes into them.
+func (c *checker) streams(a monitor.Account) {
+	names, subjects := c.ours()
+	for _, s := range a.Streams {
+		own := slices.Contains(names, s.Name)
+		what := "stream " + s.Name
+		if own && (s.Config.Mirror != nil || len(s.Config.Sources) > 0) {
+			c.report(Error, Account, what+", sources", Finding{
+				Is: "copying from " + origins(s), Want: "none",
+				Do: "whoever may write there writes here: the server copies without asking for rights; remove the setting, then look at what it has brought (consumer check --deep)",
+			})
+		}
+		if r := s.Config.Republish; r != nil && (own || reaches(r.Destination, subjects)) {
+			c.report(Error, Account, what+", republish", Finding{
+				Is: "to " + r.Destination, Want: "none",
+				Do: "the server publishes each message again without asking for rights, as a command or an event: remove the setting or the stream",
+			})
+		}
+		if !own && overlapsAny(s.Config.Subjects, subjects) {
+			c.report(Error, Account, what+", subjects", Finding{
+				Is: strings.Join(s.Config.Subjects, " "), Want: "none of the service's subjects",
+				Do: "it takes in requests to the service and answers in its place: delete the stream",
+			})
+		}
+		if own {
+			c.foreign(s)
+		}
+		if s.Name == c.cfg.Streams.Events {
+			c.readers(s)
+		}
+	}
+}
+
+func origins(s monitor.Stream) string {
+	var all []string
+	if s.Config.Mirror != nil {
+		all = append(all, s.Config.Mirror.Name)
+	}
+	for _, o := range s.Config.Sources {
+		all = append(all, o.Name)
+	}
+	return strings.Join(all, " ")
+}
+
+// reaches reports whether what is published to a destination can arrive at one of the
+// subjects. {{…}} and $n stand for parts of the first subject.
+func reaches(destination string, subjects []string) bool {
+	levels := strings.Split(destination, ".")
+	for i, level := range levels {
+		if strings.Contains(level, "{{") || len(level) == 2 && level[0] == '$' {
+			levels[i] = "*"
+		}
+	}
+	return overlapsAny([]string{strings.Join(levels, ".")}, subjects)
+}
+
+func overlapsAny(some, others []string) bool {
+	return slices.ContainsFunc(some, func(a string) bool {
+		return slices.ContainsFunc(others, func(b string) bool { return overlap(a, b) })
+	})
+}
+
+// overlap reports whether one subject can match both patterns.
+func overlap(a, b string) bool {
+	x, y := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range min(len(x), len(y)) {
+		switch {
+		case x[i] == ">" || y[i] == ">":
+			return true
+		case x[i] != y[i] && x[i] != "*" && y[i] != "*":
+			return false
+		}
+	}
+	return len(x) == len(y)
+}
+
+// foreign reports the consumers of others on one of our streams that do more than a
+// reader may, or that wait where nothing comes any more.
+func (c *checker) foreign(s monitor.Stream) {
+	for _, is := range s.Consumers {
+		if is.Name == c.cfg.Consumer {
+			continue
+		}
+		what := fmt.Sprintf("consumer %s on %s", is.Name, s.Name)
+		filters := slices.DeleteFunc(append([]string{is.Config.FilterSubject}, is.Config.FilterSubjects...), func(f string) bool { return f == "" })
+		for _, filter := range filters {
+			if !overlapsAny([]string{filter}, s.Config.Subjects) {
+				c.report(Error, Account, what+", filter", Finding{
+					Is: filter, Want: "a subject of the stream", Do: "its reader gets nothing new there: name the new place in the setting readers and run provision",
+				})
+			}
+		}
+		if is.Config.Durable == "" && is.Config.DeliverSubject == "" {
+			continue // a person's command that reads: it is gone with its connection
+		}
+		for _, f := range broker.ReaderFindings(jetstream.ConsumerConfig{
+			Name: is.Name, Durable: is.Config.Durable, DeliverSubject: is.Config.DeliverSubject,
+			MaxWaiting: is.Config.MaxWaiting, MaxRequestBatch: is.Config.MaxRequestBatch, MaxRequestExpires: is.Config.MaxRequestExpires,
+		}) {
+			c.report(Error, Account, what+", "+f.Setting, Finding{Is: f.Is, Want: f.Want, Do: f.Do})
+		}
+	}
+}
+
+// readers reports the configured readers that have no consumer.
+func (c *checker) readers(s monitor.Stream) {
+	for _, r := range c.cfg.Readers {
+		if !slices.ContainsFunc(s.Consumers, func(is monitor.Consumer) bool { return is.Name == r.Name }) {
+			c.report(Error, Account, fmt.Sprintf("consumer %s on %s", r.Name, s.Name), Finding{
+				Is: "missing", Want: "there", Do: "its reader gets no results: run provision",
+			})
+		}
+	}
+}
+
+// others reports the logins that are connected in the account beside this one.
+func (c *checker) others(ctx context.Context, account string) {
+	server, all, err := monitor.Connections(ctx, c.cfg.NATS.Monitor)
+	if err != nil {
+		return // durability has said what is wrong with the address
+	}
+	own := c.identity(server, all)
+	told := map[string]bool{}
+	for _, is := range all {
+		if is.Account != account || is.User == own || is.User == "" || told[is.User] {
+			continue
+		}
+		told[is.User] = true
+		c.report(Warning, Login, fmt.Sprintf("%s (client %q from %s)", is.User, is.Name, is.IP), Finding{
+			Is: "connected in the account " + account, Want: "the service alone, and a provisioner while it runs",
+			Do: "in this account the server's answers can be sent into the streams, and no server tells what a user may do: look at its file, and give it an account of its own",
+		})
+	}
+}
+
+// identity is the name under which a server knows this login; empty: not known.
+func (c *checker) identity(server string, all []monitor.Connection) string {
+	if id, err := c.nc.GetClientID(); err == nil && server == c.nc.ConnectedServerId() {
+		for _, is := range all {
+			if is.ID == id {
+				return is.User
+			}
+		}
+	}
+	pair, err := nkeys.FromSeed([]byte(c.cfg.NATS.NKey.Reveal()))
+	if err != nil {
+		pair, err = nkeys.ParseDecoratedNKey([]byte(c.cfg.NATS.Credentials.Reveal()))
+	}
+	if err != nil {
+		return ""
+	}
+	defer pair.Wipe()
+	public, _ := pair.PublicKey()
+	return public
+}
+
+// exports reports what the account offers to others that nobody outside may have.
+func (c *checker) exports(ctx context.Context, account string) {
+	all, err := monitor.Exports(ctx, c.cfg.NATS.Monitor, account)
+	if err != nil {
+		return // durability has said what is wrong with the address
+	}
+	t := app.Topology(c.cfg)
+	for _, secret := range append(events.JournalSubjects(),
+		events.ScheduleFilter, events.DueFilter, events.QuarantineFilter, "$KV.>", "$SRV.>",
+		"$JS.API.STREAM.CREATE.>", "$JS.API.STREAM.UPDATE.>", "$JS.API.STREAM.DELETE.>", "$JS.API.STREAM.PURGE.>", "$JS.API.STREAM.RESTORE.>",
+		"$JS.API.STREAM.MSG.DELETE.>", "$JS.API.CONSUMER.CREATE.>", "$JS.API.CONSUMER.DURABLE.CREATE.>", "$JS.API.CONSUMER.DELETE.>",
+		"$JS.API.CONSUMER.MSG.NEXT."+t.Commands+".>", "$JS.API.CONSUMER.MSG.NEXT."+t.Due+".>",
+	) {
+		for _, export := range all {
+			if overlap(export, secret) {
+				c.report(Error, Account, "export "+export+" of "+account, Finding{
+					Is: "offering " + secret, Want: "not offered", Do: "another account that imports it writes or takes what is the service's: remove it from the account's exports",
+				})
+			}
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package check_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/check"
+	"github.com/countermand/countermand/internal/config"
+)
+
+// of returns the findings of one check.
+func of(all []check.Finding, name string) []check.Finding {
+	var out []check.Finding
+	for _, f := range all {
+		if f.Check == name {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// listening is what the service subscribes to.
+const listening = `, subscribe: ["_INBOX.>", "payments.desk.*.*", "payments.status", "payments.status.*", "$SRV.>"]`
+
+func TestALoginThatMayDoEverythingIsAWarningAndOneLineTooManyAnError(t *testing.T) {
+	t.Parallel()
+	with := func(more ...string) string {
+		return "publish: " + quoted(append(append(needed(), looking()...), more...)) + listening
+	}
+	b := provisioned(t, users(
+		user("service", with()), user("updating", with("$JS.API.STREAM.UPDATE.*")), user("creating", with("$JS.API.STREAM.CREATE.>")),
+	), nats.UserInfo("admin", "p"))
+	b.js.Conn().Close()
+	want(t, of(b.as("service").all(nil), check.Login))
+	want(t, of(b.as("admin").all(nil), check.Login), line{check.Warning, check.Login, "a client without credentials"})
+	var lines []line
+	for _, s := range []string{"PAYMENT_COMMANDS", "PAYMENT_EVENTS", "PAYMENT_DUE", "PAYMENT_REJECTED", "KV_PAYMENT_CONTROL"} {
+		lines = append(lines, line{check.Error, check.Login, "publish to $JS.API.STREAM.UPDATE." + s})
+	}
+	want(t, of(b.as("updating").all(nil), check.Login), lines...)
+	want(t, of(b.as("creating").all(nil), check.Login), line{check.Error, check.Login, "publish to $JS.API.STREAM.CREATE.countermand-check"})
+}
+
+func TestAnotherLoginInTheAccountIsNamedOnce(t *testing.T) {
+	t.Parallel()
+	text := users(user("service", "publish: "+quoted(needed())+listening), user("shop", `publish: "x"`))
+	b := provisioned(t, text, nats.UserInfo("admin", "p"))
+	b.js.Conn().Close()
+	for range 2 {
+		nc, err := nats.Connect(b.server.ClientURL(), nats.UserInfo("shop", "p"), nats.Name("a shop"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(nc.Close)
+	}
+	found := of(b.as("service").all(nil), check.Login)
+	if len(found) != 1 || found[0].Severity != check.Warning || !strings.HasPrefix(found[0].What, `shop (client "a shop" from 127.0.0.1)`) || found[0].Is != "connected in the account P" {
+		t.Errorf("found %v", found)
+	}
+}
+
+// raw makes a request of the API as no library would.
+func (b *bundle) raw(subject string, body map[string]any) {
+	b.t.Helper()
+	data, err := json.Marshal(body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	m, err := b.js.Conn().RequestWithContext(b.ctx(), "$JS.API."+subject, data)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if strings.Contains(string(m.Data), `"error"`) {
+		b.t.Fatalf("%s: %s", subject, m.Data)
+	}
+}
+
+func TestEveryWayAroundThePermissionsOfAServerIsNamed(t *testing.T) {
+	t.Parallel()
+	is := func(what string) line { return line{check.Error, check.Account, what} }
+	for name, c := range map[string]struct {
+		do   func(*bundle)
+		want []line
+	}{
+		"a stream that publishes commands": {func(b *bundle) {
+			b.raw("STREAM.CREATE.EVIL", map[string]any{
+				"name": "EVIL", "subjects": []string{"x.*"}, "storage": "file", "retention": "limits", "discard": "old",
+				"republish": map[string]string{"src": "x.*", "dest": "payment.refund.requested.{{wildcard(1)}}"},
+			})
+		}, []line{is("stream EVIL, republish")}},
+		"one that publishes elsewhere": {func(b *bundle) {
+			b.raw("STREAM.CREATE.FINE", map[string]any{
+				"name": "FINE", "subjects": []string{"x.>"}, "storage": "file", "retention": "limits", "discard": "old",
+				"republish": map[string]string{"src": "x.>", "dest": "y.>"},
+			})
+		}, nil},
+		"one that answers in the service's place": {func(b *bundle) {
+			b.raw("STREAM.CREATE.DESK", map[string]any{"name": "DESK", "subjects": []string{"payments.desk.*.*"}, "storage": "file", "retention": "limits", "discard": "old"})
+		}, []line{is("stream DESK, subjects")}},
+		"a journal that is published once more": {func(b *bundle) {
+			cfg := app.Topology(b.cfg).EventsConfig()
+			cfg.RePublish = &jetstream.RePublish{Source: ">", Destination: "copy.>"}
+			if _, err := b.js.UpdateStream(b.ctx(), cfg); err != nil {
+				b.t.Fatal(err)
+			}
+		}, []line{is("stream PAYMENT_EVENTS, republish")}},
+		"commands that come from another stream": {func(b *bundle) {
+			b.raw("STREAM.CREATE.EVIL", map[string]any{"name": "EVIL", "subjects": []string{"x"}, "storage": "file", "retention": "limits", "discard": "old"})
+			cfg := app.Topology(b.cfg).CommandsConfig()
+			cfg.Sources = []*jetstream.StreamSource{{Name: "EVIL"}}
+			if _, err := b.js.UpdateStream(b.ctx(), cfg); err != nil {
+				b.t.Fatal(err)
+			}
+		}, []line{is("stream PAYMENT_COMMANDS, sources")}},
+		"results that are delivered as commands": {func(b *bundle) {
+			b.raw("CONSUMER.CREATE.PAYMENT_EVENTS.spy", map[string]any{"stream_name": "PAYMENT_EVENTS", "config": map[string]any{
+				"name": "spy", "ack_policy": "none", "deliver_subject": "payment.refund.requested",
+			}})
+		}, []line{is("consumer spy on PAYMENT_EVENTS, deliver subject")}},
+		"a reader without bounds": {func(b *bundle) {
+			if _, err := b.js.CreateConsumer(b.ctx(), "PAYMENT_EVENTS", jetstream.ConsumerConfig{Durable: "ledger", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
+				b.t.Fatal(err)
+			}
+		}, []line{
+			is("consumer ledger on PAYMENT_EVENTS, max waiting"), is("consumer ledger on PAYMENT_EVENTS, max request batch"),
+			is("consumer ledger on PAYMENT_EVENTS, max request expires"),
+		}},
+		"a reader that was not made": {func(b *bundle) {
+			b.cfg.Readers = []config.Reader{{Name: "ledger", Filters: []string{"payment.*.succeeded.>"}}}
+		}, []line{is("consumer ledger on PAYMENT_EVENTS")}},
+		"readers that provision has made": {func(b *bundle) {
+			b.cfg.Readers = []config.Reader{{Name: "ledger", Filters: []string{"payment.*.succeeded.>"}, Pulls: 2}, {Name: "orders", Filters: []string{"payment.>"}, Push: true}}
+			if _, err := broker.Provision(b.ctx(), b.js, app.Topology(b.cfg)); err != nil {
+				b.t.Fatal(err)
+			}
+		}, nil},
+		"a reader of a place that has moved": {func(b *bundle) {
+			b.cfg.Readers = []config.Reader{{Name: "ledger", Filters: []string{"payment.command.rejected.*", "payment.*.succeeded.>"}}}
+			if _, err := broker.Provision(b.ctx(), b.js, app.Topology(b.cfg)); err != nil {
+				b.t.Fatal(err)
+			}
+			cfg := app.Topology(b.cfg).EventsConfig()
+			cfg.Subjects = []string{"payment.cancel.*.*.*.*", "payment.refund.*.*.*.*", "payment.operator.*.*"}
+			if _, err := b.js.UpdateStream(b.ctx(), cfg); err != nil {
+				b.t.Fatal(err)
+			}
+		}, []line{is("consumer ledger on PAYMENT_EVENTS, filter")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := provisioned(t, durable)
+			c.do(b)
+			want(t, of(b.findings(nil), check.Account), c.want...)
+		})
+	}
+}
+
+func TestAnExportThatLetsOthersWriteIsNamed(t *testing.T) {
+	t.Parallel()
+	text := func(export string) string {
+		return durable + fmt.Sprintf("\naccounts {P: {jetstream: enabled, exports: [{service: %q}, {service: \"payment.refund.requested.*\"}], users: [{user: admin, password: p}]}}", export)
+	}
+	for export, named := range map[string]bool{
+		"$JS.API.STREAM.UPDATE.PAYMENT_EVENTS": true, "$JS.API.>": true, "$SRV.>": true, "payment.refund.succeeded.*.*.*": true,
+		"$JS.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.*": false, "payments.status.*": false,
+	} {
+		b := provisioned(t, text(export), nats.UserInfo("admin", "p"))
+		found := of(b.as("admin").findings(nil), check.Account)
+		if named != (len(found) > 0) {
+			t.Errorf("%s: found %v", export, found)
+		}
+		for _, f := range found {
+			if f.What != "export "+export+" of P" {
+				t.Errorf("%s: found %v", export, f)
+			}
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package monitor
+
+import (
+	"context"
+	"net/url"
+	"time"
+)
+
+// Account is what one server holds of an account: its streams with their consumers. A
+// client sees only what it may ask for; the server shows all here.
+type Account struct {
+	Name    string   `json:"name"`
+	Streams []Stream `json:"stream_detail"`
+}
+
+// Stream is one stream of an account.
+type Stream struct {
+	Name    string    `json:"name"`
+	Created time.Time `json:"created"`
+	Config  struct {
+		Subjects []string `json:"subjects"`
+		// Mirror and Sources are where it copies messages from.
+		Mirror  *Origin  `json:"mirror"`
+		Sources []Origin `json:"sources"`
+		// Republish is where each message is published once more; nil: nowhere.
+		Republish *struct {
+			Destination string `json:"dest"`
+		} `json:"republish"`
+	} `json:"config"`
+	Consumers []Consumer `json:"consumer_detail"`
+}
+
+// Origin names a stream that another one copies.
+type Origin struct {
+	Name string `json:"name"`
+}
+
+// Consumer is one consumer of a stream.
+type Consumer struct {
+	Name   string `json:"name"`
+	Config struct {
+		Durable           string        `json:"durable_name"`
+		DeliverSubject    string        `json:"deliver_subject"`
+		FilterSubject     string        `json:"filter_subject"`
+		FilterSubjects    []string      `json:"filter_subjects"`
+		MaxWaiting        int           `json:"max_waiting"`
+		MaxRequestBatch   int           `json:"max_batch"`
+		MaxRequestExpires time.Duration `json:"max_expires"`
+	} `json:"config"`
+}
+
+// Accounts reads what the one server at address holds of every account.
+func Accounts(ctx context.Context, address string) ([]Account, error) {
+	var page struct {
+		ID       string    `json:"server_id"`
+		Accounts []Account `json:"account_details"`
+	}
+	if err := ask(ctx, address, "/jsz?accounts=true&streams=true&consumers=true&config=true", &page); err != nil {
+		return nil, err
+	}
+	if page.ID == "" {
+		return nil, errNoServer
+	}
+	return page.Accounts, nil
+}
+
+// Connection is one client that is connected to a server.
+type Connection struct {
+	ID      uint64 `json:"cid"`
+	Name    string `json:"name"`
+	IP      string `json:"ip"`
+	Account string `json:"account"`
+	// User is the name it has logged in with, or the public half of its key; empty where
+	// the server authenticates nobody.
+	User string `json:"authorized_user"`
+}
+
+// Connections reads who is connected to the one server at address, and that server's id.
+func Connections(ctx context.Context, address string) (server string, all []Connection, err error) {
+	var page struct {
+		ID          string       `json:"server_id"`
+		Connections []Connection `json:"connections"`
+	}
+	if err := ask(ctx, address, "/connz?auth=true&limit=4096", &page); err != nil {
+		return "", nil, err
+	}
+	if page.ID == "" {
+		return "", nil, errNoServer
+	}
+	return page.ID, page.Connections, nil
+}
+
+// Exports reads the subjects that an account offers to other accounts.
+func Exports(ctx context.Context, address, account string) ([]string, error) {
+	var page struct {
+		ID     string `json:"server_id"`
+		Detail struct {
+			Exports []struct {
+				Subject string `json:"subject"`
+			} `json:"exports"`
+		} `json:"account_detail"`
+	}
+	if err := ask(ctx, address, "/accountz?acc="+url.QueryEscape(account), &page); err != nil {
+		return nil, err
+	}
+	if page.ID == "" {
+		return nil, errNoServer
+	}
+	var all []string
+	for _, e := range page.Detail.Exports {
+		all = append(all, e.Subject)
+	}
+	return all, nil
+}

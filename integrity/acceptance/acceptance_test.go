@@ -163,6 +163,10 @@ func TestALossIsAcceptedOnceItIsTypedOutAndEveryGateIsShut(t *testing.T) {
 	if a := v.Actions[0]; a.Action != acceptance.ActionAccepted || a.Operator != "ann" || a.Known != 20 || a.Found != 16 || a.GivenUp != 4 || a.Epoch != 1 {
 		t.Errorf("%+v", a)
 	}
+	// Archives of this journal are recognised by it, whatever comes after.
+	if a := v.Actions[0]; a.First == nil || integrity.Identity(*a.First) != before.Record.Mark.Identity || a.First.SHA256 == "" || a.KnownAt.IsZero() {
+		t.Errorf("the acceptance names %+v, known at %s; want %+v", a.First, a.KnownAt, before.Record.Mark.Identity)
+	}
 }
 
 // knows is a keeper that never learns anything.

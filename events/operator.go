@@ -53,6 +53,19 @@ type JournalLoss struct {
 	// CommandsLost is how many commands are lost for good, by this acceptance and by
 	// earlier ones that were not followed by trust.
 	CommandsLost uint64 `json:"commandsLost,omitzero"`
+	// KnownAt is when the journal was known to reach Known.
+	KnownAt Stamp `json:"knownAt,omitzero"`
+	// First is the message at sequence 1 of the journal as it was known before the
+	// loss. An archive of that journal is recognised by it, also where the journal was
+	// made anew. Nil: nobody knew it, or an earlier version recorded the action.
+	First *FirstMessage `json:"first,omitzero"`
+}
+
+// FirstMessage names the message at sequence 1 of a journal.
+type FirstMessage struct {
+	Subject string `json:"subject"`
+	// SHA256 is the hash of its data, in hex.
+	SHA256 string `json:"sha256"`
 }
 
 // SequenceRange is a closed range of sequences.

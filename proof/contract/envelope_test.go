@@ -96,6 +96,16 @@ func journalLoss() object {
 				"items", obj("type", "object", "properties", obj("from", sequence, "to", sequence), "required", []string{"from", "to"}),
 			),
 			"commandsLost", described("How many commands are lost for good, since the journal was last trusted.", sequence),
+			"knownAt", described("When the journal was known to reach so far.", def("time")),
+			"first", obj(
+				"type", "object",
+				"description", "The message at sequence 1 of the journal as it was known before the loss; absent where nobody knew it.",
+				"properties", obj(
+					"subject", obj("type", "string", "minLength", 1),
+					"sha256", obj("type", "string", "pattern", "^[0-9a-f]{64}$", "description", "Of its data."),
+				),
+				"required", []string{"subject", "sha256"},
+			),
 		),
 		"required", []string{"epoch"},
 	)

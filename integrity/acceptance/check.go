@@ -177,7 +177,7 @@ func Check(v View, lose Typed) []string {
 		}
 	}
 	if open := integrity.Open(v.Live()); len(open) > 0 {
-		add("the gate is open in %s: each process has to report it shut, or has to be stopped", names(open))
+		add("the gate is open in %s: each process has to report it shut, or has to be stopped; one that was stopped within the last seconds still counts: ask again in ten", names(open))
 	}
 	loss := LossOf(v)
 	switch {

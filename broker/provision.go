@@ -292,7 +292,7 @@ func (r reconciler[C]) change(change *Change, is, want C, s setting[C]) (C, erro
 	}
 	if err != nil {
 		change.Reason = err.Error()
-		return is, nil
+		return is, nil //nolint:nilerr // the server's refusal is told in the change
 	}
 	change.Kind = Updated
 	return updated, nil

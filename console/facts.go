@@ -26,13 +26,13 @@ func factsOf(e desk.Event) []fact {
 		add("Asked for", "the whole captured amount")
 	}
 	if d.Amount != nil {
-		add("Asked for", amount(d.Amount))
+		add("Asked for", d.Amount.Text())
 	}
 	if d.Moved != nil {
-		add("Moved", amount(d.Moved))
+		add("Moved", d.Moved.Text())
 	}
 	if d.Fee != nil {
-		add("Fee", amount(d.Fee))
+		add("Fee", d.Fee.Text())
 	}
 	add("Effect", words(d.Effect))
 	add("Code", words(d.Code))

@@ -118,8 +118,8 @@ func (c *Console) said(doing string, err error) string {
 	if no, ok := errors.AsType[*desk.Error](err); ok {
 		return no.Message
 	}
-	if no, ok := errors.AsType[*amountError](err); ok {
-		return no.message
+	if no, ok := errors.AsType[*payment.WrittenError](err); ok {
+		return no.Error()
 	}
 	c.log.Error("the console could not do what it was asked", "doing", doing, "error", err.Error())
 	return "This could not be done now; the log says why."

@@ -26,7 +26,7 @@ type storyData struct {
 
 // For joins an operation with the form and the reply that are about it.
 func (d storyData) For(op desk.Operation) operationData {
-	o := operationData{Operation: op, Page: d, Currency: currencyOf(op)}
+	o := operationData{Operation: op, Page: d}
 	if op.Operation == d.Form.Operation && op.Key == d.Form.Key {
 		o.Form, o.Reply = d.Form, d.Reply
 	}
@@ -37,10 +37,9 @@ func (d storyData) For(op desk.Operation) operationData {
 type operationData struct {
 	desk.Operation
 
-	Page     storyData
-	Form     form
-	Reply    *desk.Reply
-	Currency payment.Currency
+	Page  storyData
+	Form  form
+	Reply *desk.Reply
 }
 
 // ID is the HTML id of the operation.
@@ -54,14 +53,14 @@ func (o operationData) MovedGuess() string {
 	if o.Form.Moved != "" || o.AtRisk == nil {
 		return o.Form.Moved
 	}
-	return plainAmount(*o.AtRisk)
+	return o.AtRisk.Text()
 }
 
 // Confirm is the amount that a retry requires the operator to type; empty: none.
 func (o operationData) Confirm() string {
 	for _, c := range o.Choices {
 		if c.Confirm != nil {
-			return plainAmount(*c.Confirm)
+			return c.Confirm.Text()
 		}
 	}
 	return ""
@@ -88,23 +87,16 @@ func (o operationData) Effects() []payment.Effect {
 	return nil
 }
 
-func currencyOf(op desk.Operation) payment.Currency {
-	if op.AtRisk != nil {
-		return op.AtRisk.Currency
-	}
-	return ""
-}
-
 // form is what the operator typed.
 type form struct {
-	Operation                                     payment.Op
-	Key                                           payment.Key
-	As                                            desk.As
-	Reason, Evidence                              string
-	Effect                                        payment.Effect
-	Moved, MovedCurrency, Reference, ConfirmTyped string
-	Version                                       uint64
-	Seen                                          time.Time
+	Operation                      payment.Op
+	Key                            payment.Key
+	As                             desk.As
+	Reason, Evidence               string
+	Effect                         payment.Effect
+	Moved, Reference, ConfirmTyped string
+	Version                        uint64
+	Seen                           time.Time
 }
 
 // readForm reads the form of a request.
@@ -112,7 +104,7 @@ func readForm(r *http.Request) form {
 	text := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
 	f := form{
 		Operation: payment.Op(text("operation")), Key: payment.Key(text("key")), As: desk.As(text("as")),
-		Reason: text("reason"), Evidence: text("evidence"), Effect: payment.Effect(text("effect")), Moved: text("moved"), MovedCurrency: text("currency"),
+		Reason: text("reason"), Evidence: text("evidence"), Effect: payment.Effect(text("effect")), Moved: text("moved"),
 		Reference: text("reference"), ConfirmTyped: text("confirm"),
 	}
 	f.Version, _ = strconv.ParseUint(text("version"), 10, 64) // the desk refuses 0
@@ -120,8 +112,8 @@ func readForm(r *http.Request) form {
 	return f
 }
 
-// ruling makes the form a ruling. op is the operation as it is now.
-func (f form) ruling(id payment.ID, op *desk.Operation) (desk.Ruling, error) {
+// ruling makes the form a ruling.
+func (f form) ruling(id payment.ID) (desk.Ruling, error) {
 	r := desk.Ruling{
 		Provider: id.Provider, Payment: id.Native, Operation: f.Operation, Key: f.Key, Version: f.Version, Seen: f.Seen,
 		As: f.As, Reason: f.Reason, Evidence: f.Evidence,
@@ -130,14 +122,14 @@ func (f form) ruling(id payment.ID, op *desk.Operation) (desk.Ruling, error) {
 		r.Effect = f.Effect
 	}
 	if f.As == desk.AsSucceeded && (f.Operation.GivesBack() || f.Effect == payment.EffectRefunded) {
-		moved, err := parseAmount(f.Moved, payment.Currency(strings.ToUpper(f.MovedCurrency)))
+		moved, err := payment.ParseMoney(f.Moved)
 		if err != nil {
 			return r, err
 		}
 		r.Moved, r.ProviderReference = &moved, f.Reference
 	}
-	if f.As == desk.AsRetry && f.ConfirmTyped != "" {
-		typed, err := parseAmount(strings.TrimSpace(strings.TrimSuffix(f.ConfirmTyped, string(currencyOf(*op)))), currencyOf(*op))
+	if f.As != desk.AsFailed && f.ConfirmTyped != "" {
+		typed, err := payment.ParseMoney(f.ConfirmTyped)
 		if err != nil {
 			return r, err
 		}
@@ -165,7 +157,7 @@ func (c *Console) payment(w http.ResponseWriter, r *http.Request) {
 	case "retried":
 		d.Notice = "Your ruling is in the journal, and the provider has been called again."
 	case "waits":
-		d.Notice = "Your ruling is recorded. It takes effect when another operator rules the same."
+		d.Notice = "Your ruling is recorded. It takes effect when another person rules the same."
 	}
 	c.tell(w, r, http.StatusOK, d)
 }
@@ -230,7 +222,7 @@ func (c *Console) resolve(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, http.StatusNotFound, "The payment has no such operation.")
 		return
 	}
-	ruling, err := d.Form.ruling(payment.ID{Provider: s.Provider, Native: s.Payment}, op)
+	ruling, err := d.Form.ruling(payment.ID{Provider: s.Provider, Native: s.Payment})
 	var done desk.Done
 	if err == nil {
 		done, err = c.desk.Resolve(r.Context(), operator(r), ruling)
@@ -270,7 +262,7 @@ func operator(r *http.Request) desk.Operator {
 // refusal is the HTTP status for an error of the desk, and the payment as it is
 // now if the error says it.
 func refusal(err error) (status int, now *desk.Story) {
-	if _, ok := errors.AsType[*amountError](err); ok {
+	if _, ok := errors.AsType[*payment.WrittenError](err); ok {
 		return http.StatusUnprocessableEntity, nil
 	}
 	no, ok := errors.AsType[*desk.Error](err)

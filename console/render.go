@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/safetext"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -31,7 +32,7 @@ type page struct {
 // parse reads the templates. Ages are computed with the clock now.
 func parse(now func() time.Time) (*template.Template, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
-		"amount": amount, "time": clockTime, "ago": func(t time.Time) string { return ago(now().Sub(t)) },
+		"amount": payment.MoneyText, "time": clockTime, "ago": func(t time.Time) string { return ago(now().Sub(t)) },
 		"iso": iso, "link": paymentLink, "words": words, "breaker": breakerWord, "facts": factsOf,
 		"result": resultOf,
 	}).ParseFS(assets, "templates/*.html")
@@ -70,35 +71,7 @@ func (c *Console) write(w http.ResponseWriter, name string, status int, data any
 	if status != 0 {
 		w.WriteHeader(status)
 	}
-	_, _ = b.WriteTo(w) // the reader has gone
-}
-
-// amount writes money in major units for people; "not known" for nil.
-func amount(m *payment.Money) string {
-	if m == nil {
-		return "not known"
-	}
-	digits, ok := m.Currency.Exponent()
-	if !ok {
-		return m.String()
-	}
-	sign, value := "", m.Value
-	if value < 0 {
-		sign, value = "−", -value
-	}
-	s := fmt.Sprintf("%0*d", digits+1, value)
-	whole, part := s[:len(s)-digits], s[len(s)-digits:]
-	var b strings.Builder
-	for i, c := range whole {
-		if i > 0 && (len(whole)-i)%3 == 0 {
-			b.WriteRune('\u202f') // narrow no-break space
-		}
-		b.WriteRune(c)
-	}
-	if part != "" {
-		b.WriteString("." + part)
-	}
-	return sign + b.String() + "\u00a0" + string(m.Currency)
+	_, _ = w.Write(safetext.Escape(b.Bytes())) // the reader has gone
 }
 
 // clockTime writes a moment to the second, in UTC.
@@ -165,7 +138,7 @@ func resultOf(r Result) line {
 		Operation: string(r.Op), Word: word, Class: class, Amount: "whole amount", Code: words(r.Code), At: r.At,
 	}
 	if r.Amount != nil {
-		l.Amount = amount(r.Amount)
+		l.Amount = r.Amount.Text()
 	}
 	return l
 }

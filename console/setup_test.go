@@ -188,7 +188,7 @@ const (
 func ruling(changed ...string) url.Values {
 	v := url.Values{
 		"operation": {"refund"}, "key": {"k-1"}, "version": {"3"}, "seen": {"2026-03-04T06:06:07Z"}, "as": {"succeeded"},
-		"moved": {"4.00"}, "currency": {"EGP"}, "reference": {"rf-1"}, "reason": {"asked"}, "evidence": {"ticket 4711"},
+		"moved": {"4.00 EGP"}, "reference": {"rf-1"}, "reason": {"asked"}, "evidence": {"ticket 4711"},
 	}
 	for i := 0; i < len(changed); i += 2 {
 		v.Set(changed[i], changed[i+1])

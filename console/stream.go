@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/countermand/countermand/internal/safetext"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -86,5 +87,5 @@ func (c *Console) row(name string, one Result) string {
 	if err := c.pages.ExecuteTemplate(&b, name, one); err != nil {
 		c.log.Error("a row of the console could not be made", "error", err.Error())
 	}
-	return b.String()
+	return string(safetext.Escape(b.Bytes()))
 }

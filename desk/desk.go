@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -25,7 +26,7 @@ type Journal interface {
 	// where there are more than are returned.
 	History(ctx context.Context, id payment.ID) (all []events.Entry, complete bool, err error)
 	// OperatorActions returns the audit events of one action that lie behind a
-	// sequence of the journal, in order.
+	// sequence of the journal, in order, at most 1,000 at a time.
 	OperatorActions(ctx context.Context, action string, after uint64) ([]payment.OperatorAction, error)
 	// AppendOperator adds an audit event. Nothing that needs one is done before
 	// it has returned without an error.
@@ -52,11 +53,14 @@ type Options struct {
 	// time for the eye, 80 random bits for uniqueness.
 	IDs func() string
 	// SecondPersonAbove: a ruling on more than one of these amounts, of its own
-	// currency, waits until a second operator says the same; an amount that is
-	// not known does too. Empty: one person is enough.
+	// currency, waits until a second person says the same. So do an amount that nobody
+	// has named, another currency, and a replay with changed content. Empty: one person
+	// is enough.
 	SecondPersonAbove []payment.Money
-	Now               func() time.Time // default: time.Now
-	Logger            *slog.Logger     // default: discards
+	// People says which logins are one person; nil: a name says who somebody is.
+	People *People
+	Now    func() time.Time // default: time.Now
+	Logger *slog.Logger     // default: discards
 }
 
 // Desk is safe for concurrent use, by many replicas too: all it knows lies in
@@ -67,6 +71,9 @@ type Desk struct {
 	turn   chan struct{} // holds one for whoever reads or makes the queue
 	queue  Queue         // the last one made
 	queued time.Time     // when; zero: none
+
+	floorsMu sync.Mutex
+	floors   map[string]uint64 // by action: up to there everything is too old to matter
 }
 
 // parts are what a desk is built on, options included.
@@ -97,7 +104,7 @@ func New(j Journal, x Index, s Service, set *providers.Set, o *Options) (*Desk, 
 	if p.Logger == nil {
 		p.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Desk{o: p, turn: make(chan struct{}, 1)}, nil
+	return &Desk{o: p, turn: make(chan struct{}, 1), floors: map[string]uint64{}}, nil
 }
 
 // NewULID names an audit event. It is safe for concurrent use.
@@ -108,7 +115,7 @@ type Identity string
 
 // The identities.
 const (
-	// IdentityNATS: the server lets this user alone publish under the name.
+	// IdentityNATS: the server lets the user publish under the name.
 	IdentityNATS Identity = "nats"
 	// IdentityAsserted: the name was only typed; where the settings allow it.
 	IdentityAsserted Identity = "asserted"
@@ -122,6 +129,9 @@ const (
 type Operator struct {
 	Name     string   `json:"name"`
 	Identity Identity `json:"identity"`
+	// Login is what the server has authenticated, nats:<account>/<public key>; empty
+	// where it does not say. Of a token and of a proxy's user it is made of the name.
+	Login string `json:"login,omitempty"`
 }
 
 // As is what an operator rules, in the words of commands and requests.
@@ -153,9 +163,13 @@ type Ruling struct {
 	// required where money moved (a refund as succeeded, a cancel with the effect
 	// refunded).
 	payment.Testimony
-	// ConfirmAmount is the operation's amount, typed out: required for a retry
-	// that could pay twice.
+	// ConfirmAmount is an amount, typed out: the operation's for a retry that could
+	// pay twice, and what moved where that is not the amount asked.
 	ConfirmAmount *payment.Money `json:"confirmAmount,omitempty"`
+	// Bulk: it is one of many, of which the sum counts for the second person. Before is
+	// what those before it in the same file decide about, for a dry run.
+	Bulk   bool            `json:"bulk,omitempty"`
+	Before []payment.Money `json:"before,omitempty"`
 	// DryRun checks everything and does nothing.
 	DryRun bool `json:"dryRun,omitempty"`
 }
@@ -168,13 +182,17 @@ type Done struct {
 	// Applied: it is in the journal. False for a dry run, and while a second
 	// person is waited for.
 	Applied bool `json:"applied"`
-	// AwaitsSecond: it is recorded, and another operator has to say the same.
+	// AwaitsSecond: it is recorded, and another person has to say the same.
 	AwaitsSecond bool `json:"awaitsSecond,omitempty"`
 	// Audit is the ULID of the audit event; empty for a dry run.
 	Audit string `json:"audit,omitempty"`
 	// Version and Status are the operation's afterwards (now, for a dry run).
 	Version uint64         `json:"version"`
 	Status  payment.Status `json:"status"`
+	// Decision is the ruling in words: what moved and what was asked.
+	Decision string `json:"decision,omitempty"`
+	// Code is amount_differs where what moved is not the amount asked.
+	Code payment.Code `json:"code,omitempty"`
 }
 
 // Fault is why the desk says no.
@@ -196,6 +214,9 @@ const (
 type Error struct {
 	Fault   Fault  `json:"fault"`
 	Message string `json:"message"`
+	// Code is amount_differs where what moved is not the amount asked, and nobody has
+	// confirmed that.
+	Code payment.Code `json:"code,omitempty"`
 	// Until is when it may be tried again, where that is known.
 	Until time.Time `json:"until,omitzero"`
 	// Now is the payment's story as it is now, for a stale view.

@@ -24,7 +24,7 @@ var (
 	now   = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 	id    = payment.ID{Provider: "openpay-eu", Native: "529-1-2"}
 	alice = desk.Operator{Name: "alice", Identity: desk.IdentityNATS}
-	bob   = desk.Operator{Name: "bob", Identity: desk.IdentityToken}
+	bob   = desk.Operator{Name: "bob", Identity: desk.IdentityNATS}
 )
 
 // kind is a provider of which only the traits matter here.
@@ -86,6 +86,35 @@ type bundle struct {
 	desk    *desk.Desk
 	journal *memory.Journal
 	service *service
+	index   index
+	set     *providers.Set
+	o       desk.Options
+	passed  atomic.Int64 // of time
+}
+
+// options makes the desk anew, with other options.
+func (b *bundle) options(change func(*desk.Options)) {
+	b.t.Helper()
+	if change != nil {
+		change(&b.o)
+	}
+	var err error
+	if b.desk, err = desk.New(b.journal, b.index, b.service, b.set, &b.o); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// pass lets time pass.
+func (b *bundle) pass(d time.Duration) { b.passed.Add(int64(d)) }
+
+// content is the fingerprint of the payment's one operation.
+func (b *bundle) content() string {
+	b.t.Helper()
+	rec, err := b.journal.Last(b.t.Context(), id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return rec.State.Operations[0].Fingerprint
 }
 
 // setup gives the journal one event of each state; a fault breaks its appends.
@@ -103,15 +132,13 @@ func setup(t *testing.T, repeat payment.Repeat, above []payment.Money, fault fun
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bundle{t: t, journal: root.Writer(&memory.Options{Fault: fault}), service: &service{journal: root}}
+	b := &bundle{t: t, journal: root.Writer(&memory.Options{Fault: fault}), service: &service{journal: root}, index: ids, set: set}
 	var n atomic.Int64
-	b.desk, err = desk.New(b.journal, ids, b.service, set, &desk.Options{
-		SecondPersonAbove: above, Now: func() time.Time { return now },
+	b.o = desk.Options{
+		SecondPersonAbove: above, Now: func() time.Time { return now.Add(time.Duration(b.passed.Load())) },
 		IDs: func() string { return fmt.Sprintf("01J8Z3N9Q8K6M2V4T7R5W1%04d", n.Add(1)) },
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
+	b.options(nil)
 	return b
 }
 
@@ -321,6 +348,7 @@ func TestAboveTheSetAmountTwoOperatorsHaveToRuleTheSame(t *testing.T) {
 	}
 	other := r
 	other.Moved = &payment.Money{Value: 300, Currency: "EUR"}
+	other.ConfirmAmount = other.Moved
 	if done, err := b.desk.Resolve(t.Context(), bob, other); err != nil || done.Applied {
 		t.Errorf("a second who rules otherwise: %+v, %v", done, err)
 	}

@@ -6,7 +6,9 @@
 // It guarantees: nothing is done and nothing hidden is revealed before the
 // operator's action is in the journal (no audit, no action); a ruling is
 // carried out on the version that was shown or not at all; what could move
-// money twice needs the amount typed out, and above a set amount a second
-// person. It leaves the core's own guards to package payment, and who an
-// operator is to whoever calls it.
+// money twice, and what moved if it is not the amount asked, needs the amount
+// typed out; above a set amount a second person says the same. A person is
+// whoever has one of the logins that People lists for them. It leaves the core's
+// own guards to package payment, and how a login is authenticated to whoever
+// calls it.
 package desk

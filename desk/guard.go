@@ -104,11 +104,64 @@ func (r Ruling) allowed(op *Operation) error {
 	case !c.Allowed:
 		return &Error{Fault: FaultRefused, Message: c.Why}
 	case c.Confirm != nil && (r.ConfirmAmount == nil || *r.ConfirmAmount != *c.Confirm):
-		return &Error{Fault: FaultRefused, Message: fmt.Sprintf("%s: %d %s", c.Why, c.Confirm.Value, c.Confirm.Currency)}
-	case r.Moved != nil && op.AtRisk != nil && r.Moved.Currency != op.AtRisk.Currency:
-		return invalid("what moved is in %s, the operation in %s", r.Moved.Currency, op.AtRisk.Currency)
+		return &Error{Fault: FaultRefused, Message: c.Why + ": " + c.Confirm.Text()}
+	default:
+		return r.allowedAmount(op)
+	}
+}
+
+// allowedAmount holds what is said to have moved against the payment.
+func (r Ruling) allowedAmount(op *Operation) error {
+	no := func(code payment.Code, format string, args ...any) error {
+		return &Error{Fault: FaultRefused, Code: code, Message: r.words(op) + ": refused: " + fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case r.Moved == nil:
+		return nil
+	case op.Currency != "" && r.Moved.Currency != op.Currency:
+		return invalid("what moved is in %s, the payment in %s", r.Moved.Currency, op.Currency)
+	case op.Refundable != nil && r.Moved.Value > op.Refundable.Value:
+		return no("", "at most %s can still be refunded of what was captured", op.Refundable.Text())
+	case r.differs(op) && (r.ConfirmAmount == nil || *r.ConfirmAmount != *r.Moved):
+		return no(payment.CodeAmountDiffers, "amount_differs: if that is what moved, confirm it by typing %s once more", r.Moved.Text())
 	default:
 		return nil
+	}
+}
+
+// differs reports whether what moved is not what was asked. An amount that nobody has
+// named is unlike every other.
+func (r Ruling) differs(op *Operation) bool {
+	return r.Moved != nil && (op.AtRisk == nil || *r.Moved != *op.AtRisk)
+}
+
+// code is that of a ruling whose amount is not the one asked.
+func (r Ruling) code(op *Operation) payment.Code {
+	if r.differs(op) {
+		return payment.CodeAmountDiffers
+	}
+	return ""
+}
+
+// words is the whole decision for people.
+func (r Ruling) words(op *Operation) string {
+	asked := payment.MoneyText(op.AtRisk) + " asked"
+	if op.AtRisk == nil {
+		asked = "the amount asked is not known"
+	}
+	switch {
+	case r.As == AsRetry:
+		return "the provider is called again, " + asked
+	case r.Moved != nil:
+		text := r.Moved.Text() + " moved, " + asked
+		if r.Effect != "" {
+			text += ", effect " + string(r.Effect)
+		}
+		return text + ", the provider's reference " + r.ProviderReference
+	case r.Effect != "":
+		return "effect " + string(r.Effect) + ", nothing moved, " + asked
+	default:
+		return "nothing moved, " + asked
 	}
 }
 
@@ -122,7 +175,7 @@ func (o *Operation) choice(as As) Choice {
 	return Choice{As: as, Why: "the operation has ended"}
 }
 
-// ruling is what the service carries out. first is the operator who ruled the
+// ruling is what the service carries out. first is the person who ruled the
 // same before, where two are needed.
 func (r Ruling) ruling(who Operator, first string) handlers.Ruling {
 	verdict := map[As]payment.Verdict{
@@ -141,33 +194,33 @@ func (r Ruling) ruling(who Operator, first string) handlers.Ruling {
 	}
 }
 
-// audit is the ruling's audit event.
+// audit is an audit event of the ruling, or of a question about its operation.
 func (r Ruling) audit(action string, who Operator, id string, at time.Time) payment.OperatorAction {
 	return payment.OperatorAction{
-		ULID: id, Action: action, Operator: who.Name, Identity: string(who.Identity), Reason: r.Reason, Evidence: r.Evidence,
+		ULID: id, Action: action, Operator: who.Name, Identity: string(who.Identity), Login: who.Login, Reason: r.Reason, Evidence: r.Evidence,
 		ID: r.ID(), Op: r.Operation, Key: r.Key, Version: r.Version,
 		Ruling: string(r.As), Testimony: r.Testimony, At: at,
 	}
 }
 
-// proposes reports whether an audit event proposes a ruling on this version of
-// the operation.
-func proposes(a payment.OperatorAction, id payment.ID, op payment.Op, key payment.Key, version uint64) bool {
-	return a.Action == ActionPropose && a.Outcome == "" && a.ID == id && a.Op == op && a.Key == key && a.Version == version
+// proposes reports whether an audit event proposes a ruling on this version of the
+// operation, with the content that it has.
+func proposes(a payment.OperatorAction, id payment.ID, op payment.Operation, key payment.Key, version uint64) bool {
+	return a.Action == ActionPropose && a.Outcome == "" && a.ID == id && a.Op == op.Op && a.Key == key && a.Version == version &&
+		a.Content == op.Fingerprint
 }
 
 func proposalOf(a payment.OperatorAction) Proposal {
 	return Proposal{
-		Audit: a.ULID, Operator: a.Operator, At: a.At, As: As(a.Ruling), Reason: a.Reason, Evidence: a.Evidence,
-		Testimony: a.Testimony,
+		Audit: a.ULID, Operator: a.Operator, Login: a.Login, At: a.At, Until: a.At.Add(proposalFor), As: As(a.Ruling), Reason: a.Reason, Evidence: a.Evidence,
+		Testimony: a.Testimony, action: a,
 	}
 }
 
 // same reports whether a ruling says what the proposal says; reason and
-// evidence are each operator's own.
+// evidence are each person's own.
 func (p Proposal) same(r Ruling) bool {
-	moved := p.Moved == nil && r.Moved == nil || p.Moved != nil && r.Moved != nil && *p.Moved == *r.Moved
-	return p.As == r.As && p.Effect == r.Effect && moved && p.ProviderReference == r.ProviderReference
+	return p.As == r.As && p.Effect == r.Effect && equal(p.Moved, r.Moved) && p.ProviderReference == r.ProviderReference
 }
 
 func invalid(format string, args ...any) error {

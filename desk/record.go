@@ -1,34 +1,90 @@
 package desk
 
 import (
-	"cmp"
-	"context"
+	"fmt"
+	"slices"
 
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/payment"
 )
 
-// CheckActor reports whether somebody is known who may act for a reason. Errors are *Error.
-func CheckActor(who Operator, reason string) error {
-	return cmp.Or(who.check(), line("reason", reason, longestText))
+// Ruled reports whether this very ruling is on record after the version that it was
+// made on: equal in what is ruled, effect, what moved, the provider's reference,
+// reason and evidence.
+func (s *Story) Ruled(r Ruling) bool {
+	r = r.said()
+	for i := range s.Events {
+		if e := &s.Events[i]; e.rules(r) && e.Version > r.Version && e.says(r) {
+			return true
+		}
+	}
+	return false
 }
 
-// Record is Audit for an action that has its ULID already, such as that of the request
-// that asks for it: recorded twice, it is there once.
-func (d *Desk) Record(ctx context.Context, who Operator, a payment.OperatorAction) error {
-	if err := CheckActor(who, a.Reason); err != nil {
-		return err
-	}
-	a.At, a.Operator, a.Identity = d.o.Now(), who.Name, string(who.Identity)
-	return d.audit(ctx, a)
+// Waits reports whether somebody's proposal of this very ruling waits for another person.
+func (s *Story) Waits(r Ruling, operator string) bool {
+	op := s.Find(r.Operation, r.Key)
+	return op != nil && slices.ContainsFunc(op.Proposals, func(p Proposal) bool {
+		return p.same(r.said()) && sameName(p.Operator, events.Mask(operator))
+	})
 }
 
-// RecordOutcome records that a recorded action came to nothing (OutcomeRefused), or may
-// have been done (OutcomeUnknown). It is only worth a try: the first record stands in
-// any case.
-func (d *Desk) RecordOutcome(ctx context.Context, who Operator, a payment.OperatorAction, outcome string) {
-	a.Operator, a.Identity = who.Name, string(who.Identity)
-	a.Follows, a.ULID, a.At, a.Outcome = a.ULID, d.o.IDs(), d.o.Now(), outcome
-	if err := d.o.Journal.AppendOperator(ctx, a); err != nil {
-		d.o.Logger.Warn("that an action came to nothing could not be recorded", "audit", a.Follows, "error", err.Error())
+// contradicts reports whether a person's ruling has ended the operation, and this
+// is another one.
+func (s *Story) contradicts(r Ruling) bool {
+	e := s.ending(r)
+	return e != nil && !e.says(r)
+}
+
+// onRecord tells the ruling that has ended the operation.
+func (s *Story) onRecord(r Ruling) string {
+	e := s.ending(r)
+	if e == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s, ruled as %s", e.Resolved.Operator, e.Data.Status)
+	if e.Data.Effect != "" && effects(r.Operation) != nil {
+		text += ", effect " + string(e.Data.Effect)
+	}
+	if e.Data.Moved != nil {
+		text += fmt.Sprintf(", %s moved, the provider's reference %s", e.Data.Moved.Text(), e.Data.ProviderReference)
+	}
+	return text + fmt.Sprintf(", reason %q, evidence %q, version %d", e.Resolved.Reason, e.Resolved.Evidence, e.Version)
+}
+
+// ending is the event by which a person has ended the operation, or nil.
+func (s *Story) ending(r Ruling) *Event {
+	for i := range s.Events {
+		if e := &s.Events[i]; e.rules(r) && payment.Status(e.Data.Status).Terminal() {
+			return e
+		}
+	}
+	return nil
+}
+
+// rules reports whether the event carries a person's ruling on the operation.
+func (e *Event) rules(r Ruling) bool {
+	return e.Resolved != nil && e.Data.Operation == r.Operation && e.Data.IdempotencyKey == r.Key
+}
+
+// says reports whether the event carries this very ruling. Its texts are masked.
+func (e *Event) says(r Ruling) bool {
+	status := map[As]payment.Status{
+		AsSucceeded: payment.StatusSucceeded, AsFailed: payment.StatusFailed, AsRetry: payment.StatusStarted,
+	}[r.As]
+	switch {
+	case payment.Status(e.Data.Status) != status:
+		return false
+	case e.Resolved.Reason != events.Mask(r.Reason) || e.Resolved.Evidence != events.Mask(r.Evidence):
+		return false
+	case r.As != AsSucceeded:
+		return true
+	case effects(r.Operation) != nil && e.Data.Effect != r.Effect && e.Data.Code != payment.CodeAlreadyCancelled:
+		return false // a second cancel has done nothing, whatever was said of it
+	default:
+		return equal(e.Data.Moved, r.Moved) && e.Data.ProviderReference == r.ProviderReference
 	}
 }
+
+// equal compares two amounts; nil is none.
+func equal(a, b *payment.Money) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }

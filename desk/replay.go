@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/countermand/countermand/events"
@@ -84,6 +85,10 @@ type Replay struct {
 type Replayed struct {
 	Applied bool   `json:"applied"`
 	Audit   string `json:"audit,omitempty"` // the audit event's ULID
+	// AwaitsSecond: it is recorded, and another person has to replay the same.
+	AwaitsSecond bool `json:"awaitsSecond,omitempty"`
+	// Decision is what would be published, in words.
+	Decision string `json:"decision,omitempty"`
 	// EventID is the new event's, CausationID the rejected one's.
 	EventID     string      `json:"eventId,omitempty"`
 	CausationID string      `json:"causationId"`
@@ -96,12 +101,18 @@ type Replayed struct {
 
 // Replay checks the message, records the action, and publishes the command under
 // a new id. A message with faults is told and not published. Published twice, it is one
-// operation: the key and the content are the same. Errors are *Error.
+// operation: the key and the content are the same. Where rulings need a second person
+// above an amount, a command above it and one with changed content do too. Errors are
+// *Error.
 func (p *Replayer) Replay(ctx context.Context, who Operator, r Replay) (Replayed, error) {
-	if err := cmp.Or(who.check(), line("reason", r.Reason, longestText)); err != nil {
+	who, err := p.desk.Who(who)
+	if err != nil {
 		return Replayed{}, err
 	}
-	rejected, err := p.rejected(ctx, r)
+	if err := line("reason", r.Reason, longestText); err != nil {
+		return Replayed{}, err
+	}
+	rejected, unchanged, err := p.rejected(ctx, r)
 	if err != nil {
 		return Replayed{}, err
 	}
@@ -115,31 +126,136 @@ func (p *Replayer) Replay(ctx context.Context, who Operator, r Replay) (Replayed
 	if err := p.guard(rejected, c, r); err != nil {
 		return out, err
 	}
-	if r.DryRun {
-		return out, nil
+	again := replaying{Replay: r, who: who, command: c, unchanged: unchanged}
+	if err := p.judge(ctx, &again); err != nil {
+		return out, err
 	}
-	return p.publish(ctx, who, c, out, r)
+	out.Decision, out.AwaitsSecond = again.words(), again.waits
+	switch {
+	case r.DryRun:
+		return out, nil
+	case again.waits:
+		return p.propose(ctx, again, out)
+	default:
+		return p.publish(ctx, again, out)
+	}
+}
+
+// replaying is one replay with what is known of it.
+type replaying struct {
+	Replay
+
+	who       Operator
+	command   payment.Command
+	unchanged bool // its bytes are those that were rejected
+	id        payment.ID
+	version   uint64                 // of the payment; 0: it has no event
+	first     payment.OperatorAction // the proposal that it confirms, if there is one
+	waits     bool                   // for another person
+}
+
+// stake is what the command moves: the amount it names, or all that was captured; nil
+// where nobody has named it.
+func (r replaying) stake() *payment.Money {
+	if r.command.Amount != nil {
+		return r.command.Amount
+	}
+	return r.command.Payment.CapturedAmount
+}
+
+// content is the fingerprint of what would be published.
+func (r replaying) content() string {
+	c := r.command
+	sum := sha256.Sum256([]byte(strings.Join([]string{
+		string(c.Op), c.Fingerprint(), string(c.Key), payment.MoneyText(c.Payment.CapturedAmount), c.CommandSource, c.Expiry.UTC().Format(time.RFC3339Nano), c.Reason,
+	}, "\x00")))
+	return hex.EncodeToString(sum[:])
+}
+
+// words is what would be published, for people.
+func (r replaying) words() string {
+	text := payment.MoneyText(r.command.Amount) + " asked"
+	switch {
+	case r.command.Full && r.command.Payment.CapturedAmount == nil:
+		text = "the whole amount asked, which is not known"
+	case r.command.Full:
+		text = "the whole amount asked, " + r.command.Payment.CapturedAmount.Text()
+	case r.command.Amount == nil:
+		text = "no amount asked"
+	}
+	if !r.unchanged {
+		text += ", not with the bytes that were rejected"
+	}
+	return text
+}
+
+// judge finds out whether a replay waits for another person.
+func (p *Replayer) judge(ctx context.Context, r *replaying) error {
+	in, _ := p.desk.o.Providers.Get(r.command.Provider)
+	r.id = in.Provider.Traits().ID(r.command.Provider, r.command.Payment)
+	above := p.desk.o.SecondPersonAbove
+	if len(above) == 0 || r.unchanged && !NeedsSecond(above, r.stake()) {
+		return nil
+	}
+	last, err := p.desk.o.Journal.Last(ctx, r.id)
+	if err != nil {
+		return unavailable("read the payment", err)
+	}
+	r.version = last.State.Version
+	proposals, err := p.desk.recent(ctx, ActionPropose)
+	if err != nil {
+		return unavailable("read proposals", err)
+	}
+	var same []payment.OperatorAction
+	for _, a := range proposals {
+		if a.Outcome == "" && a.Ruling == rulingReplay && a.Token == r.Token && a.Content == r.content() && a.Version == r.version && !p.desk.lapsed(a.At) {
+			same = append(same, a)
+		}
+	}
+	r.first, r.waits, err = p.desk.first(r.who, same)
+	return err
+}
+
+// rulingReplay is the ruling of a proposal to replay.
+const rulingReplay = "replay"
+
+// action is the audit event of the replay.
+func (r replaying) action(name string) payment.OperatorAction {
+	return payment.OperatorAction{
+		Action: name, Token: r.Token, Reason: r.Reason, ID: r.id, Op: r.command.Op, Key: r.command.Key,
+		AtRisk: r.stake(), Content: r.content(), Version: r.version, Follows: r.first.ULID,
+	}
+}
+
+// propose records a replay that waits for another person.
+func (p *Replayer) propose(ctx context.Context, r replaying, out Replayed) (Replayed, error) {
+	a := r.action(ActionPropose)
+	a.Ruling = rulingReplay
+	var err error
+	out.Audit, err = p.desk.Audit(ctx, r.who, a)
+	return out, err
 }
 
 // rejected finds what the token names, and holds the message against it.
-func (p *Replayer) rejected(ctx context.Context, r Replay) (payment.Rejection, error) {
+func (p *Replayer) rejected(ctx context.Context, r Replay) (rejected payment.Rejection, unchanged bool, err error) {
 	if !events.ValidRejectionToken(r.Token) {
-		return payment.Rejection{}, invalid("only a payment.command.rejected can be replayed, by its token such as 17-0123456789ab; what a guard has rejected has ended, and a new try is a new command of its order service")
+		return rejected, false, invalid("only a payment.command.rejected can be replayed, by its token such as 17-0123456789ab; what a guard has rejected has ended, and a new try is a new command of its order service")
 	}
-	rejected, err := p.rejections.Rejection(ctx, r.Token)
+	rejected, err = p.rejections.Rejection(ctx, r.Token)
 	switch {
 	case err != nil:
-		return rejected, unavailable("read the rejection", err)
+		return rejected, false, unavailable("read the rejection", err)
 	case rejected.Token == "":
-		return rejected, &Error{Fault: FaultNotFound, Message: "there is no payment.command.rejected of this token"}
+		return rejected, false, &Error{Fault: FaultNotFound, Message: "there is no payment.command.rejected of this token"}
 	}
 	sum := sha256.Sum256(r.Data)
 	// A timer's bytes were encoded anew by this service, so that their sum is another.
 	timer := events.IsDue(rejected.OriginSubject)
-	if !r.Corrected && !timer && hex.EncodeToString(sum[:]) != rejected.SHA256 {
-		return rejected, invalid("these are not the bytes that were rejected")
+	unchanged = hex.EncodeToString(sum[:]) == rejected.SHA256
+	if !r.Corrected && !timer && !unchanged {
+		return rejected, false, invalid("these are not the bytes that were rejected")
 	}
-	return rejected, nil
+	return rejected, unchanged && !r.Corrected, nil
 }
 
 // guard refuses what would be rejected again, or should not run any more.
@@ -167,7 +283,8 @@ func (*Replayer) refuse(r Replay, why string) error {
 }
 
 // publish records the action first: no audit, no command.
-func (p *Replayer) publish(ctx context.Context, who Operator, c payment.Command, out Replayed, r Replay) (Replayed, error) {
+func (p *Replayer) publish(ctx context.Context, r replaying, out Replayed) (Replayed, error) {
+	c := r.command
 	old := c.CommandID
 	c.CommandID, c.Time = "replay-"+p.desk.o.IDs(), p.now().UTC()
 	c.CorrelationID = cmp.Or(c.CorrelationID, old)
@@ -175,11 +292,9 @@ func (p *Replayer) publish(ctx context.Context, who Operator, c payment.Command,
 	if err != nil {
 		return out, unavailable("write the command", err)
 	}
-	id, _ := p.desk.o.Providers.Get(c.Provider)
-	out.Audit, err = p.desk.Audit(ctx, who, payment.OperatorAction{
-		Action: ActionReplay, Token: r.Token, Reason: r.Reason, Evidence: evidence(c.CommandID, r.Corrected),
-		ID: id.Provider.Traits().ID(c.Provider, c.Payment), Op: c.Op, Key: c.Key,
-	})
+	a := r.action(ActionReplay)
+	a.Evidence = r.evidence(c.CommandID)
+	out.Audit, err = p.desk.Audit(ctx, r.who, a)
 	if err != nil {
 		return out, err
 	}
@@ -191,9 +306,14 @@ func (p *Replayer) publish(ctx context.Context, who Operator, c payment.Command,
 	return out, nil
 }
 
-func evidence(id string, corrected bool) string {
-	if corrected {
+// evidence says what was published, and only what was compared.
+func (r replaying) evidence(id string) string {
+	switch {
+	case r.Corrected:
 		return "published corrected as " + id
+	case r.unchanged:
+		return "published unchanged as " + id
+	default:
+		return "published as a timer holds it, which was not compared with the first message, as " + id
 	}
-	return "published unchanged as " + id
 }

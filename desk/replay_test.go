@@ -26,23 +26,31 @@ type counter struct {
 	did       []string
 	sent      events.Message
 	audited   payment.OperatorAction
+	actions   []payment.OperatorAction // all that was audited
+	version   uint64                   // the payment's
 }
 
-func (*counter) Last(context.Context, payment.ID) (journal.Record, error) {
-	return journal.Record{}, nil
+func (c *counter) Last(context.Context, payment.ID) (journal.Record, error) {
+	return journal.Record{State: payment.State{Version: c.version}}, nil
 }
 
 func (*counter) History(context.Context, payment.ID) ([]events.Entry, bool, error) {
 	return nil, true, nil
 }
 
-func (*counter) OperatorActions(context.Context, string, uint64) ([]payment.OperatorAction, error) {
-	return nil, nil
+func (c *counter) OperatorActions(_ context.Context, action string, after uint64) (all []payment.OperatorAction, _ error) {
+	for i, a := range c.actions {
+		if a.Action == action && uint64(i) >= after {
+			a.Sequence = uint64(i + 1)
+			all = append(all, a)
+		}
+	}
+	return all, nil
 }
 
 func (c *counter) AppendOperator(_ context.Context, a payment.OperatorAction) error {
 	if c.auditErr == nil {
-		c.did, c.audited = append(c.did, "audit"), a
+		c.did, c.audited, c.actions = append(c.did, "audit"), a, append(c.actions, a)
 	}
 	return c.auditErr
 }
@@ -81,6 +89,12 @@ func (orders) Traits() payment.Traits { return payment.Traits{Kind: "opay"} }
 // replaying returns a replayer for a message that was rejected for a reason.
 func replaying(t *testing.T, data string, code payment.Code) (*desk.Replayer, *counter) {
 	t.Helper()
+	return replayingWith(t, data, code, nil, nil)
+}
+
+// replayingWith is replaying with people and limits.
+func replayingWith(t *testing.T, data string, code payment.Code, people *desk.People, above []payment.Money) (*desk.Replayer, *counter) {
+	t.Helper()
 	sum := sha256.Sum256([]byte(data))
 	c := &counter{rejection: payment.Rejection{
 		Token: events.RejectionToken(7, []byte(data)), Code: code, SHA256: hex.EncodeToString(sum[:]), OriginSubject: "payment.refund.requested",
@@ -90,16 +104,15 @@ func replaying(t *testing.T, data string, code payment.Code) (*desk.Replayer, *c
 		t.Fatal(err)
 	}
 	n := 0
-	d, err := desk.New(c, c, c, set, &desk.Options{IDs: func() string {
+	at := func() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) }
+	d, err := desk.New(c, c, c, set, &desk.Options{People: people, SecondPersonAbove: above, Now: at, IDs: func() string {
 		n++
-		return fmt.Sprintf("01J0000000000000000000000%d", n)
+		return fmt.Sprintf("01J000000000000000000000%02d", n)
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := desk.NewReplayer(d, c, c, events.NewEncoder(&events.EncoderOptions{Source: "/s"}), &desk.ReplayOptions{
-		Now: func() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) },
-	})
+	r, err := desk.NewReplayer(d, c, c, events.NewEncoder(&events.EncoderOptions{Source: "/s"}), &desk.ReplayOptions{Now: at})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,5 +231,112 @@ func TestATimersBytesMayBeOthersAndWhetherItWasSentMayBeUnknown(t *testing.T) {
 	var no *desk.Error
 	if !errors.As(err, &no) || no.Fault != desk.FaultUnknown || strings.Join(c.did, " ") != "audit publish" {
 		t.Errorf("%v, did %v", err, c.did)
+	}
+	if strings.Contains(c.audited.Evidence, "unchanged") || !strings.Contains(c.audited.Evidence, "not compared") {
+		t.Errorf("recorded as %q, which nobody has compared", c.audited.Evidence)
+	}
+}
+
+// refund is a refund with what it says of the amount.
+func refund(amount string) string {
+	return `{"specversion":"1.0","id":"old","source":"/shop","type":"payment.refund.requested","data":{"idempotencyKey":"k","provider":"opay-eg","payment":{"orderId":"1"` + amount + `}}`
+}
+
+func TestTheTableOfWhoMayReplayAloneAndWhoNeedsWhom(t *testing.T) {
+	t.Parallel()
+	limits := []payment.Money{{Value: 500, Currency: "EGP"}}
+	for name, c := range map[string]struct {
+		data    string
+		changed bool // another message was rejected
+		timer   bool
+		limits  []payment.Money
+		two     bool
+	}{
+		"below":                         {data: refund(`},"amount":{"value":499,"currency":"EGP"}`), limits: limits},
+		"at the limit":                  {data: refund(`},"amount":{"value":500,"currency":"EGP"}`), limits: limits},
+		"above":                         {data: refund(`},"amount":{"value":501,"currency":"EGP"}`), limits: limits, two: true},
+		"another currency":              {data: refund(`},"amount":{"value":1,"currency":"EUR"}`), limits: limits, two: true},
+		"the whole, which is not named": {data: refund(`},"full":true`), limits: limits, two: true},
+		"the whole, below":              {data: refund(`,"capturedAmount":{"value":500,"currency":"EGP"}},"full":true`), limits: limits},
+		"the whole, above":              {data: refund(`,"capturedAmount":{"value":501,"currency":"EGP"}},"full":true`), limits: limits, two: true},
+		"changed, below":                {data: refund(`},"amount":{"value":1,"currency":"EGP"}`), changed: true, limits: limits, two: true},
+		"changed, where no limit is":    {data: refund(`},"amount":{"value":99999,"currency":"EGP"}`), changed: true},
+		"a timer's other bytes, below":  {data: refund(`},"amount":{"value":1,"currency":"EGP"}`), timer: true, limits: limits, two: true},
+		"above, where no limit is":      {data: refund(`},"amount":{"value":99999,"currency":"EGP"}`)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fresh := func() (*desk.Replayer, *counter, desk.Replay) {
+				rejected := c.data
+				if c.changed || c.timer {
+					rejected = "other bytes"
+				}
+				r, around := replayingWith(t, rejected, payment.CodeUnknownProvider, twoPeople(t), c.limits)
+				wish := replay(around, c.data)
+				wish.Corrected = c.changed
+				if c.timer {
+					around.rejection.OriginSubject, wish.Subject = "payment.due.refund", "payment.due.refund"
+				}
+				return r, around, wish
+			}
+			for _, first := range logins("anna") {
+				for _, second := range logins("ben") {
+					r, around, wish := fresh()
+					dry := wish
+					dry.DryRun = true
+					if would, err := r.Replay(t.Context(), first, dry); err != nil || would.AwaitsSecond != c.two || would.Decision == "" || len(around.did) != 0 {
+						t.Errorf("dry: %+v, %v, did %v", would, err, around.did)
+					}
+					done, err := r.Replay(t.Context(), first, wish)
+					if err != nil || done.Applied == c.two || done.AwaitsSecond != c.two {
+						t.Fatalf("anna by %s alone: %+v, %v, want two: %t", first.Identity, done, err, c.two)
+					}
+					if !c.two {
+						continue
+					}
+					if strings.Join(around.did, " ") != "audit" {
+						t.Errorf("did %v, want only the proposal", around.did)
+					}
+					for _, again := range logins("anna") {
+						if done, err := r.Replay(t.Context(), again, wish); err == nil || done.Applied {
+							t.Errorf("anna again by %s: %+v, %v", again.Identity, done, err)
+						}
+					}
+					if done, err := r.Replay(t.Context(), natsLogin("ben", ""), wish); err == nil || done.Applied {
+						t.Errorf("ben's name without his login: %+v, %v", done, err)
+					}
+					if done, err = r.Replay(t.Context(), second, wish); err != nil || !done.Applied {
+						t.Errorf("anna by %s, then ben by %s: %+v, %v", first.Identity, second.Identity, done, err)
+					}
+					if a := around.audited; a.Action != "replay" || a.Operator != "ben" || a.Follows == "" || a.Content == "" {
+						t.Errorf("recorded %+v", a)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestAProposedReplayIsConfirmedOnlyAsItWasProposed(t *testing.T) {
+	t.Parallel()
+	data := refund(`},"amount":{"value":501,"currency":"EGP"}`)
+	for name, spoil := range map[string]func(*counter, *desk.Replay){
+		"another amount":              func(_ *counter, r *desk.Replay) { r.Data = []byte(strings.Replace(data, "501", "601", 1)) },
+		"another key":                 func(_ *counter, r *desk.Replay) { r.Data = []byte(strings.Replace(data, `"k"`, `"l"`, 1)) },
+		"the payment has moved":       func(c *counter, _ *desk.Replay) { c.version = 2 },
+		"a day later":                 func(c *counter, _ *desk.Replay) { c.actions[0].At = c.actions[0].At.Add(-24 * time.Hour) },
+		"it was of another rejection": func(c *counter, _ *desk.Replay) { c.actions[0].Token = "8-0123456789ab" },
+		"it was of a ruling":          func(c *counter, _ *desk.Replay) { c.actions[0].Ruling = "retry" },
+	} {
+		r, c := replayingWith(t, data, payment.CodeUnknownProvider, twoPeople(t), []payment.Money{{Value: 500, Currency: "EGP"}})
+		wish := replay(c, data)
+		wish.Corrected = true
+		if done, err := r.Replay(t.Context(), logins("anna")[0], wish); err != nil || !done.AwaitsSecond {
+			t.Fatalf("%s: %+v, %v", name, done, err)
+		}
+		spoil(c, &wish)
+		if done, err := r.Replay(t.Context(), logins("ben")[0], wish); err != nil || done.Applied || !done.AwaitsSecond {
+			t.Errorf("%s: %+v, %v", name, done, err)
+		}
 	}
 }

@@ -42,7 +42,8 @@ type Requeried struct {
 // for a failed one that went through. It is audited first. Errors are *Error.
 func (d *Desk) Requery(ctx context.Context, who Operator, q Requery) (*Requeried, error) {
 	r := Ruling{Provider: q.Provider, Payment: q.Payment, Operation: q.Operation, Key: q.Key, Reason: q.Reason}
-	if err := who.check(); err != nil {
+	who, err := d.Who(who)
+	if err != nil {
 		return nil, err
 	}
 	if _, err := events.Filter(r.ID()); err != nil {

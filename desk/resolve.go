@@ -16,7 +16,7 @@ import (
 // Actions of audit events (payment.operator.<action>).
 const (
 	ActionResolve = "resolve" // a ruling, about to be carried out
-	ActionPropose = "propose" // a ruling that waits for a second operator
+	ActionPropose = "propose" // a ruling or a replay that waits for a second person
 	ActionAsk     = "ask"     // a live question to the provider
 )
 
@@ -41,7 +41,8 @@ const (
 // ruling on the version that was shown. A dry run stops before the audit event.
 // Errors are *Error.
 func (d *Desk) Resolve(ctx context.Context, who Operator, r Ruling) (Done, error) {
-	if err := who.check(); err != nil {
+	who, err := d.Who(who)
+	if err != nil {
 		return Done{}, err
 	}
 	if err := r.check(d.o.Now()); err != nil {
@@ -55,29 +56,30 @@ func (d *Desk) Resolve(ctx context.Context, who Operator, r Ruling) (Done, error
 	if err := r.allowed(op); err != nil {
 		return Done{}, err
 	}
-	first, second, err := d.firstPerson(who, r, op)
+	first, second, err := d.firstPerson(ctx, who, r, op)
 	if err != nil {
 		return Done{}, err
 	}
 	if r.DryRun {
-		return Done{Version: story.Version, Status: op.Status, AwaitsSecond: second}, nil
+		return Done{Version: story.Version, Status: op.Status, AwaitsSecond: second, Decision: r.words(op), Code: r.code(op)}, nil
 	}
 	action := ActionResolve
 	if second {
 		action = ActionPropose
 	}
 	a := r.audit(action, who, d.o.IDs(), d.o.Now())
+	a.AtRisk, a.Content, a.Follows, a.Bulk = r.stake(op), op.content, first.ULID, r.Bulk
 	if err := d.audit(ctx, a); err != nil {
 		return Done{}, err
 	}
 	if second {
-		return Done{AwaitsSecond: true, Audit: a.ULID, Version: story.Version, Status: op.Status}, nil
+		return Done{AwaitsSecond: true, Audit: a.ULID, Version: story.Version, Status: op.Status, Decision: r.words(op), Code: r.code(op)}, nil
 	}
-	rec, err := d.o.Service.Resolve(ctx, r.ruling(who, first))
+	rec, err := d.o.Service.Resolve(ctx, r.ruling(who, first.Operator))
 	if err != nil {
 		return Done{}, d.cameToNothing(ctx, a, r, err)
 	}
-	done := Done{Applied: true, Audit: a.ULID, Version: rec.State.Version}
+	done := Done{Applied: true, Audit: a.ULID, Version: rec.State.Version, Decision: r.words(op), Code: r.code(op)}
 	if i := rec.State.Find(r.Operation, r.Key); i >= 0 {
 		done.Status = rec.State.Operations[i].Status
 	}
@@ -94,6 +96,8 @@ func (d *Desk) open(ctx context.Context, r Ruling) (*Story, *Operation, error) {
 	switch {
 	case op == nil:
 		return nil, nil, &Error{Fault: FaultNotFound, Message: "the payment has no such operation under this key"}
+	case story.contradicts(r):
+		return nil, nil, &Error{Fault: FaultRefused, Message: "this contradicts the ruling on record: " + story.onRecord(r), Now: story}
 	case story.Version != r.Version:
 		return nil, nil, stale(story)
 	case op.Status.Terminal():
@@ -102,23 +106,19 @@ func (d *Desk) open(ctx context.Context, r Ruling) (*Story, *Operation, error) {
 	return story, op, nil
 }
 
-// firstPerson looks for the other operator where two are needed. waits is true
-// while there is none; first names the one that has ruled the same.
-func (d *Desk) firstPerson(who Operator, r Ruling, op *Operation) (first string, waits bool, err error) {
-	c := op.choice(r.As)
-	if !c.NeedsSecond {
-		return "", false, nil
+// firstPerson looks for the other person where two are needed. waits is true
+// while there is none; first is the proposal of the one who has ruled the same.
+func (d *Desk) firstPerson(ctx context.Context, who Operator, r Ruling, op *Operation) (first payment.OperatorAction, waits bool, err error) {
+	if needed, err := d.second(ctx, who, r, op); err != nil || !needed {
+		return first, false, err
 	}
+	var same []payment.OperatorAction
 	for _, p := range op.Proposals {
-		switch {
-		case !p.same(r):
-		case p.Operator == who.Name:
-			err = &Error{Fault: FaultForbidden, Message: "you have ruled this already: above this amount another operator has to rule the same"}
-		default:
-			return p.Operator, false, nil
+		if p.same(r) {
+			same = append(same, p.action)
 		}
 	}
-	return "", true, err
+	return d.first(who, same)
 }
 
 // cameToNothing says what became of a ruling that was not accepted, to the
@@ -180,7 +180,8 @@ type Reply struct {
 // it moves no money and changes nothing. It is audited, since it shows what the
 // journal does not hold. Errors are *Error.
 func (d *Desk) Ask(ctx context.Context, who Operator, id payment.ID, op payment.Op, key payment.Key) (*Reply, error) {
-	if err := who.check(); err != nil {
+	who, err := d.Who(who)
+	if err != nil {
 		return nil, err
 	}
 	if _, err := events.Filter(id); err != nil {
@@ -227,7 +228,7 @@ func (d *Desk) audit(ctx context.Context, a payment.OperatorAction) error {
 	if err := d.o.Journal.AppendOperator(ctx, a); err != nil {
 		return unavailable("record the action, so nothing was done", err)
 	}
-	d.o.Logger.Info("operator acts", "action", a.Action, "operator", a.Operator, "identity", a.Identity, "audit", a.ULID,
+	d.o.Logger.Info("operator acts", "action", a.Action, "operator", a.Operator, "identity", a.Identity, "login", a.Login, "audit", a.ULID,
 		"provider", a.ID.Provider, "payment_id", events.Token(a.ID.Native))
 	return nil
 }
@@ -236,13 +237,14 @@ func (d *Desk) audit(ctx context.Context, a payment.OperatorAction) error {
 // done, and returns the event's ULID. The action's id, time and operator are
 // filled in. Errors are *Error, and then nothing must be done.
 func (d *Desk) Audit(ctx context.Context, who Operator, a payment.OperatorAction) (string, error) {
-	if err := who.check(); err != nil {
+	who, err := d.Who(who)
+	if err != nil {
 		return "", err
 	}
 	if err := line("reason", a.Reason, longestText); err != nil {
 		return "", err
 	}
-	a.ULID, a.At, a.Operator, a.Identity = d.o.IDs(), d.o.Now(), who.Name, string(who.Identity)
+	a.ULID, a.At, a.Operator, a.Identity, a.Login = d.o.IDs(), d.o.Now(), who.Name, string(who.Identity), who.Login
 	return a.ULID, d.audit(ctx, a)
 }
 

@@ -30,18 +30,22 @@ type Story struct {
 type Operation struct {
 	Operation payment.Op `json:"operation"`
 	// Key is empty where no event that could be read names it.
-	Key       payment.Key    `json:"idempotencyKey"`
-	Status    payment.Status `json:"status"`
-	Amount    *payment.Money `json:"amount,omitempty"`
-	Full      bool           `json:"full,omitempty"`
-	AtRisk    *payment.Money `json:"atRisk,omitempty"` // what would be paid twice; absent: not known
-	Moved     *payment.Money `json:"moved,omitempty"`
-	Effect    payment.Effect `json:"effect,omitempty"`
-	Code      payment.Code   `json:"code,omitempty"`
-	Basis     payment.Basis  `json:"basis,omitempty"`
-	InDoubt   bool           `json:"inDoubt,omitempty"`
-	CallUntil time.Time      `json:"callUntil,omitzero"`
-	NextLook  time.Time      `json:"nextLook,omitzero"`
+	Key    payment.Key    `json:"idempotencyKey"`
+	Status payment.Status `json:"status"`
+	Amount *payment.Money `json:"amount,omitempty"`
+	Full   bool           `json:"full,omitempty"`
+	AtRisk *payment.Money `json:"atRisk,omitempty"` // what would be paid twice; absent: not known
+	// Currency is the payment's, where anything names it. Refundable is what can still
+	// be refunded of the captured amount; absent: what was captured is not known.
+	Currency   payment.Currency `json:"currency,omitempty"`
+	Refundable *payment.Money   `json:"refundable,omitempty"`
+	Moved      *payment.Money   `json:"moved,omitempty"`
+	Effect     payment.Effect   `json:"effect,omitempty"`
+	Code       payment.Code     `json:"code,omitempty"`
+	Basis      payment.Basis    `json:"basis,omitempty"`
+	InDoubt    bool             `json:"inDoubt,omitempty"`
+	CallUntil  time.Time        `json:"callUntil,omitzero"`
+	NextLook   time.Time        `json:"nextLook,omitzero"`
 	// Review is there while a person is needed.
 	Review            *payment.Review `json:"review,omitempty"`
 	ClientReference   string          `json:"clientReference,omitempty"`
@@ -49,8 +53,10 @@ type Operation struct {
 	Attempts          []Attempt       `json:"attempts,omitempty"`
 	// Choices are the three rulings with what each needs; empty once it has ended.
 	Choices []Choice `json:"choices,omitempty"`
-	// Proposals wait for a second operator to rule the same.
+	// Proposals wait for a second person to rule the same.
 	Proposals []Proposal `json:"proposals,omitempty"`
+
+	content string // the fingerprint of what was asked
 }
 
 // Attempt is one call: what was asked, and what is known of the answer.
@@ -86,19 +92,23 @@ type Choice struct {
 	NeedsMoved bool `json:"needsMoved,omitempty"`
 	// Confirm is the amount that must be typed out.
 	Confirm *payment.Money `json:"confirm,omitempty"`
-	// NeedsSecond: another operator has to rule the same.
+	// NeedsSecond: another person has to rule the same, whatever is said to have moved.
 	NeedsSecond bool `json:"needsSecond,omitempty"`
 }
 
-// Proposal is a ruling that waits for a second operator.
+// Proposal is a ruling that waits for a second person.
 type Proposal struct {
 	Audit    string    `json:"audit"`
 	Operator string    `json:"operator"`
+	Login    string    `json:"login,omitempty"`
 	At       time.Time `json:"at"`
+	Until    time.Time `json:"until"` // when it lapses
 	As       As        `json:"as"`
 	Reason   string    `json:"reason"`
 	Evidence string    `json:"evidence"`
 	payment.Testimony
+
+	action payment.OperatorAction
 }
 
 // Find returns the operation with this op and key, or nil.
@@ -154,7 +164,7 @@ func (d *Desk) proposals(ctx context.Context, since uint64) ([]payment.OperatorA
 	if len(d.o.SecondPersonAbove) == 0 {
 		return nil, nil
 	}
-	return d.o.Journal.OperatorActions(ctx, ActionPropose, since)
+	return d.actions(ctx, ActionPropose, since)
 }
 
 func eventOf(e events.Entry) Event {
@@ -197,11 +207,12 @@ func (d *Desk) operation(t telling, op payment.Operation) Operation {
 	if op.Open == nil {
 		return o
 	}
-	o.AtRisk = atRisk(t.state, op)
+	o.AtRisk, o.Refundable = atRisk(t.state, op), t.state.Refundable(op)
+	o.Currency, o.content = currencyOf(t.state, op), op.Fingerprint
 	o.CallUntil, o.NextLook, o.Review, o.ClientReference = op.Open.CallUntil, op.Open.Due, op.Open.Review, op.Open.Reference
 	o.Choices = d.choices(t, op)
 	for _, a := range t.proposals {
-		if proposes(a, t.id, op.Op, key, t.state.Version) {
+		if proposes(a, t.id, op, key, t.state.Version) && !d.lapsed(a.At) {
 			o.Proposals = append(o.Proposals, proposalOf(a))
 		}
 	}
@@ -235,21 +246,33 @@ func attempts(op payment.Op, key payment.Key, all []Event) []Attempt {
 // atRisk is what would be paid twice: the amount asked for, or all that was
 // captured; nil where nobody has named it.
 func atRisk(s payment.State, op payment.Operation) *payment.Money {
-	switch {
-	case op.Amount != nil:
+	if op.Amount != nil {
 		return op.Amount
-	case s.Captured != nil:
-		return s.Captured
-	case op.Open != nil && op.Open.Snapshot != nil:
-		return op.Open.Snapshot.Captured
-	default:
-		return nil
 	}
+	return s.CapturedOf(op)
+}
+
+// currencyOf is the currency of the payment, or nothing where nothing names it.
+func currencyOf(s payment.State, op payment.Operation) payment.Currency {
+	for _, m := range []*payment.Money{op.Amount, s.CapturedOf(op)} {
+		if m != nil {
+			return m.Currency
+		}
+	}
+	return op.Open.Payment.Currency
+}
+
+// limitText says how much may be ruled to have moved.
+func limitText(left *payment.Money) string {
+	if left == nil {
+		return "what was captured is not known, so no amount is too large"
+	}
+	return "at most " + left.Text() + " can still be refunded"
 }
 
 // choices says what may be ruled on an open operation.
 func (d *Desk) choices(t telling, op payment.Operation) []Choice {
-	second := d.needsSecond(atRisk(t.state, op))
+	second := NeedsSecond(d.o.SecondPersonAbove, atRisk(t.state, op))
 	under := ""
 	if now := d.o.Now(); op.Status == payment.StatusStarted && now.Before(op.Open.CallUntil) {
 		under = "a call may be under way until " + op.Open.CallUntil.UTC().Format(time.RFC3339)
@@ -263,6 +286,9 @@ func (d *Desk) choices(t telling, op payment.Operation) []Choice {
 		{As: AsFailed, Allowed: under == "", Why: under, NeedsSecond: second},
 	}
 	list[0].Effects = effects(op.Op)
+	if under == "" {
+		list[0].Why = limitText(t.state.Refundable(op))
+	}
 	retry := Choice{As: AsRetry, Allowed: under == "", Why: under, NeedsSecond: second}
 	if retry.Allowed {
 		retry = retryChoice(retry, in, t.state, op)
@@ -289,21 +315,4 @@ func retryChoice(c Choice, in providers.Instance, s payment.State, op payment.Op
 		}
 	}
 	return c
-}
-
-// needsSecond reports whether a ruling on this amount needs a second person.
-func (d *Desk) needsSecond(m *payment.Money) bool { return NeedsSecond(d.o.SecondPersonAbove, m) }
-
-// NeedsSecond reports whether a ruling on an amount needs a second person, where it
-// does above each of these. An amount that nobody has named does.
-func NeedsSecond(above []payment.Money, m *payment.Money) bool {
-	if m == nil {
-		return len(above) > 0
-	}
-	for _, limit := range above {
-		if limit.Currency == m.Currency && m.Value > limit.Value {
-			return true
-		}
-	}
-	return false
 }

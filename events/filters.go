@@ -31,6 +31,21 @@ const (
 // to it. No stream takes it in.
 func ReaderSubject(reader string) string { return "payments.results." + reader }
 
+// OrderServiceFilters returns what an order service reads: the events of its provider's
+// payments, and the answers to messages that were no commands.
+func OrderServiceFilters(provider string) []string {
+	return []string{"payment.*.*." + provider + ".*.*", RejectedFilter}
+}
+
+// LedgerFilters returns what a ledger reads: everything that moves money.
+func LedgerFilters() []string {
+	var all []string
+	for _, t := range []payment.EventType{payment.EventSucceeded, payment.EventReturned, payment.EventExecutedLate} {
+		all = append(all, "payment.*."+string(t)+".>")
+	}
+	return all
+}
+
 // CommandSubjects returns the subjects of the stream of commands: those of every
 // operation, without and with a provider.
 func CommandSubjects() []string {

@@ -24,13 +24,15 @@ func TestFiltersAreWhatStreamsAndConsumersWereMadeWith(t *testing.T) {
 		"journal": {events.JournalSubjects(), []string{
 			"payment.cancel.*.*.*.*", "payment.refund.*.*.*.*", "payment.command.rejected.*", "payment.operator.*.*",
 		}},
-		"payments of a provider": {events.PaymentFilters("opay-eg"), []string{"payment.cancel.*.opay-eg.*.*", "payment.refund.*.opay-eg.*.*"}},
-		"late":                   {events.LateFilters(), []string{"payment.refund.succeeded.>", "payment.refund.failed.>", "payment.cancel.failed.>"}},
-		"timers":                 {[]string{events.ScheduleFilter, events.DueFilter, timers}, []string{"payment.schedule.>", "payment.due.>", "payment.schedule.*.opay-eg.1=2E1.*"}},
-		"every payment":          {[]string{events.EveryPayment}, []string{"payment.*.*.*.*.*"}},
-		"kept":                   {[]string{events.QuarantineFilter, events.RejectedFilter}, []string{"payment.quarantine.*", "payment.command.rejected.*"}},
-		"audit":                  {[]string{events.OperatorFilter("pause")}, []string{"payment.operator.pause.*"}},
-		"probe":                  {[]string{events.ProbeSubject(payment.Refund, payment.EventStarted, "opay-eg", "nobody")}, []string{"payment.refund.started.opay-eg.nobody.0"}},
+		"what an order service reads": {events.OrderServiceFilters("opay-eg"), []string{"payment.*.*.opay-eg.*.*", "payment.command.rejected.*"}},
+		"what a ledger reads":         {events.LedgerFilters(), []string{"payment.*.succeeded.>", "payment.*.returned.>", "payment.*.executed_late.>"}},
+		"payments of a provider":      {events.PaymentFilters("opay-eg"), []string{"payment.cancel.*.opay-eg.*.*", "payment.refund.*.opay-eg.*.*"}},
+		"late":                        {events.LateFilters(), []string{"payment.refund.succeeded.>", "payment.refund.failed.>", "payment.cancel.failed.>"}},
+		"timers":                      {[]string{events.ScheduleFilter, events.DueFilter, timers}, []string{"payment.schedule.>", "payment.due.>", "payment.schedule.*.opay-eg.1=2E1.*"}},
+		"every payment":               {[]string{events.EveryPayment}, []string{"payment.*.*.*.*.*"}},
+		"kept":                        {[]string{events.QuarantineFilter, events.RejectedFilter}, []string{"payment.quarantine.*", "payment.command.rejected.*"}},
+		"audit":                       {[]string{events.OperatorFilter("pause")}, []string{"payment.operator.pause.*"}},
+		"probe":                       {[]string{events.ProbeSubject(payment.Refund, payment.EventStarted, "opay-eg", "nobody")}, []string{"payment.refund.started.opay-eg.nobody.0"}},
 	} {
 		if diff := cmp.Diff(row.want, row.got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

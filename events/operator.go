@@ -16,6 +16,7 @@ type operatorData struct {
 	Action         string      `json:"action"`
 	Operator       string      `json:"operator"`
 	Identity       string      `json:"identity,omitzero"`
+	Login          string      `json:"login,omitzero"`
 	Reason         string      `json:"reason"`
 	Evidence       string      `json:"evidence,omitzero"`
 	Provider       string      `json:"provider,omitzero"`
@@ -26,10 +27,13 @@ type operatorData struct {
 	Token          string      `json:"token,omitzero"`
 	Ruling         string      `json:"ruling,omitzero"`
 	payment.Testimony
-	Journal    *JournalLoss `json:"journal,omitzero"`
-	Outcome    string       `json:"outcome,omitzero"`
-	Follows    string       `json:"follows,omitzero"`
-	OccurredAt Stamp        `json:"occurredAt"`
+	AtRisk     *payment.Money `json:"atRisk,omitzero"`
+	Content    string         `json:"fingerprint,omitzero"`
+	Bulk       bool           `json:"bulk,omitzero"`
+	Journal    *JournalLoss   `json:"journal,omitzero"`
+	Outcome    string         `json:"outcome,omitzero"`
+	Follows    string         `json:"follows,omitzero"`
+	OccurredAt Stamp          `json:"occurredAt"`
 }
 
 // JournalLoss is what an operator's action says about the journal itself: which
@@ -49,6 +53,19 @@ type JournalLoss struct {
 	// CommandsLost is how many commands are lost for good, by this acceptance and by
 	// earlier ones that were not followed by trust.
 	CommandsLost uint64 `json:"commandsLost,omitzero"`
+	// KnownAt is when the journal was known to reach Known.
+	KnownAt Stamp `json:"knownAt,omitzero"`
+	// First is the message at sequence 1 of the journal as it was known before the
+	// loss. An archive of that journal is recognised by it, also where the journal was
+	// made anew. Nil: nobody knew it, or an earlier version recorded the action.
+	First *FirstMessage `json:"first,omitzero"`
+}
+
+// FirstMessage names the message at sequence 1 of a journal.
+type FirstMessage struct {
+	Subject string `json:"subject"`
+	// SHA256 is the hash of its data, in hex.
+	SHA256 string `json:"sha256"`
 }
 
 // SequenceRange is a closed range of sequences.
@@ -84,10 +101,10 @@ func (e *Encoder) EncodeJournalAction(a payment.OperatorAction, j *JournalLoss) 
 	said := a.Testimony
 	said.ProviderReference = reference(said.ProviderReference)
 	return encode(e, attr, &operatorData{
-		Action: a.Action, Operator: Mask(a.Operator), Identity: a.Identity, Reason: Mask(a.Reason), Evidence: Mask(a.Evidence),
+		Action: a.Action, Operator: Mask(a.Operator), Identity: a.Identity, Login: Mask(a.Login), Reason: Mask(a.Reason), Evidence: Mask(a.Evidence),
 		Provider: a.ID.Provider, Payment: paymentToken(a.ID), Operation: a.Op, IdempotencyKey: a.Key, Version: a.Version,
 		Token: a.Token, Ruling: a.Ruling, Testimony: said,
-		Journal: j, Outcome: a.Outcome, Follows: a.Follows, OccurredAt: Stamp{a.At},
+		AtRisk: a.AtRisk, Content: a.Content, Bulk: a.Bulk, Journal: j, Outcome: a.Outcome, Follows: a.Follows, OccurredAt: Stamp{a.At},
 	})
 }
 
@@ -125,10 +142,10 @@ func DecodeJournalAction(m Message) (payment.OperatorAction, *JournalLoss, error
 		}
 	}
 	return payment.OperatorAction{
-		ULID: ulid, Action: data.Action, Operator: data.Operator, Identity: data.Identity, Reason: data.Reason, Evidence: data.Evidence,
+		ULID: ulid, Action: data.Action, Operator: data.Operator, Identity: data.Identity, Login: data.Login, Reason: data.Reason, Evidence: data.Evidence,
 		ID: payment.ID{Provider: data.Provider, Native: native}, Op: data.Operation, Key: data.IdempotencyKey,
 		Version: data.Version, Token: data.Token, Ruling: data.Ruling, Testimony: data.Testimony,
-		Outcome: data.Outcome, Follows: data.Follows, At: data.OccurredAt.Time,
+		AtRisk: data.AtRisk, Content: data.Content, Bulk: data.Bulk, Outcome: data.Outcome, Follows: data.Follows, At: data.OccurredAt.Time,
 	}, data.Journal, nil
 }
 

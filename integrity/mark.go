@@ -1,6 +1,8 @@
 package integrity
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"slices"
 	"time"
@@ -13,6 +15,13 @@ type Identity struct {
 	Subject string `json:"subject,omitempty"`
 	// SHA256 is the hash of the message's data, in hex.
 	SHA256 string `json:"sha256,omitempty"`
+}
+
+// IdentityOf is the identity of a journal whose message at sequence 1 has a subject
+// and data.
+func IdentityOf(subject string, data []byte) Identity {
+	sum := sha256.Sum256(data)
+	return Identity{Subject: subject, SHA256: hex.EncodeToString(sum[:])}
 }
 
 // Position is a message of the journal: where it lies, and the random token of

@@ -2,7 +2,8 @@
 //
 // Source: ISO 4217 List One as published on 2024-06-25 by SIX, the standard's
 // maintenance agency, with the amendments to 2026-01-01 and the exception listed
-// in internal/currencygen/amendments.txt.
+// in internal/currencygen/amendments.txt. Withdrawn currencies are those of
+// internal/currencygen/historic.txt.
 
 package payment
 
@@ -29,6 +30,19 @@ func exponent(c Currency) (int, bool) {
 		return 3, true
 	case "CLF", "UYW":
 		return 4, true
+	default:
+		return 0, false
+	}
+}
+
+// historic looks a currency up that ISO 4217 has withdrawn.
+func historic(c Currency) (int, bool) {
+	switch c {
+	case "BYR":
+		return 0, true
+	case "ANG", "BGN", "CUC", "EEK", "GHC", "HRK", "LTL", "LVL", "MRO", "SKK", "SLL", "STD",
+		"TMM", "VEF", "ZMK", "ZWL", "ZWR":
+		return 2, true
 	default:
 		return 0, false
 	}

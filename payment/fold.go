@@ -155,7 +155,7 @@ func (in Input) succeed(op *Operation, out *Outcome) {
 	switch {
 	case op.Moved == nil:
 		op.Moved = asked // the provider confirmed the request that named this amount
-	case asked != nil && *asked != *op.Moved && op.Code == "":
+	case asked != nil && *asked != *op.Moved && (op.Code == "" || op.Code == CodeResolvedByOperator):
 		op.Code = CodeAmountDiffers
 	}
 }

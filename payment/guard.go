@@ -323,6 +323,47 @@ func (in Input) givenBack() *Money {
 	return known
 }
 
+// CapturedOf is what was captured of the payment, as far as the journal knows it for
+// one of its operations: the latest accepted word, the operation's own command, or
+// the provider's own reading before the call. Nil: nobody has named it.
+func (s State) CapturedOf(op Operation) *Money {
+	switch {
+	case s.Captured != nil:
+		return s.Captured
+	case op.Open == nil:
+		return nil
+	case op.Open.Payment.CapturedAmount != nil:
+		return op.Open.Payment.CapturedAmount
+	case op.Open.Snapshot != nil:
+		return op.Open.Snapshot.Captured
+	default:
+		return nil
+	}
+}
+
+// Refundable is what can still be given back by one operation, as far as the journal
+// knows: what was captured without what the others have given back. Nil: what was
+// captured is not known.
+func (s State) Refundable(op Operation) *Money {
+	captured := s.CapturedOf(op)
+	if captured == nil {
+		return nil
+	}
+	left := *captured
+	for i := range s.Operations {
+		o := &s.Operations[i]
+		m := o.Moved
+		if m == nil {
+			m = o.Amount
+		}
+		if o.Op == op.Op && o.KeyHash == op.KeyHash || !o.gaveBack() || m == nil || m.Currency != left.Currency {
+			continue
+		}
+		left.Value -= min(m.Value, left.Value)
+	}
+	return &left
+}
+
 // judgeReading says what a preparing read settles before any call: a refusal,
 // or a cancel that has nothing left to do. done is false where the call goes on.
 // An unknown operation is refused.

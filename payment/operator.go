@@ -20,6 +20,9 @@ type OperatorAction struct {
 	// Operator is who acts, Identity how that is known (nats, asserted, token, proxy).
 	Operator string
 	Identity string
+	// Login is what has been authenticated: nats:<account>/<nkey>, token:<name> or
+	// proxy:<name>. Empty where nothing says it.
+	Login    string
 	Reason   string
 	Evidence string
 	// What it is about: an operation of a payment on the version that was shown,
@@ -33,9 +36,19 @@ type OperatorAction struct {
 	// said of it.
 	Ruling string
 	Testimony
+	// AtRisk is what would be paid twice, or what the command moves; nil: not known.
+	// Content is the fingerprint of what the ruling is about.
+	AtRisk  *Money
+	Content string
+	// Bulk: the ruling is one of a file's.
+	Bulk bool
 	// Outcome is empty for what was about to be done; refused or unknown, with
-	// Follows the ULID of that event, for what came to nothing or may have.
+	// Follows the ULID of that event, for what came to nothing or may have. Without an
+	// outcome Follows is the proposal of another person that this one confirms.
 	Outcome string
 	Follows string
 	At      time.Time
+	// Sequence is where the event lies in the journal that it was read from; it is not
+	// written.
+	Sequence uint64 `json:"-"`
 }

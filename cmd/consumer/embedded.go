@@ -45,7 +45,7 @@ func (c *demoCommand) Run(w *cli.World) error {
 	if c.Log {
 		log = slog.New(slog.NewJSONHandler(w.Stderr, nil))
 	}
-	return demo.Run(w.Context, w.Stdout, demo.Options{
+	return demo.Run(w.Context, cli.Drawing(w.Stdout), demo.Options{
 		Dir: c.Data, JSON: c.JSON, Hold: c.Hold, Logger: log,
 		Colour: cli.Terminal(w.Stdout) && w.Getenv("NO_COLOR") == "",
 	})

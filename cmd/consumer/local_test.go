@@ -111,7 +111,7 @@ func TestAFirstCommandCanBeTypedAsPrinted(t *testing.T) {
 		t.Fatalf("GET %s: %d %v %s", ledger, status, err, body)
 	}
 	if r.Data.Moved == nil || r.Data.Moved.Value != 400 || len(moved.Totals) != 1 || moved.Totals["EGP"] != 400 {
-		t.Errorf("the result says %+v moved, the ledger %v; want 400 EGP", r.Data.Moved, moved.Totals)
+		t.Errorf("the result says %+v moved, the ledger %v; want 4.00 EGP", r.Data.Moved, moved.Totals)
 	}
 	if !strings.Contains(l.howTo, "http://"+l.admin+"/readyz") {
 		t.Errorf("the address of health is not printed:\n%s", l.howTo)

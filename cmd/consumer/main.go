@@ -55,6 +55,7 @@ type exit int
 
 // run is the whole program but for the process around it.
 func run(args []string, w *cli.World) (code int) {
+	w = w.Safe()
 	var all commands
 	parser, err := kong.New(&all,
 		kong.Name("consumer"),

@@ -99,10 +99,10 @@ func TestAPersonSettlesFromTheCommandLineWhatAMachineCannot(t *testing.T) {
 	t.Parallel()
 	r := setupReview(t, 1)
 	r.queue(1)
-	if code, out, _ := r.run("ana", "list"); code != cli.ExitOK || !strings.Contains(out, "400 EUR") || !strings.Contains(out, "529-1-0") {
+	if code, out, _ := r.run("ana", "list"); code != cli.ExitOK || !strings.Contains(out, "4.00 EUR") || !strings.Contains(out, "529-1-0") {
 		t.Errorf("list: exit code %d\n%s", code, out)
 	}
-	if code, out, _ := r.run("ana", "list", "--min-amount", "401", "--currency", "EUR"); code != cli.ExitOK || !strings.Contains(out, "nothing needs a person") {
+	if code, out, _ := r.run("ana", "list", "--min-amount", "4.01 EUR"); code != cli.ExitOK || !strings.Contains(out, "nothing needs a person") {
 		t.Errorf("narrowed list: exit code %d\n%s", code, out)
 	}
 	if code, _, errs := r.run("ana", "show", "openpay-eu", "none"); code != cli.ExitNone {
@@ -110,10 +110,10 @@ func TestAPersonSettlesFromTheCommandLineWhatAMachineCannot(t *testing.T) {
 	}
 	code, out, errs := r.run("ana", "show", "openpay-eu", "529-1-0")
 	view := regexp.MustCompile(`(?m)^view (\S+)$`).FindStringSubmatch(out)
-	if code != cli.ExitOK || view == nil || !strings.Contains(out, "the provider on refund k now:") || !strings.Contains(out, `--confirm-amount "400 EUR"`) {
+	if code != cli.ExitOK || view == nil || !strings.Contains(out, "the provider on refund k now:") || !strings.Contains(out, `--confirm-amount "4.00 EUR"`) {
 		t.Fatalf("show: exit code %d\n%s%s", code, out, errs)
 	}
-	ruling := []string{"resolve", "openpay-eu", "529-1-0", "--key", "k", "--as", "succeeded", "--evidence", "ticket 4711", "--moved", "400 EUR", "--provider-reference", "rf-1"}
+	ruling := []string{"resolve", "openpay-eu", "529-1-0", "--key", "k", "--as", "succeeded", "--evidence", "ticket 4711", "--moved", "4.00 EUR", "--provider-reference", "rf-1"}
 	if code, _, errs := r.run("ana", append(ruling, "--view", view[1], "--apply")...); code != cli.ExitUsage || !strings.Contains(errs, "reason is required") {
 		t.Errorf("without a reason: exit code %d\n%s", code, errs)
 	}
@@ -121,7 +121,18 @@ func TestAPersonSettlesFromTheCommandLineWhatAMachineCannot(t *testing.T) {
 	if code, _, errs := r.run("ana", append(ruling, "--apply")...); code != cli.ExitUsage {
 		t.Errorf("without a view: exit code %d\n%s", code, errs)
 	}
-	if code, out, errs := r.run("ana", ruling...); code != cli.ExitOK || !strings.Contains(out, "would be ruled") || r.count("payment.refund.succeeded.>") != 0 || r.count("payment.operator.resolve.*") != 0 {
+	slip := strings.Split(strings.ReplaceAll(strings.Join(ruling, "\n"), "4.00 EUR", "4 EUR"), "\n")
+	if code, _, errs := r.run("ana", slip...); code != cli.ExitUsage || !strings.Contains(errs, `--moved: EUR is written with 2 decimals: write "4.00 EUR"`) {
+		t.Errorf("an amount without decimals: exit code %d\n%s", code, errs)
+	}
+	slip = strings.Split(strings.ReplaceAll(strings.Join(ruling, "\n"), "4.00 EUR", "0.04 EUR"), "\n")
+	if code, _, errs := r.run("ana", slip...); code != cli.ExitFailed || !strings.Contains(errs, "0.04 EUR moved, 4.00 EUR asked, the provider's reference rf-1: refused: amount_differs") {
+		t.Errorf("another amount than asked: exit code %d\n%s", code, errs)
+	}
+	if code, out, errs := r.run("ana", append(slip, "--confirm-amount", "0.04 EUR")...); code != cli.ExitOK || !strings.Contains(out, "0.04 EUR moved, 4.00 EUR asked") || !strings.Contains(out, "amount_differs: would be ruled") {
+		t.Errorf("another amount than asked, confirmed: exit code %d\n%s%s", code, out, errs)
+	}
+	if code, out, errs := r.run("ana", ruling...); code != cli.ExitOK || !strings.Contains(out, `(4.00 EUR moved, 4.00 EUR asked, the provider's reference rf-1; reason "the provider confirms", evidence "ticket 4711"): would be ruled`) || r.count("payment.refund.succeeded.>") != 0 || r.count("payment.operator.resolve.*") != 0 {
 		t.Errorf("dry: exit code %d\n%s%s", code, out, errs)
 	}
 	apply := append(ruling[:len(ruling):len(ruling)], "--view", view[1], "--apply") //nolint:gocritic // another list
@@ -131,9 +142,18 @@ func TestAPersonSettlesFromTheCommandLineWhatAMachineCannot(t *testing.T) {
 	if code, out, _ := r.run("ana", apply...); code != cli.ExitOK || !strings.Contains(out, "done before") {
 		t.Errorf("again: exit code %d\n%s", code, out)
 	}
-	code, _, errs = r.run("ben", "resolve", "openpay-eu", "529-1-0", "--key", "k", "--as", "failed", "--reason", "no", "--evidence", "none", "--view", view[1], "--apply")
-	if code != cli.ExitFailed || !strings.Contains(errs, "the payment has moved") || !strings.Contains(errs, `ruled by ana: "the provider confirms"`) {
-		t.Errorf("a stale view: exit code %d\n%s", code, errs)
+	for name, contradiction := range map[string][]string{
+		"with other words": {"--as", "failed", "--reason", "no", "--evidence", "none"},
+		"with its words":   {"--as", "failed", "--reason", "the provider confirms", "--evidence", "ticket 4711"},
+		"another amount":   {"--as", "succeeded", "--moved", "3.00 EUR", "--provider-reference", "rf-1", "--reason", "the provider confirms", "--evidence", "ticket 4711"},
+		"other evidence":   {"--as", "succeeded", "--moved", "4.00 EUR", "--provider-reference", "rf-1", "--reason", "the provider confirms", "--evidence", "ticket 4712"},
+	} {
+		args := append([]string{"resolve", "openpay-eu", "529-1-0", "--key", "k", "--view", view[1], "--apply"}, contradiction...)
+		code, out, errs = r.run("ben", args...)
+		record := `contradicts the ruling on record: ana, ruled as succeeded, 4.00 EUR moved, the provider's reference rf-1, reason "the provider confirms", evidence "ticket 4711", version`
+		if code != cli.ExitFailed || !strings.Contains(errs, record) || !strings.Contains(errs, `ruled by ana: "the provider confirms"`) || strings.Contains(out, "done before") {
+			t.Errorf("%s: exit code %d\n%s%s", name, code, out, errs)
+		}
 	}
 	if n := r.count("payment.refund.succeeded.>") + r.count("payment.refund.failed.>"); n != 1 {
 		t.Errorf("%d terminal results, want 1", n)
@@ -161,6 +181,19 @@ func TestManyRulingsAreCheckedTogetherDoneOneByOneAndResumed(t *testing.T) {
 	r.write("refused.jsonl", strings.Replace(good, `"as":"failed","reason":"the provider denies it","evidence":"ticket 2"`, `"as":"retry","reason":"x","evidence":"y"`, 1))
 	if code, _, errs := r.run("ana", "resolve", "--file", "refused.jsonl", "--apply"); code != cli.ExitFailed || !strings.Contains(errs, "nothing was ruled") || failed() != 0 {
 		t.Errorf("one that is refused: exit code %d, %d ruled\n%s", code, failed(), errs)
+	}
+	for name, amounts := range map[string]string{
+		"amount_differs": `"as":"succeeded","moved":{"value":40,"currency":"EUR"},"providerReference":"rf-1",`,
+		"another amount": `"as":"succeeded","moved":{"value":400,"currency":"EUR"},"confirmAmount":{"value":400,"currency":"USD"},"providerReference":"rf-1",`,
+	} {
+		r.write("amounts.jsonl", strings.Replace(good, `"as":"failed",`, amounts, 1))
+		code, out, errs := r.run("ana", "resolve", "--file", "amounts.jsonl")
+		if name == "amount_differs" && (code != cli.ExitFailed || !strings.Contains(errs, "0.40 EUR moved, 4.00 EUR asked") || !strings.Contains(errs, "amount_differs") || failed() != 0) {
+			t.Errorf("%s: exit code %d, %d ruled\n%s%s", name, code, failed(), out, errs)
+		}
+		if name != "amount_differs" && code != cli.ExitOK {
+			t.Errorf("%s, which no confirmation is needed for: exit code %d\n%s%s", name, code, out, errs)
+		}
 	}
 	first, rest, _ := strings.Cut(good, "\n")
 	r.write("first.jsonl", first)

@@ -32,7 +32,7 @@ func TestShowPrintsEveryEventAlsoOneThatCannotBeRead(t *testing.T) {
 		t.Fatalf("code %d\n%s", code, errs)
 	}
 	for _, want := range []string{
-		"payment 1001 at opay-eg\n\n  v1   ", "refund started         key return-1, attempt 1, amount 400 EGP",
+		"payment 1001 at opay-eg\n\n  v1   ", "refund started         key return-1, attempt 1, amount 4.00 EGP",
 		"\n  v2   ", "refund deferred        key return-1", "\n  " + subject + "  cannot be read: ", "(key return-1): deferred, looked at again ",
 	} {
 		if !strings.Contains(out, want) {

@@ -104,7 +104,7 @@ func (w *walk) must(says string, args ...string) {
 func (w *walk) awaitStory(args []string) {
 	w.t.Helper()
 	for range 200 {
-		if code, p := runProgram(w.t, root, args...); code == cli.ExitOK && strings.Contains(p.stdout.String(), "moved 400 EGP") {
+		if code, p := runProgram(w.t, root, args...); code == cli.ExitOK && strings.Contains(p.stdout.String(), "moved 4.00 EGP") {
 			return
 		}
 	}

@@ -29,6 +29,9 @@ type Client struct {
 // NewClient returns a client for the operator of that name; no I/O.
 func NewClient(nc *nats.Conn, operator string) *Client { return &Client{nc: nc, operator: operator} }
 
+// Operator is the name that the client acts under.
+func (c *Client) Operator() string { return c.operator }
+
 // Queue lists what needs a person.
 func (c *Client) Queue(ctx context.Context, f desk.Filter) (*desk.Queue, error) {
 	r, err := c.ask(ctx, actionQueue, request{Filter: &f})
@@ -102,6 +105,9 @@ func (c *Client) send(ctx context.Context, subject string, q request) (response,
 	q.Protocol = Protocol
 	if q.Ruling != nil && q.Ruling.Effect != "" {
 		q.Protocol = protocolEffect
+	}
+	if q.Ruling != nil && q.Ruling.Bulk {
+		q.Protocol = protocolBulk
 	}
 	data, err := json.Marshal(q)
 	if err != nil {

@@ -61,6 +61,8 @@ func (f *fake) Audit(context.Context, desk.Operator, payment.OperatorAction) (st
 	return "01J8Z3N9Q8K6M2V4T7R5W1X0YA", nil
 }
 
+func (f *fake) Who(o desk.Operator) (desk.Operator, error) { return o, nil }
+
 func (f *fake) Requery(_ context.Context, who desk.Operator, l desk.Requery) (*desk.Requeried, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -210,7 +212,7 @@ func TestAFailureOfTheDeskAndARequestItDoesNotKnowAreAnswered(t *testing.T) {
 	if _, err := client.Audit(t.Context(), "resolve", "7-0", "why"); !errors.As(err, &no) || no.Fault != desk.FaultInvalid {
 		t.Errorf("an action that is not the client's to record: %v", err)
 	}
-	for body, want := range map[string]string{`{"protocol":3}`: "400", `{`: "400", `{"protocol":1}`: ""} {
+	for body, want := range map[string]string{`{"protocol":4}`: "400", `{`: "400", `{"protocol":1}`: ""} {
 		m, err := nc.RequestWithContext(t.Context(), remote.Subject("queue", "dana"), []byte(body))
 		if err != nil {
 			t.Fatal(err)
@@ -221,6 +223,27 @@ func TestAFailureOfTheDeskAndARequestItDoesNotKnowAreAnswered(t *testing.T) {
 		if !json.Valid(m.Data) {
 			t.Errorf("%s is answered with %s", body, m.Data)
 		}
+	}
+}
+
+// A service that does not know files would not add their rulings up.
+func TestARulingFromAFileIsOfAProtocolThatAnOlderServiceRefuses(t *testing.T) {
+	t.Parallel()
+	s, f := natstest.Start(t, nil), newFake()
+	serve(t, s, f)
+	close(f.release)
+	nc := connect(t, s)
+	sent, err := nc.SubscribeSync(remote.Subject("resolve", "dana"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { <-f.entered }()
+	if _, err := remote.NewClient(nc, "dana").Resolve(t.Context(), desk.Ruling{Bulk: true}); err == nil {
+		t.Error("the desk, which refuses everything, did not")
+	}
+	m, err := sent.NextMsgWithContext(t.Context())
+	if err != nil || !strings.Contains(string(m.Data), `"protocol":3`) || !f.ruled[0].Bulk {
+		t.Errorf("asked for by %s, %v", m.Data, err)
 	}
 }
 

@@ -38,6 +38,8 @@ type Desk interface {
 	Ask(ctx context.Context, who desk.Operator, id payment.ID, op payment.Op, key payment.Key) (*desk.Reply, error)
 	Resolve(ctx context.Context, who desk.Operator, r desk.Ruling) (desk.Done, error)
 	Audit(ctx context.Context, who desk.Operator, a payment.OperatorAction) (string, error)
+	// Who is the person behind an operator; an error where nobody is.
+	Who(o desk.Operator) (desk.Operator, error)
 	Requery(ctx context.Context, who desk.Operator, l desk.Requery) (*desk.Requeried, error)
 }
 
@@ -139,7 +141,7 @@ func (s *Service) one(ctx context.Context, r micro.Request, do answer) (out resp
 			err = &desk.Error{Fault: desk.FaultUnknown, Message: "the desk failed on this request: look at the payment again"}
 		}
 	}()
-	who, err := s.operator(r.Subject())
+	who, err := s.operator(r)
 	if err != nil {
 		return response{}, err
 	}
@@ -147,24 +149,27 @@ func (s *Service) one(ctx context.Context, r micro.Request, do answer) (out resp
 	if err := json.Unmarshal(r.Data(), &q); err != nil {
 		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: "the request is no JSON of this protocol"}
 	}
-	if q.Protocol < 1 || q.Protocol > protocolEffect {
-		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: fmt.Sprintf("protocol %d is not known here, only up to %d", q.Protocol, protocolEffect)}
+	if q.Protocol < 1 || q.Protocol > protocolBulk {
+		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: fmt.Sprintf("protocol %d is not known here, only up to %d", q.Protocol, protocolBulk)}
 	}
 	return do(ctx, who, q)
 }
 
-// operator is who the subject names. The server lets nobody else publish there,
-// unless it asks nobody who they are.
-func (s *Service) operator(subject string) (desk.Operator, error) {
+// operator is the person who asks: the name in the subject with the login that the
+// server names, if it names one. Where people are not named the name alone counts,
+// under which the server lets nobody else publish if permissions say so; that it asks
+// who somebody is at all is required.
+func (s *Service) operator(r micro.Request) (desk.Operator, error) {
+	subject := r.Subject()
 	name, err := events.ParseToken(subject[strings.LastIndexByte(subject, '.')+1:])
 	if err != nil || name == "" {
 		return desk.Operator{}, &desk.Error{Fault: desk.FaultInvalid, Message: "the subject does not end with an operator's name"}
 	}
 	switch {
 	case s.nc.AuthRequired():
-		return desk.Operator{Name: name, Identity: desk.IdentityNATS}, nil
+		return s.desk.Who(desk.Operator{Name: name, Identity: desk.IdentityNATS, Login: requests.Login(s.nc, r)})
 	case s.o.SelfAsserted:
-		return desk.Operator{Name: name, Identity: desk.IdentityAsserted}, nil
+		return s.desk.Who(desk.Operator{Name: name, Identity: desk.IdentityAsserted})
 	default:
 		return desk.Operator{}, &desk.Error{
 			Fault: desk.FaultForbidden, Message: "the server asks nobody who they are, and the setting desk.selfAsserted does not allow a name that is only typed",

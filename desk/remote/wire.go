@@ -17,6 +17,10 @@ const Protocol = 1
 // it would pass the effect over and rule otherwise than its operator said.
 const protocolEffect = 2
 
+// protocolBulk is that of one of a file's rulings. A service that does not know it
+// would not add them up.
+const protocolBulk = 3
+
 // The actions, each with a subject of its own.
 const (
 	actionQueue   = "queue"

@@ -19,7 +19,6 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -29,11 +28,12 @@ import (
 
 func main() {
 	url := flag.String("nats", "nats://127.0.0.1:4222", "server, with user and password if it wants them")
+	domain := flag.String("domain", "", "JetStream domain, with accounts: payments")
 	consumer := flag.String("consumer", "ledger", "durable consumer of this ledger")
 	path := flag.String("book", "ledger.jsonl", "file the bookings are kept in")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Stdout, *url, *consumer, *path)
+	err := run(ctx, os.Stdout, at{*url, *domain, *consumer}, *path)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ledger:", err)
@@ -41,8 +41,11 @@ func main() {
 	}
 }
 
+// at is where this ledger reads.
+type at struct{ url, domain, consumer string }
+
 // run books until ctx ends, with a line for each booking.
-func run(ctx context.Context, out io.Writer, url, name, path string) error {
+func run(ctx context.Context, out io.Writer, from at, path string) error {
 	b, err := openBook(path)
 	if err != nil {
 		return err
@@ -50,25 +53,27 @@ func run(ctx context.Context, out io.Writer, url, name, path string) error {
 	b.out = out
 	defer b.file.Close()
 	// An inbox of its own, so that permissions can keep others from reading it.
-	nc, err := nats.Connect(url, nats.CustomInboxPrefix("_INBOX_"+name), nats.MaxReconnects(-1))
+	nc, err := nats.Connect(from.url, nats.CustomInboxPrefix("_INBOX_"+from.consumer), nats.MaxReconnects(-1))
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.NewWithDomain(nc, from.domain)
+	if from.domain == "" {
+		js, err = jetstream.New(nc)
+	}
 	if err != nil {
 		return fmt.Errorf("use jetstream: %w", err)
 	}
 	// A durable consumer, never a plain subscription: that would miss what is
-	// published while this process is away, and see appends the stream refuses.
-	consumer, err := js.CreateOrUpdateConsumer(ctx, "PAYMENT_EVENTS", jetstream.ConsumerConfig{
-		Durable: name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: 30 * time.Second, MaxDeliver: -1,
-		FilterSubjects: []string{"payment.*.succeeded.>", "payment.*.returned.>", "payment.*.executed_late.>"},
-	})
+	// published while this process is away, and see appends the stream refuses. It was
+	// made for this ledger, with the filters payment.*.succeeded.>, payment.*.returned.>
+	// and payment.*.executed_late.>: who could create it would name the subject to deliver to.
+	consumer, err := js.Consumer(ctx, "PAYMENT_EVENTS", from.consumer)
 	if err != nil {
-		return fmt.Errorf("create consumer: %w", err)
+		return fmt.Errorf("bind consumer %s (consumer provision creates it): %w", from.consumer, err)
 	}
-	messages, err := consumer.Messages()
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(100)) // the server permits 256
 	if err != nil {
 		return fmt.Errorf("consume: %w", err)
 	}

@@ -6,16 +6,16 @@
 import { closeSync, fsyncSync, openSync, readFileSync, truncateSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { connect } from "@nats-io/transport-node";
-import { AckPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { jetstream } from "@nats-io/jetstream";
 import { read } from "./cloudevent.mjs";
-import { options } from "./options.mjs";
+import { domain, options } from "./options.mjs";
 
 const stream = "PAYMENT_EVENTS";
 
 const text = (standard) => ({ type: "string", default: standard });
 const { values: o } = parseArgs({
   args: process.argv.slice(2).map((a) => (/^-[a-z]{2}/.test(a) ? "-" + a : a)),
-  options: { nats: text("nats://127.0.0.1:4222"), consumer: text("ledger"), book: text("ledger.jsonl") },
+  options: { nats: text("nats://127.0.0.1:4222"), domain: text(""), consumer: text("ledger"), book: text("ledger.jsonl") },
 });
 
 // The book: one booking a line. Acknowledgements come after the line is on
@@ -26,14 +26,11 @@ truncateSync(o.book, Buffer.byteLength(whole));
 const known = new Set(whole.split("\n").filter(Boolean).map((line) => JSON.parse(line).id));
 
 const nc = await connect(options(o.nats, o.consumer));
-const jsm = await jetstreamManager(nc, { checkAPI: false });
 // A durable consumer, never a plain subscription: that would miss what is
-// published while this process is away, and see appends the stream refuses.
-await jsm.consumers.add(stream, {
-  durable_name: o.consumer, ack_policy: AckPolicy.Explicit, ack_wait: 30e9, max_deliver: -1, // nanoseconds
-  filter_subjects: ["payment.*.succeeded.>", "payment.*.returned.>", "payment.*.executed_late.>"],
-});
-const consumer = await jetstream(nc).consumers.get(stream, o.consumer);
+// published while this process is away, and see appends the stream refuses. It was
+// made for this ledger, with the filters payment.*.succeeded.>, payment.*.returned.>
+// and payment.*.executed_late.>: who could create it would name the subject to deliver to.
+const consumer = await jetstream(nc, domain(o.domain)).consumers.get(stream, o.consumer);
 const messages = await consumer.consume();
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => messages.stop());
 console.log("ready");

@@ -12,3 +12,9 @@ export function options(address, name) {
     maxReconnectAttempts: -1,
   };
 }
+
+// domain are the options of a JetStream client: with accounts, the streams are in the
+// domain "payments". The client asks for no account's limits.
+export function domain(name) {
+  return { domain: name || undefined, checkAPI: false };
+}

@@ -1,5 +1,7 @@
 // A small order service: it asks for one refund and waits for the one terminal
-// result of its idempotency key. Plain NATS client, no CloudEvents library.
+// result of its idempotency key. Plain NATS client, no CloudEvents library. It
+// publishes with one login and reads results with another, which may be the same on a
+// server without accounts.
 //
 //   npm ci && node orderservice.mjs -order 1001000 -amount 400 -currency EGP -key order-1001-return-1
 //
@@ -10,9 +12,9 @@
 import { randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
 import { connect, headers } from "@nats-io/transport-node";
-import { AckPolicy, DeliverPolicy, jetstream, JetStreamApiError, jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, JetStreamApiError } from "@nats-io/jetstream";
 import { contentType, read, token, write } from "./cloudevent.mjs";
-import { options } from "./options.mjs";
+import { domain, options } from "./options.mjs";
 
 const stream = "PAYMENT_EVENTS";
 const type = "payment.refund.requested";
@@ -24,7 +26,7 @@ const { values: o } = parseArgs({
   // One hyphen is enough, as for the example in Go.
   args: process.argv.slice(2).map((a) => (/^-[a-z]{2}/.test(a) ? "-" + a : a)),
   options: {
-    nats: text("nats://127.0.0.1:4222"), consumer: text("orders-eg"), provider: text("opay-eg"),
+    nats: text("nats://127.0.0.1:4222"), results: text(""), domain: text(""), consumer: text("orders-eg"), provider: text("opay-eg"),
     order: text(""), transaction: text(""), country: text(""), amount: text("0"), currency: text("EGP"),
     full: { type: "boolean", default: false }, key: text(""), reason: text(""), wait: text("120"), // seconds
   },
@@ -33,35 +35,18 @@ const native = o.transaction || o.order;
 const idempotencykey = `${o.provider}/${token(native)}/refund/${o.key}`;
 
 const nc = await connect(options(o.nats, o.consumer));
-const js = jetstream(nc);
-const jsm = await jetstreamManager(nc, { checkAPI: false });
+const reading = await connect(options(o.results || o.nats, `${o.consumer}-read`));
+const js = jetstream(nc, domain(o.domain));
 
 const late = setTimeout(() => finish(exit.waiting, "no terminal result yet; run the same again to wait on"), Number(o.wait) * 1000);
-const own = [o.consumer, `${o.consumer}-rejected`];
 
-// finish deletes the consumers and ends the program.
+// finish ends the program, once acknowledgements have arrived.
 async function finish(code, line) {
   clearTimeout(late);
   console.log(line);
-  await Promise.allSettled(own.map((name) => jsm.consumers.delete(stream, name)));
-  await nc.close();
+  await reading.flush();
+  await Promise.all([nc.close(), reading.close()]);
   process.exit(code);
-}
-
-// follow yields what matches the filter, from a consumer that is named (so that
-// permissions can be given for it) and not durable. One left behind by a killed
-// run is deleted first: it stands elsewhere.
-async function follow(name, filter, from) {
-  await jsm.consumers.delete(stream, name).catch((err) => {
-    if (!(err instanceof JetStreamApiError)) throw err;
-  });
-  const config = {
-    name, filter_subject: filter, deliver_policy: from, ack_policy: AckPolicy.None,
-    inactive_threshold: 60e9, // nanoseconds
-  };
-  await jsm.consumers.add(stream, config);
-  const consumer = await js.consumers.get(stream, name);
-  return await consumer.consume();
 }
 
 // publish sends the command until the stream has confirmed it. Every try is the
@@ -94,32 +79,36 @@ function answers(result) {
   return result.amount.value === Number(o.amount) && result.amount.currency === o.currency;
 }
 
-async function awaitRejection(messages, id) {
-  for await (const message of messages) {
-    const { attributes, data } = read(message);
-    if (attributes.causationid === id) await finish(exit.refused, `rejected: ${data.code} ${JSON.stringify(data.faults)}`);
-  }
+// tell ends with a terminal result. After failed or rejected a new try needs a new key.
+async function tell({ status, code, moved }) {
+  if (status !== "succeeded") await finish(exit.refused, `${status}: ${code}`);
+  await finish(exit.refunded, `${status}: moved ${moved ? `${moved.value} ${moved.currency}` : "an amount the provider did not name"}`);
 }
 
-async function awaitResult(messages) {
-  for await (const message of messages) {
-    const { attributes, data } = read(message);
-    if (attributes.idempotencykey !== idempotencykey || !answers(data)) {
-      // Not terminal, another command's, or of other content under the same key.
-      if (data.review) console.log(`a person is asked: ${data.review.question}`);
-    } else if (attributes.type === "payment.refund.succeeded") {
-      const moved = data.moved ? `${data.moved.value} ${data.moved.currency}` : "an amount the provider did not name";
-      await finish(exit.refunded, `${data.status}: moved ${moved}`);
-    } else { // failed or rejected: over, and a new try needs a new key
-      await finish(exit.refused, `${data.status}: ${data.code}`);
-    }
-  }
+// ended asks where the refund stands. A repeat of a command that has ended adds no
+// event: its result was delivered to an earlier run, and the status has it.
+async function ended() {
+  const question = { provider: o.provider, payment: native, operation: "refund", idempotencyKey: o.key };
+  const answer = await nc.request(`payments.status.${o.provider}`, JSON.stringify(question), { timeout: 5000 }).catch(() => undefined);
+  const [result] = answer?.json().operations ?? [];
+  if (result && answers(result) && ["succeeded", "failed", "rejected"].includes(result.status)) await tell(result);
 }
 
-const rejections = await follow(own[1], "payment.command.rejected.*", DeliverPolicy.New); // from now on
+// The durable consumer that was made for this order service: the events of its
+// provider, and the answers to messages that are no valid commands. Who could create it
+// would name the subject to deliver to.
+const consumer = await jetstream(reading, domain(o.domain)).consumers.get(stream, o.consumer);
 const id = await publish().catch((err) => finish(exit.unsent, `publish command: ${err.message}`));
 console.log("published", id);
-// Everything about the payment, from its beginning: a repeat of a command that
-// has ended adds no event, its result is there already.
-const results = await follow(own[0], `payment.refund.*.${o.provider}.${token(native)}.*`, DeliverPolicy.All);
-await Promise.race([awaitRejection(rejections, id), awaitResult(results)]);
+await ended();
+for await (const message of await consumer.consume({ max_messages: 100 })) { // the server permits 256
+  const { attributes, data } = read(message);
+  message.ack(); // a real order service writes down what it reads before it says so
+  if (attributes.type === "payment.command.rejected" && attributes.causationid === id) {
+    await finish(exit.refused, `rejected: ${data.code} ${JSON.stringify(data.faults)}`);
+  } else if (attributes.idempotencykey === idempotencykey && answers(data)) {
+    await tell(data);
+  } else if (data.review && data.idempotencyKey === o.key) {
+    console.log(`a person is asked: ${data.review.question}`); // not terminal
+  }
+}

@@ -1,6 +1,8 @@
 // Command orderservice is a small order service: it asks for one refund and
 // waits for the one terminal result of its idempotency key. It uses plain
-// nats.go and docs/contract.md, nothing of Countermand's own code.
+// nats.go and docs/contract.md, nothing of Countermand's own code. It publishes with
+// one login and reads results with another, which may be the same on a server without
+// accounts.
 //
 //	go run ./examples/orderservice -order 1001000 -country EG -amount 400 -currency EGP -key order-1001-return-1
 //
@@ -10,6 +12,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -44,7 +47,8 @@ const (
 // order is what is to be refunded, and where.
 type order struct {
 	out                       io.Writer
-	url, consumer             string
+	url, results, domain      string
+	consumer                  string
 	provider, orderID, key    string
 	transactionID             string
 	country, currency, reason string
@@ -56,7 +60,9 @@ type order struct {
 func main() {
 	o := order{out: os.Stdout}
 	flag.StringVar(&o.url, "nats", "nats://127.0.0.1:4222", "server, with user and password if it wants them")
-	flag.StringVar(&o.consumer, "consumer", "orders-eg", "this order service's name; one process a name")
+	flag.StringVar(&o.results, "results", "", "the same for the login that reads results; default: that of -nats")
+	flag.StringVar(&o.domain, "domain", "", "JetStream domain, with accounts: payments")
+	flag.StringVar(&o.consumer, "consumer", "orders-eg", "durable consumer of this order service; one process a name")
 	flag.StringVar(&o.provider, "provider", "opay-eg", "provider instance")
 	flag.StringVar(&o.orderID, "order", "", "orderId of the payment")
 	flag.StringVar(&o.transactionID, "transaction", "", "transactionId of the payment, where the kind is named by it")
@@ -79,24 +85,22 @@ func main() {
 
 // run asks for the refund and waits.
 func run(ctx context.Context, o order) (int, error) {
-	// An inbox of its own, so that permissions can keep others from reading it.
-	nc, err := nats.Connect(o.url, nats.CustomInboxPrefix("_INBOX_"+o.consumer))
-	if err != nil {
-		return exitUnsent, fmt.Errorf("connect: %w", err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return exitUnsent, fmt.Errorf("use jetstream: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, o.wait)
 	defer cancel()
-	w := &watch{js: js, messages: make(chan jetstream.Msg, 16)}
+	// Inboxes of its own, so that permissions can keep others from reading them.
+	nc, js, err := o.connect(o.url, o.consumer)
+	if err != nil {
+		return exitUnsent, err
+	}
+	defer nc.Close()
+	reading, results, err := o.connect(cmp.Or(o.results, o.url), o.consumer+"-read")
+	if err != nil {
+		return exitUnsent, err
+	}
+	defer reading.Close()
+	w := &watch{messages: make(chan jetstream.Msg, 16)}
 	defer w.close()
-
-	// Answers to messages that are no valid commands: from now on.
-	rejected := o.consumer + "-rejected"
-	if err := w.follow(ctx, rejected, "payment.command.rejected.*", jetstream.DeliverNewPolicy); err != nil {
+	if err := w.follow(ctx, results, o.consumer); err != nil {
 		return exitUnsent, err
 	}
 	id, err := publish(ctx, js, o)
@@ -104,13 +108,58 @@ func run(ctx context.Context, o order) (int, error) {
 		return exitUnsent, err
 	}
 	fmt.Fprintln(o.out, "published", id)
-	// Everything about the payment, from its beginning: a repeat of a command
-	// that has ended adds no event, its result is there already.
-	filter := "payment.refund.*." + o.provider + "." + cloudevent.Token(o.native()) + ".*"
-	if err := w.follow(ctx, o.consumer, filter, jetstream.DeliverAllPolicy); err != nil {
-		return exitWaiting, err
+	// A repeat of a command that has ended adds no event: its result was delivered to an
+	// earlier run, and the status has it.
+	if code, ended := o.ended(ctx, nc); ended {
+		return code, nil
 	}
 	return await(ctx, w.messages, id, o)
+}
+
+// connect opens a connection and its JetStream.
+func (o order) connect(url, inbox string) (*nats.Conn, jetstream.JetStream, error) {
+	nc, err := nats.Connect(url, nats.CustomInboxPrefix("_INBOX_"+inbox))
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect: %w", err)
+	}
+	js, err := jetstream.NewWithDomain(nc, o.domain)
+	if o.domain == "" {
+		js, err = jetstream.New(nc)
+	}
+	if err != nil {
+		nc.Close()
+		return nil, nil, fmt.Errorf("use jetstream: %w", err)
+	}
+	return nc, js, nil
+}
+
+// ended asks where the refund stands, and reports whether that is its end. Without an
+// answer, or while nothing is known, the events will tell.
+func (o order) ended(ctx context.Context, nc *nats.Conn) (code int, ended bool) {
+	question, err := json.Marshal(map[string]string{
+		"provider": o.provider, "payment": o.native(), "operation": "refund", "idempotencyKey": o.key,
+	})
+	if err != nil {
+		return 0, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	m, err := nc.RequestWithContext(ctx, "payments.status."+o.provider, question)
+	if err != nil {
+		return 0, false
+	}
+	var answer struct {
+		Operations []result `json:"operations"`
+	}
+	if json.Unmarshal(m.Data, &answer) != nil || len(answer.Operations) != 1 || !answer.Operations[0].answers(o) {
+		return 0, false
+	}
+	switch r := answer.Operations[0]; r.Status {
+	case "succeeded", "failed", "rejected":
+		return r.tell(o), true
+	default:
+		return 0, false
+	}
 }
 
 // native is the identifier the payment is named by: the transaction where one
@@ -193,48 +242,36 @@ func publish(ctx context.Context, js jetstream.JetStream, o order) (id string, e
 	return id, nil
 }
 
-// watch gathers messages of several consumers.
+// watch gathers the messages of a consumer.
 type watch struct {
-	js       jetstream.JetStream
 	messages chan jetstream.Msg
-	stops    []func()
+	stop     func()
 }
 
-// follow consumes what matches the filter, in a consumer that is named (so that
-// permissions can be given for it) and not durable (nothing is kept between two
-// runs). One left behind by a killed run is deleted first: it stands elsewhere.
-func (w *watch) follow(ctx context.Context, name, filter string, from jetstream.DeliverPolicy) error {
-	if err := w.js.DeleteConsumer(ctx, eventsStream, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return fmt.Errorf("delete consumer %s: %w", name, err)
-	}
-	consumer, err := w.js.CreateConsumer(ctx, eventsStream, jetstream.ConsumerConfig{
-		Name: name, FilterSubject: filter, DeliverPolicy: from, AckPolicy: jetstream.AckNonePolicy,
-		InactiveThreshold: time.Minute,
-	})
+// follow reads the durable consumer that was made for this order service: the events of
+// its provider, and the answers to messages that are no valid commands. It does not
+// create it: who could would name the subject to deliver to.
+func (w *watch) follow(ctx context.Context, js jetstream.JetStream, name string) error {
+	consumer, err := js.Consumer(ctx, eventsStream, name)
 	if err != nil {
-		return fmt.Errorf("create consumer %s: %w", name, err)
+		return fmt.Errorf("bind consumer %s (consumer provision creates it): %w", name, err)
 	}
 	running, err := consumer.Consume(func(m jetstream.Msg) {
 		select {
 		case w.messages <- m:
 		case <-ctx.Done():
 		}
-	})
+	}, jetstream.PullMaxMessages(100)) // the server permits 256
 	if err != nil {
 		return fmt.Errorf("consume %s: %w", name, err)
 	}
-	w.stops = append(w.stops, func() {
-		running.Stop()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = w.js.DeleteConsumer(ctx, eventsStream, name) // else the server does, after a minute
-	})
+	w.stop = running.Stop
 	return nil
 }
 
 func (w *watch) close() {
-	for _, stop := range w.stops {
-		stop()
+	if w.stop != nil {
+		w.stop()
 	}
 }
 
@@ -270,6 +307,11 @@ func await(ctx context.Context, messages <-chan jetstream.Msg, id string, o orde
 		if err != nil {
 			return exitWaiting, fmt.Errorf("event on %s: %w", msg.Subject(), err)
 		}
+		// A real order service writes down what it reads before it says so. This one has
+		// no use for the events of its other refunds.
+		if err := msg.DoubleAck(ctx); err != nil {
+			return exitWaiting, fmt.Errorf("acknowledge %s: %w", msg.Subject(), err)
+		}
 		switch {
 		case event.Attributes["type"] == "payment.command.rejected" && event.Attributes["causationid"] == id:
 			fmt.Fprintf(o.out, "rejected: %s %s\n", r.Code, r.Faults)
@@ -280,14 +322,20 @@ func await(ctx context.Context, messages <-chan jetstream.Msg, id string, o orde
 			if r.Review != nil {
 				fmt.Fprintf(o.out, "a person is asked: %s\n", r.Review.Question)
 			}
-		case event.Attributes["type"] == "payment.refund.succeeded":
-			fmt.Fprintf(o.out, "%s: moved %s\n", r.Status, r.Moved)
-			return exitRefunded, nil
-		default: // failed or rejected: over, and a new try needs a new key
-			fmt.Fprintf(o.out, "%s: %s\n", r.Status, r.Code)
-			return exitRefused, nil
+		default:
+			return r.tell(o), nil
 		}
 	}
+}
+
+// tell prints a terminal result. After failed or rejected a new try needs a new key.
+func (r result) tell(o order) int {
+	if r.Status == "succeeded" {
+		fmt.Fprintf(o.out, "%s: moved %s\n", r.Status, r.Moved)
+		return exitRefunded
+	}
+	fmt.Fprintf(o.out, "%s: %s\n", r.Status, r.Code)
+	return exitRefused
 }
 
 // answers reports whether the result is about what was asked: a key belongs to

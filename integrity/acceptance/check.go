@@ -177,7 +177,7 @@ func Check(v View, lose Typed) []string {
 		}
 	}
 	if open := integrity.Open(v.Live()); len(open) > 0 {
-		add("the gate is open in %s: each process has to report it shut, or has to be stopped", names(open))
+		add("the gate is open in %s: each process has to report it shut, or has to be stopped; one that was stopped within the last seconds still counts: ask again in ten", names(open))
 	}
 	loss := LossOf(v)
 	switch {
@@ -203,6 +203,17 @@ func CheckGo(v View) []string {
 	return append(no, lost(v)...)
 }
 
+// CheckRecover returns what forbids that anything is brought back: no loss was
+// accepted, or something was lost since. What a process has found counts later: it
+// may be an election.
+func CheckRecover(v View) []string {
+	if e := v.Record.Epoch; e.Number == 0 || e.Phase == integrity.Trusted {
+		return []string{fmt.Sprintf("epoch %d is %s: a loss has to be accepted first (consumer journal accept)", e.Number, e.Phase)}
+	}
+	v.Findings = integrity.Own(v.Findings)
+	return lost(v)
+}
+
 // Left is what is left to do before the journal can be trusted.
 type Left struct {
 	// Presumed counts open operations that are presumed: the journal did not know
@@ -214,8 +225,10 @@ type Left struct {
 	// Unreadable counts operations of which neither can be said, since their event
 	// or their command cannot be read.
 	Unreadable uint64 `json:"unreadable,omitempty"`
-	// Walked: the walk over the commands has been finished in this epoch.
-	Walked bool `json:"walked"`
+	// Walked: the walk over the commands has been finished in this epoch, and the
+	// journal still shows its end. Unwalked says in words why it does not count.
+	Walked   bool   `json:"walked"`
+	Unwalked string `json:"unwalked,omitempty"`
 }
 
 // InDoubt counts all of them.
@@ -256,7 +269,7 @@ func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
 		no = append(no, fmt.Sprintf("--open %d is not how many operations are in doubt: those are %d", open, left.InDoubt()))
 	}
 	if !left.Walked && !withoutWalk {
-		no = append(no, "the walk over the commands is not finished in this epoch: consumer recover --commands --apply, or type it out with --without-commands")
+		no = append(no, left.Unwalked+", or type it out with --without-commands")
 	}
 	if n := unsettled(v); n > 0 && !withoutWalk {
 		no = append(no, fmt.Sprintf("%d commands were lost, and no walk goes over what is not there: their repeats would be carried out as new operations; "+

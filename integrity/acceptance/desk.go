@@ -98,7 +98,10 @@ func (d *Desk) Accept(ctx context.Context, a Asked, lose Typed) (Done, error) {
 	}
 	said := events.JournalLoss{
 		Epoch: nextEpoch(v, loss), Fingerprint: loss.Fingerprint, Known: loss.Known, Found: loss.End, GivenUp: loss.Messages,
-		CommandsLost: max(loss.Commands.Messages, lose.Commands) + unsettled(v),
+		CommandsLost: max(loss.Commands.Messages, lose.Commands) + unsettled(v), KnownAt: events.Stamp{Time: v.Record.Mark.At},
+	}
+	if first := v.Record.Mark.Identity; first != (integrity.Identity{}) {
+		said.First = (*events.FirstMessage)(&first)
 	}
 	for _, hole := range loss.Holes {
 		said.Holes = append(said.Holes, events.SequenceRange(hole))

@@ -88,6 +88,8 @@ type Sources struct {
 	Bucket                          keeper.Store
 	// Witness is nil where there is none.
 	Witness keeper.Store
+	// Appended is how far the appends through Journal have come; nil: nobody counts them.
+	Appended *Appended
 	// Copies asks single servers what they hold; nil: they cannot be asked.
 	Copies func(ctx context.Context) ([]Copy, []Unasked)
 }

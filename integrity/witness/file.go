@@ -48,7 +48,7 @@ func (f *File) load() (integrity.Record, error) {
 	}
 	var r integrity.Record
 	if err := json.Unmarshal(raw, &r); err != nil {
-		return integrity.Record{}, fmt.Errorf("read witness %s: %w", f.path, err)
+		return integrity.Record{}, fmt.Errorf("read witness: the file %s holds no mark (%w): put the right file there, or remove it and accept that the witness is lost", f.path, err)
 	}
 	return r, nil
 }

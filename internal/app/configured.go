@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/console"
+	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/isolation"
 	"github.com/countermand/countermand/payment"
@@ -36,6 +37,15 @@ func Amounts(list []config.Amount) []payment.Money {
 		all[i] = payment.Money{Value: a.Value, Currency: a.Currency}
 	}
 	return all
+}
+
+// People says which logins are one person.
+func People(list []config.Identified) (*desk.People, error) {
+	all := make([]desk.Person, len(list))
+	for i, p := range list {
+		all[i] = desk.Person{Name: p.Name, Logins: p.Identities}
+	}
+	return desk.NewPeople(all)
 }
 
 // access says who may use the console. local is who visitors over loopback are if

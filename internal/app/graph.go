@@ -49,8 +49,12 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 		js: c.js, topology: c.topology, metrics: c.seen.metrics, skew: c.consumer.Skew, every: every, monitor: cfg.NATS.Monitor,
 	}
 	survey := telemetry.NewSurvey(c.seen.metrics, open, &telemetry.SurveyOptions{Logger: log, Every: looksApart * every})
+	persons, err := People(cfg.People)
+	if err != nil {
+		return nil, err
+	}
 	operators, err := desk.New(c.journal, open, ruler{c.handler, c.timers}, c.set, &desk.Options{
-		SecondPersonAbove: Amounts(cfg.Desk.SecondPersonAbove), Logger: log,
+		SecondPersonAbove: Amounts(cfg.Desk.SecondPersonAbove), People: persons, Logger: log,
 	})
 	if err != nil {
 		return nil, err

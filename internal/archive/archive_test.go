@@ -186,3 +186,27 @@ func TestAFileThatIsNoArchiveIsLeftAlone(t *testing.T) {
 		}
 	}
 }
+
+func TestAPassGivesOutWhatIsThereAndPassesOverTheRest(t *testing.T) {
+	t.Parallel()
+	f := journal(300)
+	delete(f.entries, 1)
+	delete(f.entries, 100)
+	delete(f.entries, 300)
+	var got []uint64
+	last := uint64(0)
+	err := archive.Pass(t.Context(), f, func(done, total uint64) { last = done }, func(e archive.Entry) error {
+		got = append(got, e.Sequence)
+		return nil
+	})
+	if err != nil || len(got) != 297 || !slices.IsSorted(got) || last != 300 {
+		t.Errorf("%d entries, up to %d, %v", len(got), last, err)
+	}
+	if n := f.asked.Load(); n != 300 {
+		t.Errorf("asked %d times, want once for each", n)
+	}
+	stop := errors.New("enough")
+	if err := archive.Pass(t.Context(), f, nil, func(archive.Entry) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("error %v, want the taker's", err)
+	}
+}

@@ -91,7 +91,7 @@ func (c *checker) account(ctx context.Context) {
 		return
 	}
 	c.streams(all[own])
-	c.strangers(ctx, all[own].Name)
+	c.others(ctx, all[own].Name)
 	c.exports(ctx, all[own].Name)
 }
 
@@ -131,6 +131,9 @@ func (c *checker) streams(a monitor.Account) {
 		}
 		if own {
 			c.foreign(s)
+		}
+		if s.Name == c.cfg.Streams.Events {
+			c.readers(s)
 		}
 	}
 }
@@ -206,8 +209,19 @@ func (c *checker) foreign(s monitor.Stream) {
 	}
 }
 
-// strangers reports the logins that are connected in the account beside this one.
-func (c *checker) strangers(ctx context.Context, account string) {
+// readers reports the configured readers that have no consumer.
+func (c *checker) readers(s monitor.Stream) {
+	for _, r := range c.cfg.Readers {
+		if !slices.ContainsFunc(s.Consumers, func(is monitor.Consumer) bool { return is.Name == r.Name }) {
+			c.report(Error, Account, fmt.Sprintf("consumer %s on %s", r.Name, s.Name), Finding{
+				Is: "missing", Want: "there", Do: "its reader gets no results: run provision",
+			})
+		}
+	}
+}
+
+// others reports the logins that are connected in the account beside this one.
+func (c *checker) others(ctx context.Context, account string) {
 	server, all, err := monitor.Connections(ctx, c.cfg.NATS.Monitor)
 	if err != nil {
 		return // durability has said what is wrong with the address

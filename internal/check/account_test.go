@@ -90,12 +90,16 @@ func TestEveryWayAroundThePermissionsOfAServerIsNamed(t *testing.T) {
 		want []line
 	}{
 		"a stream that publishes commands": {func(b *bundle) {
-			b.raw("STREAM.CREATE.EVIL", map[string]any{"name": "EVIL", "subjects": []string{"x.*"}, "storage": "file", "retention": "limits", "discard": "old",
-				"republish": map[string]string{"src": "x.*", "dest": "payment.refund.requested.{{wildcard(1)}}"}})
+			b.raw("STREAM.CREATE.EVIL", map[string]any{
+				"name": "EVIL", "subjects": []string{"x.*"}, "storage": "file", "retention": "limits", "discard": "old",
+				"republish": map[string]string{"src": "x.*", "dest": "payment.refund.requested.{{wildcard(1)}}"},
+			})
 		}, []line{is("stream EVIL, republish")}},
 		"one that publishes elsewhere": {func(b *bundle) {
-			b.raw("STREAM.CREATE.FINE", map[string]any{"name": "FINE", "subjects": []string{"x.>"}, "storage": "file", "retention": "limits", "discard": "old",
-				"republish": map[string]string{"src": "x.>", "dest": "y.>"}})
+			b.raw("STREAM.CREATE.FINE", map[string]any{
+				"name": "FINE", "subjects": []string{"x.>"}, "storage": "file", "retention": "limits", "discard": "old",
+				"republish": map[string]string{"src": "x.>", "dest": "y.>"},
+			})
 		}, nil},
 		"one that answers in the service's place": {func(b *bundle) {
 			b.raw("STREAM.CREATE.DESK", map[string]any{"name": "DESK", "subjects": []string{"payments.desk.*.*"}, "storage": "file", "retention": "limits", "discard": "old"})
@@ -128,6 +132,9 @@ func TestEveryWayAroundThePermissionsOfAServerIsNamed(t *testing.T) {
 			is("consumer ledger on PAYMENT_EVENTS, max waiting"), is("consumer ledger on PAYMENT_EVENTS, max request batch"),
 			is("consumer ledger on PAYMENT_EVENTS, max request expires"),
 		}},
+		"a reader that was not made": {func(b *bundle) {
+			b.cfg.Readers = []config.Reader{{Name: "ledger", Filters: []string{"payment.*.succeeded.>"}}}
+		}, []line{is("consumer ledger on PAYMENT_EVENTS")}},
 		"readers that provision has made": {func(b *bundle) {
 			b.cfg.Readers = []config.Reader{{Name: "ledger", Filters: []string{"payment.*.succeeded.>"}, Pulls: 2}, {Name: "orders", Filters: []string{"payment.>"}, Push: true}}
 			if _, err := broker.Provision(b.ctx(), b.js, app.Topology(b.cfg)); err != nil {

@@ -65,6 +65,7 @@ func Run(ctx context.Context, cfg *config.Config, o *Options, found func(Finding
 	c.secretFiles()
 	c.instances()
 	c.witness(ctx)
+	c.people()
 	usable := c.connect()
 	if usable {
 		defer c.nc.Close()

@@ -40,6 +40,7 @@ const (
 	JournalWitness   = "journal-witness"
 	JournalSequences = "journal-sequences"
 	JournalCopy      = "journal-copy"
+	SecondPerson     = "second-person"
 )
 
 // Finding is one thing that is not as it should be, or could not be seen.

@@ -138,7 +138,7 @@ func (c *checker) probe() bool {
 		c.serves()
 	}
 	own := c.own(t)
-	c.beyond = c.others(own, t)
+	c.beyond = c.notOwn(own, t)
 	for _, p := range own {
 		err := c.nc.PublishMsg(&nats.Msg{Subject: p.subject, Header: p.header, Data: []byte(p.data)})
 		if err == nil {

@@ -69,8 +69,8 @@ func (c *checker) own(t broker.Topology) []probe {
 	return c.probes(t)
 }
 
-// others are the subjects that the service publishes to and the role does not.
-func (c *checker) others(own []probe, t broker.Topology) map[string]bool {
+// notOwn are the subjects that the service publishes to and the role does not.
+func (c *checker) notOwn(own []probe, t broker.Topology) map[string]bool {
 	beyond := map[string]bool{}
 	for _, p := range c.probes(t) {
 		beyond[p.subject] = true

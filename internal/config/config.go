@@ -24,6 +24,9 @@ type Config struct {
 	Tracing     Tracing `yaml:"tracing"`
 	Desk        Desk    `yaml:"desk"`
 	Console     Console `yaml:"console"`
+	// People is a list of {name, identities}: which logins are one person. If it is given,
+	// every other login may do nothing at the desk. Empty: a name alone says who somebody is.
+	People []Identified `yaml:"people" validate:"max=1000,dive"`
 	// Notifications are received only if the setting names an address.
 	Notifications Notifications `yaml:"notifications"`
 	Status        Status        `yaml:"status"`
@@ -151,9 +154,10 @@ type Desk struct {
 	// Operator is the name that the NATS server grants to users of this file with consumer
 	// review. Empty: the user's name in the credentials.
 	Operator string `yaml:"operator" validate:"omitempty,max=64"`
-	// SecondPersonAbove is a list of {value, currency} in minor units. A ruling on more than
-	// one of these amounts waits until another operator rules the same. Empty: one person is
-	// enough.
+	// SecondPersonAbove is a list of {value, currency} in minor units. A ruling or a replay
+	// that decides about more than one of these amounts waits until another person says the
+	// same. So do other currencies, amounts that nobody has named, and replays with changed
+	// content. Empty: one person is enough.
 	SecondPersonAbove []Amount `yaml:"secondPersonAbove" validate:"unique=Currency,dive"`
 }
 
@@ -198,6 +202,16 @@ type LateLook struct {
 	// After is the age at which Countermand asks once more about each result. 0: it does not
 	// ask; notifications and consumer reconcile still find late facts.
 	After time.Duration `yaml:"after" validate:"omitempty,min=1m"`
+}
+
+// Identified is a person with all their logins.
+type Identified struct {
+	// Name is the person's name in the audit. With NATS the last token of the subject must
+	// be this name.
+	Name string `yaml:"name" validate:"required,personname"`
+	// Identities are the person's logins: nats:ACCOUNT/PUBLIC-KEY, token:NAME (of the console)
+	// or proxy:NAME (as the proxy in front of the console names the user).
+	Identities []string `yaml:"identities" validate:"required,min=1,max=100,dive,identity"`
 }
 
 // Reader is a durable consumer on the journal that an order service or a ledger reads.

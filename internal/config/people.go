@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
+
+	"github.com/nats-io/nkeys"
 )
 
 // minToken is the length of a console's token at least, in bytes.
@@ -27,6 +30,51 @@ func (d *decoder) people(c Console) {
 			}
 		}
 	}
+}
+
+// identified refuses a person or a login that stands twice, and people beside names that
+// are only typed.
+func (d *decoder) identified(cfg *Config) {
+	if len(cfg.People) > 0 && cfg.Desk.SelfAsserted {
+		d.add(d.lineOf("people"), "people", "must not be given together with desk.selfAsserted: a name that is only typed is no login")
+	}
+	names, logins := map[string]string{}, map[string]string{}
+	for i, p := range cfg.People {
+		path := fmt.Sprintf("people[%d]", i)
+		if other, taken := names[strings.ToLower(p.Name)]; taken && p.Name != "" {
+			d.add(d.lineOf(path+".name"), path+".name", "is the name of %s too", other)
+		}
+		names[strings.ToLower(p.Name)] = path
+		for j, login := range p.Identities {
+			at := fmt.Sprintf("%s.identities[%d]", path, j)
+			if other, taken := logins[login]; taken {
+				d.add(d.lineOf(at), at, "is a login of %s too", other)
+			}
+			logins[login] = path
+		}
+	}
+}
+
+// identity reports whether a text names a login.
+func identity(s string) bool {
+	kind, name, _ := strings.Cut(s, ":")
+	if !printableASCII(name) {
+		return false
+	}
+	switch kind {
+	case "nats":
+		account, key, _ := strings.Cut(name, "/")
+		return account != "" && nkeys.IsValidPublicUserKey(key)
+	case "token", "proxy":
+		return len(name) <= 64
+	default:
+		return false
+	}
+}
+
+// printableASCII reports whether a text is printable ASCII without space, and not empty.
+func printableASCII(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
 }
 
 // Network reads an address or a network in CIDR notation.

@@ -57,3 +57,57 @@ func TestAConsoleThatWouldLetTheWrongPeopleInIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// loadPeople loads a configuration with people.
+func loadPeople(t *testing.T, text string) (*config.Config, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	text = "providers:\n  - {name: shop, kind: bento, baseURL: 'https://bento.example', account: a, token: {env: BENTO}}\n" + text
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return config.Load(file, func(string) string { return "b" })
+}
+
+// key is a public key of a user.
+const key = "UCWZOECGA5E7KOWKDYPAQZJ6KXYDSFZWHXUAOBO6DMAIVL3GODFDZ4TO"
+
+func TestWhichLoginsAreOnePersonIsReadFromTheConfiguration(t *testing.T) {
+	t.Parallel()
+	cfg, err := loadPeople(t, "people: [{name: olaf, identities: ['nats:PEOPLE/"+key+"', 'token:olaf', 'proxy:olaf@shop.example']}, {name: dana@shop, identities: ['token:dana']}]\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.People) != 2 || cfg.People[0].Name != "olaf" || len(cfg.People[0].Identities) != 3 || cfg.People[1].Name != "dana@shop" {
+		t.Errorf("read %+v", cfg.People)
+	}
+}
+
+func TestPeopleWhoCouldNotBeToldApartAreRefused(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"people: [{name: a, identities: ['token:a']}, {name: A, identities: ['token:b']}]": "people[1].name",
+		"people: [{name: a, identities: ['token:a']}, {name: b, identities: ['token:a']}]": "people[1].identities[0]",
+		"people: [{name: a, identities: ['token:a', 'token:a']}]":                          "people[0].identities[1]",
+		"people: [{name: a, identities: []}]":                                              "people[0].identities",
+		"people: [{name: a}]":                                                              "people[0].identities",
+		"people: [{identities: ['token:a']}]":                                              "people[0].name",
+		"people: [{name: 'a b', identities: ['token:a']}]":                                 "people[0].name",
+		"people: [{name: a, identities: ['token:']}]":                                      "people[0].identities[0]",
+		"people: [{name: a, identities: ['asserted:a']}]":                                  "people[0].identities[0]",
+		"people: [{name: a, identities: ['olaf']}]":                                        "people[0].identities[0]",
+		"people: [{name: a, identities: ['nats:olaf']}]":                                   "people[0].identities[0]",
+		"people: [{name: a, identities: ['nats:/" + key + "']}]":                           "people[0].identities[0]",
+		"people: [{name: a, identities: ['nats:PEOPLE/" + key[:55] + "A']}]":               "people[0].identities[0]",
+		"people: [{name: a, identities: ['proxy:a b']}]":                                   "people[0].identities[0]",
+		"people: [{name: a, identities: ['token:a']}]\ndesk: {selfAsserted: true}":         "people",
+		"people: [{name: a, identities: ['token:a'], login: x}]":                           "people[0].login",
+		"people: [{name: " + strings.Repeat("a", 65) + ", identities: ['token:a']}]":       "people[0].name",
+	} {
+		_, err := loadPeople(t, text+"\n")
+		var faults *config.FaultsError
+		if !errors.As(err, &faults) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want a fault at %s", text, err, want)
+		}
+	}
+}

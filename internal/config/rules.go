@@ -30,6 +30,7 @@ func (d *decoder) verify(cfg *Config) {
 	d.distinctStreams(cfg.Streams)
 	d.plainEndpoint(cfg.Tracing)
 	d.people(cfg.Console)
+	d.identified(cfg)
 	d.ownListener(cfg)
 	d.oneWitness(cfg)
 	d.foreignReaders(cfg)
@@ -171,6 +172,8 @@ func newValidator() *validator.Validate {
 		"natsname":      natsName.MatchString,
 		"natsurl":       natsURL,
 		"currency":      func(s string) bool { _, ok := payment.Currency(s).Exponent(); return ok },
+		"personname":    func(s string) bool { return len(s) <= 64 && printableASCII(s) },
+		"identity":      identity,
 		"network":       func(s string) bool { _, ok := Network(s); return ok },
 		"uri_reference": func(s string) bool { _, err := url.Parse(s); return err == nil && !strings.ContainsAny(s, " \t\r\n") },
 	} {
@@ -206,6 +209,8 @@ func ruleText(b validator.FieldError) string {
 		"currency":         "must be an active currency of ISO 4217, three capital letters",
 		"providername":     "must be 1 to 32 small letters, digits and hyphens, not starting with a hyphen",
 		"natsname":         "must be 1 to 64 letters, digits, underscores and hyphens",
+		"personname":       "must be 1 to 64 printable ASCII characters without space",
+		"identity":         "must be nats:ACCOUNT/PUBLIC-KEY, token:NAME or proxy:NAME",
 		"network":          "must be an IP address, or a network such as 10.0.0.0/8",
 		"natsurl":          "must be nats, tls, ws or wss addresses without user and password, separated by commas",
 		"min":              "must be at least " + b.Param() + unit(b.Kind()),

@@ -9,7 +9,7 @@ import (
 
 func TestTheCommittedTableIsWhatTheGeneratorWrites(t *testing.T) {
 	t.Parallel()
-	want, err := generate(listOne, amendments)
+	want, err := generate(listOne, amendments, historic)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestAnAmendmentThatChangesNothingIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := generate(listOne, []byte(tc.line))
+			_, err := generate(listOne, []byte(tc.line), historic)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error is %v, want one with %q", err, tc.want)
 			}
@@ -47,7 +47,22 @@ func TestAListThatContradictsItselfIsRefused(t *testing.T) {
 	list := `<ISO_4217 Pblshd="2024-01-01"><CcyTbl>
 		<CcyNtry><Ccy>EUR</Ccy><CcyMnrUnts>2</CcyMnrUnts></CcyNtry>
 		<CcyNtry><Ccy>EUR</Ccy><CcyMnrUnts>3</CcyMnrUnts></CcyNtry></CcyTbl></ISO_4217>`
-	if _, err := generate([]byte(list), nil); err == nil || !strings.Contains(err.Error(), "both 2 and 3") {
+	if _, err := generate([]byte(list), nil, nil); err == nil || !strings.Contains(err.Error(), "both 2 and 3") {
 		t.Errorf("error is %v, want one that names both exponents", err)
+	}
+}
+
+func TestAHistoricTableThatContradictsTheActiveOneIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ text, want string }{
+		"an active currency":         {string(historic) + "EUR 2\n", "EUR is active"},
+		"a currency twice":           {string(historic) + "HRK 2\n", "HRK stands here twice"},
+		"one that is removed":        {"ANG 2\nCUC 2\n", "BGN is missing"},
+		"no exponent":                {"ANG\n", "historic.txt line 1"},
+		"an exponent without number": {"ANG two\n", "exponent of ANG"},
+	} {
+		if _, err := generate(listOne, amendments, []byte(tc.text)); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: error is %v, want one with %q", name, err, tc.want)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/providers/kinds"
@@ -52,6 +53,10 @@ func OpenLocal(dir string, at Addresses) (*Local, error) {
 func (l *Local) Config() *config.Config {
 	cfg := l.world.config()
 	cfg.Admin.Listen = l.admin
+	cfg.Readers = []config.Reader{ // those of examples/
+		{Name: "orders-eg", Filters: events.OrderServiceFilters("opay-eg")},
+		{Name: "ledger", Filters: events.LedgerFilters()},
+	}
 	for i := range cfg.Providers {
 		standard := config.DefaultProvider()
 		p := &cfg.Providers[i]

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
 )
 
 // summary is the last line of --json; its fields are part of the contract.
@@ -143,7 +144,7 @@ func describe(e events.Entry) string {
 		add("effect %s", d.Effect)
 	}
 	if d.Moved != nil {
-		add("moved %d %s", d.Moved.Value, d.Moved.Currency)
+		add("moved %s", d.Moved.Text())
 	}
 	if d.Code != "" {
 		add("code %s", d.Code)
@@ -175,7 +176,7 @@ func ledger(moved int, total map[string]int64) string {
 	}
 	var sums []string
 	for c, v := range total {
-		sums = append(sums, fmt.Sprintf("%d %s", v, c))
+		sums = append(sums, payment.Money{Value: v, Currency: payment.Currency(c)}.Text())
 	}
 	sort.Strings(sums)
 	times := fmt.Sprintf("%d times", moved)

@@ -22,6 +22,8 @@ import (
 type Journal interface {
 	// On returns what lies on a subject, or the newest message under a filter.
 	On(ctx context.Context, subject string) (stream.Stored, error)
+	// At returns what lies at a sequence, the zero Stored if nothing does.
+	At(ctx context.Context, sequence uint64) (stream.Stored, error)
 	// Put appends a message behind the sequence that is expected.
 	Put(ctx context.Context, expected uint64, m events.Message) (uint64, error)
 	// Last returns the payment's newest record, or the zero Record.
@@ -68,6 +70,7 @@ type Plan struct {
 	Read, Present uint64
 
 	files   []*os.File
+	traces  []trace // by file
 	chains  map[payment.ID]*chain
 	present []map[payment.ID]uint64 // by file, the newest version that is there and is the same
 	alone   map[string]place        // missing messages of no payment
@@ -135,6 +138,7 @@ func Compare(ctx context.Context, j Journal, paths []string, o *Options) (*Plan,
 			return p, fmt.Errorf("open archive: %w", err)
 		}
 		p.files = append(p.files, f)
+		p.traces = append(p.traces, trace{})
 		p.present = append(p.present, map[payment.ID]uint64{})
 		info, err := f.Stat()
 		if err != nil {
@@ -193,6 +197,7 @@ func (c *comparison) read(ctx context.Context, progress func(done uint64)) error
 	var before int64
 	for n, f := range c.plan.files {
 		whole, err := archive.Read(f, func(e archive.Entry, offset int64) error {
+			c.plan.traces[n].read(e)
 			at := place{file: n, offset: offset, sequence: e.Sequence, subject: e.Message.Subject}
 			select {
 			case c.work <- question{at, e}:
@@ -222,6 +227,10 @@ func (c *comparison) run(ctx context.Context, fail context.CancelCauseFunc) {
 			fail(err)
 			continue // drain
 		}
+		if err := c.hold(ctx, q, there); err != nil {
+			fail(err)
+			continue
+		}
 		if there.Sequence == 0 || !same(there.Message, q.entry.Message) {
 			if why := belongs(q.entry.Message); why != "" {
 				c.refuse(q, why)
@@ -230,6 +239,21 @@ func (c *comparison) run(ctx context.Context, fail context.CancelCauseFunc) {
 		}
 		c.take(q, there)
 	}
+}
+
+// hold holds a line against what lies at its sequence in the journal.
+func (c *comparison) hold(ctx context.Context, q question, on stream.Stored) error {
+	there := on
+	if there.Sequence != q.entry.Sequence {
+		var err error
+		if there, err = c.journal.At(ctx, q.entry.Sequence); err != nil || there.Sequence == 0 {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.plan.traces[q.at.file].hold(same(there.Message, q.entry.Message), there)
+	return nil
 }
 
 // refuse notes a line that is none of the journal's.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers/simulator"
 )
 
@@ -83,7 +84,7 @@ func payments(k simulator.Kind) string {
 	for key, value := range k.Also {
 		text += ", " + key + " " + value
 	}
-	text += fmt.Sprintf(", %d %s minor each", k.Amount, k.Currency)
+	text += ", " + payment.Money{Value: k.Amount, Currency: payment.Currency(k.Currency)}.Text() + " each"
 	if len(k.Cancels) > 0 {
 		text += "; the last two are " + string(k.Cancels[0])
 	}

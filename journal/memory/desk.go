@@ -35,9 +35,18 @@ func (j *Journal) Actions() ([]payment.OperatorAction, error) {
 func (j *Journal) OperatorActions(_ context.Context, action string, after uint64) ([]payment.OperatorAction, error) {
 	prefix := events.OperatorSubject(action, "")
 	prefix = prefix[:len(prefix)-1]
-	return decodeAll[payment.OperatorAction](j.store.snapshot(), func(e entry) bool {
-		return e.action && e.sequence > after && len(e.subject) > len(prefix) && e.subject[:len(prefix)] == prefix
+	var sequences []uint64
+	all, err := decodeAll[payment.OperatorAction](j.store.snapshot(), func(e entry) bool {
+		wanted := e.action && e.sequence > after && len(e.subject) > len(prefix) && e.subject[:len(prefix)] == prefix
+		if wanted {
+			sequences = append(sequences, e.sequence)
+		}
+		return wanted
 	})
+	for i := range all {
+		all[i].Sequence = sequences[i]
+	}
+	return all, err
 }
 
 // History returns a payment's events in order, as they would be read from a

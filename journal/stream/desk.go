@@ -109,6 +109,7 @@ func (j *Journal) OperatorActions(ctx context.Context, action string, after uint
 		if err != nil {
 			return nil, fmt.Errorf("decode %s: %w", m.Message.Subject, err)
 		}
+		a.Sequence = m.Sequence
 		all = append(all, a)
 		after = m.Sequence
 	}

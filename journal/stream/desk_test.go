@@ -56,7 +56,7 @@ func TestAPaymentsHistoryAndOperatorsActionsAreReadBackInOrderAndApart(t *testin
 	}
 	want := journaltest.Action(3)
 	want.Moved, want.ProviderReference, want.Follows, want.Outcome = &payment.Money{Value: 4, Currency: "EUR"}, "rf", "f", "refused"
-	want.At = want.At.Truncate(time.Millisecond)
+	want.At, want.Sequence = want.At.Truncate(time.Millisecond), last+1
 	if diff := cmp.Diff([]payment.OperatorAction{want}, actions); diff != "" {
 		t.Errorf("actions behind the last event (-want +got):\n%s", diff)
 	}

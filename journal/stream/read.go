@@ -68,12 +68,26 @@ func (j *Journal) read(ctx context.Context, subject string) (Stored, error) {
 	return j.get(ctx, subject, `{"last_by_subj":"`+subject+`"}`)
 }
 
-// get asks the leader for a message of a subject until it answers or ctx ends.
+// missingFor is how long a server may say that there is no such stream. One that
+// leads the cluster since a moment ago may not have read yet which streams there are.
+const missingFor = time.Second
+
+// get asks the leader for a message of a subject until it answers or ctx ends. That
+// the stream does not exist is an answer.
 func (j *Journal) get(ctx context.Context, subject, question string) (Stored, error) {
 	var wait backoff
+	var missing time.Time // since when each answer says so
 	for {
 		stored, err := j.readOnce(ctx, question)
 		switch {
+		case !streamMissing(err):
+			missing = time.Time{}
+		case missing.IsZero():
+			missing = time.Now()
+		}
+		switch {
+		case !missing.IsZero() && time.Since(missing) >= missingFor:
+			return Stored{}, fmt.Errorf("read %s: %w", subject, err)
 		case err == nil && stored.Sequence != 0 && !covers(subject, stored.Message.Subject):
 			return Stored{}, fmt.Errorf("read %s: was answered with %s", subject, stored.Message.Subject)
 		case err == nil:
@@ -114,6 +128,8 @@ func (j *Journal) readOnce(ctx context.Context, question string) (Stored, error)
 	switch {
 	case got.Error != nil && got.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
 		return Stored{}, nil
+	case streamMissing(got.Error):
+		return Stored{}, fmt.Errorf("the journal's stream %s does not exist: %w", j.opts.Stream, got.Error)
 	case got.Error != nil:
 		return Stored{}, got.Error
 	case m.Sequence == 0:
@@ -128,6 +144,12 @@ func (j *Journal) readOnce(ctx context.Context, question string) (Stored, error)
 		out.Message.Header = header
 	}
 	return out, nil
+}
+
+// streamMissing reports whether a server says that there is no such stream.
+func streamMissing(err error) bool {
+	failed, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && failed != nil && failed.ErrorCode == jetstream.JSErrCodeStreamNotFound
 }
 
 // Token is the token of the append that stored the message, or "".

@@ -1,7 +1,9 @@
 package stream_test
 
 import (
+	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/journal/journaltest"
+	"github.com/countermand/countermand/journal/stream"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -84,5 +87,57 @@ func TestAnEventThatLiesUnderAnothersVersionIsNotTold(t *testing.T) {
 	}
 	if e, err := j.EventAt(t.Context(), id, 2); err == nil {
 		t.Errorf("it is told as %s", e.ID)
+	}
+}
+
+func TestAJournalWhoseStreamDoesNotExistIsSaidSo(t *testing.T) {
+	t.Parallel()
+	j := open(t, natstest.Start(t, nil).Connect(t), &stream.Options{Stream: "WRONG"})
+	reads := map[string]func() error{
+		"the newest event of a payment": func() error { _, err := j.Last(t.Context(), id); return err },
+		"what lies on a subject":        func() error { _, err := j.On(t.Context(), "payment.command.rejected.x"); return err },
+		"the next of a filter":          func() error { _, err := j.Next(t.Context(), 1, events.OperatorFilter("resolve")); return err },
+		"a position":                    func() error { _, err := j.At(t.Context(), 1); return err },
+		"the history of a payment":      func() error { _, _, err := j.History(t.Context(), id); return err },
+	}
+	for name, read := range reads {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if err := read(); err == nil || !strings.Contains(err.Error(), "stream WRONG does not exist") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// startingUp answers as a server that has just begun to lead the cluster: at first it
+// knows of no stream, then the stream has no leader.
+type startingUp struct {
+	*nats.Conn
+
+	answers atomic.Int64
+}
+
+func (s *startingUp) RequestMsgWithContext(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	switch n := s.answers.Add(1); {
+	case n < 4:
+		return &nats.Msg{Data: []byte(`{"error":{"code":404,"err_code":10059,"description":"stream not found"}}`)}, nil
+	case n < 8:
+		return &nats.Msg{Data: []byte(`{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}`)}, nil
+	default:
+		return s.Conn.RequestMsgWithContext(ctx, m)
+	}
+}
+
+func TestAnElectionIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, nil)
+	natstest.CreateStream(t, s.JetStream(t), natstest.EventsConfig(1))
+	nc := &startingUp{Conn: s.Connect(t)}
+	if record, err := open(t, nc, nil).Last(t.Context(), id); err != nil || record.Sequence != 0 {
+		t.Errorf("%+v, %v", record, err)
+	}
+	if n := nc.answers.Load(); n != 8 {
+		t.Errorf("it was asked %d times, want 8", n)
 	}
 }

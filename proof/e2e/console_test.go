@@ -102,7 +102,7 @@ func TestAPersonSettlesARefundInTheBrowserAndASecondWithAStalePageDoesNot(t *tes
 	anna.shoot("ruled")
 	ben.within(`document.querySelector('[sse-swap=moved] .notice') !== null`)
 	ben.rule("rf-2")
-	if said := ben.text(".notice.bad"); !strings.Contains(said, "Not done") || !strings.Contains(said, "moved since it was shown") {
+	if said := ben.text(".notice.bad"); !strings.Contains(said, "Not done") || !strings.Contains(said, "contradicts the ruling on record: anna, ruled as succeeded, 4.00 EUR moved") {
 		t.Errorf("with a stale page, the page says %q", said)
 	}
 	ben.shoot("refused")
@@ -139,18 +139,18 @@ func TestAboveTheSetAmountASecondPersonRulesTheSameInTheBrowser(t *testing.T) {
 
 	// The first is told before and after that it takes another.
 	anna.open(address, "form.ruling")
-	if said := anna.text("form.ruling"); strings.Count(said, "Another operator has to rule the same") != 3 {
+	if said := anna.text("form.ruling"); strings.Count(said, "Another person has to rule the same") != 3 {
 		t.Errorf("before, the form says %q", said)
 	}
 	anna.rule("rf-1")
-	if said := anna.text(".notice.good"); !strings.Contains(said, "takes effect when another operator rules the same") {
+	if said := anna.text(".notice.good"); !strings.Contains(said, "takes effect when another person rules the same") {
 		t.Errorf("proposed, the page says %q", said)
 	}
 	anna.shoot("proposed")
 	anna.calm("proposed")
 	anna.open(address, "form.ruling")
 	anna.rule("rf-1")
-	if said := anna.text(".notice.bad"); !strings.Contains(said, "you have ruled this already") {
+	if said := anna.text(".notice.bad"); !strings.Contains(said, "you have said this already") {
 		t.Errorf("to the same person again the page says %q", said)
 	}
 	if was := anna.forget(); len(was) != 1 || !strings.Contains(was[0], "403") {
@@ -162,7 +162,7 @@ func TestAboveTheSetAmountASecondPersonRulesTheSameInTheBrowser(t *testing.T) {
 
 	// The second sees who has ruled what, and rules the same.
 	ben.open(address, "form.ruling")
-	if said := ben.text("main"); !strings.Contains(said, "anna has ruled: succeeded, 4.00\u00a0EUR moved, reference rf-1.") {
+	if said := ben.text("main"); !strings.Contains(said, "anna has ruled: succeeded, 4.00 EUR moved, reference rf-1.") {
 		t.Errorf("to the second person the page says %q", said)
 	}
 	ben.rule("rf-1")

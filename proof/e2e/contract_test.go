@@ -17,28 +17,24 @@ import (
 func TestNobodyMayDoMoreThanTheContractSays(t *testing.T) {
 	t.Parallel()
 	w := grantedServer(t)
-	w.provision(t)
-	const create = "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS."
+	w.provision(t, everything)
+	const create = "$JS.payments.API.CONSUMER.CREATE.PAYMENT_EVENTS."
 	everybody := []string{
 		"payment.refund.succeeded.opay-eg.1.1", "payment.command.rejected.1-0", "payment.operator.resolved.1",
 		"payment.schedule.refund.opay-eg.1.0", "payment.due.refund", "payment.quarantine.1-0",
 		"payment.refund.requested.tranzzo-ua", "payment.refund.requested", "$KV.PAYMENT_CONTROL.opay-eg",
 		"$JS.API.STREAM.MSG.GET.PAYMENT_REJECTED", "$JS.API.STREAM.PURGE.PAYMENT_EVENTS",
-		"$JS.API.STREAM.DELETE.PAYMENT_COMMANDS", "$JS.API.STREAM.UPDATE.PAYMENT_EVENTS",
+		"$JS.API.STREAM.DELETE.PAYMENT_COMMANDS", "$JS.API.STREAM.UPDATE.PAYMENT_EVENTS", "$JS.payments.API.STREAM.UPDATE.PAYMENT_EVENTS",
 		"payments.status", "payments.status.tranzzo-ua", "$SRV.INFO",
 		"$JS.API.CONSUMER.MSG.NEXT.PAYMENT_COMMANDS.payment-consumer", "$JS.ACK.PAYMENT_COMMANDS.payment-consumer.1.1.1.1.1",
+		create + "ledger", create + "orders-eg", create + "orders-eg.payment.*.*.opay-eg.*.*", create + "orders-eg.payment.>",
+		"$JS.payments.API.CONSUMER.DELETE.PAYMENT_EVENTS.ledger", "$JS.payments.API.STREAM.MSG.GET.PAYMENT_EVENTS",
 	}
+	const next, ack = "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.", "$JS.ACK.PAYMENT_EVENTS."
 	for user, more := range map[string][]string{
-		"orders-eg": {
-			create + "ledger", create + "orders-eg", create + "orders-eg.payment.*.*.tranzzo-ua.*.*",
-			create + "orders-eg.payment.>", create + "ledger.payment.*.*.opay-eg.*.*",
-			"$JS.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.ledger", "$JS.API.CONSUMER.DELETE.PAYMENT_EVENTS.ledger",
-			"$JS.ACK.PAYMENT_EVENTS.ledger.1.1.1.1.1", "$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS",
-		},
-		"ledger": {
-			"payment.refund.requested.opay-eg", create + "orders-eg.payment.*.*.opay-eg.*.*",
-			"$JS.API.CONSUMER.DELETE.PAYMENT_EVENTS.orders-eg", "$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS",
-		},
+		"orders-eg":      {next + "ledger", next + "orders-eg", ack + "ledger.1.1.1.1.1", ack + "orders-eg.1.1.1.1.1"},
+		"orders-eg-read": {"payment.refund.requested.opay-eg", "payments.status.opay-eg", next + "ledger", ack + "ledger.1.1.1.1.1"},
+		"ledger":         {"payment.refund.requested.opay-eg", next + "orders-eg", ack + "orders-eg.1.1.1.1.1"},
 	} {
 		password, _, _ := strings.Cut(user, "-")
 		js := w.connect(t, asUser(user, password)...)
@@ -47,7 +43,7 @@ func TestNobodyMayDoMoreThanTheContractSays(t *testing.T) {
 				t.Errorf("%s may publish to %s (%v)", user, subject, err)
 			}
 		}
-		for _, subject := range []string{"payment.>", "_INBOX.>", "_INBOX_orders-eg.x", "_INBOX_ledger.x", "$JS.EVENT.>"} {
+		for _, subject := range []string{"payment.>", "_INBOX.>", "_INBOX_orders-eg.x", "_INBOX_orders-eg-read.x", "_INBOX_ledger.x", "$JS.EVENT.>"} {
 			own := strings.HasPrefix(subject, "_INBOX_"+user+".")
 			err := objection(t, js.Conn(), func() error {
 				_, err := js.Conn().SubscribeSync(subject)
@@ -59,7 +55,7 @@ func TestNobodyMayDoMoreThanTheContractSays(t *testing.T) {
 		}
 	}
 	js := w.connect(t, w.consumer)
-	for _, subject := range []string{"payment.refund.requested.opay-eg", "payment.due.refund", "$JS.API.STREAM.PURGE.PAYMENT_DUE"} {
+	for _, subject := range []string{"payment.refund.requested.opay-eg", "payment.due.refund", "$JS.API.STREAM.PURGE.PAYMENT_DUE", "$JS.API.STREAM.UPDATE.PAYMENT_EVENTS"} {
 		if err := publishPlain(t, js.Conn(), subject); !errors.Is(err, nats.ErrPermissionViolation) {
 			t.Errorf("the consumer may publish to %s (%v)", subject, err)
 		}

@@ -187,7 +187,7 @@ func TestARetryThatCouldPayTwiceNeedsTheAmountTypedOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := rulingOn(story, desk.AsRetry)
-	if _, err := alice.Resolve(t.Context(), r); faultOf(err) != desk.FaultRefused || !strings.Contains(err.Error(), "400 EUR") {
+	if _, err := alice.Resolve(t.Context(), r); faultOf(err) != desk.FaultRefused || !strings.Contains(err.Error(), "4.00 EUR") {
 		t.Errorf("without the amount: %v", err)
 	}
 	r.ConfirmAmount = &payment.Money{Value: 40, Currency: "EUR"}

@@ -41,14 +41,17 @@ type granted struct {
 	url      string
 	sim      *opaysim.Simulator
 	consumer nats.Option
-	operator nats.Option
+	// provisioner has no more than its file says; admin is no party of the page: it takes
+	// away what a test wants to have made anew.
+	provisioner nats.Option
+	admin       nats.Option
 }
 
 // serveGranted starts server, simulator and service, in the results' mode given.
 func serveGranted(t *testing.T, mode string) *granted {
 	t.Helper()
 	w := grantedServer(t)
-	w.provision(t)
+	w.provision(t, everything)
 	w.sim = opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"})
 	t.Cleanup(w.sim.Close)
 	for n := range 8 {
@@ -67,9 +70,9 @@ func serveGranted(t *testing.T, mode string) *granted {
 // with keys, passwords, port and directory of its own.
 func grantedServer(t *testing.T) *granted {
 	t.Helper()
-	w := &granted{}
-	keys := map[string]string{"CONSUMER_NKEY": "", "OPERATOR_NKEY": ""}
-	for name, auth := range map[string]*nats.Option{"CONSUMER_NKEY": &w.consumer, "OPERATOR_NKEY": &w.operator} {
+	w := &granted{admin: nats.UserInfo("admin", "admin")}
+	keys := map[string]string{"CONSUMER_NKEY": "", "PROVISIONER_NKEY": "", "OPERATOR_NKEY": "", "READER_NKEY": ""}
+	for name, auth := range map[string]*nats.Option{"CONSUMER_NKEY": &w.consumer, "PROVISIONER_NKEY": &w.provisioner, "READER_NKEY": new(nats.Option), "OPERATOR_NKEY": new(nats.Option)} {
 		pair, err := nkeys.CreateUser()
 		if err != nil {
 			t.Fatal(err)
@@ -89,10 +92,16 @@ func grantedServer(t *testing.T) *granted {
 		case keys[name] != "":
 			line = name + ": " + keys[name] + "\n"
 		}
-		line = strings.ReplaceAll(line, "$ORDERS_EG_PASSWORD", "orders")
-		lines = append(lines, strings.ReplaceAll(line, "$LEDGER_PASSWORD", "ledger"))
+		lines = append(lines, strings.NewReplacer(
+			"$ORDERS_EG_PASSWORD", "orders", "$ORDERS_EG_READ_PASSWORD", "orders", "$LEDGER_PASSWORD", "ledger",
+		).Replace(line))
 	}
-	running := natstest.StartConfigured(t, filepath.Join(t.TempDir(), "nats-server.conf"), strings.Join(lines, ""))
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "permissions"), os.DirFS("../../deploy/k8s/components/nats/permissions")); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(strings.Join(lines, ""), "users: [\n", "users: [\n{user: admin, password: admin}\n", 1)
+	running := natstest.StartConfigured(t, filepath.Join(dir, "nats-server.conf"), text)
 	w.url = "nats://" + running.Addr().String()
 	return w
 }
@@ -112,18 +121,21 @@ func fencedBlock(t *testing.T, page, info string) string {
 	return text + "\n"
 }
 
-// provision creates the streams as the operator.
-func (w *granted) provision(t *testing.T) {
+// provision creates n streams and consumers as the provisioner.
+func (w *granted) provision(t *testing.T, n int) {
 	t.Helper()
-	js := w.connect(t, w.operator)
+	js := w.connect(t, w.provisioner)
 	topology := app.Topology(exampleSettings(w.url, "http://127.0.0.1:1", "structured"))
 	changes, err := broker.Provision(t.Context(), js, topology)
-	if err != nil || len(changes) != 8 {
-		t.Fatalf("provision as operator: %d changes, %v", len(changes), err)
+	if err != nil || len(changes) != n {
+		t.Fatalf("provision: %d changes, %v", len(changes), err)
 	}
 }
 
-// connect returns a connection as somebody.
+// everything is how many streams and consumers there are: the service's and two readers'.
+const everything = 10
+
+// connect returns a connection as somebody in the account of the streams.
 func (w *granted) connect(t *testing.T, as ...nats.Option) jetstream.JetStream {
 	t.Helper()
 	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
@@ -153,6 +165,10 @@ func (w *granted) at(user, password string) string {
 func exampleSettings(url, provider, mode string) *config.Config {
 	cfg := config.Defaults()
 	cfg.NATS.URL, cfg.NATS.Replicas, cfg.Admin.Listen, cfg.Results.Mode = url, 1, "", mode
+	cfg.Readers = []config.Reader{
+		{Name: "orders-eg", Filters: []string{"payment.*.*.opay-eg.*.*", "payment.command.rejected.*"}},
+		{Name: "ledger", Filters: []string{"payment.*.succeeded.>", "payment.*.returned.>", "payment.*.executed_late.>"}},
+	}
 	one := config.DefaultProvider()
 	one.Name, one.Kind, one.Country = "opay-eg", "opay", "EG"
 	one.Retry.Initial, one.Poll.Initial = time.Second, time.Second
@@ -312,9 +328,10 @@ func (l *exampleLedger) want(t *testing.T, prefix string) {
 func tellExamples(t *testing.T, w *granted, orders, books example) {
 	t.Helper()
 	book := filepath.Join(t.TempDir(), "ledger.jsonl")
-	keep := books.start(t, "-nats", w.at("ledger", "ledger"), "-book", book)
+	bookkeeping := []string{"-nats", w.at("ledger", "ledger"), "-domain", "payments", "-book", book}
+	keep := books.start(t, bookkeeping...)
 	refund := func(order, key, amount string) (string, int) {
-		return orders.run(t, "-nats", w.at("orders-eg", "orders"), "-order", order, "-key", key, "-amount", amount, "-currency", "EGP")
+		return orders.run(t, "-nats", w.at("orders-eg", "orders"), "-results", w.at("orders-eg-read", "orders"), "-domain", "payments", "-order", order, "-key", key, "-amount", amount, "-currency", "EGP")
 	}
 	expect := func(out string, code, want int, says string) {
 		t.Helper()
@@ -345,16 +362,17 @@ func tellExamples(t *testing.T, w *granted, orders, books example) {
 	}
 	out, code = refund("100.1", "return-1", "700") // the answer is lost, and found out
 	expect(out, code, 0, "succeeded: moved 700 EGP")
-	keep = books.start(t, "-nats", w.at("ledger", "ledger"), "-book", book)
+	keep = books.start(t, bookkeeping...)
 	keep.want(t, "booked opay-eg/100=2E1/refund/return-1 out 700 EGP")
 	keep.stop()
 
 	// A ledger that starts anew over the same book reads everything again and books nothing.
-	js := w.connect(t, w.operator)
+	js := w.connect(t, w.admin)
 	if err := js.DeleteConsumer(t.Context(), "PAYMENT_EVENTS", "ledger"); err != nil {
 		t.Fatal(err)
 	}
-	keep = books.start(t, "-nats", w.at("ledger", "ledger"), "-book", book)
+	w.provision(t, 1)
+	keep = books.start(t, bookkeeping...)
 	keep.want(t, "known opay-eg/100=2E0/refund/return-1")
 	keep.want(t, "known opay-eg/100=2E1/refund/return-1")
 

@@ -18,6 +18,9 @@ import (
 // and every event.
 const flood = `{"batch":1000000,"idle_heartbeat":1,"expires":31536000000000000}`
 
+// steady is one that keeps to the bounds of a reader's consumer.
+const steady = `{"batch":256,"idle_heartbeat":1,"expires":30000000000}`
+
 // unlimited takes the users' limits out of the files of some accounts, as somebody who
 // holds an account's key could: what is left is what the account imports.
 func unlimited(t *testing.T, dir string, who ...party) {
@@ -92,8 +95,10 @@ func TestAPullWhoseAnswersShallBeCommandsStoresNone(t *testing.T) {
 					for _, api := range []string{"$JS.API.", "$JS.payments.API."} {
 						for _, durable := range []string{"orders-eg", "orders-ua", "orders-pl", "ledger", "payment-consumer"} {
 							for _, reply := range []string{"payment.refund.requested." + provider(p), "payment.refund.requested", "payment.cancel.requested." + provider(p)} {
-								if err := nc.PublishRequest(api+"CONSUMER.MSG.NEXT.PAYMENT_EVENTS."+durable, reply, []byte(flood)); err != nil {
-									t.Fatal(err)
+								for _, pull := range []string{flood, steady} {
+									if err := nc.PublishRequest(api+"CONSUMER.MSG.NEXT.PAYMENT_EVENTS."+durable, reply, []byte(pull)); err != nil {
+										t.Fatal(err)
+									}
 								}
 							}
 						}
@@ -131,7 +136,7 @@ func TestInOneAccountAPullIsAWayIntoTheCommands(t *testing.T) {
 	w := start(t, dir, byKey(t))
 	nc := w.connect(ordersEG())
 	if err := nc.PublishRequest("$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-eg", "payment.refund.requested.opay-eg",
-		[]byte(`{"batch":256,"idle_heartbeat":1,"expires":30000000000}`)); err != nil {
+		[]byte(steady)); err != nil {
 		t.Fatal(err)
 	}
 	if err := nc.Flush(); err != nil {
@@ -339,5 +344,61 @@ func TestAnOrderServiceWithOneAccountHasItsResultsPushed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// docs/security.md says that Countermand's own credential moves money, and erases
+// timers: if a newer server or file prevents that, the page can say less.
+func TestTheConsumersOwnCredentialCanMoveMoneyAndErasesTimers(t *testing.T) {
+	t.Parallel()
+	w := start(t, layout(t), byKey(t))
+	js := w.stream(consumer())
+	for _, subject := range []string{"payment.refund.requested", "$KV.PAYMENT_CONTROL.opay-eg"} {
+		if _, err := js.Publish(w.ctx(), subject, []byte("{}")); err != nil {
+			t.Errorf("publish to %s: %v", subject, err)
+		}
+	}
+	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	for i := range 3 {
+		timer := &nats.Msg{
+			Subject: fmt.Sprintf("payment.schedule.refund.opay-eg.%d.0", i), Data: []byte("{}"),
+			Header: nats.Header{"Nats-Schedule": {"@at " + later}, "Nats-Schedule-Target": {"payment.due.refund"}},
+		}
+		if i == 2 {
+			timer.Header = nats.Header{"Nats-Rollup": {"all"}}
+		}
+		if _, err := js.PublishMsg(w.ctx(), timer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := js.Stream(w.ctx(), "PAYMENT_DUE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := s.CachedInfo().State.Msgs; n != 1 {
+		t.Errorf("%d timers are left, want 1: a roll-up erases no timers any more", n)
+	}
+}
+
+// What is left to a stolen provisioner's credential, and what is not.
+func TestAProvisionersCredentialReadsNoMessageAndDeliversNothingElsewhere(t *testing.T) {
+	t.Parallel()
+	w := start(t, layout(t), byKey(t))
+	w.events()
+	before := w.held()
+	nc := w.connect(provisioner())
+	// A consumer that exists is not turned into one that publishes.
+	for _, name := range []string{"orders-eg", "ledger", "payment-consumer"} {
+		code, answered := w.request(nc, "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS."+name, map[string]any{
+			"stream_name": "PAYMENT_EVENTS", "config": map[string]any{
+				"name": name, "durable_name": name, "ack_policy": "explicit", "deliver_subject": "payment.refund.requested",
+			},
+		})
+		if !answered || code == 0 {
+			t.Errorf("consumer %s: answered %t, %d", name, answered, code)
+		}
+	}
+	if diff := cmp.Diff(before, w.held()); diff != "" {
+		t.Errorf("the streams have changed (-before +after):\n%s", diff)
 	}
 }

@@ -44,7 +44,7 @@ func (g *Gauge) draw(total int64, change func(*progressbar.ProgressBar) error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.bar == nil {
-		g.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(g.world.Stderr), progressbar.OptionSetDescription(g.what),
+		g.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(Drawing(g.world.Stderr)), progressbar.OptionSetDescription(g.what),
 			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionClearOnFinish(),
 			progressbar.OptionThrottle(100*time.Millisecond))
 	}

@@ -30,14 +30,15 @@ func (c *Connection) JournalSources(typed []string) (acceptance.Sources, error) 
 		}
 	}
 	t := app.Topology(c.Config)
-	journal, err := stream.New(c.Conn, c.Encoder(), &stream.Options{Stream: t.Events})
+	appended := &acceptance.Appended{}
+	journal, err := stream.New(c.Conn, c.Encoder(), &stream.Options{Stream: t.Events, Integrity: appended})
 	if err != nil {
 		return acceptance.Sources{}, err
 	}
 	s := acceptance.Sources{
 		JetStream: c.JetStream, Journal: journal, Stream: t.Events, Commands: t.Commands, ControlBucket: t.Control,
 		Reader: streams.NewReader(c.Conn, app.ReadingPlan(t)), Bucket: streams.NewBucket(c.Conn, t.Control),
-		Witness: c.witness(),
+		Witness: c.witness(), Appended: appended,
 	}
 	configured := c.Config.NATS.Monitor
 	if configured != "" || len(typed) > 0 {

@@ -13,7 +13,7 @@ import (
 
 // TellStory prints a payment for people. What cannot be printed harms nothing.
 func TellStory(out io.Writer, s *desk.Story) {
-	fmt.Fprintf(out, "payment %s at %s, version %d, captured %s\n\n", s.Payment, s.Provider, s.Version, Minor(s.Captured))
+	fmt.Fprintf(out, "payment %s at %s, version %d, captured %s\n\n", s.Payment, s.Provider, s.Version, payment.MoneyText(s.Captured))
 	if !s.Complete {
 		fmt.Fprintln(out, "  (not all of its events are shown)")
 	}
@@ -35,7 +35,7 @@ func tellOperation(out io.Writer, o *desk.Operation) {
 		fmt.Fprintln(out, ", nothing more to do")
 		return
 	}
-	fmt.Fprintf(out, ", at risk %s\n", Minor(o.AtRisk))
+	fmt.Fprintf(out, ", at risk %s\n", payment.MoneyText(o.AtRisk))
 	if o.Review != nil {
 		fmt.Fprintf(out, "  a person is needed since %s: %s\n  %s\n", o.Review.Since.UTC().Format(time.RFC3339), o.Review.Reason, o.Review.Question)
 	}
@@ -49,7 +49,8 @@ func tellOperation(out io.Writer, o *desk.Operation) {
 		fmt.Fprintf(out, "  as %-9s %s\n", c.As, choiceText(c))
 	}
 	for _, p := range o.Proposals {
-		fmt.Fprintf(out, "  %s has ruled %s (%q, evidence %q): another operator has to rule the same\n", p.Operator, proposed(p), p.Reason, p.Evidence)
+		fmt.Fprintf(out, "  %s has ruled %s (%q, evidence %q): until %s another person has to rule the same\n",
+			p.Operator, proposed(p), p.Reason, p.Evidence, p.Until.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -60,7 +61,7 @@ func proposed(p desk.Proposal) string {
 		text += ", effect " + string(p.Effect)
 	}
 	if p.Moved != nil {
-		text += fmt.Sprintf(", %s moved, reference %s", Minor(p.Moved), p.ProviderReference)
+		text += fmt.Sprintf(", %s moved, reference %s", payment.MoneyText(p.Moved), p.ProviderReference)
 	}
 	return text
 }
@@ -69,7 +70,7 @@ func askedFor(a desk.Attempt) string {
 	if a.Full {
 		return "the whole amount"
 	}
-	return Minor(a.Amount)
+	return payment.MoneyText(a.Amount)
 }
 
 // choiceText says what a ruling needs, or why it cannot be made.
@@ -85,10 +86,10 @@ func choiceText(c desk.Choice) string {
 		text += fmt.Sprintf(", and --effect unless it is %s (one of %v)", c.Effects[0], c.Effects)
 	}
 	if c.Confirm != nil {
-		text += fmt.Sprintf(", --confirm-amount %q", Minor(c.Confirm))
+		text += fmt.Sprintf(", --confirm-amount %q", payment.MoneyText(c.Confirm))
 	}
 	if c.NeedsSecond {
-		text += ", and a second operator who rules the same"
+		text += ", and another person who rules the same"
 	}
 	if c.Why != "" {
 		text += " (" + c.Why + ")"
@@ -112,7 +113,7 @@ func details(d events.Result) string {
 	}
 	amount := func(name string, m *payment.Money) {
 		if m != nil {
-			add(name, Minor(m))
+			add(name, payment.MoneyText(m))
 		}
 	}
 	if d.Attempt > 0 {
@@ -136,12 +137,4 @@ func details(d events.Result) string {
 		add("question", fmt.Sprintf("%q", d.Review.Question))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// Minor is an amount in minor units, "?" where it is not known.
-func Minor(m *payment.Money) string {
-	if m == nil {
-		return "?"
-	}
-	return fmt.Sprintf("%d %s", m.Value, m.Currency)
 }

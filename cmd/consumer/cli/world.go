@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"time"
+
+	"github.com/countermand/countermand/internal/safetext"
 )
 
 // Exit codes.
@@ -91,9 +93,25 @@ func (r worldReader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
+// Safe returns the world with outputs that show nothing but what is seen: providers',
+// order services' and operators' text may hold what moves a terminal's cursor.
+func (w *World) Safe() *World {
+	safe := *w
+	safe.Stdout, safe.Stderr = safetext.NewWriter(w.Stdout), safetext.NewWriter(w.Stderr)
+	return &safe
+}
+
+// Drawing is the output itself, for what draws on a terminal and shows no foreign text.
+func Drawing(out io.Writer) io.Writer {
+	if safe, ok := out.(*safetext.Writer); ok {
+		return safe.Unwrap()
+	}
+	return out
+}
+
 // Terminal reports whether out is a terminal.
 func Terminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
+	f, ok := Drawing(out).(*os.File)
 	if !ok {
 		return false
 	}

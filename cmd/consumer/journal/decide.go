@@ -119,6 +119,6 @@ func (c *trustCommand) left(w *cli.World, o *opened) (acceptance.Left, error) {
 			left.Unchanged++
 		}
 	}
-	left.Walked, err = acceptance.Walked(w.Context, o.sources)
+	left.Walked, left.Unwalked, err = acceptance.Walked(w.Context, o.sources)
 	return left, err
 }

@@ -115,7 +115,7 @@ func told(word string, m *payment.Money) string {
 	if m == nil {
 		return word
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s (%d %s)", word, m.Value, m.Currency))
+	return strings.TrimSpace(fmt.Sprintf("%s (%s)", word, m.Text()))
 }
 
 // summary says what was compared.

@@ -14,11 +14,14 @@ import (
 )
 
 // archives brings back what archives hold.
-func (c *Command) archives(w *cli.World, conn *cli.Connection, sources acceptance.Sources) error {
+func (c *Command) archives(w *cli.World, conn *cli.Connection, sources acceptance.Sources, view acceptance.View) error {
 	bar := cli.NewGauge(w, c.JSON, "comparing the archives")
 	plan, err := recovery.Compare(w.Context, sources.Journal, c.Archive, &recovery.Options{Progress: bar.Set})
 	bar.End()
 	defer plan.Close()
+	if err == nil {
+		err = c.recognise(w, conn, plan, view)
+	}
 	if err != nil {
 		return err
 	}

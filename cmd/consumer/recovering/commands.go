@@ -38,7 +38,7 @@ func (c *Command) commands(w *cli.World, conn *cli.Connection, sources acceptanc
 	bar.End()
 	finished := err == nil && c.Apply && walked.HandedOver == 0
 	if finished {
-		err = acceptance.Finished(w.Context, sources, acceptance.Walk{Epoch: epoch.Number, To: walked.Last, At: time.Now().UTC()})
+		err = finish(w, sources, acceptance.Walk{Epoch: epoch.Number, To: walked.Last, At: time.Now().UTC()})
 	}
 	if said := l.end(walked, finished && err == nil); said != nil {
 		return errors.Join(err, said)
@@ -46,6 +46,14 @@ func (c *Command) commands(w *cli.World, conn *cli.Connection, sources acceptanc
 	if err == nil && c.Apply && !finished {
 		return fmt.Errorf("the walk is not finished: %d commands were handed to the service; run it again once it has taken them up", walked.HandedOver)
 	}
+	return err
+}
+
+// finish stores that the walk is finished, once the marks cover what it has appended.
+func finish(w *cli.World, sources acceptance.Sources, walk acceptance.Walk) error {
+	ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
+	defer cancel()
+	_, err := acceptance.Finished(ctx, sources, walk)
 	return err
 }
 

@@ -3,26 +3,29 @@
 package recovering
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
-	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/integrity/acceptance"
 )
 
 // Command is "consumer recover".
 type Command struct {
 	cli.Desk
 
-	Archive   []string `help:"Files of consumer archive, older ones first." type:"existingfile" placeholder:"FILE"`
-	Commands  bool     `help:"Walk over the commands instead, and find those that the journal does not know."`
-	Statement string   `help:"A provider's statement (CSV, as for consumer reconcile): settle what it shows under our own references." type:"existingfile" placeholder:"FILE"`
-	Provider  string   `help:"With --statement: name of the configured provider instance." placeholder:"NAME"`
-	Reason    string   `help:"With --statement --apply: why; it is kept in the journal for good." placeholder:"TEXT"`
-	TempDir   string   `help:"With --statement: directory for sorted temporary files; default: the system's." type:"path" placeholder:"DIR"`
-	Apply     bool     `help:"Do it."`
-	CSV       bool     `name:"csv" help:"One message a row, as CSV."`
-	JSON      bool     `help:"One message a line, then the summary, as JSON."`
+	Archive       []string `help:"Files of consumer archive, older ones first." type:"existingfile" placeholder:"FILE"`
+	OfThisJournal bool     `help:"With --archive: you know that archives which cannot be recognised are this journal's."`
+	Commands      bool     `help:"Walk over the commands instead, and find those that the journal does not know."`
+	Statement     string   `help:"A provider's statement (CSV, as for consumer reconcile): settle what it shows under our own references." type:"existingfile" placeholder:"FILE"`
+	Provider      string   `help:"With --statement: name of the configured provider instance." placeholder:"NAME"`
+	Reason        string   `help:"With --statement --apply: why; it is kept in the journal for good." placeholder:"TEXT"`
+	TempDir       string   `help:"With --statement: directory for sorted temporary files; default: the system's." type:"path" placeholder:"DIR"`
+	Apply         bool     `help:"Do it."`
+	CSV           bool     `name:"csv" help:"One message a row, as CSV."`
+	JSON          bool     `help:"One message a line, then the summary, as JSON."`
 }
 
 // Help is the long help text.
@@ -32,6 +35,9 @@ its body and headers; the header Countermand-Recovered names the place it had. W
 alone, so a run that was interrupted is simply run again. Where a payment has gone another way since the loss, each
 end of an operation that the archive holds is told as a known outcome, with basis archive. The rest of it is listed
 and left, and so is an end that the journal contradicts: look at it with "consumer show".
+An archive of another journal is refused: one that begins with another message, or that holds another message where
+this journal had its own already. An archive that cannot be recognised, such as a later segment alone, is refused
+as well unless you type out that it is this journal's. Name all segments of an archive in one run.
 A line whose subject is none of the journal's, or whose body is another subject's, is refused. What operators said
 about the journal itself is not brought back.
 With --commands it reads the stream of commands and lists each valid one with neither operation nor rejection in
@@ -49,7 +55,7 @@ Example: consumer recover --archive /var/backups/journal.jsonl --config /etc/cou
 }
 
 // Run brings back.
-func (c *Command) Run(w *cli.World) error {
+func (c *Command) Run(w *cli.World) (err error) {
 	if err := c.check(); err != nil {
 		return cli.Usage(err)
 	}
@@ -66,20 +72,63 @@ func (c *Command) Run(w *cli.World) error {
 	if err != nil {
 		return err
 	}
-	epoch, err := sources.Epoch(w.Context)
-	conn.Epoch.Store(epoch.Number)
-	switch {
-	case err != nil:
+	view, err := look(w, sources)
+	if err != nil {
 		return err
-	case c.Apply && (epoch.Number == 0 || epoch.Phase == integrity.Trusted):
-		return fmt.Errorf("refused: epoch %d is %s: a loss has to be accepted first (consumer journal accept)", epoch.Number, epoch.Phase)
+	}
+	epoch := view.Record.Epoch
+	conn.Epoch.Store(epoch.Number)
+	if no := acceptance.CheckRecover(view); c.Apply && len(no) > 0 {
+		return &acceptance.RefusedError{Reasons: no}
+	}
+	if c.Apply {
+		stop := acceptance.KeepRaising(context.WithoutCancel(w.Context), sources, epoch.Number)
+		defer func() {
+			stop()
+			err = errors.Join(err, raise(w, sources, epoch.Number))
+		}()
+	}
+	switch {
 	case c.Commands:
 		return c.commands(w, conn, sources, epoch)
 	case c.Statement != "":
 		return c.statement(w, conn, sources, epoch)
 	default:
-		return c.archives(w, conn, sources)
+		return c.archives(w, conn, sources, view)
 	}
+}
+
+// look reads how the journal stands.
+func look(w *cli.World, sources acceptance.Sources) (acceptance.View, error) {
+	ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
+	defer cancel()
+	view, err := acceptance.Look(ctx, sources)
+	if err == nil && view.WitnessError != nil {
+		err = fmt.Errorf("read epoch: %w", view.WitnessError)
+	}
+	if err == nil && view.Reading.Journal.Missing {
+		err = fmt.Errorf("the journal's stream %s does not exist: is streams.events right? consumer provision makes it", sources.Stream)
+	}
+	return view, err
+}
+
+// raiseFor bounds how long the marks are raised in the end, also after the command
+// was interrupted.
+const raiseFor = 10 * time.Second
+
+// raise raises the marks over what was appended, whatever the command has come to:
+// what lies above them could be lost again, and nobody would notice.
+func raise(w *cli.World, sources acceptance.Sources, epoch uint64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.Context), raiseFor)
+	defer cancel()
+	raised, err := acceptance.Raise(ctx, sources, epoch)
+	if err != nil {
+		return fmt.Errorf("what was appended is not covered by the marks: run it again: %w", err)
+	}
+	if raised.Witness != "" {
+		fmt.Fprintf(w.Stderr, "note: the witness could not be raised (%s); the running processes will do it\n", raised.Witness)
+	}
+	return nil
 }
 
 // check looks at the flags.
@@ -97,6 +146,8 @@ func (c *Command) check() error {
 		return errors.New("--csv and --json cannot be printed together")
 	case len(c.Archive) == 0 && c.Config == "":
 		return errors.New("--commands and --statement need --config, which says what the providers are")
+	case c.OfThisJournal && (len(c.Archive) == 0 || c.Config == ""):
+		return errors.New("--of-this-journal belongs to --archive, and needs --config: the accounts in the archives are compared with it")
 	case (c.Statement != "") != (c.Provider != ""):
 		return errors.New("--statement and --provider belong together")
 	case (c.Reason != "") != (c.Statement != "" && c.Apply):

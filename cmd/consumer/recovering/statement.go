@@ -246,7 +246,7 @@ func amountOf(r reconcile.Row) string {
 	if r.Amount == nil {
 		return "of " + r.ExecutedAt.Format(time.RFC3339)
 	}
-	return fmt.Sprintf("of %d %s at %s", r.Amount.Value, r.Amount.Currency, r.ExecutedAt.Format(time.RFC3339))
+	return "of " + r.Amount.Text() + " at " + r.ExecutedAt.Format(time.RFC3339)
 }
 
 // left is how many movements a person has to look at.

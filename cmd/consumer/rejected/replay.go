@@ -31,13 +31,14 @@ func (replayCommand) Help() string {
 new event id, and the rejection's id as its causationid. With --file it has the data of your corrected version.
 
 The command checks the message first, as the service will check it again. The service records who replays and
-why, before it publishes.
+why, before it publishes. Where rulings need a second person above an amount, so does a replay of more than this
+amount, and every replay with --file: it waits until another person replays the same.
 
 Only a payment.command.rejected can be replayed. An operation that a guard rejected has ended: the order service
 publishes a new command with a new key. If you replay a message twice, it is one operation, because the key and
 the content are the same.
 
-Exit codes: 0 published, or without --apply: could be published; 1 it would be rejected again, or the service
+Exit codes: 0 published or waits for another person, or without --apply: could be; 1 it would be rejected again, or the service
 could not be asked; 2 arguments are wrong; 3 there is no such rejection, or its bytes are not kept any more.
 
 Example: consumer rejected replay 17-0123456789ab --reason "provider is configured now" --apply`
@@ -107,10 +108,15 @@ func (c *replayCommand) tell(w *cli.World, done desk.Replayed) error {
 		}
 		return fmt.Errorf("the message would be rejected again, with %d faults; nothing was published", len(done.Faults))
 	case c.JSON:
+	case done.AwaitsSecond && c.Apply:
+		fmt.Fprintf(w.Stdout, "recorded as %s, and waits for another person to replay the same (%s)\n", done.Audit, done.Decision)
+	case done.AwaitsSecond:
+		fmt.Fprintf(w.Stdout, "would be recorded, and wait for another person to replay the same: %s of key %s at %s (%s); nothing was done: add --apply\n",
+			done.Operation, done.Key, done.Provider, done.Decision)
 	case done.Applied:
 		fmt.Fprintf(w.Stdout, "published %s of key %s at %s as %s, recorded as %s\n", done.Operation, done.Key, done.Provider, done.EventID, done.Audit)
 	default:
-		fmt.Fprintf(w.Stdout, "would publish %s of key %s at %s; nothing was done: add --apply\n", done.Operation, done.Key, done.Provider)
+		fmt.Fprintf(w.Stdout, "would publish %s of key %s at %s (%s); nothing was done: add --apply\n", done.Operation, done.Key, done.Provider, done.Decision)
 	}
 	return nil
 }

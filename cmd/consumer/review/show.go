@@ -97,17 +97,17 @@ func (a asked) text() string {
 	}
 	add("code", string(a.Reply.Code))
 	if a.Reply.Moved != nil {
-		add("moved", cli.Minor(a.Reply.Moved))
+		add("moved", payment.MoneyText(a.Reply.Moved))
 	}
 	add("provider's reference", a.Reply.ProviderReference)
 	add("it said", strings.TrimSpace(a.Reply.ProviderCode+" "+a.Reply.ProviderMessage))
 	if p := a.Reply.Payment; p != nil && p.OK {
 		add("the payment is", string(p.Status))
 		if p.Refunded != nil {
-			add("refunded in all", cli.Minor(p.Refunded))
+			add("refunded in all", payment.MoneyText(p.Refunded))
 		}
 		for _, m := range p.Movements {
-			add("movement", strings.TrimSpace(m.Reference+" "+cli.Minor(m.Amount)))
+			add("movement", strings.TrimSpace(m.Reference+" "+payment.MoneyText(m.Amount)))
 		}
 	}
 	return strings.Join(parts, ", ")

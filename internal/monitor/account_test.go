@@ -1,0 +1,59 @@
+package monitor_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/countermand/countermand/internal/monitor"
+)
+
+func TestWhatAnAccountHoldsAndWhoIsInItIsRead(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		_, _ = out.Write([]byte(map[string]string{
+			"/jsz?accounts=true&streams=true&consumers=true&config=true": `{"server_id":"N1","account_details":[{"name":"P","stream_detail":[{"name":"S","created":"2026-11-30T10:00:00Z",
+				"config":{"subjects":["a.>"],"mirror":{"name":"M"},"sources":[{"name":"O"}],"republish":{"src":"a.>","dest":"b.>"}},
+				"consumer_detail":[{"name":"c","config":{"durable_name":"c","max_waiting":4,"max_batch":256,"max_expires":30000000000}}]}]}]}`,
+			"/connz?auth=true&limit=4096": `{"server_id":"N1","connections":[{"cid":7,"name":"shop","ip":"10.0.0.1","account":"P","authorized_user":"U"}]}`,
+			"/accountz?acc=P":             `{"server_id":"N1","account_detail":{"exports":[{"subject":"x.*"}]}}`,
+		}[r.URL.RequestURI()]))
+	}))
+	t.Cleanup(s.Close)
+	all, err := monitor.Accounts(t.Context(), s.URL)
+	if err != nil || len(all) != 1 || len(all[0].Streams) != 1 {
+		t.Fatalf("accounts %+v, %v", all, err)
+	}
+	is := all[0].Streams[0]
+	if is.Config.Mirror.Name != "M" || is.Config.Sources[0].Name != "O" || is.Config.Republish.Destination != "b.>" || is.Created.Hour() != 10 {
+		t.Errorf("stream %+v", is)
+	}
+	if c := is.Consumers[0].Config; c.MaxWaiting != 4 || c.MaxRequestBatch != 256 || c.MaxRequestExpires != 30*time.Second {
+		t.Errorf("consumer %+v", c)
+	}
+	server, clients, err := monitor.Connections(t.Context(), s.URL)
+	if diff := cmp.Diff([]monitor.Connection{{ID: 7, Name: "shop", IP: "10.0.0.1", Account: "P", User: "U"}}, clients); err != nil || server != "N1" || diff != "" {
+		t.Errorf("%s, %v: %s", server, err, diff)
+	}
+	exports, err := monitor.Exports(t.Context(), s.URL, "P")
+	if err != nil || !cmp.Equal(exports, []string{"x.*"}) {
+		t.Errorf("exports %v, %v", exports, err)
+	}
+}
+
+func TestAPageThatIsNoServersSaysNothingOfAccounts(t *testing.T) {
+	t.Parallel()
+	address := serve(t, http.StatusOK, "{}")
+	if all, err := monitor.Accounts(t.Context(), address); err == nil {
+		t.Errorf("accounts %v", all)
+	}
+	if _, all, err := monitor.Connections(t.Context(), address); err == nil {
+		t.Errorf("connections %v", all)
+	}
+	if all, err := monitor.Exports(t.Context(), address, "P"); err == nil {
+		t.Errorf("exports %v", all)
+	}
+}

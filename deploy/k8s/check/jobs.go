@@ -38,16 +38,21 @@ func (r *Rendered) checkJobs(f *faultList) {
 				mounted = append(mounted, s.name)
 			}
 		}
-		calls := component == "reader" || component == "recovery"
 		want := []string{"countermand-nats-" + component}
-		if calls {
+		if component == "check" {
+			want = []string{"countermand-nats"}
+		}
+		if component == "check" || component == "reader" || component == "recovery" {
 			want = append(want, providerSecrets)
 		}
 		if !slices.Equal(mounted, want) {
 			f.add("CronJob %s: mounts the Secrets %v, not %v", j.Name, mounted, want)
 		}
-		if out := r.reachesOutside(j); out != (component == "reader") {
-			f.add("CronJob %s: reaches providers: %t; the reader alone asks them", j.Name, out)
+		if out := r.reachesOutside(j); out != (component == "check" || component == "reader") {
+			f.add("CronJob %s: reaches providers: %t; check and reader alone ask them", j.Name, out)
+		}
+		if commands := j.Annotations["countermand.dev/commands"]; component == "check" && commands != "check" {
+			f.add("CronJob %s: runs %q with the service's credential", j.Name, commands)
 		}
 		r.checkPolicyOf(f, j)
 	}

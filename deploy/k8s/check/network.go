@@ -21,6 +21,8 @@ func connections() []connection {
 	return []connection{
 		{"consumer", "nats", "client"},
 		{"consumer", "nats", "monitor"},
+		{"check", "nats", "client"},
+		{"check", "nats", "monitor"},
 		{"provisioner", "nats", "client"},
 		{"provisioner", "nats", "monitor"},
 		{"operator", "nats", "client"},

@@ -193,6 +193,7 @@ func TestTheCommandsOfTheDocsMayRunAsJobs(t *testing.T) {
 		{"countermand-operator", []string{"resume", "opay-eg"}, operators},
 		{"countermand-reader", []string{"reconcile", "--provider", "opay-eg", "--from", "2026-11-01", "--to", "2026-11-02"}, operators},
 		{"countermand-reader", nil, operators},
+		{"countermand-check", []string{"check", "--as", "service"}, operators},
 		{"countermand-recovery", []string{"journal", "status"}, recovery},
 		{"countermand-recovery", []string{"check", "--deep", "--as", "recovery"}, recovery},
 	} {

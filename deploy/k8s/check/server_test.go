@@ -225,6 +225,32 @@ func TestTheShippedServerIsDurableAndServesItsRoles(t *testing.T) {
 	}
 }
 
+// "consumer check" as the Jobs run it, with the shipped rights of each.
+func TestTheCheckOfEachJobFindsNoFaultInTheShippedServer(t *testing.T) {
+	t.Parallel()
+	b := startNATS(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	provisioner, cfg := b.connect(t, "PROVISIONER")
+	if _, err := broker.Provision(ctx, provisioner, app.Topology(cfg)); err != nil {
+		t.Fatalf("provision: %v", err)
+	}
+	for user, role := range map[string]service.Role{
+		"PROVISIONER": service.Provisioner, "OPERATOR": service.Operator, "READER": service.Reader, "RECOVERY": service.Recovery,
+	} {
+		cfg := b.as(t, user)
+		o := &service.Options{As: role, Operator: cfg.Desk.Operator, Deep: true}
+		err := service.Run(ctx, cfg, o, func(f service.Finding) {
+			if f.Severity == service.Error && !strings.HasPrefix(f.Check, "provider") {
+				t.Errorf("%s: %s", role, f)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // The first refund of docs/deploying.md: a plain request of an order service.
 func TestAnOrderServicePublishesThroughTheShippedServerToItsOwnProviderOnly(t *testing.T) {
 	t.Parallel()

@@ -159,21 +159,25 @@ func (g guard) job(cronJob string, args ...string) *batchv1.Job {
 			},
 			Spec: *c.Spec.JobTemplate.Spec.DeepCopy(),
 		}
-		s := &j.Spec
-		one, no, mode, replacement := int32(1), false, batchv1.NonIndexedCompletion, batchv1.TerminatingOrFailed
-		s.Parallelism, s.Completions, s.CompletionMode, s.Suspend, s.ManualSelector, s.PodReplacementPolicy = &one, &one, &mode, &no, &no, &replacement
-		own := map[string]string{"batch.kubernetes.io/controller-uid": "2", "controller-uid": "2", "batch.kubernetes.io/job-name": "op-1", "job-name": "op-1"}
-		s.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"batch.kubernetes.io/controller-uid": "2"}}
-		for k, v := range own {
-			s.Template.Labels[k] = v
-		}
+		filledIn(j)
 		if len(args) > 0 {
-			s.Template.Spec.Containers[0].Args = append(args, "--config", "/etc/countermand/config.yaml")
+			j.Spec.Template.Spec.Containers[0].Args = append(args, "--config", "/etc/countermand/config.yaml")
 		}
 		return j
 	}
 	g.t.Fatalf("no CronJob %s", cronJob)
 	return nil
+}
+
+// filledIn has a Job as the API server has it when it asks the policies.
+func filledIn(j *batchv1.Job) {
+	s := &j.Spec
+	one, no, mode, replacement := int32(1), false, batchv1.NonIndexedCompletion, batchv1.TerminatingOrFailed
+	s.Parallelism, s.Completions, s.CompletionMode, s.Suspend, s.ManualSelector, s.PodReplacementPolicy = &one, &one, &mode, &no, &no, &replacement
+	s.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"batch.kubernetes.io/controller-uid": "2"}}
+	for k, v := range map[string]string{"batch.kubernetes.io/controller-uid": "2", "controller-uid": "2", "batch.kubernetes.io/job-name": j.Name, "job-name": j.Name} {
+		s.Template.Labels[k] = v
+	}
 }
 
 func TestTheCommandsOfTheDocsMayRunAsJobs(t *testing.T) {

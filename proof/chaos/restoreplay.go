@@ -246,15 +246,19 @@ func (p *lossPlay) goOn(ctx context.Context) error {
 	if _, err := w.consumer(ctx, "journal", "go", "--apply", "--operator", "ann"); err != nil {
 		return err
 	}
-	if _, err := w.consumer(ctx, "rearm"); err != nil {
-		return err
+	var last error
+	rearmed := func() bool { // a process learns within a second that the journal is open again
+		_, last = w.consumer(ctx, "rearm", "--operator", "ann")
+		return last == nil
+	}
+	if err := program.Await(ctx, rearmed); err != nil {
+		return fmt.Errorf("%w (%w)", err, last)
 	}
 	if p.row.held { // what it forgot of pauses ends none
 		sleep.For(ctx, 2*time.Second)
 	}
 	p.resumed = time.Now()
-	var last error
-	if err := program.Await(ctx, func() bool { // a process learns within a second that the journal is open again
+	if err := program.Await(ctx, func() bool {
 		_, last = w.consumer(ctx, "resume", "--all", "--operator", "ann")
 		return last == nil
 	}); err != nil {

@@ -311,6 +311,9 @@ func (b *rearmBundle) serveDesk(part uint64) {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { _ = served.Stop() })
+	if err := b.js.Conn().FlushTimeout(patience); err != nil { // another connection may ask at once
+		b.t.Fatal(err)
+	}
 }
 
 // serve runs the service until the test ends and tells what became of each message.

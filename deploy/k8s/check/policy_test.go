@@ -265,6 +265,8 @@ func TestAJobThatIsMoreThanItsCronJobIsRefused(t *testing.T) {
 		"two commands in a word":         {arguments, func(j *batchv1.Job) { container(j).Args[0] = "show review" }},
 		"no arguments":                   {arguments, func(j *batchv1.Job) { container(j).Args = nil }},
 		"a configuration of another":     {arguments, func(j *batchv1.Job) { container(j).Args = []string{"show", "--config", "/tmp/config.yaml"} }},
+		"a Secret's file to read":        {arguments, func(j *batchv1.Job) { container(j).Args[1] = "--file=/run//secrets/nats/nkey" }},
+		"the same from where it stands":  {arguments, func(j *batchv1.Job) { container(j).Args[1] = "run/./secrets/nats/nkey" }},
 		"no configuration":               {arguments, func(j *batchv1.Job) { container(j).Args = []string{"show", "opay-eg", "1"} }},
 		"an ephemeral container's place": {pod, func(j *batchv1.Job) { j.Spec.Template.Spec.ShareProcessNamespace = &yes }},
 	} {

@@ -16,6 +16,7 @@ import (
 type carried struct {
 	originSequence uint64
 	originTime     time.Time
+	nameless       bool // neither of the two is there
 	original       handlers.Digest
 	deliveries     int
 	panics         int
@@ -43,7 +44,7 @@ func readCarried(header nats.Header, sequence uint64, stored time.Time) (c carri
 		}
 	}
 	if !ok[0] || !ok[1] {
-		c.originSequence, c.originTime = sequence, stored
+		c.originSequence, c.originTime, c.nameless = sequence, stored, true
 	}
 	return c, faults
 }

@@ -102,7 +102,7 @@ func (m *inHand) delivery(margin time.Duration) (d handlers.Delivery, faults []s
 	if m.timer {
 		var c carried
 		c, faults = readCarried(header, d.OriginSequence, d.OriginTime)
-		d.OriginSequence, d.OriginTime, d.Original = c.originSequence, c.originTime, c.original
+		d.OriginSequence, d.OriginTime, d.Nameless, d.Original = c.originSequence, c.originTime, c.nameless, c.original
 		d.Deliveries += c.deliveries
 		d.Panics = c.panics
 		d.Due = c.due

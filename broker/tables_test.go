@@ -57,7 +57,7 @@ func TestWhatATimerCarriesIsReadCarefully(t *testing.T) {
 			headerDeliveries: {"4"}, headerPanics: {"2"}, headerDue: {at.Format(time.RFC3339Nano)},
 		}
 	}
-	own99 := func(c carried) carried { c.originSequence, c.originTime = 99, own; return c }
+	own99 := func(c carried) carried { c.originSequence, c.originTime, c.nameless = 99, own, true; return c }
 	cases := []struct {
 		name   string
 		value  string

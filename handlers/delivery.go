@@ -22,6 +22,9 @@ type Delivery struct {
 	// time in the stream of commands; a timer carries them along.
 	OriginSequence uint64
 	OriginTime     time.Time
+	// Nameless: a timer that does not say where its command lies; then OriginSequence and
+	// OriginTime are the timer's own.
+	Nameless bool
 	// Original is the digest of the original command's bytes. With it a rejection
 	// says the same whether it follows a command or a timer. Zero: the digest of
 	// the message itself.

@@ -14,9 +14,13 @@ import (
 //
 //	the stream of commands, at the sequence that the timer names   provenance  what follows
 //	not asked: the journal knows the operation and its content     unproven    the journal decides
+//	not asked: an accepted loss took what the timer knew           unproven    presumed: asked about, never called
+//	not asked: the timer names no sequence                         forged      quarantined, counted, never carried out
 //	the same command                                               genuine     the command is carried out
-//	another command, or none that can be read                      forged      quarantined, counted, never carried out
-//	nothing                                                        lost        presumed: asked about, never called
+//	the same command, and the timer claims a later time            forged      so: what is newer than a loss may be called
+//	another command, or none that can be read, of the same time    forged      quarantined, counted, never carried out
+//	so, of another time: the stream was filled again, or a forgery lost        presumed; what would be rejected is quarantined
+//	nothing                                                        lost        the same
 //	cannot be read                                                 unproven    the timer is given back
 type provenance int
 
@@ -28,10 +32,9 @@ const (
 )
 
 // names reports whether a timer's command is the one that was published: the same
-// operation with the same content, the same guards and the same sender, and no later
-// time: what counts as newer than an accepted loss may be called. Country and currency
-// of a published command that is silent about them are the instance's of the time when
-// the timer was written.
+// operation with the same content, the same guards and the same sender. Country and
+// currency of a published command that is silent about them are the instance's of the
+// time when the timer was written.
 func names(timer, published payment.Command) bool {
 	if published.Payment.Country == "" {
 		published.Payment.Country = timer.Payment.Country
@@ -43,15 +46,15 @@ func names(timer, published payment.Command) bool {
 		timer.Payment.CapturedAmount != nil && published.Payment.CapturedAmount != nil &&
 			*timer.Payment.CapturedAmount == *published.Payment.CapturedAmount
 	return captured && timer.Key == published.Key && timer.Fingerprint() == published.Fingerprint() &&
-		timer.Origin == published.Origin && timer.Expiry.Equal(published.Expiry) &&
-		!timer.RequestedAt.After(published.RequestedAt)
+		timer.Origin == published.Origin && timer.Expiry.Equal(published.Expiry)
 }
 
 // prove finds out where the timer in hand comes from, if what follows rests on what
 // it says. With an outcome or a ruling in hand nothing rests on it.
 func (w *work) prove(ctx context.Context, s step) step {
 	if !w.d.Timer || w.d.own() || w.h.originals == nil || s.provenance != unproven ||
-		s.journal.basis != seen || s.outcome != nil || w.known(s.journal.state()) {
+		s.journal.basis != seen || s.outcome != nil || w.known(s.journal.state()) ||
+		w.verdict(s.journal.state(), w.h.epoch()) == payment.TimerPresumed {
 		return s
 	}
 	from, err := w.provenance(ctx)
@@ -75,24 +78,34 @@ func (w *work) known(s payment.State) bool {
 
 // provenance reads the command that the timer names and compares the two.
 func (w *work) provenance(ctx context.Context) (provenance, error) {
+	if w.d.Nameless {
+		return forged, nil
+	}
 	p, found, err := w.h.originals.Original(ctx, w.d.OriginSequence)
 	switch {
 	case err != nil:
 		return unproven, fmt.Errorf("find command: %w", err)
 	case !found:
 		return lost, nil
-	case w.d.Original.SHA256 != "" && digestOf(p.Message.Data) != w.d.Original:
+	case w.isOf(p) && !w.d.OriginTime.After(p.At):
+		return genuine, nil
+	case w.isOf(p), p.At.Equal(w.d.OriginTime):
 		return forged, nil
+	default: // a genuine one would name the time of what lies there
+		return lost, nil
+	}
+}
+
+// isOf reports whether the timer in hand is the published command's.
+func (w *work) isOf(p Published) bool {
+	if w.d.Original.SHA256 != "" && digestOf(p.Message.Data) != w.d.Original {
+		return false
 	}
 	c, invalid := w.h.decoder.DecodeCommand(p.Message)
 	if invalid != nil {
-		return forged, nil //nolint:nilerr // what is no command has no timer
+		return false // what is no command has no timer
 	}
-	c.RequestedAt = p.At.UTC()
-	if !names(w.base.Command, c) {
-		return forged, nil
-	}
-	return genuine, nil
+	return names(w.base.Command, c)
 }
 
 // lostCommand is what follows from a timer whose command is gone: whether its

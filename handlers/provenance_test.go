@@ -53,6 +53,8 @@ func TestATimerThatIsNotLikeItsCommandMovesNoMoney(t *testing.T) {
 		"a provider not there":    {replaced(`"provider":"`, `"provider":"x`), false},
 		"a later time":            {func(d *handlers.Delivery) { d.OriginTime = d.OriginTime.Add(time.Hour) }, false},
 		"other bytes' sum":        {func(d *handlers.Delivery) { d.Original = handlers.Digest{SHA256: strings.Repeat("0", 64), Size: 1} }, false},
+		"no command":              {func(d *handlers.Delivery) { d.Nameless = true }, false},
+		"more than the journal":   {func(d *handlers.Delivery) { amount(d); d.Recorded = payment.Recorded{Version: 77, Operation: 77} }, false},
 		"one that was no command": {func(d *handlers.Delivery) { d.OriginSequence = junk }, false},
 		// Its sender would hear that its command was rejected.
 		"the key for another amount": {amount, true},
@@ -61,7 +63,9 @@ func TestATimerThatIsNotLikeItsCommandMovesNoMoney(t *testing.T) {
 			t.Parallel()
 			b, s := partial(t)
 			d, stream := b.waits(s)
-			stream.commands[junk] = handlers.Published{Message: events.Message{Subject: "payment.refund.requested", Data: []byte("{}")}}
+			stream.commands[junk] = handlers.Published{
+				Message: events.Message{Subject: "payment.refund.requested", Data: []byte("{}")}, At: d.OriginTime,
+			}
 			if c.carried {
 				if out := b.deliver(d); out.Kind != handlers.Ack {
 					t.Fatalf("the genuine timer becomes %+v", out)
@@ -103,6 +107,64 @@ func TestATimerThatIsLikeItsCommandIsCarriedOutOnceItIsRead(t *testing.T) {
 	asked := stream.asked
 	if out := b.deliver(d); out.Kind != handlers.Ack || stream.asked != asked {
 		t.Errorf("what the journal knows becomes %+v, and the stream was asked %d times", out, stream.asked-asked)
+	}
+}
+
+// The stream of commands was set back and filled again: what lies at the sequence is
+// another order service's, and of another time.
+func TestATimerIsNotCalledForgedWhereItsCommandWasLost(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before bool // an accepted loss took what the timer knew
+		known  bool // its key is known with other content
+	}{"nothing was recorded": {}, "an event was recorded before the loss": {before: true}, "its key is another one's": {known: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, s := partial(t)
+			var losses acceptance
+			b.losses = &losses
+			d, stream := b.waits(s)
+			if c.known {
+				if out := b.deliver(d); out.Kind != handlers.Ack {
+					t.Fatalf("the genuine one becomes %+v", out)
+				}
+				replaced(`"amount":{"value":`, `"amount":{"value":1`)(&d)
+			}
+			calls, told := b.refunds(), b.types()
+			stream.commands[d.OriginSequence] = handlers.Published{
+				Message: events.Message{Subject: "payment.refund.requested", Data: []byte("{}")}, At: d.OriginTime.Add(time.Minute),
+			}
+			if c.before {
+				now := b.clock.Now()
+				losses.at.Store(&now)
+				d.Recorded = payment.Recorded{Version: 1, Operation: 1}
+			}
+			asked := stream.asked
+			out := b.deliver(d)
+			if c.before != (stream.asked == asked) {
+				t.Errorf("the stream was asked %d times", stream.asked-asked)
+			}
+			rejections, err := b.journal.Rejections()
+			if err != nil || len(rejections) > 0 {
+				t.Errorf("somebody is told a rejection: %+v, %v", rejections, err)
+			}
+			if c.known {
+				if out.Kind != handlers.Terminate || len(b.quarantine.kept) != 1 || b.types() != told {
+					t.Errorf("it becomes %+v, kept %d, told %q", out, len(b.quarantine.kept), b.types())
+				}
+				return
+			}
+			if out.Kind != handlers.Later || len(b.quarantine.kept) > 0 {
+				t.Fatalf("it becomes %+v, and %d are in quarantine", out.Kind, len(b.quarantine.kept))
+			}
+			b.drive(func() bool {
+				o := b.operation(s.id, s.op, key).Open
+				return o == nil || o.Review != nil
+			})
+			if op := b.operation(s.id, s.op, key); op.Open == nil || op.Open.Review == nil || b.refunds() != calls {
+				t.Errorf("after %d calls it is %s (%s): %s", b.refunds()-calls, op.Status, op.Code, b.types())
+			}
+		})
 	}
 }
 

@@ -76,6 +76,15 @@ func (h *Handler) published(ctx context.Context, d Delivery) (events.Message, er
 	}
 }
 
+// reject answers a command with its rejection. A timer whose command is gone is told to
+// nobody: its sender may be one that a forger has chosen.
+func (w *work) reject(ctx context.Context, s step, code payment.Code) Disposition {
+	if s.provenance == lost {
+		return w.h.forged(ctx, w.d)
+	}
+	return w.h.undecodable(ctx, w.d, w.refusal(code))
+}
+
 // refusal is the rejection of a well-formed command. It reveals nothing of what
 // is known about the payment.
 func (w *work) refusal(code payment.Code) *events.InvalidError {
@@ -155,11 +164,11 @@ func (w *work) endPanicsOnce(ctx context.Context, s step) step {
 		w.log().Error("a command that panics cannot be looked up", "error", err.Error())
 		return s.ends(w.later(s.journal, w.h.now().Add(time.Minute), maxPanics))
 	}
-	if end, contradicted := w.contradicted(s); contradicted {
-		return s.ends(end)
-	}
 	if s = w.prove(ctx, s); s.end != nil {
 		return s
+	}
+	if end, contradicted := w.contradicted(s); contradicted {
+		return s.ends(end)
 	}
 	dec := payment.DecidePanicked(w.input(s))
 	s, err = w.commit(ctx, s, dec)
@@ -171,7 +180,7 @@ func (w *work) endPanicsOnce(ctx context.Context, s step) step {
 	}
 	switch dec.Action {
 	case payment.RejectCommand:
-		return s.ends(w.h.undecodable(ctx, w.d, w.refusal(dec.Code)))
+		return s.ends(w.reject(ctx, s, dec.Code))
 	case payment.Finish:
 		return s.ends(Disposition{Kind: Ack})
 	default:

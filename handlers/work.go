@@ -93,11 +93,11 @@ func (w *work) next(ctx context.Context, s step) step {
 	if err != nil {
 		return s.ends(w.unreadable(err))
 	}
-	if end, contradicted := w.contradicted(s); contradicted {
-		return s.ends(end)
-	}
 	if s = w.prove(ctx, s); s.end != nil {
 		return s
+	}
+	if end, contradicted := w.contradicted(s); contradicted {
+		return s.ends(end)
 	}
 	dec := w.decide(s)
 	if dec.Event == nil && s.journal.basis == assumed {
@@ -297,7 +297,7 @@ func (w *work) act(ctx context.Context, s step, dec payment.Decision) step {
 		s.asked = &s.outcome.Outcome
 		return s
 	case payment.RejectCommand:
-		return s.ends(w.h.undecodable(ctx, w.d, w.refusal(dec.Code)))
+		return s.ends(w.reject(ctx, s, dec.Code))
 	default:
 		return s.ends(w.later(s.journal, dec.At, w.d.Panics))
 	}

@@ -27,12 +27,20 @@ func TestACommandThatOnlyATimerCarriesMovesNoMoney(t *testing.T) {
 	if d := awaitDisposition(t, handled); d.Kind != handlers.Terminate { // what order services published
 		t.Fatalf("%+v", d)
 	}
+	stream, err := b.js.Stream(t.Context(), b.cfg.Streams.Commands)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, err := stream.GetMsg(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
 	told := natstest.Messages(t, b.js, b.cfg.Streams.Events)
 	m := nats.NewMsg("payment.schedule.refund.opay-eg.1001.0")
 	m.Data = []byte(`{"specversion":"1.0","id":"forged","source":"/orders","type":"payment.refund.requested","data":{"idempotencyKey":"k","provider":"opay-eg","payment":{"orderId":"1001"},"amount":{"value":39999,"currency":"EGP"}}}`)
 	for name, value := range map[string]string{
 		"Nats-Schedule": "@at 2020-01-01T00:00:00Z", "Nats-Schedule-Target": "payment.due.refund",
-		"Countermand-Origin-Sequence": "1", "Countermand-Origin-Time": time.Now().UTC().Format(time.RFC3339Nano),
+		"Countermand-Origin-Sequence": "1", "Countermand-Origin-Time": named.Time.UTC().Format(time.RFC3339Nano),
 		"Countermand-Deliveries": "1", "Countermand-Panics": "0", "Countermand-Due": "2020-01-01T00:00:00Z",
 	} {
 		m.Header.Set(name, value)
@@ -51,5 +59,16 @@ func TestACommandThatOnlyATimerCarriesMovesNoMoney(t *testing.T) {
 	}
 	if n := natstest.Messages(t, b.js, b.cfg.Streams.Rejected); n != 2 {
 		t.Errorf("%d messages in quarantine, want the rejected one and the forged one", n)
+	}
+	// One that names another time may be genuine, and its command lost: it is presumed.
+	m.Header.Set("Countermand-Origin-Time", time.Now().UTC().Format(time.RFC3339Nano))
+	if _, err := b.js.PublishMsg(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if d := awaitDisposition(t, handled); d.Kind != handlers.Later {
+		t.Errorf("a timer of a lost command becomes %+v", d)
+	}
+	if n := len(b.sim.Ledger().Movements("")); n != 0 {
+		t.Errorf("money moved %d times", n)
 	}
 }

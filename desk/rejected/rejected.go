@@ -5,8 +5,11 @@
 package rejected
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/countermand/countermand/desk"
@@ -251,9 +254,12 @@ func outcomeOf(err error) string {
 }
 
 // Replay publishes a rejected message anew: the corrected one, or the original, which
-// is read here and shown to nobody. Errors are *desk.Error.
+// is read here and shown to nobody. What is not called corrected is the original with its
+// subject and its headers, whatever the request holds: another subject would get past the
+// check of who may command what, and other headers are another command. Errors are
+// *desk.Error.
 func (d *Desk) Replay(ctx context.Context, who desk.Operator, r desk.Replay) (desk.Replayed, error) {
-	if r.Corrected || len(r.Data) > 0 {
+	if r.Corrected {
 		return d.replayer.Replay(ctx, who, r)
 	}
 	if err := desk.CheckActor(who, r.Reason); err != nil {
@@ -266,8 +272,17 @@ func (d *Desk) Replay(ctx context.Context, who desk.Operator, r desk.Replay) (de
 	if err != nil {
 		return desk.Replayed{}, err
 	}
+	if len(r.Data) > 0 && !kept.same(r) { // of an older program, which reads the original itself
+		return desk.Replayed{}, &desk.Error{Fault: desk.FaultInvalid, Message: "this is not the message that was rejected, with its subject and its headers"}
+	}
 	r.Subject, r.Header, r.Data = kept.Subject, kept.Headers, kept.Data
 	return d.replayer.Replay(ctx, who, r)
+}
+
+// same reports whether a request holds the message as it was published.
+func (o *Original) same(r desk.Replay) bool {
+	return o.Subject == r.Subject && bytes.Equal(o.Data, r.Data) &&
+		maps.EqualFunc(o.Headers, r.Header, slices.Equal)
 }
 
 func unavailable(what string, err error) error {

@@ -214,11 +214,11 @@ func comingBack() []mutant {
 		},
 		{
 			"a timer that is not like its command is carried out", "handlers/provenance.go",
-			"	if !names(w.base.Command, c) {", "	if c.Key == \"\" {",
+			"	return names(w.base.Command, c)\n", "	return c.Key != \"\"\n",
 		},
 		{
 			"a timer whose command is gone is called", "handlers/provenance.go",
-			"		return lost, nil\n", "		return genuine, nil\n",
+			"	case !found:\n		return lost, nil\n", "	case !found:\n		return genuine, nil\n",
 		},
 		{
 			"what an accepted loss took is called once the journal is trusted again", "handlers/loss.go",

@@ -107,7 +107,7 @@ func (w *ward) begin(ctx context.Context, bin binaries, nodes int) (err error) {
 	})
 }
 
-// admit starts the processes, and traffic on the streams beside the journal.
+// admit starts the processes, and then traffic on the streams beside the journal.
 func (w *ward) admit(ctx context.Context, n int, random *rand.Rand) error {
 	for i := range n {
 		p, err := newPatient(ctx, w, i, lagOf(i, random))
@@ -116,15 +116,20 @@ func (w *ward) admit(ctx context.Context, n int, random *rand.Rand) error {
 		}
 		w.processes = append(w.processes, p)
 	}
+	// Like the service, nobody takes a command before a first mark is stored: an empty
+	// journal beside commands that were delivered looks like a loss.
+	started, end := context.WithTimeout(ctx, startFor)
+	defer end()
+	if err := program.Await(started, w.whole); err != nil {
+		return fmt.Errorf("the processes do not find the journal whole: %w", err)
+	}
 	traffic, cancel := context.WithCancel(ctx)
 	w.stop = cancel
 	w.traffic.Go(func() { w.publish(traffic) })
 	for _, stream := range []string{w.topology.Commands, w.topology.Due} {
 		w.traffic.Go(func() { w.consume(traffic, stream) })
 	}
-	started, end := context.WithTimeout(ctx, startFor)
-	defer end()
-	return program.Await(started, w.whole)
+	return nil
 }
 
 // sideEvery is how often a command and a timer are published.

@@ -3,8 +3,6 @@ package streams
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -188,8 +186,7 @@ func (r *Reader) messages(ctx context.Context, m integrity.Mark, out *integrity.
 		func() (err error) { out.Newest, err = r.position(ctx, last); return err },
 	)
 	if err == nil && head.Seq == 1 {
-		sum := sha256.Sum256(head.Data)
-		out.Journal.Head = integrity.Identity{Subject: head.Subject, SHA256: hex.EncodeToString(sum[:])}
+		out.Journal.Head = integrity.IdentityOf(head.Subject, head.Data)
 	}
 	return err
 }

@@ -277,6 +277,9 @@ func TestAMarkInTheBucketDoesNotHaveThePausesReadAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := own.Conn().Flush(); err != nil { // the view asks over another connection
+		t.Fatal(err)
+	}
 	for n := range 30 {
 		if _, err := js.Publish(t.Context(), fmt.Sprintf("$KV.%s._mark", c.topology.Control), fmt.Append(nil, n)); err != nil {
 			t.Fatal(err)

@@ -152,8 +152,12 @@ func TestTheServerTellsTheServiceWhoseLoginAsks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := start(t, dir, as)
-			service, err := w.connect(consumer()).SubscribeSync("payments.control.*.*")
+			serving := w.connect(consumer())
+			service, err := serving.SubscribeSync("payments.control.*.*")
 			if err != nil {
+				t.Fatal(err)
+			}
+			if err := serving.Flush(); err != nil { // the operator asks over another connection
 				t.Fatal(err)
 			}
 			if err := service.SetPendingLimits(-1, -1); err != nil {

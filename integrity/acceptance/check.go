@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/countermand/countermand/integrity"
 )
@@ -198,7 +199,7 @@ func CheckGo(v View) []string {
 	case e.Number == 0:
 		no = append(no, "no loss was accepted: consumer journal accept comes first")
 	case e.Phase != integrity.Held:
-		no = append(no, fmt.Sprintf("epoch %d is %s, not held", e.Number, e.Phase))
+		no = append(no, fmt.Sprintf("epoch %d is %s, not held%s", e.Number, e.Phase, by(v, ActionReleased)))
 	}
 	return append(no, lost(v)...)
 }
@@ -259,7 +260,7 @@ func (l Left) text() string {
 func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
 	var no []string
 	if e := v.Record.Epoch; e.Phase != integrity.Doubting {
-		no = append(no, fmt.Sprintf("epoch %d is %s, not doubting", e.Number, e.Phase))
+		no = append(no, fmt.Sprintf("epoch %d is %s, not doubting%s", e.Number, e.Phase, by(v, ActionTrusted)))
 	}
 	switch {
 	case left.InDoubt() == open:
@@ -276,6 +277,16 @@ func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
 			"reconcile with the providers' statements first, then type it out with --without-commands", n))
 	}
 	return append(no, lost(v)...)
+}
+
+// by says who has recorded an action in the epoch that counts; "" where nobody has.
+func by(v View, action string) string {
+	for _, a := range v.Actions {
+		if a.Action == action && a.Epoch == v.Record.Epoch.Number {
+			return fmt.Sprintf(" (%s by %s at %s)", action, a.Operator, a.Time.UTC().Format(time.RFC3339))
+		}
+	}
+	return ""
 }
 
 // lost are findings that stand: something was lost since the loss was accepted.

@@ -1,55 +1,51 @@
 package acceptance_test
 
 import (
-	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 
-	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/integrity/acceptance"
-	"github.com/countermand/countermand/integrity/keeper"
 )
 
-// meeting is a bucket whose readers wait for each other once: all decide on one view.
+// meeting is a clock that is looked at just before something is recorded. The first who
+// look wait for each other, so that all of them decide on one view.
 type meeting struct {
-	keeper.Store
-
-	mu   sync.Mutex
-	here int
-	all  int
+	left atomic.Int64
 	open chan struct{}
 }
 
-func (m *meeting) Load(ctx context.Context) (integrity.Record, error) {
-	r, err := m.Store.Load(ctx)
-	m.mu.Lock()
-	m.here++
-	if m.here == m.all {
+func (m *meeting) now() time.Time {
+	if m.left.Add(-1) == 0 {
 		close(m.open)
 	}
-	m.mu.Unlock()
 	<-m.open
-	return r, err
+	return time.Now()
 }
 
 // atOnce has persons accept the same loss at the same moment, as they have seen it.
 func (b *bundle) atOnce(second bool, names ...string) (map[string]acceptance.Done, map[string]error) {
 	b.t.Helper()
 	seen := acceptance.LossOf(b.look()).Fingerprint
-	bucket := b.sources.Bucket
-	b.sources.Bucket = &meeting{Store: bucket, all: len(names), open: make(chan struct{})}
-	desk := b.desk(second)
-	b.sources.Bucket = bucket
+	m := &meeting{open: make(chan struct{})}
+	m.left.Store(int64(len(names)))
+	o := &acceptance.Options{Now: m.now}
+	if second {
+		o.Another = anotherName
+	}
+	desk := acceptance.NewDesk(b.sources, events.NewEncoder(nil), o)
 	done, errs := map[string]acceptance.Done{}, map[string]error{}
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for _, name := range names {
 		all.Go(func() {
 			a := asked(name)
-			a.Seen = seen
+			a.Seen, a.RequestID = seen, ulid.Make().String()
 			d, err := desk.Accept(b.t.Context(), a, acceptance.Typed{Messages: 4})
 			mu.Lock()
 			defer mu.Unlock()

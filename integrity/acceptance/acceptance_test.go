@@ -472,3 +472,20 @@ func TestWhatARunningProcessKnowsIsGivenUpToo(t *testing.T) {
 		}
 	}
 }
+
+func TestALossOfCommandsThatAProcessIsNotSureOfYetIsNoneOfTheJournal(t *testing.T) {
+	t.Parallel()
+	v := acceptance.View{Journal: "J", Commands: "C", End: 10, Now: time.Now()}
+	v.Reading.Journal.StreamReading = integrity.StreamReading{First: 1, Last: 10, Messages: 10}
+	v.Replicas = []integrity.Registered{{Replica: integrity.Replica{
+		ID: "a", Standing: integrity.Suspect.String(), Shut: true, Known: 10, Found: []integrity.Finding{{Kind: integrity.StreamShorter, Object: "C"}},
+	}, Time: v.Now}}
+	v.Findings = integrity.FoundByOthers(0, v.Live())
+	if n := acceptance.LossOf(v).Messages; n != 0 {
+		t.Errorf("%d messages would be given up", n)
+	}
+	v.Replicas[0].Found[0].Kind = integrity.JournalHoles
+	if n := acceptance.LossOf(v).Messages; n != 1 {
+		t.Errorf("%d messages would be given up where it is the journal's, want one", n)
+	}
+}

@@ -127,11 +127,12 @@ func aboutJournal(v View) bool {
 }
 
 // foundByStreamsOnly reports whether every process of an ID has found losses of
-// other streams only.
+// other streams only, whether it is sure of them or not yet.
 func foundByStreamsOnly(v View, id string) bool {
 	n := 0
 	for _, r := range v.Live() {
-		if r.ID == id && broken(v, r) {
+		suspects := r.Epoch.Number == v.Record.Epoch.Number && r.Standing == integrity.Suspect.String()
+		if r.ID == id && (suspects || broken(v, r)) {
 			n++
 			if !namesStreamsOnly(r) {
 				return false

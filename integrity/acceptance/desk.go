@@ -13,6 +13,7 @@ import (
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/journal"
 	"github.com/countermand/countermand/journal/stream"
 	"github.com/countermand/countermand/payment"
 )
@@ -368,6 +369,9 @@ func (d *Desk) record(ctx context.Context, t turn, action string, said events.Jo
 		sequence, err = d.sources.Journal.Put(ctx, 0, m)
 	} else {
 		sequence, err = d.sources.Journal.PutNext(ctx, events.OperatorsFilter(), t.Newest, m)
+	}
+	if errors.Is(err, journal.ErrUnknown) {
+		err = fmt.Errorf("%w: %w", ErrUnfinished, err)
 	}
 	if err != nil {
 		return Action{}, fmt.Errorf("record the action: %w", err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/desk/control"
 	"github.com/countermand/countermand/integrity/acceptance"
 )
 
@@ -68,7 +69,7 @@ func (c *Command) Run(w *cli.World) (err error) {
 		return err
 	}
 	defer conn.Close()
-	sources, err := conn.JournalSources(nil)
+	sources, err := conn.JournalSources(control.Servers{})
 	if err != nil {
 		return err
 	}

@@ -373,3 +373,17 @@ func TestWhatTheCommandsLostIsTypedOutAndKeepsTheJournalFromTrust(t *testing.T) 
 	l.want(1, "12 commands were lost", "journal", "trust", "--reason", "x", "--open", "10", "--apply")
 	l.want(0, "epoch 1 is trusted", "journal", "trust", "--reason", "x", "--open", "10", "--without-commands", "--apply")
 }
+
+func TestWithoutAServiceNothingIsDecidedAndTheWayOutIsNamed(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}")
+	l.lose()
+	code, out, errs := l.run("journal", "accept", "--reason", "older copy", "--lose", "10", "--apply")
+	if code != cli.ExitFailed || out != "" || !strings.Contains(errs, "no running service answers") || !strings.Contains(errs, "Nothing was done. Start the service") {
+		t.Errorf("code %d\n%s%s", code, out, errs)
+	}
+	if n := l.messages(); n != 40 {
+		t.Errorf("%d messages were written", n-40)
+	}
+	l.want(1, "the journal ends at 40", "journal", "status") // it reads the streams itself
+}

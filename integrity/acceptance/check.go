@@ -145,7 +145,11 @@ func foundByStreamsOnly(v View, id string) bool {
 // fingerprint names a loss. Nothing that an operator's own audit event or a new
 // command changes is in it.
 func fingerprint(v View, l Loss) string {
-	raw, err := json.Marshal([]any{v.Record.Epoch.Number, v.Reading.Journal.Head, l.Known, l.End, l.Messages, l.Holes, l.Commands.Messages > 0})
+	head := v.Reading.Journal.Head
+	if l.End == 0 {
+		head = integrity.Identity{} // what lies there is an operator's own audit event, such as the first person's
+	}
+	raw, err := json.Marshal([]any{v.Record.Epoch.Number, head, l.Known, l.End, l.Messages, l.Holes, l.Commands.Messages > 0})
 	if err != nil {
 		return "" // numbers and strings always encode
 	}

@@ -178,7 +178,7 @@ func TestTheJournalIsReadByRequestsThatFollowEachOther(t *testing.T) {
 	r := decision(true, 0)
 	r.WithoutCommands, r.Open = true, 5
 	var reached []uint64
-	for {
+	for range 8 {
 		got, err := d.Decide(t.Context(), ana, control.Trust, r)
 		if err != nil || len(got.Refused) > 0 {
 			t.Fatalf("%+v, %v", got, err)

@@ -211,6 +211,37 @@ func TestTheTimeInAMarkIsThatOfItsSequence(t *testing.T) {
 	}
 }
 
+// A mark of an earlier version lacks the time, and a mark that has it must be stored.
+func TestAMarkCoversAnotherOnlyIfItKnowsWhatThatOneKnows(t *testing.T) {
+	t.Parallel()
+	of := func(last uint64, stamps ...time.Time) integrity.Mark {
+		m := integrity.Mark{Streams: map[string]uint64{"S": last}}
+		for _, stamp := range stamps {
+			m.Stamps = map[string]time.Time{"S": stamp}
+		}
+		return m
+	}
+	for name, c := range map[string]struct {
+		a, b            integrity.Mark
+		covers, reaches bool
+	}{
+		"the same":                      {of(7, at(7)), of(7, at(7)), true, true},
+		"lower":                         {of(7, at(7)), of(8, at(8)), false, false},
+		"higher":                        {of(7), of(6, at(6)), true, true},
+		"equal, without the time":       {of(7), of(7, at(7)), false, true},
+		"equal, and the other has none": {of(7, at(7)), of(7), true, true},
+		"equal, with a later time":      {of(7, at(9)), of(7, at(7)), false, true},
+		"equal, with an earlier time":   {of(7, at(7)), of(7, at(9)), true, true},
+	} {
+		if c.a.Covers(c.b) != c.covers || c.a.Reaches(c.b) != c.reaches {
+			t.Errorf("%s: covers %t, reaches %t", name, c.a.Covers(c.b), c.a.Reaches(c.b))
+		}
+		if merged := c.a.Merge(c.b); !merged.Covers(c.a) || !merged.Covers(c.b) {
+			t.Errorf("%s: both together do not cover each", name)
+		}
+	}
+}
+
 func TestAJournalWithoutAMarkIsTakenOnlyWhereItExplainsWhatWasDelivered(t *testing.T) {
 	t.Parallel()
 	sent := []integrity.DurableReading{{Stream: "PAYMENT_COMMANDS", Name: "payment-consumer", Delivered: 12}}

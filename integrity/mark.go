@@ -116,9 +116,27 @@ func (m *Mark) stamp(name string, last uint64, at time.Time) {
 	}
 }
 
-// Covers reports whether nothing in o lies beyond m, so that storing o where m
-// is stored would add nothing.
+// Covers reports whether storing o where m is stored would add nothing.
 func (m Mark) Covers(o Mark) bool {
+	if !m.Reaches(o) {
+		return false
+	}
+	if o.Epoch < m.Epoch {
+		return true
+	}
+	for name, last := range o.Streams {
+		theirs, ours := o.Stamps[name], m.Stamps[name]
+		if last == m.Streams[name] && !theirs.IsZero() && (ours.IsZero() || theirs.Before(ours)) {
+			return false
+		}
+	}
+	return true
+}
+
+// Reaches reports whether no position in o lies beyond m. What else a mark knows does
+// not count: a version that does not know of it stores the mark without it, and has
+// set nothing back.
+func (m Mark) Reaches(o Mark) bool {
 	switch {
 	case o.Epoch != m.Epoch:
 		return o.Epoch < m.Epoch

@@ -29,6 +29,9 @@ func (r Record) Merge(o Record) Record {
 }
 
 // Covers reports whether storing o where r is stored would add nothing.
-func (r Record) Covers(o Record) bool {
-	return r.Mark.Covers(o.Mark) && r.Epoch.Later(o.Epoch) == r.Epoch && (r.Witnessed || !o.Witnessed)
+func (r Record) Covers(o Record) bool { return r.Reaches(o) && r.Mark.Covers(o.Mark) }
+
+// Reaches reports whether r knows no less than o of how far everything has come.
+func (r Record) Reaches(o Record) bool {
+	return r.Mark.Reaches(o.Mark) && r.Epoch.Later(o.Epoch) == r.Epoch && (r.Witnessed || !o.Witnessed)
 }

@@ -428,6 +428,30 @@ func TestAnIdleKeeperStoresNothing(t *testing.T) {
 	})
 }
 
+// After an upgrade in a quiet hour, nothing moves that would have the mark raised.
+func TestWhatAMarkOfAnEarlierVersionLacksIsStoredWithoutAnAppend(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const commands = "PAYMENT_COMMANDS"
+		stored := mark(1)
+		stored.Witnessed = true
+		stored.Mark.Journal.Token, stored.Mark.Streams = "t", map[string]uint64{bucketStream: 3, commands: 9}
+		s, at := newStreams(1), time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
+		s.set(func(r *integrity.Reading) {
+			r.Streams[commands] = integrity.StreamReading{First: 1, Last: 9, Messages: 9, LastAt: at}
+		})
+		b := run(t, s, &store{record: stored}, &store{record: stored})
+		defer b.stop()
+		b.standing(integrity.Whole)
+		for name, place := range map[string]*store{"bucket": b.bucket, "witness": b.witness} {
+			held, err := place.Load(t.Context())
+			if err != nil || !held.Mark.Stamps[commands].Equal(at) {
+				t.Errorf("the %s holds %+v, %v", name, held.Mark, err)
+			}
+		}
+	})
+}
+
 func TestTheWitnessIsRaisedEachSecondWhileWhole(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

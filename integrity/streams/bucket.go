@@ -75,7 +75,7 @@ func setBack(before, now integrity.Record) bool {
 	if now.Epoch.Number > before.Epoch.Number {
 		return false
 	}
-	return before.Bucket != "" && now.Bucket != before.Bucket || !now.Covers(before)
+	return before.Bucket != "" && now.Bucket != before.Bucket || !now.Reaches(before)
 }
 
 func (b *Bucket) highest() integrity.Record {

@@ -2,6 +2,7 @@ package streams_test
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,4 +73,35 @@ func TestARaiseOutlastsAWriteThatIsInFlight(t *testing.T) {
 			t.Errorf("raised to %d: %v", r.Mark.Journal.Sequence, err)
 		}
 	})
+}
+
+// An earlier version stores the mark without what it does not know of.
+func TestAMarkThatAnEarlierVersionHasStoredIsNotSetBack(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t, nil)
+	topology := broker.DefaultTopology()
+	if _, err := broker.Provision(t.Context(), server.JetStream(t), topology); err != nil {
+		t.Fatal(err)
+	}
+	bucket := streams.NewBucket(server.Connect(t), topology.Control)
+	mark := integrity.Mark{Streams: map[string]uint64{topology.Commands: 7}, Stamps: map[string]time.Time{topology.Commands: time.Unix(1, 0)}}
+	want := integrity.Record{Epoch: integrity.FirstEpoch(), Mark: mark}
+	stored, err := bucket.Raise(t.Context(), want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored.Mark.Stamps = nil
+	raw, err := json.Marshal(stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.JetStream(t).Publish(t.Context(), "$KV."+topology.Control+"."+streams.MarkKey, raw); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := bucket.Load(t.Context()); err != nil || r.Mark.Streams[topology.Commands] != 7 {
+		t.Errorf("%+v, %v", r.Mark, err)
+	}
+	if again, err := bucket.Raise(t.Context(), want); err != nil || len(again.Mark.Stamps) != 1 {
+		t.Errorf("%+v, %v", again.Mark, err)
+	}
 }

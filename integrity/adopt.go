@@ -49,6 +49,9 @@ func MarkOf(r Reading, at Position, epoch uint64) Mark {
 		}
 		m.Streams[name] = s.Last
 		m.stamp(name, s.Last, s.LastAt)
+		if s.Keeps > 0 {
+			m.keep(name, keptOf(s))
+		}
 	}
 	return m
 }

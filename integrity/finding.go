@@ -30,6 +30,11 @@ const (
 	StreamShorter Kind = "stream_shorter"
 	// StreamRewritten: another message lies at another stream's mark.
 	StreamRewritten Kind = "stream_rewritten"
+	// StreamBeheaded: another stream no longer holds messages that are too young to have
+	// gone by their age.
+	StreamBeheaded Kind = "stream_beheaded"
+	// StreamHoles: messages are missing in the middle of another stream.
+	StreamHoles Kind = "stream_holes"
 	// StreamMissing: another stream does not exist.
 	StreamMissing Kind = "stream_missing"
 	// AppendBehind: an append was accepted at a sequence that was taken before.
@@ -45,6 +50,16 @@ const (
 	// TimerUnknown: a timer names an operation that the journal does not know.
 	TimerUnknown Kind = "timer_unknown"
 )
+
+// OfStream reports whether a kind is about a stream beside the journal.
+func (k Kind) OfStream() bool {
+	switch k {
+	case StreamShorter, StreamRewritten, StreamBeheaded, StreamHoles, StreamMissing:
+		return true
+	default:
+		return false
+	}
+}
 
 // Finding is one difference that only a loss explains.
 type Finding struct {
@@ -83,7 +98,12 @@ type Names struct {
 //	it records an acceptance of a later epoch than the mark's epoch_forgotten
 //	another stream ends before its mark                     stream_shorter
 //	it reaches its mark, with a message of another time     stream_rewritten
+//	it begins behind a message that it should still keep    stream_beheaded
+//	messages are missing in its middle, or at its mark      stream_holes
 //	another stream does not exist and has a mark            stream_missing
+//
+// The two before the last are of streams whose messages go by their age alone, see
+// [ShortfallOf].
 //
 // Lag of a replica is no finding: readings are a leader's.
 func Judge(m Mark, r Reading, n Names) []Finding {
@@ -197,9 +217,38 @@ func judgeStreams(m Mark, r Reading) []Finding {
 				Text: fmt.Sprintf("message %d of stream %s is of %s; it was of %s: the stream was set back, and filled again since",
 					known, name, s.AtMark.UTC().Format(time.RFC3339), m.Stamps[name].UTC().Format(time.RFC3339)),
 			})
+		default:
+			all = append(all, judgeShortfall(name, ShortfallOf(m, name, s))...)
 		}
 	}
 	return all
+}
+
+// judgeShortfall says what a stream lacks that its messages' age does not explain.
+func judgeShortfall(name string, s Shortfall) []Finding {
+	var all []Finding
+	if s.From > 0 {
+		all = append(all, Finding{
+			Kind: StreamBeheaded, Object: name, Known: s.From, Found: s.To + 1, Since: s.At,
+			Text: fmt.Sprintf("messages %s of stream %s are gone; message %d is of %s, and the stream was known to keep each for %s",
+				Range{s.From, s.To}, name, s.From, s.At.UTC().Format(time.RFC3339), span(s.Kept)),
+		})
+	}
+	if s.Within > 0 {
+		all = append(all, Finding{
+			Kind: StreamHoles, Object: name, Known: s.Within,
+			Text: fmt.Sprintf("%d messages are missing in the middle of stream %s", s.Within, name),
+		})
+	}
+	return all
+}
+
+// span writes how long something is kept, in days where it is that long.
+func span(d time.Duration) string {
+	if days := d / (24 * time.Hour); days > 1 {
+		return fmt.Sprintf("%d days", days)
+	}
+	return d.String()
 }
 
 // String writes a range as people do: 7, or 7 to 9.

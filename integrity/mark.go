@@ -54,6 +54,8 @@ type Mark struct {
 	// is known: a stream that was set back and filled again reaches the sequence with
 	// another message.
 	Stamps map[string]time.Time `json:"stamps,omitempty"`
+	// Kept holds what is known of those streams whose messages go by their age alone.
+	Kept map[string]Kept `json:"kept,omitempty"`
 	// At is when Journal was reached, by this service's clock.
 	At time.Time `json:"at"`
 }
@@ -87,7 +89,21 @@ func (m Mark) Merge(o Mark) Mark {
 			out.stamp(name, last, o.Stamps[name])
 		}
 	}
+	for name, theirs := range o.Kept {
+		out.keep(name, theirs)
+	}
 	return out
+}
+
+// keep takes in what is known of a stream whose messages go by their age alone.
+func (m *Mark) keep(name string, k Kept) {
+	if ours, there := m.Kept[name]; there {
+		k = ours.merge(k)
+	}
+	if m.Kept == nil {
+		m.Kept = map[string]Kept{}
+	}
+	m.Kept[name] = k
 }
 
 // Reaching is the mark with a stream that reaches a sequence, whose message is of a
@@ -130,6 +146,11 @@ func (m Mark) Covers(o Mark) bool {
 			return false
 		}
 	}
+	for name, theirs := range o.Kept {
+		if ours, there := m.Kept[name]; !there || !ours.merge(theirs).equal(ours) {
+			return false
+		}
+	}
 	return true
 }
 
@@ -153,7 +174,7 @@ func (m Mark) Reaches(o Mark) bool {
 
 func (m Mark) clone() Mark {
 	m.Holes = slices.Clone(m.Holes)
-	m.Streams, m.Stamps = maps.Clone(m.Streams), maps.Clone(m.Stamps)
+	m.Streams, m.Stamps, m.Kept = maps.Clone(m.Streams), maps.Clone(m.Stamps), maps.Clone(m.Kept)
 	if m.Streams == nil {
 		m.Streams = map[string]uint64{}
 	}

@@ -36,9 +36,14 @@ type StreamReading struct {
 	Missing bool
 	// First and Last are sequences; Messages counts what lies between them.
 	First, Last, Messages uint64
-	// LastAt is the time of the message at Last, by the stream. AtMark is that of the
-	// message at the mark's sequence, the zero time where none lies there or nobody asked.
-	LastAt, AtMark time.Time
+	// Keeps is how long the stream keeps its messages, which go by their age alone; 0: not
+	// only by their age, and what is below is the zero time.
+	Keeps time.Duration
+	// FirstAt and LastAt are the times of the messages at First and Last, by the stream,
+	// the zero time where none lies there. AtMark is that of the message at the mark's
+	// sequence, the zero time also where the mark does not know its time. Now is the
+	// leader's time of the reading.
+	FirstAt, LastAt, AtMark, Now time.Time
 }
 
 // JournalReading is the extent of the journal and the two messages by which it

@@ -79,7 +79,7 @@ func (b *bundle) connect(server *natstest.Server, witnessPath string) {
 		Reader: streams.NewReader(b.js.Conn(), streams.Plan{
 			Journal: top.Events, Others: []string{top.Commands, top.ControlStream()}, TokenHeader: stream.TokenHeader,
 			Durables: []streams.Durable{{Stream: top.Commands, Name: top.Consumer}, {Stream: top.Events, Name: top.Consumer}},
-			Answers:  append(events.PaymentFilters(""), events.RejectedFilter), Stamped: []string{top.Commands},
+			Answers:  append(events.PaymentFilters(""), events.RejectedFilter), Aging: map[string]time.Duration{top.Commands: top.CommandsConfig().MaxAge},
 		}),
 		Bucket: streams.NewBucket(b.js.Conn(), top.Control), Witness: witness.NewFile(witnessPath),
 	}

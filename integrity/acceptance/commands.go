@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,6 +26,10 @@ type CommandsLoss struct {
 	Messages uint64 `json:"messages"`
 	// Refilled: the stream was set back to End, and new commands lie behind it.
 	Refilled bool `json:"refilled,omitempty"`
+	// Gone are the sequences at its beginning that are gone although they are too young,
+	// Within is how many are missing in its middle.
+	Gone   *integrity.Range `json:"gone,omitempty"`
+	Within uint64           `json:"within,omitempty"`
 }
 
 // refilled reports whether the stream of commands was set back and filled again.
@@ -104,6 +109,12 @@ func commandsLossOf(v View) CommandsLoss {
 	if l.Known > l.End {
 		l.Messages = l.Known - l.End
 	}
+	if short := integrity.ShortfallOf(v.Record.Mark, v.Commands, now); !l.Refilled && short.Messages() > 0 {
+		l.Messages, l.Within = l.Messages+short.Messages(), short.Within
+		if short.From > 0 {
+			l.Gone = &integrity.Range{From: short.From, To: short.To}
+		}
+	}
 	l.Known = max(l.Known, l.End)
 	if l.Messages == 0 && processLostCommands(v) {
 		l.Messages = 1
@@ -166,9 +177,26 @@ func (l CommandsLoss) Text() string {
 		return ""
 	case l.Refilled:
 		return fmt.Sprintf("%d commands are lost: %s was known to reach %d, was set back to %d, and was filled again", l.Messages, l.Stream, l.Known, l.End)
+	case l.Gone != nil || l.Within > 0:
+		return fmt.Sprintf("%d commands are lost: ", l.Messages) + strings.Join(l.parts(), ", ")
 	case l.Known == l.End:
 		return "commands may be lost: a running process has found more than the marks show, and nobody can count them"
 	default:
 		return fmt.Sprintf("%d commands are lost: %s is known to reach %d, ends at %d", l.Messages, l.Stream, l.Known, l.End)
 	}
+}
+
+// parts says what is lost in each place of the stream.
+func (l CommandsLoss) parts() []string {
+	var all []string
+	if l.Gone != nil {
+		all = append(all, fmt.Sprintf("%s no longer holds %s", l.Stream, l.Gone))
+	}
+	if l.Within > 0 {
+		all = append(all, fmt.Sprintf("%s lacks %d in its middle", l.Stream, l.Within))
+	}
+	if l.Known > l.End {
+		all = append(all, fmt.Sprintf("%s is known to reach %d and ends at %d", l.Stream, l.Known, l.End))
+	}
+	return all
 }

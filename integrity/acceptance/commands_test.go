@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/integrity"
@@ -147,6 +148,53 @@ func TestCommandsThatWereLostAreCountedAlsoWhereNewOnesHaveFilledTheGap(t *testi
 			}
 		})
 	}
+}
+
+// The stream ends where it did, so that no end shows the loss.
+func TestCommandsThatAreGoneTooEarlyAreCountedAndAcceptedOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	b := setup(t)
+	b.publish(5)
+	v := b.look()
+	if _, err := b.sources.Witness.Raise(ctx, integrity.Record{Mark: integrity.MarkOf(v.Reading, v.Reading.Newest, 0), Epoch: integrity.FirstEpoch()}); err != nil {
+		t.Fatal(err)
+	}
+	b.publish(2)
+	cfg := topology().CommandsConfig()
+	cfg.MaxAge = 100 * time.Millisecond
+	if _, err := b.js.UpdateStream(ctx, cfg); err != nil {
+		t.Fatal(err)
+	}
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for b.look().Reading.Streams[cfg.Name].Messages > 0 {
+		<-again.C
+	}
+	cfg.MaxAge = topology().CommandsConfig().MaxAge
+	if _, err := b.js.UpdateStream(ctx, cfg); err != nil {
+		t.Fatal(err)
+	}
+	b.publish(3)
+	l := acceptance.LossOf(b.look())
+	if l.Commands.Messages != 7 || l.Commands.Gone == nil || *l.Commands.Gone != (integrity.Range{From: 1, To: 7}) {
+		t.Fatalf("%+v", l.Commands)
+	}
+	desk := b.desk(false)
+	_, err := desk.Accept(ctx, asked("ann"), acceptance.Typed{Messages: l.Messages})
+	refused(t, err, "7 commands are lost: PAYMENT_COMMANDS no longer holds 1 to 7: bring them back first, or type it out with --lose-commands 7")
+	done, err := desk.Accept(ctx, asked("ann"), acceptance.Typed{Messages: l.Messages, Commands: 7})
+	if err != nil || done.Epoch.CommandsLost != 7 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if v := b.look(); len(v.Findings) > 0 || acceptance.LossOf(v).Commands.Messages > 0 {
+		t.Errorf("it is found again: %v, %+v", v.Findings, acceptance.LossOf(v).Commands)
+	}
+	if _, err := desk.Go(ctx, asked("ann")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = desk.Trust(ctx, asked("ann"), acceptance.Left{Walked: true}, 0, false)
+	refused(t, err, "7 commands were lost")
 }
 
 // Neither bucket nor witness knows anything, and a person is the first to look.

@@ -18,8 +18,6 @@ func namesCommands(r integrity.Registered, commands string) bool {
 // namesStreamsOnly reports whether a process has found losses of other streams,
 // and surely none of the journal. The careful answer is false.
 func namesStreamsOnly(r integrity.Registered) bool {
-	journal := func(f integrity.Finding) bool {
-		return f.Kind != integrity.StreamShorter && f.Kind != integrity.StreamRewritten && f.Kind != integrity.StreamMissing
-	}
+	journal := func(f integrity.Finding) bool { return !f.Kind.OfStream() }
 	return r.MoreFound == 0 && len(r.Found) > 0 && !slices.ContainsFunc(r.Found, journal)
 }

@@ -43,8 +43,10 @@ type Plan struct {
 	EpochOf     func(subject string, header map[string][]string, data []byte) uint64
 	// Answers are the filters of the journal's events that answer commands.
 	Answers []string
-	// Stamped are those of the other streams whose message at the mark is looked at.
-	Stamped []string
+	// Aging are those of the other streams whose messages go by their age alone, and how
+	// long they are meant to stay. A stream that keeps them for longer is believed no more
+	// than that.
+	Aging map[string]time.Duration
 	// TimerHolds asks the journal's leader whether it still does not show what a timer
 	// knew; nil: a timer's finding is not confirmed. Safe for concurrent use.
 	TimerHolds func(ctx context.Context, f integrity.Finding) (bool, error)
@@ -76,7 +78,7 @@ func (r *Reader) Read(ctx context.Context, m integrity.Mark, open []integrity.Fi
 	stamps := make([]time.Time, len(r.plan.Others))
 	for i, name := range r.plan.Others {
 		asks = append(asks, func() (err error) { others[i], err = r.info(ctx, name, false); return err })
-		if known := m.Streams[name]; known > 0 && !m.Stamps[name].IsZero() && slices.Contains(r.plan.Stamped, name) {
+		if known := m.Streams[name]; known > 0 && !m.Stamps[name].IsZero() && r.plan.Aging[name] > 0 {
 			asks = append(asks, func() (err error) { stamps[i], err = r.stamp(ctx, name, known); return err })
 		}
 	}
@@ -84,11 +86,9 @@ func (r *Reader) Read(ctx context.Context, m integrity.Mark, open []integrity.Fi
 		return integrity.Reading{}, nil, err
 	}
 	for i, name := range r.plan.Others {
-		one := others[i].extent()
-		if one.AtMark = stamps[i]; !slices.Contains(r.plan.Stamped, name) {
-			one.LastAt = time.Time{}
+		if out.Streams[name], err = r.beside(ctx, name, others[i], stamps[i]); err != nil {
+			return integrity.Reading{}, nil, err
 		}
-		out.Streams[name] = one
 	}
 	out.Leader, out.Journal = info.Cluster.Leader, info.journal()
 	if err := r.messages(ctx, m, &out); err != nil {
@@ -101,6 +101,29 @@ func (r *Reader) Read(ctx context.Context, m integrity.Mark, open []integrity.Fi
 	}
 	still, err := r.stillOpen(ctx, open)
 	return out, still, err
+}
+
+// beside is the extent of a stream beside the journal. The information names the time of
+// a newest message that is gone, so that one is asked for where any is missing.
+func (r *Reader) beside(ctx context.Context, name string, info streamInfo, atMark time.Time) (integrity.StreamReading, error) {
+	out, meant := info.extent(), r.plan.Aging[name]
+	if meant == 0 || out.Missing {
+		return out, nil
+	}
+	out.Keeps, out.AtMark, out.Now = meant, atMark, info.Now
+	if age := info.Config.MaxAge; age > 0 {
+		out.Keeps = min(age, meant)
+	}
+	if out.Messages == 0 {
+		return out, nil
+	}
+	out.FirstAt, out.LastAt = info.State.FirstAt, info.State.LastAt
+	if out.Messages == out.Last-out.First+1 {
+		return out, nil
+	}
+	var err error
+	out.LastAt, err = r.stamp(ctx, name, out.Last)
+	return out, err
 }
 
 // said reads what the journal itself says of its history.
@@ -223,10 +246,15 @@ func (r *Reader) position(ctx context.Context, sequence uint64) (integrity.Posit
 type streamInfo struct {
 	Error   *jetstream.APIError   `json:"error"`
 	Cluster jetstream.ClusterInfo `json:"cluster"`
-	State   struct {
+	Now     time.Time             `json:"ts"`
+	Config  struct {
+		MaxAge time.Duration `json:"max_age"`
+	} `json:"config"`
+	State struct {
 		Messages   uint64            `json:"messages"`
 		FirstSeq   uint64            `json:"first_seq"`
 		LastSeq    uint64            `json:"last_seq"`
+		FirstAt    time.Time         `json:"first_ts"`
 		LastAt     time.Time         `json:"last_ts"`
 		NumDeleted int               `json:"num_deleted"`
 		Deleted    []uint64          `json:"deleted"`
@@ -242,7 +270,7 @@ func (i streamInfo) extent() integrity.StreamReading {
 	if i.missing {
 		return integrity.StreamReading{Missing: true}
 	}
-	return integrity.StreamReading{First: i.State.FirstSeq, Last: i.State.LastSeq, Messages: i.State.Messages, LastAt: i.State.LastAt}
+	return integrity.StreamReading{First: i.State.FirstSeq, Last: i.State.LastSeq, Messages: i.State.Messages}
 }
 
 func (i streamInfo) journal() integrity.JournalReading {

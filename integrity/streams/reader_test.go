@@ -248,7 +248,7 @@ func TestAStreamThatWasFilledAgainIsFoundByTheTimeOfItsMessage(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	with := plan(b.topology)
-	with.Stamped = []string{b.topology.Commands}
+	with.Aging = map[string]time.Duration{b.topology.Commands: b.topology.CommandsConfig().MaxAge}
 	b.reader = streams.NewReader(b.js.Conn(), with)
 	b.fill(1, 3)
 	publish := func(n int) {
@@ -274,15 +274,137 @@ func TestAStreamThatWasFilledAgainIsFoundByTheTimeOfItsMessage(t *testing.T) {
 	b.finds(m, integrity.StreamRewritten)
 	publish(7)
 	b.finds(m, integrity.StreamRewritten)
-	// What the stream keeps no longer shows nothing.
-	s, err := b.js.Stream(t.Context(), b.topology.Commands)
-	if err != nil {
-		t.Fatal(err)
+}
+
+// commands is a bench whose stream of commands keeps each message for a time, and may be
+// deleted from.
+func commands(t *testing.T, keeps time.Duration) *bench {
+	t.Helper()
+	b := setup(t)
+	b.deleteStream(b.topology.Commands)
+	b.commandsAre(func(c *jetstream.StreamConfig) { c.MaxAge = keeps })
+	with := plan(b.topology)
+	with.Aging = map[string]time.Duration{b.topology.Commands: b.topology.CommandsConfig().MaxAge}
+	b.reader = streams.NewReader(b.js.Conn(), with)
+	b.fill(1, 3)
+	return b
+}
+
+// commandsAre makes or changes the stream of commands.
+func (b *bench) commandsAre(change func(*jetstream.StreamConfig)) {
+	b.t.Helper()
+	cfg := b.topology.CommandsConfig()
+	cfg.DenyDelete, cfg.DenyPurge = false, false
+	change(&cfg)
+	if _, err := b.js.CreateOrUpdateStream(b.t.Context(), cfg); err != nil {
+		b.t.Fatalf("change stream: %v", err)
 	}
-	known := m.Streams[b.topology.Commands]
-	if err := s.Purge(t.Context(), jetstream.WithPurgeSequence(known+1)); err != nil {
-		t.Skip("the stream cannot be purged: ", err)
+}
+
+func (b *bench) publish(n int) {
+	b.t.Helper()
+	for range n {
+		if _, err := b.js.Publish(b.t.Context(), "payment.refund.requested", []byte("{}")); err != nil {
+			b.t.Fatal(err)
+		}
 	}
+}
+
+// holding reads until the stream of commands holds so many messages.
+func (b *bench) holding(m integrity.Mark, messages uint64) integrity.Reading {
+	b.t.Helper()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		r := b.read(m)
+		if r.Streams[b.topology.Commands].Messages == messages {
+			return r
+		}
+		select {
+		case <-b.t.Context().Done():
+			b.t.Fatal("the test has ended")
+		case <-again.C:
+		}
+	}
+}
+
+const month = 30 * 24 * time.Hour
+
+func TestCommandsThatGoBeforeTheirAgeAreFound(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	aged := func(b *bench, m integrity.Mark) { // max_age for a moment
+		b.commandsAre(func(c *jetstream.StreamConfig) { c.MaxAge = 100 * time.Millisecond })
+		b.holding(m, 0)
+		b.finds(m, integrity.StreamBeheaded)
+		b.commandsAre(func(*jetstream.StreamConfig) {})
+	}
+	deleted := func(sequence uint64) func(*bench, integrity.Mark) {
+		return func(b *bench, _ integrity.Mark) {
+			s, err := b.js.Stream(ctx, b.topology.Commands)
+			if err == nil {
+				err = s.DeleteMsg(ctx, sequence)
+			}
+			if err != nil {
+				b.t.Fatal(err)
+			}
+		}
+	}
+	for name, row := range map[string]struct {
+		lose  func(*bench, integrity.Mark)
+		after int
+		kind  integrity.Kind
+		lacks uint64
+	}{
+		"max_age for a moment":                   {aged, 0, integrity.StreamBeheaded, 9},
+		"max_age for a moment, and new ones":     {aged, 4, integrity.StreamBeheaded, 9},
+		"the oldest ones, while others are left": {deleted(1), 4, integrity.StreamBeheaded, 1},
+		"one in the middle":                      {deleted(4), 4, integrity.StreamHoles, 1},
+		"the newest known one":                   {deleted(9), 4, integrity.StreamHoles, 1},
+		"made anew behind the mark": {func(b *bench, _ integrity.Mark) {
+			b.deleteStream(b.topology.Commands)
+			b.commandsAre(func(c *jetstream.StreamConfig) { c.FirstSeq = 12 })
+		}, 0, integrity.StreamBeheaded, 11},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := commands(t, month)
+			b.publish(9)
+			m := b.known()
+			b.finds(m)
+			row.lose(b, m)
+			b.publish(row.after)
+			b.finds(m, row.kind)
+			r := b.read(m)
+			if got := integrity.ShortfallOf(m, b.topology.Commands, r.Streams[b.topology.Commands]).Messages(); got != row.lacks {
+				t.Errorf("lacks %d, want %d", got, row.lacks)
+			}
+			// What was accepted is not found again, and the next loss is.
+			m = integrity.MarkOf(r, r.Newest, 1)
+			b.finds(m)
+			b.publish(3)
+			m = m.Merge(integrity.MarkOf(b.read(m), r.Newest, 1))
+			b.finds(m)
+			deleted(m.Streams[b.topology.Commands]-1)(b, m)
+			b.finds(m, integrity.StreamHoles)
+		})
+	}
+}
+
+func TestCommandsThatGoByTheirAgeAreNoLoss(t *testing.T) {
+	t.Parallel()
+	b := commands(t, time.Second)
+	b.publish(5)
+	m := b.known()
+	b.finds(m)
+	r := b.holding(m, 0)
+	b.finds(m)
+	b.publish(5)
+	m = m.Merge(integrity.MarkOf(r, r.Newest, 0)).Merge(integrity.MarkOf(b.read(m), r.Newest, 0))
+	b.finds(m)
+	b.holding(m, 0)
+	b.finds(m)
+	b.server.Restart(t)
 	b.finds(m)
 }
 

@@ -29,7 +29,8 @@ func ReadingPlan(t broker.Topology) marks.Plan {
 	durable := func(of string) marks.Durable { return marks.Durable{Stream: of, Name: t.Consumer} }
 	return marks.Plan{
 		Journal: t.Events, TokenHeader: stream.TokenHeader, Acceptances: events.OperatorFilter(acceptance.ActionAccepted),
-		EpochOf: acceptedEpoch, Answers: append(events.PaymentFilters(""), events.RejectedFilter), Stamped: []string{t.Commands},
+		EpochOf: acceptedEpoch, Answers: append(events.PaymentFilters(""), events.RejectedFilter),
+		Aging:    map[string]time.Duration{t.Commands: t.CommandsConfig().MaxAge},
 		Others:   []string{t.Commands, t.Due, t.Rejected, t.ControlStream()},
 		Durables: []marks.Durable{durable(t.Commands), durable(t.Due), durable(t.Events)},
 	}

@@ -278,8 +278,8 @@ func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
 		no = append(no, left.Unwalked+", or type it out with --without-commands")
 	}
 	if n := unsettled(v); n > 0 && !withoutWalk {
-		no = append(no, fmt.Sprintf("%d commands were lost, and no walk goes over what is not there: their repeats would be carried out as new operations; "+
-			"reconcile with the providers' statements first, then type it out with --without-commands", n))
+		no = append(no, fmt.Sprintf("%d commands count as lost, and no walk goes over what is not there: their repeats would be carried out as new operations; "+
+			"let the order service repeat what it has sent while the journal is doubted, and reconcile with the providers' statements; then type it out with --without-commands", n))
 	}
 	return append(no, lost(v)...)
 }

@@ -62,6 +62,9 @@ type Done struct {
 	// since. This request has recorded nothing.
 	Already bool  `json:"already,omitempty"`
 	Loss    *Loss `json:"loss,omitempty"`
+	// NothingFound: no place shows a loss. What all of them lost together leaves no trace,
+	// so commands count as lost.
+	NothingFound bool `json:"nothingFound,omitempty"`
 }
 
 // Options are the optional parts of a Desk; nil and zero mean the defaults.
@@ -171,7 +174,7 @@ func (d *Desk) accept(ctx context.Context, t turn, lose Typed) (Done, error) {
 		return Done{Loss: &loss, Epoch: v.Record.Epoch}, &RefusedError{no}
 	}
 	said := saidOf(v, loss, lose)
-	out := Done{Loss: &loss, Unasked: v.Unasked, Epoch: integrity.Epoch{Number: said.Epoch, CommandsLost: said.CommandsLost}}
+	out := Done{Loss: &loss, NothingFound: nothingFound(v, loss), Unasked: v.Unasked, Epoch: integrity.Epoch{Number: said.Epoch, CommandsLost: said.CommandsLost}}
 	if before, found := unfinished(v, loss); found { // whoever recorded it was interrupted, or is about to store it
 		out.Already, out.Audit, out.By = true, before.ULID, before.Operator
 		return d.begin(ctx, t, before, out)
@@ -221,10 +224,19 @@ func saidOf(v View, loss Loss, lose Typed) events.JournalLoss {
 	if first := v.Record.Mark.Identity; first != (integrity.Identity{}) {
 		said.First = (*events.FirstMessage)(&first)
 	}
+	if nothingFound(v, loss) {
+		said.CommandsLost = max(said.CommandsLost, 1) // nobody can count them
+	}
 	for _, hole := range loss.Holes {
 		said.Holes = append(said.Holes, events.SequenceRange(hole))
 	}
 	return said
+}
+
+// nothingFound reports whether no place shows a loss that is to be accepted: after a
+// failover to a copy of everything, none remembers more than the copy.
+func nothingFound(v View, loss Loss) bool {
+	return len(v.Findings) == 0 && !v.BucketMissing && loss.Messages == 0 && loss.Commands.Messages == 0
 }
 
 // nextEpoch is the number of the epoch that accepting a loss begins. An

@@ -139,6 +139,9 @@ func (d *decision) say(w *cli.World, decided control.Decided, err error) error {
 	}
 	if l := done.Loss; l != nil {
 		fmt.Fprintf(w.Stdout, "known to reach %d, ends at %d, given up: %s\n", l.Known, l.End, messages(l.Messages))
+		if done.NothingFound {
+			fmt.Fprintln(w.Stdout, "no place shows a loss; what all of them lost together leaves no trace, so commands count as lost (docs/journal-loss.md)")
+		}
 		if n := done.Epoch.CommandsLost; n > 0 {
 			fmt.Fprintf(w.Stdout, "commands given up: %d; trust needs --without-commands then\n", n)
 		}

@@ -387,3 +387,19 @@ func TestWithoutAServiceNothingIsDecidedAndTheWayOutIsNamed(t *testing.T) {
 	}
 	l.want(1, "the journal ends at 40", "journal", "status") // it reads the streams itself
 }
+
+// After a failover to a copy nothing shows the loss of the last second, so that the gate
+// has to be kept shut by hand.
+func TestAServiceThatStartsShutStaysSoUntilALossIsAccepted(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}\njournal: {startShut: true}")
+	l.append(1, 10)
+	l.mark(integrity.Record{})
+	l.serve()
+	l.serves = true
+	l.awaitReplica("whole and shut", func(r integrity.Registered) bool { return r.Shut && r.Standing == "whole" })
+	l.want(0, "gate shut (the setting journal.startShut keeps the gate shut", "journal", "status")
+	l.want(0, "epoch 1 is held", "journal", "accept", "--reason", "failover", "--apply")
+	l.want(0, "epoch 1 is doubting", "journal", "go", "--apply")
+	l.awaitReplica("open", func(r integrity.Registered) bool { return !r.Shut })
+}

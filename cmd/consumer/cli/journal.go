@@ -23,7 +23,7 @@ const JournalFor = time.Minute
 // what was found out of single servers.
 func (c *Connection) JournalSources(typed control.Servers) (acceptance.Sources, error) {
 	t := app.Topology(c.Config)
-	s, err := app.LossSources(c.Conn, c.JetStream, t, c.Encoder(), c.witness(), c.Config.NATS.Monitor)
+	s, err := app.LossSources(c.Conn, t, c.Encoder(), c.witness(), c.Config.NATS.Monitor)
 	if err != nil {
 		return acceptance.Sources{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/integrity/acceptance"
 )
 
 // Role is whose login is looked at. Each but the service's own has a file of rights in
@@ -131,6 +132,7 @@ func (c *checker) recoveryProbes(t broker.Topology) []probe {
 		}
 	}
 	store(c.journalAppends(desk.ActionResolve)...)
+	store(events.OperatorSubject(acceptance.ActionRecover, nobody))
 	store("$KV."+t.Control+"._mark", "$KV."+t.Control+"._walk")
 	return all
 }

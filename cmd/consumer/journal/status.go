@@ -80,10 +80,11 @@ func (c *statusCommand) status(w *cli.World) (*acceptance.Status, error) {
 		}
 		nobody = err
 	}
-	sources, err := conn.JournalSources(typed)
+	sources, err := conn.JournalSources()
 	if err != nil {
 		return nil, err
 	}
+	sources = typed.With(sources)
 	v, err := acceptance.Look(ctx, sources)
 	if err != nil {
 		return nil, errors.Join(err, nobody)

@@ -54,6 +54,9 @@ func withRoles(t *testing.T) *bundle {
 		if role == check.Operator {
 			inbox = "_INBOX_operator.>"
 		}
+		if role == check.Provisioner {
+			inbox = "_INBOX_provisioner.>"
+		}
 		fmt.Fprintf(&bare, "{user: bare-%s, password: p, permissions: {publish: {deny: \">\"}, subscribe: {allow: %q}}}\n", role, inbox)
 	}
 	b := provisionedWith(t, durable+`

@@ -52,7 +52,7 @@ func columns() []role {
 // api names a request of JetStream's under both names it can have, and the one that
 // counts for a party is the one its account knows.
 func api(p party, request string) string {
-	if p.plainInbox() {
+	if p.plain() {
 		return "$JS.API." + request
 	}
 	return "$JS.payments.API." + request

@@ -103,6 +103,7 @@ func Serve(nc *nats.Conn, d Desk, opts *Options) (*Service, error) {
 			return nil, errors.Join(err, s.Stop())
 		}
 	}
+	s.Announced()
 	return s, nil
 }
 

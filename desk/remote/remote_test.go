@@ -87,9 +87,6 @@ func serve(t *testing.T, s *natstest.Server, d remote.Desk) (stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
 	stop = sync.OnceFunc(func() {
 		if err := service.Stop(); err != nil {
 			t.Errorf("stop: %v", err)

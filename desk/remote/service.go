@@ -102,6 +102,7 @@ func Serve(nc *nats.Conn, d Desk, opts *Options) (*Service, error) {
 			return nil, errors.Join(err, s.Stop())
 		}
 	}
+	s.Announced()
 	return s, nil
 }
 

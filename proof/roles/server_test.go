@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds every wait; many packages' tests share few cores.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // permissions is where the files are that deployments use.
 const permissions = "../../deploy/k8s/components/nats/permissions"

@@ -36,7 +36,7 @@ func (p *peopled) says(code int, text, who string, args ...string) {
 func (p *peopled) loseAll() (lost string) {
 	p.t.Helper()
 	client := remote.NewClient(p.connect("anna"), "anna")
-	if _, err := client.Audit(p.t.Context(), remote.ActionReveal, "1-0123456789ab", "so that there is an event"); err != nil {
+	if _, err := client.Rearm(p.t.Context(), control.Rearm{RequestID: desk.NewULID(), Reason: "so that there is an event"}); err != nil {
 		p.t.Fatal(err)
 	}
 	for { // until the mark knows of it

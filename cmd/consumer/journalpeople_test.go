@@ -72,6 +72,7 @@ func TestTwoPersonsAcceptALossAndOneWithTwoNamesCannot(t *testing.T) {
 		p.write(who+"-as-ben.yaml", strings.Replace(readFile(t, p.dir+"/"+who+".yaml"), "operator: "+who, "operator: ben", 1))
 	}
 	p.says(cli.ExitFailed, "the server does not let this user act as operator", "anna-as-ben", accept...)
+	p.says(cli.ExitFailed, "nor could the streams be read with these credentials", "anna-as-ben", "status")
 	p.says(cli.ExitFailed, "is nobody's in the setting people", "carl-as-ben", accept...)
 	p.says(cli.ExitFailed, "nothing says which login this is", "loose-as-ben", accept...)
 	if n := p.count("payment.operator.journal_accepted.*"); n != 0 {

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/payment"
 )
@@ -47,6 +49,25 @@ func readCarried(header nats.Header, sequence uint64, stored time.Time) (c carri
 		c.originSequence, c.originTime, c.nameless = sequence, stored, true
 	}
 	return c, faults
+}
+
+// ReadTimer reads a timer as it lies in its stream: where it is scheduled, or where it
+// was delivered. Its time is left out. Where it does not name its command's place, the
+// zero time stands for that of the command.
+func ReadTimer(m *jetstream.RawStreamMsg) handlers.Timer {
+	t := handlers.Timer{
+		Subject: m.Subject, Target: m.Header.Get(jetstream.ScheduleTargetHeader),
+		Message: events.Message{Header: withoutReserved(m.Header), Data: m.Data},
+	}
+	if events.IsDue(m.Subject) {
+		t.Subject, t.Target = m.Header.Get(jetstream.SchedulerHeader), m.Subject
+	}
+	c, _ := readCarried(m.Header, m.Sequence, m.Time)
+	t.Deliveries, t.Panics, t.Original, t.Recorded = c.deliveries, c.panics, c.original, c.recorded
+	if !c.nameless {
+		t.OriginSequence, t.OriginTime = c.originSequence, c.originTime
+	}
+	return t
 }
 
 // readDigest reads what names the original's bytes. It may be missing: timers of

@@ -40,6 +40,7 @@ type reading struct {
 	// presumed; damaged is what cannot be read.
 	doubted map[string]bool
 	damaged map[openwork.Damage]bool
+	timers  timers
 }
 
 // of returns what a request has read, and has it wait for no other request.
@@ -94,34 +95,46 @@ func (d *Desk) left(ctx context.Context, sources acceptance.Sources, who desk.Op
 	defer func() { <-r.turn }()
 	if !r.begun || r.epoch != epoch.Number {
 		r.begun, r.epoch, r.next, r.last = true, epoch.Number, 0, 0
-		r.doubted, r.damaged = map[string]bool{}, map[openwork.Damage]bool{}
+		r.doubted, r.damaged, r.timers = map[string]bool{}, map[openwork.Damage]bool{}, timers{}
 	}
 	for began := d.o.Now(); ; {
 		more, err := d.readOn(ctx, r, epoch.AcceptedAt)
+		if err == nil && !more {
+			more, err = d.readTimers(ctx, sources, r, epoch.AcceptedAt)
+		}
 		switch {
 		case err != nil:
 			return acceptance.Left{}, nil, err
 		case more && d.o.Now().Sub(began) >= readFor:
-			return acceptance.Left{}, &Reading{To: r.next - 1, Last: r.last}, nil
+			return acceptance.Left{}, &Reading{To: cmp.Or(r.next, r.last+1) - 1, Last: r.last}, nil
 		case more:
 			continue
 		}
 		d.readings.end(id)
-		left := acceptance.Left{Unreadable: uint64(len(r.damaged))}
-		for _, presumed := range r.doubted {
-			if presumed {
-				left.Presumed++
-			} else {
-				left.Unchanged++
-			}
-		}
+		left := r.left()
 		left.Walked, left.Unwalked, err = acceptance.Walked(ctx, sources)
 		return left, nil, err
 	}
 }
 
-// readOn reads one part of the journal.
+// left counts what is in doubt, once all is read.
+func (r *reading) left() acceptance.Left {
+	left := acceptance.Left{Unknown: uint64(len(r.timers.unknown)), Unreadable: uint64(len(r.damaged))}
+	for _, presumed := range r.doubted {
+		if presumed {
+			left.Presumed++
+		} else {
+			left.Unchanged++
+		}
+	}
+	return left
+}
+
+// readOn reads one part of the journal, if it was not read to its end.
 func (d *Desk) readOn(ctx context.Context, r *reading, acceptedAt time.Time) (more bool, err error) {
+	if r.timers.listed > 0 {
+		return false, nil
+	}
 	w := d.o.Work
 	part, err := openwork.ReadPart(ctx, w.JetStream, w.Events, r.next, cmp.Or(w.Part, defaultPart))
 	if err != nil {

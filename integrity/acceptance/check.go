@@ -228,6 +228,9 @@ type Left struct {
 	// Unchanged counts further open operations of which nothing was recorded since
 	// the loss was accepted: what the journal has of them may not be their newest.
 	Unchanged uint64 `json:"unchanged,omitempty"`
+	// Unknown counts operations that a waiting timer names and the journal does not know:
+	// they existed before the loss.
+	Unknown uint64 `json:"unknown,omitempty"`
 	// Unreadable counts operations of which neither can be said, since their event
 	// or their command cannot be read.
 	Unreadable uint64 `json:"unreadable,omitempty"`
@@ -238,7 +241,7 @@ type Left struct {
 }
 
 // InDoubt counts all of them.
-func (l Left) InDoubt() uint64 { return l.Presumed + l.Unchanged + l.Unreadable }
+func (l Left) InDoubt() uint64 { return l.Presumed + l.Unchanged + l.Unknown + l.Unreadable }
 
 // text says what they are, in words.
 func (l Left) text() string {
@@ -249,6 +252,7 @@ func (l Left) text() string {
 	}{
 		{l.Presumed, "presumed (settle them: consumer review list)"},
 		{l.Unchanged, "open and unchanged since the loss was accepted (consumer rearm brings them back)"},
+		{l.Unknown, "known to a waiting timer alone (consumer recover --commands presumes them)"},
 		{l.Unreadable, "not to be read (consumer check --deep)"},
 	} {
 		if part.n > 0 {

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -27,7 +30,7 @@ type TimerSet struct {
 	// then a timer that Has does not know may be among them.
 	Complete bool
 
-	subjects map[string]bool // schedule subjects; true: delivered, not acknowledged
+	subjects map[string]uint64 // schedule subjects; where it was delivered, 0: it waits
 }
 
 // Has reports whether the timer of a schedule subject waits or is delivered.
@@ -37,7 +40,32 @@ func (s *TimerSet) Has(subject string) bool {
 }
 
 // HasDelivered reports whether it is delivered and not acknowledged.
-func (s *TimerSet) HasDelivered(subject string) bool { return s.subjects[subject] }
+func (s *TimerSet) HasDelivered(subject string) bool { return s.subjects[subject] > 0 }
+
+// Subjects are the schedule subjects, sorted.
+func (s *TimerSet) Subjects() []string { return slices.Sorted(maps.Keys(s.subjects)) }
+
+// Read reads the timer of a schedule subject, where it waits or was delivered. False
+// where it has become due or was handled since the list was made.
+func (s *TimerSet) Read(ctx context.Context, js jetstream.JetStream, stream, subject string) (t handlers.Timer, there bool, err error) {
+	due, err := js.Stream(ctx, stream)
+	if err != nil {
+		return t, false, fmt.Errorf("read timer: %w", err)
+	}
+	var m *jetstream.RawStreamMsg
+	if sequence := s.subjects[subject]; sequence > 0 {
+		m, err = due.GetMsg(ctx, sequence)
+	} else {
+		m, err = due.GetLastMsgForSubject(ctx, subject)
+	}
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return t, false, nil
+	case err != nil:
+		return t, false, fmt.Errorf("read timer: %w", err)
+	}
+	return broker.ReadTimer(m), true, nil
+}
 
 // Providers counts the timers by the provider their subjects name.
 func (s *TimerSet) Providers() map[string]int {
@@ -55,7 +83,7 @@ func (s *TimerSet) Providers() map[string]int {
 // not of one instant: a timer that was handled meanwhile may be missing, so one
 // that matters is asked for once more with At.
 func Timers(ctx context.Context, js jetstream.JetStream, stream string) (*TimerSet, error) {
-	set := &TimerSet{subjects: map[string]bool{}, Complete: true}
+	set := &TimerSet{subjects: map[string]uint64{}, Complete: true}
 	s, err := js.Stream(ctx, stream)
 	if err != nil {
 		return nil, fmt.Errorf("list timers: %w", err)
@@ -66,7 +94,7 @@ func Timers(ctx context.Context, js jetstream.JetStream, stream string) (*TimerS
 	}
 	set.Scheduled = len(info.State.Subjects)
 	for subject := range info.State.Subjects {
-		set.subjects[subject] = false
+		set.subjects[subject] = 0
 	}
 	// Scheduled ones first: what becomes due in between is met again here. What
 	// was handled and scheduled anew in between is missed; see At.
@@ -94,7 +122,7 @@ func (s *TimerSet) addDelivered(ctx context.Context, due jetstream.Stream) error
 			return err
 		}
 		if subject := m.Header.Get(jetstream.SchedulerHeader); subject != "" {
-			s.subjects[subject] = true
+			s.subjects[subject] = m.Sequence
 		}
 		sequence = m.Sequence + 1
 	}

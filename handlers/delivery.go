@@ -116,10 +116,11 @@ func (d Delivery) digest() Digest {
 	if d.Original.SHA256 != "" {
 		return d.Original
 	}
-	return digestOf(d.Message.Data)
+	return DigestOf(d.Message.Data)
 }
 
-func digestOf(data []byte) Digest {
+// DigestOf is the digest of data.
+func DigestOf(data []byte) Digest {
 	sum := sha256.Sum256(data)
 	return Digest{SHA256: hex.EncodeToString(sum[:]), Size: len(data)}
 }

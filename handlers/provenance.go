@@ -98,7 +98,7 @@ func (w *work) provenance(ctx context.Context) (provenance, error) {
 
 // isOf reports whether the timer in hand is the published command's.
 func (w *work) isOf(p Published) bool {
-	if w.d.Original.SHA256 != "" && digestOf(p.Message.Data) != w.d.Original {
+	if w.d.Original.SHA256 != "" && DigestOf(p.Message.Data) != w.d.Original {
 		return false
 	}
 	c, invalid := w.h.decoder.DecodeCommand(p.Message)
@@ -127,7 +127,7 @@ const codeForged = "forged_timer"
 func (h *Handler) forged(ctx context.Context, d Delivery) Disposition {
 	ctx, cancel := context.WithTimeout(ctx, appendFor)
 	defer cancel()
-	own := digestOf(d.Message.Data)
+	own := DigestOf(d.Message.Data)
 	r := payment.Rejection{
 		Token: events.RejectionTokenOf(d.OriginSequence, own.SHA256), Code: payment.CodeInvalidCommand,
 		Size: own.Size, SHA256: own.SHA256, OriginSequence: d.OriginSequence, OriginSubject: d.Message.Subject,

@@ -69,7 +69,7 @@ func (h *Handler) published(ctx context.Context, d Delivery) (events.Message, er
 	case err != nil:
 		d.traced(h.log).Error("the rejected command's original cannot be read; the timer's copy is kept", "origin_sequence", d.OriginSequence, "error", err.Error())
 		return d.asItCame(), nil
-	case !found, digestOf(p.Message.Data) != d.Original:
+	case !found, DigestOf(p.Message.Data) != d.Original:
 		return d.asItCame(), nil
 	default:
 		return p.Message, nil

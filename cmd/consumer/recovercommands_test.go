@@ -6,9 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/streams"
+	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/journal/stream"
 	"github.com/countermand/countermand/payment"
 )
@@ -149,5 +152,56 @@ func TestACommandThatCannotBePresumedGoesToTheService(t *testing.T) {
 	}
 	if n := b.timers(); n < 1 {
 		t.Errorf("%d timers, want one", n)
+	}
+}
+
+// The command is gone, and the journal has lost its operation: only its timer knows it.
+func TestTheWalkPresumesWhatOnlyATimerKnows(t *testing.T) {
+	t.Parallel()
+	b := setupRearm(t)
+	accepted := time.Now()
+	b.epoch(integrity.Held, accepted)
+	encoder := events.NewEncoder(nil)
+	schedule := func(order string, stored time.Time, held payment.Recorded) {
+		t.Helper()
+		c := payment.Command{
+			Op: payment.Refund, Key: "return-1", Provider: "opay-eg", Amount: &payment.Money{Value: 400, Currency: "EGP"},
+			Payment: payment.Details{OrderID: order, Country: "EG", Currency: "EGP"}, Origin: payment.Origin{CommandID: "event-" + order, CommandSource: "/orders"},
+		}
+		m, err := encoder.EncodeCommand(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = broker.NewTimers(b.js, app.Topology(b.cfg)).Schedule(t.Context(), handlers.Timer{
+			Subject: events.ScheduleSubject(c, payment.ID{Provider: "opay-eg", Native: order}), Target: events.DueSubject(c.Op), Message: m,
+			At: time.Now().Add(time.Hour), OriginSequence: 7, OriginTime: stored, Original: handlers.DigestOf(m.Data), Deliveries: 1, Recorded: held,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	schedule("1002", accepted.Add(-time.Minute), payment.Recorded{Version: 1, Operation: 1})
+	schedule("1003", accepted.Add(time.Minute), payment.Recorded{}) // a new command that waits
+	for _, args := range [][]string{nil, {"--apply"}} {
+		code, out, errs := b.run(append([]string{"recover", "--commands", "--json", "--config", b.file}, args...)...)
+		if code != 0 || !strings.Contains(out, `"timer":true`) || !strings.Contains(out, `"unknown":1`) {
+			t.Errorf("code %d\n%s%s", code, out, errs)
+		}
+	}
+	journal, err := stream.New(b.js.Conn(), encoder, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for order, want := range map[string]int{"1002": 1, "1003": 0} {
+		last, err := journal.Last(t.Context(), payment.ID{Provider: "opay-eg", Native: order})
+		if err != nil || len(last.State.Operations) != want || want > 0 && !last.State.Operations[0].Open.Presumed {
+			t.Errorf("%s: %+v, %v", order, last, err)
+		}
+	}
+	if n := b.timers(); n != 2 {
+		t.Errorf("%d timers, want two", n)
+	}
+	if code, out, errs := b.run("recover", "--commands", "--apply", "--config", b.file); code != 0 || !strings.Contains(out, "0 unknown to the journal") {
+		t.Errorf("again: code %d\n%s%s", code, out, errs)
 	}
 }

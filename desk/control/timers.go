@@ -95,9 +95,9 @@ func unknownOf(ctx context.Context, sources acceptance.Sources, decoder *events.
 	m := timer.Message
 	m.Subject = timer.Target
 	c, invalid := decoder.DecodeCommand(m)
-	id, unnamed := events.PaymentOf(timer.Subject)
-	if invalid != nil || unnamed != nil {
-		return true, nil // the timer is all there is: nobody can compare it
+	id, err := events.PaymentOf(timer.Subject)
+	if invalid != nil || err != nil {
+		return true, nil //nolint:nilerr // the timer is all there is: nobody can compare it
 	}
 	last, err := sources.Journal.Last(ctx, id)
 	switch {

@@ -104,6 +104,25 @@ func Timers(ctx context.Context, js jetstream.JetStream, stream string) (*TimerS
 	return set, nil
 }
 
+// EachTimer hands each timer that waits or is delivered to do, until one of them fails.
+// One that becomes due or is handled meanwhile may be missing.
+func EachTimer(ctx context.Context, js jetstream.JetStream, stream string, do func(handlers.Timer) error) error {
+	set, err := Timers(ctx, js, stream)
+	if err != nil {
+		return err
+	}
+	for _, subject := range set.Subjects() {
+		t, there, err := set.Read(ctx, js, stream, subject)
+		if err == nil && there {
+			err = do(t)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *TimerSet) addDelivered(ctx context.Context, due jetstream.Stream) error {
 	info, err := due.Info(ctx, jetstream.WithSubjectFilter(events.DueFilter))
 	if err != nil {

@@ -55,6 +55,8 @@ type Found struct {
 	// Presumed: its operation lies in the journal now as one that may have been
 	// carried out, and has a timer.
 	Presumed bool `json:"presumed,omitempty"`
+	// Timer: only a timer that waits names it. Its command is gone.
+	Timer bool `json:"timer,omitempty"`
 	// HandedOver: it could not be presumed here, and the service gets it as a timer
 	// that is due.
 	HandedOver bool `json:"handedOver,omitempty"`
@@ -82,6 +84,9 @@ type Walk struct {
 	Journal Appender
 	Timers  handlers.Scheduler
 	Encoder *events.Encoder
+	// Waiting (may be nil) hands each timer that waits to do. One may be the last thing that
+	// knows an operation, where its command is gone too.
+	Waiting func(ctx context.Context, do func(handlers.Timer) error) error
 	// Tell is told each command that the journal does not know, one at a time;
 	// those of one payment in the stream's order.
 	Tell func(Found) error
@@ -119,6 +124,8 @@ type command struct {
 	message  events.Message
 	sequence uint64
 	at       time.Time
+	original handlers.Digest // of the bytes that were published
+	timer    bool            // it is what a timer brings back
 	payment.Command
 
 	id payment.ID // Native is empty where its provider is not configured here
@@ -143,6 +150,14 @@ func (w Walk) Run(ctx context.Context) (Walked, error) {
 		shards[i] = make(chan command)
 		running.Go(func() { r.shard(ctx, shards[i], cancel) })
 	}
+	hand := func(c command) error {
+		select {
+		case shards[maphash.String(seed, c.Provider+"/"+c.id.Native)%walkers] <- c:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	_, err = passage.Passage{
 		Stream: w.Stream, Subjects: events.CommandSubjects(), Pull: walkPull, PullBytes: walkPullBytes, Progress: w.Progress,
 	}.Read(ctx, w.JetStream, func(m jetstream.Msg, sequence uint64) error {
@@ -150,13 +165,16 @@ func (w Walk) Run(ctx context.Context) (Walked, error) {
 		if err != nil || !ok {
 			return err
 		}
-		select {
-		case shards[maphash.String(seed, c.Provider+"/"+c.id.Native)%walkers] <- c:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+		return hand(c)
 	})
+	if err == nil && w.Waiting != nil { // after the commands, of which most timers are
+		err = w.Waiting(ctx, func(t handlers.Timer) error {
+			if c, ok := r.brought(decoder, t); ok {
+				return hand(c)
+			}
+			return nil
+		})
+	}
 	for _, shard := range shards {
 		close(shard)
 	}
@@ -193,12 +211,35 @@ func (r *walking) decode(d *events.Decoder, m jetstream.Msg, sequence uint64) (c
 	r.count.Last = sequence
 	c = command{
 		message:  events.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()},
-		sequence: sequence, at: meta.Timestamp.UTC(),
+		sequence: sequence, at: meta.Timestamp.UTC(), original: handlers.DigestOf(m.Data()),
 	}
-	decoded, invalid := d.DecodeCommand(c.message)
-	if invalid != nil {
+	if !r.complete(d, &c) {
 		r.count.Invalid++
 		return c, false, nil
+	}
+	return c, true, nil
+}
+
+// brought is the command that a timer brings back; ok is false where it is newer than the
+// acceptance and was not recorded before, or cannot be read.
+func (r *walking) brought(d *events.Decoder, t handlers.Timer) (c command, ok bool) {
+	if t.OriginTime.IsZero() || !t.OriginTime.Before(r.walk.Before) && t.Recorded.Operation == 0 {
+		return c, false
+	}
+	c = command{
+		message: t.Message, sequence: t.OriginSequence, at: t.OriginTime, original: t.Original, timer: true,
+	}
+	c.message.Subject = t.Target
+	ok = r.complete(d, &c)
+	return c, ok
+}
+
+// complete decodes the command in a message, and completes it as the service does. It is
+// false where that is no valid command.
+func (r *walking) complete(d *events.Decoder, c *command) bool {
+	decoded, invalid := d.DecodeCommand(c.message)
+	if invalid != nil {
+		return false
 	}
 	decoded.RequestedAt = c.at
 	if in, configured := r.walk.Providers.Get(decoded.Provider); configured {
@@ -206,13 +247,12 @@ func (r *walking) decode(d *events.Decoder, m jetstream.Msg, sequence uint64) (c
 		var faults []payment.Fault
 		decoded, faults = traits.Complete(decoded, payment.Defaults{Country: in.Country, Currency: in.Currency})
 		if len(faults) > 0 {
-			r.count.Invalid++
-			return c, false, nil
+			return false
 		}
 		c.id = traits.ID(decoded.Provider, decoded.Payment)
 	}
 	c.Command = decoded
-	return c, true, nil
+	return true
 }
 
 // shard compares the commands of its payments in order.
@@ -247,6 +287,7 @@ func (r *walking) compare(ctx context.Context, c command, first map[string]strin
 	found := Found{
 		State: state, Sequence: c.sequence, Time: c.at, CommandID: c.CommandID, Provider: c.Provider,
 		Payment: events.Token(c.id.Native), Operation: c.Op, Key: c.Key, ID: c.id, Reference: r.walk.reference(c), Amount: c.Amount, Full: c.Full,
+		Timer: c.timer,
 	}
 	if state == Unknown && r.walk.Journal != nil {
 		if found.Presumed, err = r.presume(ctx, c); err != nil {
@@ -297,7 +338,10 @@ func (r *walking) lookUp(ctx context.Context, c command) (state string, err erro
 			state = OtherContent
 		}
 	}
-	token := events.RejectionToken(c.sequence, c.message.Data)
+	if c.original.SHA256 == "" { // a timer that does not name its command's bytes
+		return state, nil
+	}
+	token := events.RejectionTokenOf(c.sequence, c.original.SHA256)
 	rejection, err := r.walk.Known.Rejection(ctx, token)
 	if err != nil || rejection.Token != "" {
 		return "", err

@@ -2,8 +2,6 @@ package recovery
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -65,11 +63,10 @@ func (r *walking) schedule(ctx context.Context, c command, at time.Time, held pa
 	if err != nil {
 		return fmt.Errorf("encode command %d: %w", c.sequence, err)
 	}
-	sum := sha256.Sum256(c.message.Data)
 	err = r.walk.Timers.Schedule(ctx, handlers.Timer{
 		Subject: events.ScheduleSubject(c.Command, c.id), Target: events.DueSubject(c.Op), Message: m, At: at,
 		OriginSequence: c.sequence, OriginTime: c.at, Deliveries: 1, Recorded: held,
-		Original: handlers.Digest{SHA256: hex.EncodeToString(sum[:]), Size: len(c.message.Data)},
+		Original: c.original,
 	})
 	if err != nil {
 		return fmt.Errorf("store the timer of command %d: %w", c.sequence, err)

@@ -83,7 +83,7 @@ func rows() []row {
 		{"cmd/consumer/cli", []string{"internal/safetext", "payment", "events", "journal/stream", "desk", "desk/control", "desk/remote", "integrity", "integrity/*", "reconcile", "reconcile/books", "internal/app", "internal/archive", "internal/config", "internal/monitor"}},
 		{"cmd/consumer/journal", []string{"integrity", "integrity/acceptance", "desk", "desk/control", "desk/remote", "cmd/consumer/cli"}},
 		{"cmd/consumer/archive", []string{"internal/archive", "journal/stream", "cmd/consumer/cli"}},
-		{"cmd/consumer/recovering", []string{"payment", "events", "desk", "reconcile", "reconcile/books", "providers", "broker", "integrity", "integrity/acceptance", "internal/app", "internal/recovery", "cmd/consumer/cli"}},
+		{"cmd/consumer/recovering", []string{"payment", "events", "desk", "reconcile", "reconcile/books", "providers", "handlers", "broker", "integrity", "integrity/acceptance", "internal/app", "internal/openwork", "internal/recovery", "cmd/consumer/cli"}},
 		{"cmd/consumer/review", []string{"payment", "events", "desk", "desk/remote", "cmd/consumer/cli"}},
 		{"cmd/consumer/rejected", []string{"payment", "events", "desk", "desk/rejected", "desk/remote", "cmd/consumer/cli"}},
 		{"cmd/consumer/reconcile", []string{"payment", "events", "providers", "desk", "desk/remote", "reconcile", "reconcile/books", "internal/app", "internal/config", "cmd/consumer/cli"}},

@@ -210,7 +210,7 @@ func comingBack() []mutant {
 	return []mutant{
 		{
 			"what was rejected late is quarantined as its timer's copy", "handlers/reject.go",
-			"	case !found, digestOf(p.Message.Data) != d.Original:", "	case !found, found:",
+			"	case !found, DigestOf(p.Message.Data) != d.Original:", "	case !found, found:",
 		},
 		{
 			"a timer that is not like its command is carried out", "handlers/provenance.go",

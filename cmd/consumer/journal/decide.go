@@ -68,7 +68,7 @@ func (trustCommand) Help() string {
 know has not happened. The service reads the whole journal for open operations that are presumed, or of which nothing was recorded since the
 loss was accepted, and refuses while there are some, or while "consumer recover --commands" was not finished in
 this epoch. It refuses as well where commands count as lost: no walk goes over them, and their repeats would be new
-operations. They count as lost too if nothing was found when the loss was accepted. Reconcile with the providers' statements first.
+operations. An operation that only a waiting timer knows counts as open. Commands count as lost too if nothing was found when the loss was accepted. Reconcile with the providers' statements first.
 Exit codes: 0 done (without --apply: it could be done); 1 refused, or the server could not be asked; 2 arguments are
 wrong.
 Example: consumer journal trust --reason "all settled with the statements of November" --apply --config /etc/countermand/config.yaml`

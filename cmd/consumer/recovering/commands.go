@@ -13,9 +13,11 @@ import (
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/acceptance"
 	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/openwork"
 	"github.com/countermand/countermand/internal/recovery"
 	"github.com/countermand/countermand/providers"
 )
@@ -81,6 +83,9 @@ func (c *Command) walk(
 	walk := recovery.Walk{
 		JetStream: conn.JetStream, Stream: conn.Config.Streams.Commands, Known: sources.Journal, Providers: set,
 		Before: epoch.AcceptedAt, Epoch: epoch.Number, Encoder: conn.Encoder(), Refused: refused(kept),
+	}
+	walk.Waiting = func(ctx context.Context, do func(handlers.Timer) error) error {
+		return openwork.EachTimer(ctx, conn.JetStream, conn.Config.Streams.Due, do)
 	}
 	if epoch.Number == 0 {
 		walk.Before = time.Now()

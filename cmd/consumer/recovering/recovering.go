@@ -40,7 +40,7 @@ this journal had its own already. An archive that cannot be recognised, such as 
 as well unless you type out that it is this journal's. Name all segments of an archive in one run.
 A line whose subject is none of the journal's, or whose body is another subject's, is refused. What operators said
 about the journal itself is not brought back.
-With --commands it reads the stream of commands and lists each valid one with neither operation nor rejection in
+With --commands it reads the stream of commands, then the timers that wait, and lists each valid one with neither operation nor rejection in
 the journal; with --apply it presumes them: the journal gets an event that says that the operation may have been
 carried out, and the service asks about it and never calls it. What cannot be presumed here (its provider is not
 configured) goes to the service as a timer; then run it again. "consumer journal trust" asks for a finished walk.

@@ -91,6 +91,9 @@ func (p *lossPlay) accept(ctx context.Context) error {
 		return fmt.Errorf("%w (%w)", err, last)
 	}
 	p.accepted = time.Now()
+	if p.row.commands && p.result.CommandsGivenUp == 0 {
+		p.result.note("commands were lost, and the acceptance does not know it: trust would not ask for them")
+	}
 	return nil
 }
 

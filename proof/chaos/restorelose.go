@@ -111,6 +111,28 @@ func (p *lossPlay) startService() error {
 // journalDirectory is where a server keeps the journal.
 func journalDirectory() string { return filepath.Join("$G", "streams", topology().Events) }
 
+// loseCommands has the commands age for a moment, so that their stream ends where it did,
+// and puts an older copy of the journal in its place.
+func loseCommands(ctx context.Context, p *lossPlay) error {
+	js, commands := p.world.js, topology().CommandsConfig()
+	keeps := commands.MaxAge
+	commands.MaxAge = time.Second
+	if _, err := js.UpdateStream(ctx, commands); err != nil {
+		return fmt.Errorf("have commands age: %w", err)
+	}
+	if err := program.Await(ctx, func() bool {
+		s, err := js.Stream(ctx, commands.Name)
+		return err == nil && s.CachedInfo().State.Msgs == 0
+	}); err != nil {
+		return fmt.Errorf("wait until the commands are gone: %w", err)
+	}
+	commands.MaxAge = keeps
+	if _, err := js.UpdateStream(ctx, commands); err != nil {
+		return fmt.Errorf("keep commands: %w", err)
+	}
+	return restoreJournal(ctx, p)
+}
+
 // restoreJournal puts an older copy of the journal alone in its place and makes the
 // durable consumers anew, while no process runs.
 func restoreJournal(ctx context.Context, p *lossPlay) error {

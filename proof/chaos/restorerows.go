@@ -18,6 +18,8 @@ type lossRow struct {
 	repeats bool
 	// load: commands come in while the journal is lost.
 	load bool
+	// commands: commands are lost that no end shows, and somebody has to notice that.
+	commands bool
 	// held: every provider is paused, and the refunds wait.
 	held bool
 	// slow is how long the provider takes to answer at the loss; 0: no time.
@@ -59,6 +61,10 @@ func lossRows() []lossRow {
 		{
 			name: "older", title: "only the journal older, durables made anew, no repeat",
 			consumers: 2, from: fromStart, before: copyAll, lose: restoreJournal,
+		},
+		{
+			name: "commands", title: "commands gone before their age, then the journal older, followed to its end",
+			consumers: 2, repeats: true, from: fromStart, before: copyAll, lose: loseCommands, commands: true, toTheEnd: true,
 		},
 		{
 			name: "gone", title: "journal stream gone, provisioned, repeats",

@@ -59,7 +59,8 @@ func verifyStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 	if err != nil {
 		return nil, fmt.Errorf("read stream: %w", err)
 	}
-	return compare(streamObject(want.Name), stream.CachedInfo().Config, want, streamSettings(want.AllowMsgSchedules)), nil
+	info := stream.CachedInfo()
+	return compare(streamObject(want.Name), info.Config, want, streamSettings(want, info.State.Bytes)), nil
 }
 
 func verifyConsumer(ctx context.Context, js jetstream.JetStream, want consumerSpec) ([]Finding, error) {

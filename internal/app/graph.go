@@ -130,7 +130,7 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 	c.encoder = events.NewEncoder(&events.EncoderOptions{
 		Source: cfg.Source, Epoch: losses{c.keeper}.Epoch, SchemaPrefix: cfg.Results.SchemaPrefix, Binary: cfg.Results.Mode == "binary",
 	})
-	if c.journal, err = stream.New(nc, c.encoder, &stream.Options{Stream: cfg.Streams.Events, Integrity: c.keeper}); err != nil {
+	if c.journal, err = stream.New(nc, c.encoder, &stream.Options{Stream: cfg.Streams.Events, Refusals: cfg.Streams.Refusals, Integrity: c.keeper}); err != nil {
 		return c, err
 	}
 	c.isolation = isolation.New(limits(instances), &isolation.Options{Logger: c.log})

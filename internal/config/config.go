@@ -82,8 +82,24 @@ type Streams struct {
 	Events string `yaml:"events" validate:"required,natsname"`
 	// Due is the stream of timers.
 	Due string `yaml:"due" validate:"required,natsname"`
+	// Refusals is the stream of the answers to messages that are no valid commands.
+	Refusals string `yaml:"refusals" validate:"required,natsname"`
 	// Rejected is the stream that keeps the bytes of rejected messages: the quarantine.
-	Rejected string `yaml:"rejected" validate:"required,natsname"`
+	Rejected string   `yaml:"rejected" validate:"required,natsname"`
+	MaxBytes MaxBytes `yaml:"maxBytes"`
+}
+
+// MaxBytes bounds the streams that others can fill, in bytes, as the server counts them for
+// one replica. The server reserves that much of its storage. The journal and the timers
+// have what is left.
+type MaxBytes struct {
+	// Commands bounds the stream of commands. Full, it refuses further commands.
+	Commands int64 `yaml:"commands" validate:"min=1048576,max=1125899906842624"`
+	// Refusals bounds the answers to messages that are no valid commands. Full, it forgets the
+	// oldest.
+	Refusals int64 `yaml:"refusals" validate:"min=1048576,max=1125899906842624"`
+	// Rejected bounds the quarantine. Full, it forgets the oldest.
+	Rejected int64 `yaml:"rejected" validate:"min=1048576,max=1125899906842624"`
 }
 
 // Journal says how a loss in the journal is noticed.
@@ -329,7 +345,8 @@ func Defaults() *Config {
 	return &Config{
 		NATS: NATS{URL: "nats://127.0.0.1:4222", Replicas: 3},
 		Streams: Streams{
-			Commands: "PAYMENT_COMMANDS", Events: "PAYMENT_EVENTS", Due: "PAYMENT_DUE", Rejected: "PAYMENT_REJECTED",
+			Commands: "PAYMENT_COMMANDS", Events: "PAYMENT_EVENTS", Due: "PAYMENT_DUE", Refusals: "PAYMENT_REFUSALS", Rejected: "PAYMENT_REJECTED",
+			MaxBytes: MaxBytes{Commands: 1 << 30, Refusals: 256 << 20, Rejected: 256 << 20},
 		},
 		Consumer:    "payment-consumer",
 		Source:      "/payments/consumer",

@@ -9,8 +9,11 @@ import (
 	"github.com/countermand/countermand/events"
 )
 
-// EventsStream is the name of the journal's stream.
-const EventsStream = "PAYMENT_EVENTS"
+// EventsStream is the name of the journal's stream, RefusalsStream that of the rejections.
+const (
+	EventsStream   = "PAYMENT_EVENTS"
+	RefusalsStream = "PAYMENT_REFUSALS"
+)
 
 // EventsConfig is the journal's stream as production has it, with the number
 // of replicas left to the test: on disk, nothing ever removed, every subject
@@ -29,6 +32,20 @@ func EventsConfig(replicas int) jetstream.StreamConfig {
 		AllowRollup:          false,
 		AllowDirect:          false,
 		Replicas:             replicas,
+	}
+}
+
+// RefusalsConfig is the stream of rejections as production has it, without its bounds.
+func RefusalsConfig(replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:       RefusalsStream,
+		Subjects:   []string{events.RejectedFilter},
+		Storage:    jetstream.FileStorage,
+		Retention:  jetstream.LimitsPolicy,
+		Discard:    jetstream.DiscardOld,
+		DenyDelete: true,
+		DenyPurge:  true,
+		Replicas:   replicas,
 	}
 }
 

@@ -31,7 +31,7 @@ func (c *Connection) JournalSources(typed []string) (acceptance.Sources, error) 
 	}
 	t := app.Topology(c.Config)
 	appended := &acceptance.Appended{}
-	journal, err := stream.New(c.Conn, c.Encoder(), &stream.Options{Stream: t.Events, Integrity: appended})
+	journal, err := stream.New(c.Conn, c.Encoder(), &stream.Options{Stream: t.Events, Refusals: t.Refusals, Integrity: appended})
 	if err != nil {
 		return acceptance.Sources{}, err
 	}

@@ -225,6 +225,9 @@ func (p *provisioner) consumer(ctx context.Context, want consumerSpec) ([]Change
 		}
 		return p.settings(ctx, want, create, push.CachedInfo().Config)
 	}
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return []Change{{Kind: Refused, Object: object, Setting: existence, Is: "missing", Want: "there", Reason: "its stream is missing (see above)"}}, nil
+	}
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		if ok, err := p.may(ctx, create); err != nil || !ok {
 			return denied(Change{Object: object}, err)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/events"
@@ -40,6 +41,7 @@ func setup(t *testing.T) *bundle {
 	b := &bundle{t: t, server: natstest.Start(t, nil), last: map[payment.ID]uint64{}, version: map[payment.ID]uint64{}}
 	b.connect()
 	natstest.CreateStream(t, b.js, natstest.EventsConfig(1))
+	natstest.CreateStream(t, b.js, natstest.RefusalsConfig(1))
 	return b
 }
 
@@ -85,11 +87,14 @@ func (b *bundle) add(n int, writer string, typ payment.EventType) {
 	b.last[id(n)] = sequence
 }
 
+// reject puts a rejection into the journal, where older versions had it.
 func (b *bundle) reject(origin uint64) {
 	b.t.Helper()
-	if err := b.journal.AppendRejection(b.t.Context(), journaltest.Rejection(origin)); err != nil {
+	m, err := events.NewEncoder(nil).EncodeRejection(journaltest.Rejection(origin), time.Now())
+	if err != nil {
 		b.t.Fatal(err)
 	}
+	natstest.OldRejection(b.t, b.js, &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})
 }
 
 // Extent and At make the journal one that is archived.

@@ -68,7 +68,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 		return nil, err
 	}
 	feed := console.NewFeed(time.Now)
-	follower := &follower{js: c.js, stream: c.topology.Events, feed: feed, changed: survey.Changed, log: log}
+	follower := &follower{js: c.js, stream: c.topology.Events, refusals: c.topology.Refusals, feed: feed, changed: survey.Changed, log: log}
 	pages, err := console.New(operators, feed, console.Service{
 		Ready: ready.report, Standing: func() []console.Standing { return standings(c.isolation, c.set) },
 	}, &console.Options{Access: access(cfg.Console, o.LocalOperator), Logger: log})

@@ -189,7 +189,7 @@ func (c *checker) foreign(s monitor.Stream, a monitor.Account) {
 		what := fmt.Sprintf("consumer %s on %s", is.Name, s.Name)
 		filters := slices.DeleteFunc(append([]string{is.Config.FilterSubject}, is.Config.FilterSubjects...), func(f string) bool { return f == "" })
 		for _, filter := range filters {
-			if !overlapsAny([]string{filter}, s.Config.Subjects) && !c.moved(filter, s, is, a) {
+			if !overlapsAny([]string{filter}, s.Config.Subjects) && !c.readApart(filter, s, is, a) {
 				c.report(Error, Account, what+", filter", Finding{
 					Is: filter, Want: "a subject of the stream", Do: "its reader gets nothing new there: name the new place in the setting readers and run provision",
 				})
@@ -207,9 +207,9 @@ func (c *checker) foreign(s monitor.Stream, a monitor.Account) {
 	}
 }
 
-// moved reports whether a reader that waits on the journal for refusals gets them from
+// readApart reports whether a reader that waits on the journal for refusals gets them from
 // their own stream: on the journal it still reads those that an older version has put there.
-func (c *checker) moved(filter string, s monitor.Stream, is monitor.Consumer, a monitor.Account) bool {
+func (c *checker) readApart(filter string, s monitor.Stream, is monitor.Consumer, a monitor.Account) bool {
 	return s.Name == c.cfg.Streams.Events && events.CoversRejections(filter) && slices.ContainsFunc(a.Streams, func(other monitor.Stream) bool {
 		return other.Name == c.cfg.Streams.Refusals && slices.ContainsFunc(other.Consumers, func(there monitor.Consumer) bool { return there.Name == is.Name })
 	})

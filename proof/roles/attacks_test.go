@@ -96,8 +96,10 @@ func TestAPullWhoseAnswersShallBeCommandsStoresNone(t *testing.T) {
 						for _, durable := range []string{"orders-eg", "orders-ua", "orders-pl", "ledger", "payment-consumer"} {
 							for _, reply := range []string{"payment.refund.requested." + provider(p), "payment.refund.requested", "payment.cancel.requested." + provider(p)} {
 								for _, pull := range []string{flood, steady} {
-									if err := nc.PublishRequest(api+"CONSUMER.MSG.NEXT.PAYMENT_EVENTS."+durable, reply, []byte(pull)); err != nil {
-										t.Fatal(err)
+									for _, stream := range []string{"PAYMENT_EVENTS.", "PAYMENT_REFUSALS."} {
+										if err := nc.PublishRequest(api+"CONSUMER.MSG.NEXT."+stream+durable, reply, []byte(pull)); err != nil {
+											t.Fatal(err)
+										}
 									}
 								}
 							}
@@ -344,6 +346,44 @@ func TestAnOrderServiceWithOneAccountHasItsResultsPushed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Refusals are pushed to another subject than results, from another consumer.
+func TestAnOrderServiceWithOneAccountHasItsRefusalsPushed(t *testing.T) {
+	t.Parallel()
+	w := start(t, layout(t), byKey(t))
+	js := w.stream(ordersPL())
+	got := make(chan string, 4)
+	for _, stream := range []string{"PAYMENT_EVENTS", "PAYMENT_REFUSALS"} {
+		c, err := js.PushConsumer(w.ctx(), stream, "orders-pl")
+		if err != nil {
+			t.Fatal(err)
+		}
+		running, err := c.Consume(func(m jetstream.Msg) {
+			if err := m.DoubleAck(w.ctx()); err != nil {
+				t.Errorf("acknowledge: %v", err)
+			}
+			got <- m.Subject()
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(running.Stop)
+	}
+	service := w.stream(consumer())
+	for _, subject := range []string{"payment.command.rejected.1-0", "payment.refund.succeeded.openpay-pl.1.1"} {
+		if _, err := service.Publish(w.ctx(), subject, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case s := <-got:
+			if s != subject {
+				t.Errorf("pushed %s, want %s", s, subject)
+			}
+		case <-w.ctx().Done():
+			t.Fatalf("%s was not pushed", subject)
+		}
 	}
 }
 

@@ -91,8 +91,14 @@ func (o *older) upgraded() {
 func TestAnUpgradeMovesTheRefusalsOutOfTheJournal(t *testing.T) {
 	t.Parallel()
 	o := startOlder(t)
+	if findings, err := broker.Verify(o.ctx(), o.js, o.topology); err != nil || !o.topology.Older(findings) {
+		t.Errorf("before: %v, %v", findings, err)
+	}
 	if _, err := broker.Provision(o.ctx(), o.js, o.topology); err != nil {
 		t.Fatal(err)
+	}
+	if findings, err := broker.Verify(o.ctx(), o.js, o.topology); err != nil || o.topology.Older(findings) {
+		t.Errorf("after: %v, %v", findings, err)
 	}
 	o.upgraded()
 }

@@ -90,7 +90,7 @@ func streamRules() []setting[jetstream.StreamConfig] {
 			put:  func(c *cfg, w cfg) { c.NoAck = w.NoAck },
 		},
 		{
-			name: "subjects", why: "messages on other subjects are refused or mixed in",
+			name: subjectsSetting, why: "messages on other subjects are refused or mixed in",
 			show: func(c cfg) string { return list(c.Subjects) },
 			put:  func(c *cfg, w cfg) { c.Subjects = w.Subjects },
 		},

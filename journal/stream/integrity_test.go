@@ -123,8 +123,8 @@ func TestAShutJournalSendsNothing(t *testing.T) {
 	j := open(t, s, &stream.Options{Integrity: &watched{shut: why}})
 	_, err := j.Append(withTimeout(t), 0, journaltest.Event(id, 1, "a"))
 	for what, err := range map[string]error{
-		"append":    err,
-		"operator":  j.AppendOperator(withTimeout(t), payment.OperatorAction{Action: "paused", ULID: "01ARZ3NDEKTSV4RRFFQ69G5FAV", Operator: "olaf", Identity: "nats", Reason: "r"}),
+		"append":   err,
+		"operator": j.AppendOperator(withTimeout(t), payment.OperatorAction{Action: "paused", ULID: "01ARZ3NDEKTSV4RRFFQ69G5FAV", Operator: "olaf", Identity: "nats", Reason: "r"}),
 	} {
 		if !errors.Is(err, journal.ErrStoreRefuses) || !errors.Is(err, why) || errors.Is(err, journal.ErrUnknown) {
 			t.Errorf("%s ended in %v", what, err)

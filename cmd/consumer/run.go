@@ -138,8 +138,8 @@ func verified(w *cli.World, cfg *config.Config, nc *nats.Conn, log *slog.Logger)
 		log.Error("topology differs from what is needed: run consumer provision", "finding", f.String())
 	}
 	if t.Older(findings) {
-		return fmt.Errorf("%s still takes in %s, as before version 0.9: stop every process of the service, run consumer provision, and start again (docs/upgrading.md)",
-			t.Events, events.RejectedFilter)
+		return fmt.Errorf("%s still takes in %s, as before there was %s: stop every process of the service, run consumer provision, and start again (docs/upgrading.md)",
+			t.Events, events.RejectedFilter, t.Refusals)
 	}
 	if err != nil {
 		log.Warn("streams and consumers could not be verified yet", "error", err.Error())

@@ -32,7 +32,8 @@ type Config struct {
 	Status        Status        `yaml:"status"`
 	LateLook      LateLook      `yaml:"lateLook"`
 	// Readers are the order services and ledgers that read results. `consumer provision` creates
-	// a durable consumer on the journal for each. The service itself does not use them.
+	// a durable consumer on the journal for each, and one on the stream of refusals where its
+	// filters cover rejections. The service itself does not use them.
 	Readers []Reader `yaml:"readers" validate:"max=200,unique=Name,dive"`
 	// StartPaused treats every provider as paused until `consumer resume`, whatever was said
 	// before this process started. It is for the first start after an incident.
@@ -230,7 +231,7 @@ type Identified struct {
 	Identities []string `yaml:"identities" validate:"required,min=1,max=100,dive,identity"`
 }
 
-// Reader is a durable consumer on the journal that an order service or a ledger reads.
+// Reader is what an order service or a ledger reads: a durable consumer on the journal, and one on the stream of refusals.
 type Reader struct {
 	// Name is the name of the durable consumer.
 	Name string `yaml:"name" validate:"required,natsname"`
@@ -239,8 +240,8 @@ type Reader struct {
 	// Pulls is how many requests for messages may wait at the server: one for each process of
 	// the reader. 0: 4.
 	Pulls int `yaml:"pulls" validate:"min=0,max=4,excluded_with=Push"`
-	// Push has the server deliver to payments.results.<name>, instead of waiting for requests.
-	// One process reads it.
+	// Push has the server deliver to payments.results.<name>, and rejections to
+	// payments.refusals.<name>, instead of waiting for requests. One process reads them.
 	Push bool `yaml:"push"`
 }
 

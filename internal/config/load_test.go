@@ -53,7 +53,7 @@ func TestEveryKeyOfAGoodFileArrives(t *testing.T) {
 			Replicas:    5,
 			Monitor:     "http://nats-0.nats:8222",
 		},
-		Streams:     config.Streams{Commands: "COMMANDS", Events: "EVENTS", Due: "DUE", Rejected: "REJECTED"},
+		Streams:     config.Streams{Commands: "COMMANDS", Events: "EVENTS", Due: "DUE", Refusals: "REFUSALS", Rejected: "REJECTED", MaxBytes: config.MaxBytes{Commands: 4 << 30, Refusals: 2 << 20, Rejected: 3 << 20}},
 		Consumer:    "payments",
 		Source:      "https://pay.example/consumer",
 		Concurrency: 64,

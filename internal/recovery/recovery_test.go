@@ -94,7 +94,9 @@ func (b *bundle) reject(origin uint64) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	natstest.OldRejection(b.t, b.js, &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})
+	header := nats.Header(m.Header)
+	header.Set(stream.TokenHeader, fmt.Sprintf("%032x", origin))
+	natstest.OldRejection(b.t, b.js, &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data})
 }
 
 // Extent and At make the journal one that is archived.
@@ -130,12 +132,7 @@ func (b *bundle) messages() (all map[string]events.Message, recovered map[string
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for sequence := uint64(1); sequence <= last; sequence++ {
-		e, err := b.At(b.t.Context(), sequence)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		m := e.Message
+	note := func(m events.Message) {
 		maps.DeleteFunc(m.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
 		if was := m.Header[recovery.Header]; was != nil {
 			recovered[m.Subject] = was[0]
@@ -143,7 +140,25 @@ func (b *bundle) messages() (all map[string]events.Message, recovered map[string
 		}
 		all[m.Subject] = m
 	}
-	return all, recovered
+	for sequence := uint64(1); sequence <= last; sequence++ {
+		e, err := b.At(b.t.Context(), sequence)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		note(e.Message)
+	}
+	// Rejections of older versions come back beside the journal.
+	for next := uint64(0); ; {
+		m, behind, err := b.journal.NextRejection(b.t.Context(), next)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if m.Sequence == 0 {
+			return all, recovered
+		}
+		note(m.Message)
+		next = behind
+	}
 }
 
 // recover compares and applies, and counts the outcomes.

@@ -45,7 +45,7 @@ func byteBound(stored uint64) setting[jetstream.StreamConfig] {
 		name: "max bytes", why: "without its bound, or with another one than streams.maxBytes says, it takes the journal's room",
 		show:    func(c cfg) string { return limit(c.MaxBytes) },
 		put:     func(c *cfg, w cfg) { c.MaxBytes = w.MaxBytes },
-		deletes: func(_, want cfg) bool { return stored > uint64(want.MaxBytes) }, //nolint:gosec // a bound is positive
+		deletes: func(_, want cfg) bool { return stored > uint64(want.MaxBytes) },
 	}
 }
 

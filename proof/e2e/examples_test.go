@@ -133,7 +133,7 @@ func (w *granted) provision(t *testing.T, n int) {
 }
 
 // everything is how many streams and consumers there are: the service's and two readers'.
-const everything = 10
+const everything = 12
 
 // connect returns a connection as somebody in the account of the streams.
 func (w *granted) connect(t *testing.T, as ...nats.Option) jetstream.JetStream {

@@ -31,8 +31,12 @@ func (r Role) Calls() bool {
 
 // inbox is how the inboxes of the role's login begin.
 func (c *checker) inbox() string {
-	if c.opts.As == Operator {
+	switch c.opts.As {
+	case Operator:
 		return "_INBOX_" + events.Token(c.opts.Operator)
+	case Provisioner:
+		return broker.ProvisionInbox
+	case Service, Reader, Recovery:
 	}
 	return "_INBOX"
 }

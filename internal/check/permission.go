@@ -90,7 +90,7 @@ func (c *checker) probes(t broker.Topology) []probe {
 // appends are subjects the service publishes to, one of each kind, for a
 // payment that is nobody's.
 func (c *checker) appends() []string {
-	subjects := append(c.journalAppends(), events.QuarantineSubject("0-"+nobody))
+	subjects := append(c.journalAppends("check"), events.QuarantineSubject("0-"+nobody))
 	for _, op := range payment.Ops() {
 		subjects = append(subjects, events.CommandSubject(op, ""))
 	}
@@ -98,8 +98,9 @@ func (c *checker) appends() []string {
 }
 
 // journalAppends are those that end in the journal or beside it, or become timers.
-func (c *checker) journalAppends() []string {
-	subjects := []string{events.RejectedSubject("0-" + nobody), events.OperatorSubject("check", nobody)}
+// action is that of operators.
+func (c *checker) journalAppends(action string) []string {
+	subjects := []string{events.RejectedSubject("0-" + nobody), events.OperatorSubject(action, nobody)}
 	provider := c.cfg.Providers[0].Name
 	for _, op := range payment.Ops() {
 		for _, t := range []payment.EventType{

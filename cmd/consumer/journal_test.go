@@ -432,3 +432,24 @@ func (l *losing) underTheAcceptance() {
 		l.t.Errorf("the recovery ran under %q, the acceptance is %q", ids[1], ids[0])
 	}
 }
+
+func TestTheServiceAnswersWhereStreamsAreMissing(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}")
+	l.append(1, 10)
+	l.mark(integrity.Record{})
+	l.serve()
+	l.serves = true
+	accept := []string{"journal", "accept", "--reason", "gone", "--lose", "10", "--apply"}
+	for _, name := range []string{"PAYMENT_EVENTS", "KV_PAYMENT_CONTROL", "PAYMENT_COMMANDS"} {
+		if err := l.js.DeleteStream(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.want(1, "the bucket of pauses and marks does not exist", "journal", "status", "--operator", "ann")
+	l.want(1, "the journal's stream does not exist: consumer provision makes it", accept...)
+	l.want(1, "the bucket of pauses and marks does not exist: consumer provision makes it", accept...)
+	l.want(0, "", "provision")
+	l.awaitReplica("broken", func(r integrity.Registered) bool { return r.Shut && r.Standing == "broken" })
+	l.want(0, "epoch 1 is held", append(accept, "--lose-commands", "1")...)
+}

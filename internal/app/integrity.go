@@ -31,7 +31,7 @@ func ReadingPlan(t broker.Topology) marks.Plan {
 		Journal: t.Events, TokenHeader: stream.TokenHeader, Acceptances: events.OperatorFilter(acceptance.ActionAccepted),
 		EpochOf: acceptedEpoch, Answers: append(events.PaymentFilters(""), events.RejectedFilter),
 		Aging:    map[string]time.Duration{t.Commands: t.CommandsConfig().MaxAge},
-		Others:   []string{t.Commands, t.Due, t.Rejected, t.ControlStream()},
+		Others:   []string{t.Commands, t.Due, t.Refusals, t.Rejected, t.ControlStream()},
 		Durables: []marks.Durable{durable(t.Commands), durable(t.Due), durable(t.Events)},
 	}
 }

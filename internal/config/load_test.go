@@ -53,7 +53,7 @@ func TestEveryKeyOfAGoodFileArrives(t *testing.T) {
 			Replicas:    5,
 			Monitor:     "http://nats-0.nats:8222",
 		},
-		Streams:     config.Streams{Commands: "COMMANDS", Events: "EVENTS", Due: "DUE", Rejected: "REJECTED"},
+		Streams:     config.Streams{Commands: "COMMANDS", Events: "EVENTS", Due: "DUE", Refusals: "REFUSALS", Rejected: "REJECTED", MaxBytes: config.MaxBytes{Commands: 4 << 30, Refusals: 2 << 20, Rejected: 3 << 20}},
 		Consumer:    "payments",
 		Source:      "https://pay.example/consumer",
 		Concurrency: 64,
@@ -102,7 +102,8 @@ func TestWhatAFileLeavesOutHasTheDocumentedDefault(t *testing.T) {
 	want := &config.Config{
 		NATS: config.NATS{URL: "nats://127.0.0.1:4222", Replicas: 3},
 		Streams: config.Streams{
-			Commands: "PAYMENT_COMMANDS", Events: "PAYMENT_EVENTS", Due: "PAYMENT_DUE", Rejected: "PAYMENT_REJECTED",
+			Commands: "PAYMENT_COMMANDS", Events: "PAYMENT_EVENTS", Due: "PAYMENT_DUE", Refusals: "PAYMENT_REFUSALS", Rejected: "PAYMENT_REJECTED",
+			MaxBytes: config.MaxBytes{Commands: 1 << 30, Refusals: 256 << 20, Rejected: 256 << 20},
 		},
 		Consumer: "payment-consumer", Source: "/payments/consumer", Concurrency: 256,
 		Admin:   config.Admin{Listen: "127.0.0.1:9090"},
@@ -301,6 +302,41 @@ func TestASecretWhoseFileIsOpenToOthersIsNamed(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, cfg.Exposed); diff != "" {
 			t.Errorf("%04o (-want +got):\n%s", mode, diff)
+		}
+	}
+}
+
+// Who may write to a folder may put another file in a secret's place.
+func TestASecretInAFolderThatOthersMayWriteToIsNamed(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("folders have no such modes there")
+	}
+	for mode, exposed := range map[os.FileMode]bool{
+		0o700: false, 0o755: false, 0o775: false, 0o777 | os.ModeSticky: false, 0o777: true, 0o702 | os.ModeSetgid: true,
+	} {
+		dir, secrets := t.TempDir(), t.TempDir()
+		key, file := filepath.Join(secrets, "key"), filepath.Join(dir, "config.yaml")
+		if err := os.WriteFile(key, []byte("hush"), 0o400); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(secrets, mode); err != nil {
+			t.Fatal(err)
+		}
+		text := "nats: {nkey: {file: " + key + "}}\nproviders: [{name: opay-eg, kind: opay, baseURL: \"https://h\", merchantID: \"1\", secretKey: {env: KEY}, callbackURL: \"https://h\", country: EG}]\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := config.Load(file, func(string) string { return "secret" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []config.Exposed
+		if exposed {
+			want = []config.Exposed{{Setting: "nats.nkey", Mode: mode.Perm(), Folder: true}}
+		}
+		if diff := cmp.Diff(want, cfg.Exposed); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", mode, diff)
 		}
 	}
 }

@@ -48,7 +48,7 @@ func (s *TimerSet) Subjects() []string { return slices.Sorted(maps.Keys(s.subjec
 // Read reads the timer of a schedule subject, where it waits or was delivered. False
 // where it has become due or was handled since the list was made.
 func (s *TimerSet) Read(ctx context.Context, js jetstream.JetStream, stream, subject string) (t handlers.Timer, there bool, err error) {
-	due, err := js.Stream(ctx, stream)
+	due, err := open(ctx, js, stream)
 	if err != nil {
 		return t, false, fmt.Errorf("read timer: %w", err)
 	}
@@ -84,7 +84,7 @@ func (s *TimerSet) Providers() map[string]int {
 // that matters is asked for once more with At.
 func Timers(ctx context.Context, js jetstream.JetStream, stream string) (*TimerSet, error) {
 	set := &TimerSet{subjects: map[string]uint64{}, Complete: true}
-	s, err := js.Stream(ctx, stream)
+	s, err := open(ctx, js, stream)
 	if err != nil {
 		return nil, fmt.Errorf("list timers: %w", err)
 	}
@@ -155,7 +155,7 @@ func TimesOf(ctx context.Context, js jetstream.JetStream, stream string, id paym
 	if err != nil {
 		return nil, fmt.Errorf("name timers: %w", err)
 	}
-	s, err := js.Stream(ctx, stream)
+	s, err := open(ctx, js, stream)
 	if err != nil {
 		return nil, fmt.Errorf("read timers: %w", err)
 	}
@@ -180,7 +180,7 @@ func TimesOf(ctx context.Context, js jetstream.JetStream, stream string, id paym
 // At reads when a scheduled timer comes; the zero time if what lies there names
 // none. False where nothing is scheduled on the subject any more.
 func At(ctx context.Context, js jetstream.JetStream, stream, subject string) (time.Time, bool, error) {
-	s, err := js.Stream(ctx, stream)
+	s, err := open(ctx, js, stream)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("read timer: %w", err)
 	}

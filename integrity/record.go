@@ -32,3 +32,16 @@ func (r Record) Merge(o Record) Record {
 func (r Record) Covers(o Record) bool {
 	return r.Mark.Covers(o.Mark) && r.Epoch.Later(o.Epoch) == r.Epoch && (r.Witnessed || !o.Witnessed)
 }
+
+// JudgeWitness compares what the witness holds with what the bucket knows of it. A
+// witness that holds nothing although it once did was lost: nobody who begins now can
+// tell what the journal has lost with it.
+func JudgeWitness(bucket, witness Record) []Finding {
+	if !bucket.Witnessed || !witness.Zero() {
+		return nil
+	}
+	return []Finding{{
+		Kind: WitnessLost, Object: "witness",
+		Text: "the witness holds nothing, although it once did: restore it, or accept that it is lost (consumer journal accept)",
+	}}
+}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -487,5 +489,32 @@ func TestALossOfCommandsThatAProcessIsNotSureOfYetIsNoneOfTheJournal(t *testing.
 	v.Replicas[0].Found[0].Kind = integrity.JournalHoles
 	if n := acceptance.LossOf(v).Messages; n != 1 {
 		t.Errorf("%d messages would be given up where it is the journal's, want one", n)
+	}
+}
+
+func TestAWitnessThatIsLostIsSaidUntilItIsAccepted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	known := b.look().Record
+	known.Witnessed = true
+	if _, err := b.sources.Bucket.Raise(t.Context(), known); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(b.witness); err != nil {
+		t.Fatal(err)
+	}
+	lost := func(v acceptance.View) bool {
+		return slices.ContainsFunc(v.Findings, func(f integrity.Finding) bool { return f.Kind == integrity.WitnessLost })
+	}
+	v := b.look()
+	if s := acceptance.StatusOf(v, nil, true); !lost(v) || s.Whole || s.Verdict() != "the journal is not whole" {
+		t.Fatalf("%q, with %v", s.Verdict(), v.Findings)
+	}
+	done, err := b.desk(false).Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4})
+	if err != nil || !done.Applied || done.Witness != "" {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if v = b.look(); lost(v) {
+		t.Errorf("still said after the acceptance: %v", v.Findings)
 	}
 }

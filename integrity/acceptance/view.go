@@ -161,6 +161,9 @@ func Look(ctx context.Context, s Sources) (View, error) {
 	}
 	v.Findings = append(v.Findings, integrity.FoundByOthers(v.Record.Epoch.Number, v.Live())...)
 	v.Findings = append(v.Findings, ahead(v)...)
+	if s.Witness != nil && v.WitnessError == nil {
+		v.Findings = append(v.Findings, integrity.JudgeWitness(v.Bucket, v.Witness)...)
+	}
 	if s.Copies != nil {
 		v.Copies, v.Unasked = s.Copies(ctx)
 	}

@@ -22,6 +22,28 @@ func (k *Keeper) Pulled(stream string, sequence uint64, at time.Time) {
 	*m = m.Reaching(stream, sequence, at)
 }
 
+// Decided takes in the newest decisions about pauses that the bucket shows.
+func (k *Keeper) Decided(shown integrity.Decisions) {
+	if unmarked {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	r := &k.status.Record
+	if !r.Pauses.Covers(shown) {
+		r.Pauses = r.Pauses.Merge(shown)
+		signal(k.raiseSoon)
+	}
+}
+
+// Decisions are the newest decisions about pauses that are known to have been made.
+// asked is false until the bucket's mark and the witness have been asked.
+func (k *Keeper) Decisions() (known integrity.Decisions, asked bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.status.Record.Pauses, k.loaded || unmarked
+}
+
 // Unreadable takes in that a subject of the journal is taken and that the leader
 // shows no message there.
 func (k *Keeper) Unreadable(subject string) {

@@ -162,6 +162,7 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 		&broker.ControlOptions{
 			StartPaused: cfg.StartPaused, Logger: c.log,
 			Reached: func() uint64 { return c.keeper.Reaches(c.topology.ControlStream()) },
+			Known:   c.keeper.Decisions, Decided: c.keeper.Decided,
 		},
 	)
 	c.streams = &streams{js: c.js, topology: c.topology, log: c.log}

@@ -141,6 +141,7 @@ func (d *Desk) Journal(ctx context.Context, s Servers) (*acceptance.Status, erro
 	if err != nil {
 		return nil, unavailable(err)
 	}
+	v.Lag = acceptance.Lagging(ctx, sources, v)
 	out := acceptance.StatusOf(v, acceptance.Missing(ctx, sources, v), sources.Witness != nil)
 	return &out, nil
 }

@@ -55,8 +55,10 @@ type View struct {
 	BucketMissing           bool
 	// WitnessError is why the witness cannot be read; nil also where there is none.
 	WitnessError error
-	Reading      integrity.Reading
-	Findings     []integrity.Finding
+	// Lag is how far the witness stays behind; nil: it does not, or [Lagging] was not asked.
+	Lag      *Lag
+	Reading  integrity.Reading
+	Findings []integrity.Finding
 	// End is where the journal ends, without the operators' actions about the
 	// journal that lie behind everything else.
 	End uint64

@@ -738,30 +738,3 @@ func TestOthersMarksAndEpochsAreTakenInWithinASecond(t *testing.T) {
 		}
 	})
 }
-
-func TestDecisionsAboutPausesAreKnownOnceTheStoresWereAskedAndKeptInThem(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		old := mark(5)
-		old.Pauses = integrity.Decisions{"a": {Sequence: 4, At: time.Now()}}
-		b := run(t, newStreams(5), &store{}, &store{record: old, err: errors.New("lease not found")})
-		defer b.stop()
-		b.wait(3 * time.Second)
-		if _, asked := b.Decisions(); asked {
-			t.Error("decisions are taken for known although the witness was not read")
-		}
-		b.witness.put(old, nil)
-		b.wait(time.Second)
-		if known, asked := b.Decisions(); !asked || known["a"].Sequence != 4 {
-			t.Errorf("known are %v, %t", known, asked)
-		}
-		b.Decided(integrity.Decisions{"b": {Sequence: 6, At: time.Now()}})
-		b.wait(2 * time.Second)
-		for name, s := range map[string]*store{"bucket": b.bucket, "witness": b.witness} {
-			r, err := s.Load(t.Context())
-			if err != nil || len(r.Pauses) != 2 {
-				t.Errorf("the %s holds %v, %v", name, r.Pauses, err)
-			}
-		}
-	})
-}

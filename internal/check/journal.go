@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/integrity"
@@ -49,8 +50,30 @@ func (c *checker) journal(ctx context.Context) {
 		c.notAnswered(Journal, "journal", err)
 		return
 	}
+	v.Lag = acceptance.Lagging(ctx, sources, v)
 	c.losses(v)
 	c.processes(v.Live())
+	if sources.Witness != nil {
+		c.unwritten(v)
+	}
+}
+
+// unwritten reports a witness that no process writes any more, or that was set back.
+func (c *checker) unwritten(v acceptance.View) {
+	if is := v.Unwritten(); is != "" {
+		c.report(Error, JournalWitness, "journal.witness", Finding{
+			Is: is, Want: "written each second",
+			Do: "if all of this NATS is set back now, nobody notices, and refunds may be paid twice: mend what the process names",
+		})
+	}
+	for _, r := range v.Live() {
+		if !r.WitnessSetBack.IsZero() {
+			c.report(Warning, JournalWitness, "process "+r.ID, Finding{
+				Is:   "it found the witness set back at " + r.WitnessSetBack.UTC().Format(time.RFC3339) + ", and raised it again",
+				Want: "a store that keeps what it is given", Do: "find out what set it back; the warning ends with the next start of the process",
+			})
+		}
+	}
 }
 
 // losses reports what the marks show that the streams do not. Where nothing was ever

@@ -88,6 +88,7 @@ func (c *statusCommand) status(w *cli.World) (*acceptance.Status, error) {
 	if err != nil {
 		return nil, errors.Join(err, nobody)
 	}
+	v.Lag = acceptance.Lagging(ctx, sources, v)
 	s := acceptance.StatusOf(v, acceptance.Missing(ctx, sources, v), sources.Witness != nil)
 	return &s, nil
 }

@@ -377,10 +377,13 @@ type remembered struct {
 	asked bool
 }
 
-func (r *remembered) known() (integrity.Decisions, bool) {
+func (r *remembered) known() (integrity.Decisions, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.all, r.asked
+	if !r.asked {
+		return nil, errors.New("the witness holds nothing")
+	}
+	return r.all, nil
 }
 
 func (r *remembered) decided(shown integrity.Decisions) {
@@ -473,7 +476,7 @@ func TestNothingIsKnownOfPausesBeforeWhatIsRememberedWasAsked(t *testing.T) {
 	f := c.follow(memory.options())
 	eventually(t, "the reason", func() bool {
 		ok, reason := f.view.Ready()
-		return !ok && strings.Contains(reason, "beside the bucket was not read yet")
+		return !ok && strings.Contains(reason, "the witness holds nothing")
 	})
 	memory.mu.Lock()
 	memory.asked = true

@@ -36,9 +36,9 @@ type ControlOptions struct {
 	// outlives the bucket; default: nothing is known.
 	Reached func() uint64
 	// Known are the newest decisions about pauses that are known to have been made, by
-	// what outlives the bucket. asked is false until that is known, and no view begins
-	// before. Default: nothing is known.
-	Known func() (known integrity.Decisions, asked bool)
+	// what outlives the bucket. The error says why that is not known yet; no view begins
+	// before it is. Default: nothing is known.
+	Known func() (integrity.Decisions, error)
 	// Decided is told the newest decisions that the bucket shows; default: nobody.
 	Decided func(shown integrity.Decisions)
 	// Now is the clock; default time.Now.
@@ -63,7 +63,7 @@ type ControlView struct {
 	tell      Paused
 	start     bool
 	reached   func() uint64
-	asked     func() (integrity.Decisions, bool)
+	known     func() (integrity.Decisions, error)
 	decided   func(integrity.Decisions)
 	now       func() time.Time
 	log       *slog.Logger
@@ -94,7 +94,7 @@ func NewControlView(c *Control, providers []string, tell Paused, o *ControlOptio
 	v := &ControlView{
 		control: c, providers: providers, tell: tell, log: slog.New(slog.DiscardHandler),
 		first: make(chan struct{}), err: errors.New("not asked yet"), reached: func() uint64 { return 0 },
-		asked: func() (integrity.Decisions, bool) { return nil, true }, decided: func(integrity.Decisions) {}, now: time.Now,
+		known: func() (integrity.Decisions, error) { return nil, nil }, decided: func(integrity.Decisions) {}, now: time.Now,
 	}
 	if o != nil {
 		v.start = o.StartPaused
@@ -102,7 +102,7 @@ func NewControlView(c *Control, providers []string, tell Paused, o *ControlOptio
 			v.reached = o.Reached
 		}
 		if o.Known != nil {
-			v.asked = o.Known
+			v.known = o.Known
 		}
 		if o.Decided != nil {
 			v.decided = o.Decided
@@ -162,7 +162,7 @@ func (v *ControlView) failed(err error) {
 func (v *ControlView) poll(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	known := v.known() // before the bucket is asked, which may grow meanwhile
+	known := v.reaches() // before the bucket is asked, which may grow meanwhile
 	last, bucket, err := v.control.last(ctx)
 	switch {
 	case errors.Is(err, errNoBucket) && known > 0:
@@ -197,9 +197,9 @@ func (v *ControlView) poll(ctx context.Context) error {
 
 // read takes in what the bucket says of each provider.
 func (v *ControlView) read(ctx context.Context, bucket jetstream.Stream, last uint64) error {
-	known, asked := v.asked()
-	if !asked {
-		return errors.New("what is known of pauses beside the bucket was not read yet")
+	known, err := v.known()
+	if err != nil {
+		return err
 	}
 	v.mu.Lock()
 	known = known.Merge(v.seenLast)
@@ -297,8 +297,8 @@ func (v *ControlView) setGone(gone bool) {
 	v.gone = gone
 }
 
-// known is the sequence that the bucket has to reach.
-func (v *ControlView) known() uint64 {
+// reaches is the sequence that the bucket has to reach.
+func (v *ControlView) reaches() uint64 {
 	reached := v.reached()
 	v.mu.Lock()
 	defer v.mu.Unlock()

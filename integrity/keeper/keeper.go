@@ -84,9 +84,9 @@ type Status struct {
 func (s Status) Ready() (ok bool, reason string) {
 	switch {
 	case s.Watch.Standing == integrity.Unread && s.Reading != nil:
-		return false, "the journal was not read yet: " + s.Reading.Error()
+		return false, unreadBecause(s.Reading).Error()
 	case s.Watch.Standing == integrity.Unread:
-		return false, "the journal was not read yet"
+		return false, errUnread.Error()
 	case !s.Watch.MaySend():
 		return false, "journal " + s.Watch.Standing.String() + ": " + texts(s.Watch.Findings)
 	case !s.Settled:
@@ -97,6 +97,11 @@ func (s Status) Ready() (ok bool, reason string) {
 		return true, ""
 	}
 }
+
+// errUnread: there was no reading yet.
+var errUnread = errors.New("the journal was not read yet")
+
+func unreadBecause(err error) error { return fmt.Errorf("%w: %w", errUnread, err) }
 
 // maxTexts bounds how many findings stand in one line.
 const maxTexts = 3

@@ -36,12 +36,20 @@ func (k *Keeper) Decided(shown integrity.Decisions) {
 	}
 }
 
-// Decisions are the newest decisions about pauses that are known to have been made.
-// asked is false until the bucket's mark and the witness have been asked.
-func (k *Keeper) Decisions() (known integrity.Decisions, asked bool) {
+// Decisions are the newest decisions about pauses that are known to have been made. The
+// error says why that is not known yet: neither the bucket's mark nor the witness were
+// read.
+func (k *Keeper) Decisions() (integrity.Decisions, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.status.Record.Pauses, k.loaded || unmarked
+	switch {
+	case k.loaded || unmarked:
+		return k.status.Record.Pauses, nil
+	case k.status.Reading != nil:
+		return nil, unreadBecause(k.status.Reading)
+	default:
+		return nil, errUnread
+	}
 }
 
 // Unreadable takes in that a subject of the journal is taken and that the leader

@@ -69,7 +69,7 @@ func (c *checker) unwritten(v acceptance.View) {
 	for _, r := range v.Live() {
 		if !r.WitnessSetBack.IsZero() {
 			c.report(Warning, JournalWitness, "process "+r.ID, Finding{
-				Is:   "it found the witness set back at " + r.WitnessSetBack.UTC().Format(time.RFC3339) + ", and raised it again",
+				Is:   "one that found the witness set back at " + r.WitnessSetBack.UTC().Format(time.RFC3339) + ", and raised it again",
 				Want: "a store that keeps what it is given", Do: "find out what set it back; the warning ends with the next start of the process",
 			})
 		}

@@ -17,6 +17,9 @@ import (
 // lookUp is what to do about a journal that is not whole.
 const lookUp = "nothing is carried out until a person has decided: consumer journal status, then docs/journal-loss.md"
 
+// lagFor bounds the second look at a witness that seems to stay behind.
+const lagFor = 10 * time.Second
+
 // journal holds what the streams show now against the marks, and says which running
 // processes have found a loss. It asks once; the service itself looks three times
 // before it says broken.
@@ -43,14 +46,16 @@ func (c *checker) journal(ctx context.Context) {
 			sources.Witness = store
 		}
 	}
-	ctx, cancel := c.within(ctx)
+	looking, cancel := c.within(ctx)
 	defer cancel()
-	v, err := acceptance.Look(ctx, sources)
+	v, err := acceptance.Look(looking, sources)
 	if err != nil {
 		c.notAnswered(Journal, "journal", err)
 		return
 	}
-	v.Lag = acceptance.Lagging(ctx, sources, v)
+	lagging, cancel := context.WithTimeout(ctx, lagFor)
+	defer cancel()
+	v.Lag = acceptance.Lagging(lagging, sources, v)
 	c.losses(v)
 	c.processes(v.Live())
 	if sources.Witness != nil {

@@ -169,6 +169,10 @@ func denied(c Change, err error) ([]Change, error) {
 	return []Change{c}, nil
 }
 
+// ProvisionInbox is how the inboxes begin of whoever provisions: a prefix of their own,
+// so that their login need not hear what the service is answered.
+const ProvisionInbox = "_INBOX_provisioner"
+
 // ProvisionSubjects are the subjects that Provision publishes to where nothing is there
 // yet: the rights that its login needs.
 func ProvisionSubjects(t Topology) []string {

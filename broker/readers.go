@@ -124,6 +124,12 @@ func readerBounds() []readerBound {
 				})
 			},
 		},
+		{
+			name: "inactive threshold", want: "none",
+			why:    "the server deletes the consumer, and whoever may create it makes it anew with another delivery: run provision, and take the provisioner's credential from whoever set it",
+			show:   func(c cfg) string { return age(c.InactiveThreshold) },
+			within: func(c cfg) bool { return c.Durable == "" || c.InactiveThreshold == 0 }, // others end by themselves
+		},
 	}
 }
 

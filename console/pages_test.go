@@ -148,7 +148,7 @@ func TestOfACancelThePageAsksWhatItDid(t *testing.T) {
 func TestAnAmountThatCouldMeanAHundredTimesAsMuchNeverReachesTheDesk(t *testing.T) {
 	t.Parallel()
 	b := local(t)
-	for _, typed := range []string{"4 EGP", "4.0 EGP", "4.000 EGP", "4,00 EGP", "1 000.00 EGP", "-4.00 EGP", "+4.00 EGP", ".00 EGP", "", "4.00", "4.00 EG", "90071992547409.93 EGP", "٤.00 EGP"} {
+	for _, typed := range []string{" 4.00 EGP", "4.00 EGP ", "4.00 EGP\n", "4 EGP", "4.0 EGP", "4.000 EGP", "4,00 EGP", "1 000.00 EGP", "-4.00 EGP", "+4.00 EGP", ".00 EGP", "", "4.00", "4.00 EG", "90071992547409.93 EGP", "٤.00 EGP"} {
 		body := b.want(b.send(resolvePath, ruling("moved", typed)), http.StatusUnprocessableEntity)
 		if !strings.Contains(body, "decimals") {
 			t.Errorf("%q: the page does not say how an amount is typed", typed)

@@ -104,8 +104,8 @@ func readForm(r *http.Request) form {
 	text := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
 	f := form{
 		Operation: payment.Op(text("operation")), Key: payment.Key(text("key")), As: desk.As(text("as")),
-		Reason: text("reason"), Evidence: text("evidence"), Effect: payment.Effect(text("effect")), Moved: text("moved"),
-		Reference: text("reference"), ConfirmTyped: text("confirm"),
+		Reason: text("reason"), Evidence: text("evidence"), Effect: payment.Effect(text("effect")), Reference: text("reference"),
+		Moved: r.PostFormValue("moved"), ConfirmTyped: r.PostFormValue("confirm"), // as typed: there is one way to write an amount
 	}
 	f.Version, _ = strconv.ParseUint(text("version"), 10, 64) // the desk refuses 0
 	f.Seen, _ = time.Parse(time.RFC3339Nano, text("seen"))    // the desk refuses the zero time

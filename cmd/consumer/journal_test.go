@@ -172,10 +172,11 @@ func TestALossIsShownAcceptedBroughtBackAndTrusted(t *testing.T) {
 	l.want(0, "epoch 1 is trusted", "journal", "trust", "--reason", "settled", "--without-commands", "--open", "50", "--apply")
 	l.want(0, "1, trusted, accepted", "journal", "status")
 	l.want(1, "a loss has to be accepted first", "recover", "--archive", archive, "--apply")
-	if n := l.messages(); n != 40+10+3 {
-		t.Errorf("%d messages, want 40, ten that were brought back and three actions", n)
+	if n := l.messages(); n != 40+10+3+2 {
+		t.Errorf("%d messages, want 40, ten that were brought back, three actions and two recoveries", n)
 	}
-	l.want(0, "53 written", "archive", archive+".2")
+	l.underTheAcceptance()
+	l.want(0, "55 written", "archive", archive+".2")
 }
 
 func TestTheJournalCommandsTellMachines(t *testing.T) {
@@ -386,4 +387,69 @@ func TestWithoutAServiceNothingIsDecidedAndTheWayOutIsNamed(t *testing.T) {
 		t.Errorf("%d messages were written", n-40)
 	}
 	l.want(1, "the journal ends at 40", "journal", "status") // it reads the streams itself
+}
+
+// After a failover to a copy nothing shows the loss of the last second, so that the gate
+// has to be kept shut by hand.
+func TestAServiceThatStartsShutStaysSoUntilALossIsAccepted(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}\njournal: {startShut: true}")
+	l.append(1, 10)
+	l.mark(integrity.Record{})
+	l.serve()
+	l.serves = true
+	l.awaitReplica("whole and shut", func(r integrity.Registered) bool { return r.Shut && r.Standing == "whole" })
+	l.want(0, "gate shut (the setting journal.startShut keeps the gate shut", "journal", "status")
+	l.want(0, "epoch 1 is held", "journal", "accept", "--reason", "failover", "--apply")
+	l.want(0, "epoch 1 is doubting", "journal", "go", "--apply")
+	l.awaitReplica("open", func(r integrity.Registered) bool { return !r.Shut })
+}
+
+// underTheAcceptance fails the test unless the newest recovery names the acceptance under
+// which it ran.
+func (l *losing) underTheAcceptance() {
+	l.t.Helper()
+	journal, err := stream.New(l.js.Conn(), events.NewEncoder(nil), nil)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	var ids [2]string
+	for i, action := range []string{"journal_accepted", "journal_recover"} {
+		m, err := journal.On(l.t.Context(), events.OperatorFilter(action))
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		a, said, err := events.DecodeJournalAction(m.Message)
+		if err != nil || said.Epoch != 1 || a.Operator != "ann" || a.Identity != "asserted" {
+			l.t.Errorf("%s: %+v, %+v, %v", action, a, said, err)
+		}
+		ids[i] = a.ULID
+		if action == "journal_recover" {
+			ids[1] = a.Follows
+		}
+	}
+	if ids[0] != ids[1] {
+		l.t.Errorf("the recovery ran under %q, the acceptance is %q", ids[1], ids[0])
+	}
+}
+
+func TestTheServiceAnswersWhereStreamsAreMissing(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}")
+	l.append(1, 10)
+	l.mark(integrity.Record{})
+	l.serve()
+	l.serves = true
+	accept := []string{"journal", "accept", "--reason", "gone", "--lose", "10", "--apply"}
+	for _, name := range []string{"PAYMENT_EVENTS", "KV_PAYMENT_CONTROL", "PAYMENT_COMMANDS"} {
+		if err := l.js.DeleteStream(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.want(1, "the bucket of pauses and marks does not exist", "journal", "status", "--operator", "ann")
+	l.want(1, "the journal's stream does not exist: consumer provision makes it", accept...)
+	l.want(1, "the bucket of pauses and marks does not exist: consumer provision makes it", accept...)
+	l.want(0, "", "provision")
+	l.awaitReplica("broken", func(r integrity.Registered) bool { return r.Shut && r.Standing == "broken" })
+	l.want(0, "epoch 1 is held", append(accept, "--lose-commands", "1")...)
 }

@@ -36,7 +36,7 @@ func (p *peopled) says(code int, text, who string, args ...string) {
 func (p *peopled) loseAll() (lost string) {
 	p.t.Helper()
 	client := remote.NewClient(p.connect("anna"), "anna")
-	if _, err := client.Audit(p.t.Context(), remote.ActionReveal, "1-0123456789ab", "so that there is an event"); err != nil {
+	if _, err := client.Rearm(p.t.Context(), control.Rearm{RequestID: desk.NewULID(), Reason: "so that there is an event"}); err != nil {
 		p.t.Fatal(err)
 	}
 	for { // until the mark knows of it
@@ -72,6 +72,7 @@ func TestTwoPersonsAcceptALossAndOneWithTwoNamesCannot(t *testing.T) {
 		p.write(who+"-as-ben.yaml", strings.Replace(readFile(t, p.dir+"/"+who+".yaml"), "operator: "+who, "operator: ben", 1))
 	}
 	p.says(cli.ExitFailed, "the server does not let this user act as operator", "anna-as-ben", accept...)
+	p.says(cli.ExitFailed, "nor could the streams be read with these credentials", "anna-as-ben", "status")
 	p.says(cli.ExitFailed, "is nobody's in the setting people", "carl-as-ben", accept...)
 	p.says(cli.ExitFailed, "nothing says which login this is", "loose-as-ben", accept...)
 	if n := p.count("payment.operator.journal_accepted.*"); n != 0 {

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 
 // patience is how long a test waits for anything; many packages' tests share
 // few cores.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // output collects what a process writes and tells waiters of it.
 type output struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -35,7 +36,8 @@ func (b *rearmBundle) typed() {
 	b.cfg.Desk.SelfAsserted = true
 }
 
-// answering waits until the service takes requests and appends.
+// answering waits until the service takes requests and appends: only then does it say
+// that nobody has begun what is asked to go on.
 func (b *rearmBundle) answering() {
 	b.t.Helper()
 	client := remote.NewClient(b.js.Conn(), "nobody")
@@ -43,8 +45,8 @@ func (b *rearmBundle) answering() {
 	defer again.Stop()
 	deadline := time.After(patience)
 	for {
-		_, err := client.Audit(b.t.Context(), remote.ActionReveal, "1-0123456789ab", "a test waits")
-		if err == nil {
+		_, err := client.Rearm(b.t.Context(), control.Rearm{RequestID: "01JDF6Z0000000000000000000", From: 1, Reason: "a test waits"})
+		if no := (*desk.Error)(nil); errors.As(err, &no) && no.Fault == desk.FaultRefused {
 			return
 		}
 		select {
@@ -245,10 +247,13 @@ func TestTheSameRequestIsCarriedOutOnceAndTheRepeatToldWhatCameOfTheFirst(t *tes
 func TestWhileTheJournalTakesNothingAProviderIsPausedAndNotResumed(t *testing.T) {
 	t.Parallel()
 	b := setupPausing(t)
+	client := remote.NewClient(b.js.Conn(), "ana")
+	if _, err := client.Say(t.Context(), control.Say{RequestID: desk.NewULID(), Provider: "opay-eg", Reason: "so that there is something to lose"}); err != nil {
+		t.Fatal(err)
+	}
 	if err := b.js.DeleteStream(t.Context(), b.cfg.Streams.Events); err != nil {
 		t.Fatal(err)
 	}
-	client := remote.NewClient(b.js.Conn(), "ana")
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for deadline := time.After(patience); ; {

@@ -132,6 +132,41 @@ func TestAStatementSettlesByOurOwnReferenceAlone(t *testing.T) {
 	}
 }
 
+// What only its command explains is judged by all rows of its reference, as if it lay
+// open in the journal.
+func TestAStatementInWhichMoneyCameBackOrMovedTwiceSettlesNoCommand(t *testing.T) {
+	t.Parallel()
+	b := setupRearm(t)
+	b.setting("desk: {selfAsserted: true}")
+	for _, order := range []string{"1001", "1002", "1003", "1004"} {
+		b.command(order, "event-"+order, 400)
+	}
+	b.epoch(integrity.Held, time.Now().Add(time.Minute))
+	row := func(order, theirs string, amount int, status string) string {
+		return fmt.Sprintf("%s,%s,refund,%d,EGP,2026-11-30T08:00:00Z,%s", b.reference(order), theirs, amount, status)
+	}
+	file := b.statement(
+		row("1001", "p-1", 400, "succeeded"), row("1001", "p-1", 400, "returned"),
+		row("1002", "p-2", 400, "succeeded"), row("1002", "p-3", 400, "succeeded"),
+		row("1003", "p-4", 401, "succeeded"),
+		row("1004", "p-5", 400, "failed"), row("1004", "p-6", 400, "succeeded"),
+	)
+	args := []string{"recover", "--statement", file, "--provider", "opay-eg", "--json", "--config", b.file}
+	for _, apply := range [][]string{nil, {"--apply", "--reason", "x", "--operator", "ann"}} {
+		code, out, errs := b.run(append(args, apply...)...)
+		if code != 1 || strings.Count(out, `"outcome":"doubtful"`) != 5 || strings.Contains(out, `"outcome":"unexplained"`) {
+			t.Errorf("%v: code %d\n%s%s", apply, code, out, errs)
+		}
+	}
+	for order, status := range map[string]payment.Status{
+		"1001": payment.StatusIndeterminate, "1002": payment.StatusIndeterminate, "1003": payment.StatusIndeterminate, "1004": payment.StatusSucceeded,
+	} {
+		if op := b.refundOf(order); op.Status != status {
+			t.Errorf("%s is %+v, want %s", order, op, status)
+		}
+	}
+}
+
 func TestAStatementDoesNotSettleWhatTwoPersonsRuleOn(t *testing.T) {
 	t.Parallel()
 	b := setupRearm(t)

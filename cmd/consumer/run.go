@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/pprof"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -162,14 +163,38 @@ Example: consumer provision --config /etc/countermand/config.yaml`
 // provisionFor bounds the whole of it, the connection included.
 const provisionFor = 30 * time.Second
 
+// deafError says that a login may not hear the answers that it is sent.
+type deafError struct{ prefix string }
+
+// Error implements error.
+func (e *deafError) Error() string {
+	return "the server does not let this login hear answers on " + e.prefix + ".>: give it permissions/provisioner.conf of this version"
+}
+
+// connectToProvision connects with an inbox that is the provisioner's alone. Where the
+// login may not hear it, no answer would ever come; deaf is told at once.
+func connectToProvision(to config.NATS, log *slog.Logger, deaf func(error)) (*nats.Conn, error) {
+	return app.Connect(to, "countermand provision", log, nats.CustomInboxPrefix(broker.ProvisionInbox),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), broker.ProvisionInbox+".") {
+				deaf(&deafError{broker.ProvisionInbox})
+				return
+			}
+			log.Error("nats error", "error", err)
+		}))
+}
+
 // Run creates streams and consumers.
 func (c *provisionCommand) Run(w *cli.World) error {
 	cfg, err := config.LoadNotCalling(c.Config, w.Getenv)
 	if err != nil {
 		return cli.Usage(err)
 	}
-	log := slog.New(slog.NewTextHandler(w.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	nc, err := app.Connect(cfg.NATS, "countermand provision", log)
+	ctx, cancel := context.WithTimeout(w.Context, provisionFor)
+	defer cancel()
+	ctx, deaf := context.WithCancelCause(ctx)
+	defer deaf(nil)
+	nc, err := connectToProvision(cfg.NATS, slog.New(slog.NewTextHandler(w.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), deaf)
 	if err != nil {
 		return err
 	}
@@ -178,13 +203,14 @@ func (c *provisionCommand) Run(w *cli.World) error {
 	if err != nil {
 		return fmt.Errorf("use jetstream: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(w.Context, provisionFor)
-	defer cancel()
 	changes, err := broker.Provision(ctx, js, app.Topology(cfg))
 	for _, change := range changes {
 		if err := c.print(w, change); err != nil {
 			return err
 		}
+	}
+	if refused := (*deafError)(nil); errors.As(context.Cause(ctx), &refused) {
+		return fmt.Errorf("provision: %w", refused)
 	}
 	if lacking, ok := errors.AsType[*broker.NotPermittedError](err); ok {
 		return fmt.Errorf("provision: %w: give this login the right for one run, then take it away again: "+

@@ -14,12 +14,6 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// Actions that Audit records for the command that does them.
-const (
-	ActionReveal = "reveal" // shows the original bytes of a rejected message
-	ActionReplay = "replay" // publishes a rejected message anew
-)
-
 // Client asks the running service, as one operator. It is safe for concurrent use.
 type Client struct {
 	nc       *nats.Conn
@@ -76,16 +70,6 @@ func (c *Client) Requery(ctx context.Context, q desk.Requery) (*desk.Requeried, 
 		err = errEmpty
 	}
 	return r.Requeried, err
-}
-
-// Audit records that the operator is about to reveal or replay a rejected
-// message, and returns the record's ULID. After an error it must not be done.
-func (c *Client) Audit(ctx context.Context, action, token, reason string) (string, error) {
-	r, err := c.ask(ctx, actionAudit, request{Action: action, Token: token, Reason: reason})
-	if err == nil && r.Audit == "" {
-		err = errEmpty
-	}
-	return r.Audit, err
 }
 
 // ErrNobody: no service takes such requests.

@@ -37,7 +37,6 @@ type Desk interface {
 	Payment(ctx context.Context, id payment.ID) (*desk.Story, error)
 	Ask(ctx context.Context, who desk.Operator, id payment.ID, op payment.Op, key payment.Key) (*desk.Reply, error)
 	Resolve(ctx context.Context, who desk.Operator, r desk.Ruling) (desk.Done, error)
-	Audit(ctx context.Context, who desk.Operator, a payment.OperatorAction) (string, error)
 	// Who is the person behind an operator; an error where nobody is.
 	Who(o desk.Operator) (desk.Operator, error)
 	Requery(ctx context.Context, who desk.Operator, l desk.Requery) (*desk.Requeried, error)
@@ -87,7 +86,7 @@ func Serve(nc *nats.Conn, d Desk, opts *Options) (*Service, error) {
 	}
 	s := &Service{Service: served, nc: nc, desk: d, o: o}
 	actions := map[string]answer{
-		actionQueue: s.queue, actionPayment: s.payment, actionAsk: s.ask, actionResolve: s.resolve, actionAudit: s.audit, actionRequery: s.requery,
+		actionQueue: s.queue, actionPayment: s.payment, actionAsk: s.ask, actionResolve: s.resolve, actionRequery: s.requery,
 	}
 	if o.History != nil {
 		actions[actionHistory] = s.history
@@ -103,6 +102,7 @@ func Serve(nc *nats.Conn, d Desk, opts *Options) (*Service, error) {
 			return nil, errors.Join(err, s.Stop())
 		}
 	}
+	s.Announced()
 	return s, nil
 }
 
@@ -227,14 +227,6 @@ func (s *Service) resolve(ctx context.Context, who desk.Operator, q request) (re
 	}
 	done, err := s.desk.Resolve(ctx, who, *q.Ruling)
 	return response{Done: &done}, err
-}
-
-func (s *Service) audit(ctx context.Context, who desk.Operator, q request) (response, error) {
-	if q.Action != ActionReveal && q.Action != ActionReplay {
-		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: "only reveal and replay are recorded for somebody else to do"}
-	}
-	id, err := s.desk.Audit(ctx, who, payment.OperatorAction{Action: q.Action, Token: q.Token, Reason: q.Reason})
-	return response{Audit: id}, err
 }
 
 func (s *Service) requery(ctx context.Context, who desk.Operator, q request) (response, error) {

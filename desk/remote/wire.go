@@ -28,7 +28,6 @@ const (
 	actionPayment = "payment"
 	actionAsk     = "ask"
 	actionResolve = "resolve"
-	actionAudit   = "audit"
 	actionReplay  = "replay"
 	actionRequery = "look"
 
@@ -77,9 +76,7 @@ type request struct {
 	Operation payment.Op   `json:"operation,omitempty"`
 	Key       payment.Key  `json:"idempotencyKey,omitempty"`
 	Ruling    *desk.Ruling `json:"ruling,omitempty"`
-	// Action, Token and Reason are those of an audit; Token and Reason also those of
-	// a rejected message.
-	Action string `json:"action,omitempty"`
+	// Token and Reason are those of a rejected message.
 	Token  string `json:"token,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	// Replay is what is to be published anew.
@@ -109,7 +106,6 @@ type response struct {
 	Story     *desk.Story     `json:"story,omitempty"`
 	Reply     *desk.Reply     `json:"reply,omitempty"`
 	Done      *desk.Done      `json:"done,omitempty"`
-	Audit     string          `json:"audit,omitempty"`
 	Replayed  *desk.Replayed  `json:"replayed,omitempty"`
 	Requeried *desk.Requeried `json:"looked,omitempty"`
 	History   *history.Page   `json:"history,omitempty"`

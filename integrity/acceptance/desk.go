@@ -115,7 +115,7 @@ type turn struct {
 const tries = 5
 
 // decide looks and has a decision made, anew while others are faster.
-func (d *Desk) decide(ctx context.Context, a Asked, make func(turn) (Done, error)) (Done, error) {
+func (d *Desk) decide(ctx context.Context, a Asked, try func(turn) (Done, error)) (Done, error) {
 	if a.RequestID == "" {
 		a.RequestID = ulid.MustNew(ulid.Timestamp(d.now()), rand.Reader).String()
 	}
@@ -128,7 +128,7 @@ func (d *Desk) decide(ctx context.Context, a Asked, make func(turn) (Done, error
 		if before, found := v.recorded(a.RequestID); found {
 			return Done{Epoch: v.Record.Epoch}, &RefusedError{[]string{madeBefore(v, before)}}
 		}
-		done, err := make(t)
+		done, err := try(t)
 		if !errors.Is(err, stream.ErrOvertaken) {
 			return done, err
 		}

@@ -116,7 +116,7 @@ func (c *core) newKeeper(nc *nats.Conn, cfg *config.Config, replica string) (err
 	plan.TimerHolds = c.stillContradicted
 	c.keeper = keeper.New(
 		marks.NewReader(nc, plan), marks.NewBucket(nc, c.topology.Control),
-		&keeper.Options{Journal: c.topology.Events, BucketStream: c.topology.ControlStream(), Witness: c.witness, Others: c.registration.Others, Logger: c.log},
+		&keeper.Options{Journal: c.topology.Events, BucketStream: c.topology.ControlStream(), Witness: c.witness, Others: c.registration.Others, StartShut: cfg.Journal.StartShut, Logger: c.log},
 	)
 	return nil
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,7 +22,11 @@ import (
 // LossSources are where it is read how the journal stands, and where a decision about
 // it is recorded. Its appends are sent although the journal is not known to be whole.
 // store is the witness; nil: there is none.
-func LossSources(nc *nats.Conn, js jetstream.JetStream, t broker.Topology, encoder *events.Encoder, store keeper.Store, monitor string) (acceptance.Sources, error) {
+func LossSources(nc *nats.Conn, t broker.Topology, encoder *events.Encoder, store keeper.Store, monitor string) (acceptance.Sources, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return acceptance.Sources{}, fmt.Errorf("use jetstream: %w", err)
+	}
 	appended := &acceptance.Appended{}
 	journal, err := stream.New(nc, encoder, &stream.Options{Stream: t.Events, Integrity: appended})
 	if err != nil {
@@ -71,7 +76,7 @@ func (c core) losses(nc *nats.Conn, cfg *config.Config) control.Losses {
 			if bucket, remembers := store.(requiredBucket); remembers {
 				store = bucket.anew()
 			}
-			return LossSources(nc, c.js, c.topology, c.encoder, store, cfg.NATS.Monitor)
+			return LossSources(nc, c.topology, c.encoder, store, cfg.NATS.Monitor)
 		},
 		Encoder: c.encoder, SecondPerson: len(cfg.Desk.SecondPersonAbove) > 0, Stored: c.keeper.Refresh, Logger: c.log,
 	}

@@ -27,6 +27,9 @@ const (
 	// quarters of 512 descriptors to providers, NATS and files.
 	adminConnections    = 64
 	notifiedConnections = 64
+	// A new connection keeps its place so long. 200 others that connect and stay delay a
+	// probe by 200/64 of it; deploy/k8s gives a probe two seconds.
+	freshFor = 100 * time.Millisecond
 )
 
 // The times of the admin address: of a request's header, of the whole request, of its
@@ -67,7 +70,7 @@ func (p adminPages) server() *http.Server {
 		Handler: mux, ReadHeaderTimeout: adminHeaderFor, ReadTimeout: adminReadFor, WriteTimeout: adminWriteFor, IdleTimeout: adminIdleFor,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
-	inbound.Bound(server, adminConnections)
+	inbound.Bound(server, adminConnections, freshFor)
 	server.RegisterOnShutdown(p.feed.Close) // otherwise the shutdown waits for the pages that listen
 	return server
 }
@@ -98,7 +101,7 @@ func receiving(address string, r *notifications.Receiver, log *slog.Logger) serv
 			return fmt.Errorf("listen for notifications: %w", err)
 		}
 		server := notifications.NewServer(r)
-		inbound.Bound(server, notifiedConnections)
+		inbound.Bound(server, notifiedConnections, freshFor)
 		stop := serve(server, l, func(err error) {
 			log.Error("notifications are not taken in any more; results are found by asking", "error", err.Error())
 		})

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -203,6 +204,7 @@ func (c *checker) foreign(s monitor.Stream) {
 		for _, f := range broker.ReaderFindings(jetstream.ConsumerConfig{
 			Name: is.Name, Durable: is.Config.Durable, DeliverSubject: is.Config.DeliverSubject,
 			MaxWaiting: is.Config.MaxWaiting, MaxRequestBatch: is.Config.MaxRequestBatch, MaxRequestExpires: is.Config.MaxRequestExpires,
+			InactiveThreshold: is.Config.InactiveThreshold,
 		}) {
 			c.report(Error, Account, what+", "+f.Setting, Finding{Is: f.Is, Want: f.Want, Do: f.Do})
 		}
@@ -216,6 +218,43 @@ func (c *checker) readers(s monitor.Stream) {
 			c.report(Error, Account, fmt.Sprintf("consumer %s on %s", r.Name, s.Name), Finding{
 				Is: "missing", Want: "there", Do: "its reader gets no results: run provision",
 			})
+		}
+	}
+}
+
+// asked looks at the consumers of the configured readers one by one, as the role may
+// that makes them: it needs no monitoring address.
+func (c *checker) asked(ctx context.Context) {
+	if c.opts.As != Provisioner {
+		return // account sees them
+	}
+	ctx, cancel := c.within(ctx)
+	defer cancel()
+	t := app.Topology(c.cfg)
+	for _, r := range t.Readers {
+		what := fmt.Sprintf("consumer %s on %s", r.Name, t.Events)
+		subject := consumerInfo(t.Events, r.Name)
+		if c.lacks(Topology, what, subject) {
+			continue
+		}
+		m, err := c.nc.RequestWithContext(ctx, subject, nil)
+		var info struct {
+			Config jetstream.ConsumerConfig `json:"config"`
+			Error  *jetstream.APIError      `json:"error"`
+		}
+		if err == nil {
+			err = json.Unmarshal(m.Data, &info)
+		}
+		switch {
+		case err != nil:
+			c.notAnswered(Topology, what, err)
+			return
+		case info.Error != nil:
+			c.report(Error, Topology, what, Finding{Is: info.Error.Description, Want: "there", Do: "its reader gets no results: run provision"})
+			continue
+		}
+		for _, f := range broker.ReaderFindings(info.Config) {
+			c.report(Error, Topology, what+", "+f.Setting, Finding{Is: f.Is, Want: f.Want, Do: f.Do})
 		}
 	}
 }

@@ -87,7 +87,7 @@ func (c *checker) server(ctx context.Context) bool {
 		return false
 	}
 	c.excess()
-	for _, step := range []func(context.Context){c.durability, c.copyOfJournal, c.topology, c.account, c.journal, c.clock, c.removed, c.paused} {
+	for _, step := range []func(context.Context){c.durability, c.copyOfJournal, c.topology, c.asked, c.account, c.journal, c.clock, c.removed, c.paused} {
 		step(ctx)
 		if c.silent || ctx.Err() != nil {
 			return false

@@ -4,6 +4,7 @@ import (
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/integrity/acceptance"
 )
 
 // Role is whose login is looked at. Each but the service's own has a file of rights in
@@ -32,8 +33,12 @@ func (r Role) Calls() bool {
 
 // inbox is how the inboxes of the role's login begin.
 func (c *checker) inbox() string {
-	if c.opts.As == Operator {
+	switch c.opts.As {
+	case Operator:
 		return "_INBOX_" + events.Token(c.opts.Operator)
+	case Provisioner:
+		return broker.ProvisionInbox
+	case Service, Reader, Recovery:
 	}
 	return "_INBOX"
 }
@@ -131,6 +136,7 @@ func (c *checker) recoveryProbes(t broker.Topology) []probe {
 		}
 	}
 	store(c.journalAppends(desk.ActionResolve)...)
+	store(events.OperatorSubject(acceptance.ActionRecover, nobody))
 	store("$KV."+t.Control+"._mark", "$KV."+t.Control+"._walk")
 	return all
 }

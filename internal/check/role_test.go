@@ -1,15 +1,19 @@
 package check_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/check"
 	"github.com/countermand/countermand/internal/config"
 )
@@ -53,6 +57,9 @@ func withRoles(t *testing.T) *bundle {
 		inbox := "_INBOX.>"
 		if role == check.Operator {
 			inbox = "_INBOX_operator.>"
+		}
+		if role == check.Provisioner {
+			inbox = "_INBOX_provisioner.>"
 		}
 		fmt.Fprintf(&bare, "{user: bare-%s, password: p, permissions: {publish: {deny: \">\"}, subscribe: {allow: %q}}}\n", role, inbox)
 	}
@@ -168,6 +175,50 @@ func TestARoleThatLacksRightsIsAdvisedExactlyThoseOfItsFile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What the provisioner's credential can make of a reader's consumer, seen without the
+// monitoring address: one that the server deletes, and one that delivers results as commands.
+func TestTheProvisionersCheckNamesAReadersConsumerThatIsNotAsProvisionMakesIt(t *testing.T) {
+	t.Parallel()
+	b := withRoles(t)
+	b.cfg.NATS.Monitor = ""
+	nc, err := nats.Connect(b.cfg.NATS.URL, nats.UserInfo("admin", "p"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(cfg jetstream.ConsumerConfig) {
+		t.Helper()
+		create := func() error { _, err := js.CreateConsumer(t.Context(), b.cfg.Streams.Events, cfg); return err }
+		if cfg.DeliverSubject != "" {
+			create = func() error { _, err := js.CreatePushConsumer(t.Context(), b.cfg.Streams.Events, cfg); return err }
+		}
+		if err := errors.Join(js.DeleteConsumer(t.Context(), b.cfg.Streams.Events, cfg.Durable), create()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader := b.cfg.Readers[0].Name
+	topology := app.Topology(b.cfg)
+	cfg := topology.ReaderConfig(topology.Readers[0])
+	cfg.InactiveThreshold = time.Hour
+	put(cfg)
+	object := "consumer " + reader + " on " + b.cfg.Streams.Events
+	faults := func() (all []check.Finding) {
+		for _, f := range b.as("provisioner").all(rolesOptions(check.Provisioner)) {
+			if f.Severity == check.Error {
+				all = append(all, f)
+			}
+		}
+		return all
+	}
+	want(t, faults(), line{check.Error, check.Topology, object + ", inactive threshold"})
+	put(jetstream.ConsumerConfig{Durable: reader, DeliverSubject: "payment.refund.requested", AckPolicy: jetstream.AckNonePolicy})
+	want(t, faults(), line{check.Error, check.Topology, object + ", deliver subject"})
 }
 
 func TestARoleWithARightThatChangesStreamsIsTold(t *testing.T) {

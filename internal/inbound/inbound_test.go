@@ -19,13 +19,18 @@ const most = 4
 // serve answers GET / at once, and GET /slow once release is closed.
 func serve(t *testing.T) (address string, slow <-chan struct{}, release chan struct{}) {
 	t.Helper()
+	return serveAtMost(t, most, 0)
+}
+
+func serveAtMost(t testing.TB, most int, fresh time.Duration) (address string, slow <-chan struct{}, release chan struct{}) {
+	t.Helper()
 	entered := make(chan struct{}, 100)
 	release = make(chan struct{})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /slow", func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-release })
 	server := &http.Server{Handler: mux}
-	inbound.Bound(server, most)
+	inbound.Bound(server, most, fresh)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -49,8 +54,10 @@ func dial(t *testing.T, address string) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return &client{c, bufio.NewReader(c)}
+	return wrap(c)
 }
+
+func wrap(c net.Conn) *client { return &client{c, bufio.NewReader(c)} }
 
 func (c *client) ask(path string) error {
 	if _, err := fmt.Fprintf(c.conn, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path); err != nil {
@@ -110,9 +117,24 @@ func TestANewConnectionTakesThePlaceOfTheOneThatIsIdleForLongest(t *testing.T) {
 	}
 }
 
+// Those who connect without a word would push a probe out before its request is read.
+func TestWhoComesLaterWaitsUntilANewConnectionHadItsAnswer(t *testing.T) {
+	t.Parallel()
+	address, _, _ := serveAtMost(t, most, time.Hour)
+	var all []*client
+	for range 4 * most {
+		all = append(all, dial(t, address))
+	}
+	for i, c := range all {
+		if err := c.get(); err != nil {
+			t.Errorf("number %d was cut off: %v", i, err)
+		}
+	}
+}
+
 func TestConnectionsThatSayNothingGiveWay(t *testing.T) {
 	t.Parallel()
-	address, _, _ := serve(t)
+	address, _, _ := serveAtMost(t, most, 20*time.Millisecond)
 	var mute []*client
 	for range 3 * most {
 		mute = append(mute, dial(t, address))

@@ -46,6 +46,7 @@ type Consumer struct {
 		MaxWaiting        int           `json:"max_waiting"`
 		MaxRequestBatch   int           `json:"max_batch"`
 		MaxRequestExpires time.Duration `json:"max_expires"`
+		InactiveThreshold time.Duration `json:"inactive_threshold"`
 	} `json:"config"`
 }
 

@@ -89,6 +89,17 @@ func (s *Service) Endpoint(name, subject string, h Handler, o ...micro.EndpointO
 	return nil
 }
 
+// announceFor bounds the wait for the server to know of the endpoints.
+const announceFor = 5 * time.Second
+
+// Announced waits until the server knows of the endpoints: who asks from then on is
+// answered. Without a connection they are announced with the next one, and nobody waits.
+func (s *Service) Announced() {
+	if s.nc.IsConnected() {
+		_ = s.nc.FlushTimeout(announceFor)
+	}
+}
+
 // Stop takes no request any more and waits for those in hand. The others go to
 // another replica.
 func (s *Service) Stop() error {

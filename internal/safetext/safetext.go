@@ -5,7 +5,12 @@
 // character that is not seen can change what is seen around it: an escape sequence
 // moves the cursor and overwrites a line, U+202E turns the order of the letters after
 // it, U+2028 ends a line in some programs and not in others, U+200B makes two
-// identifiers look the same.
+// identifiers look the same, and marks piled on one letter cover the lines around it.
+//
+// What is seen follows from Unicode's properties, in the tables of package unicode, and
+// from no list of characters that an attack has used. Two characters that look alike,
+// such as a Latin and a Cyrillic letter, are both seen: this package does not tell them
+// apart.
 package safetext
 
 import (
@@ -17,49 +22,81 @@ import (
 	"unicode/utf8"
 )
 
+// mostMarks is how many marks one character may carry. No orthography needs more than
+// three; a cantillated Hebrew letter has four.
+const mostMarks = 4
+
 // Escape returns the text with each character that is not seen written as \u and four
 // hexadecimal digits, two of them above U+FFFF, as in JSON: in a JSON text it is the same
-// text afterwards. Line feeds and tabs stay. A byte that is not UTF-8 becomes \ufffd.
+// text afterwards. The fifth mark on a character and those after it are written like that
+// too. Line feeds and tabs stay. A byte that is not UTF-8 becomes \ufffd.
 func Escape(text []byte) []byte {
-	at := unseen(text)
-	if at == len(text) {
-		return text
-	}
-	out := append(make([]byte, 0, len(text)+32), text[:at]...)
-	for rest := text[at:]; len(rest) > 0; {
-		r, size := utf8.DecodeRune(rest)
-		if seen(r, size) {
-			out = append(out, rest[:size]...)
-		} else {
-			out = escape(out, r)
-		}
-		rest = rest[size:]
-	}
-	return out
+	var e escaper
+	return e.escape(text)
 }
 
-// unseen returns where the first character lies that is not seen; len(text): nowhere.
-func unseen(text []byte) int {
+// escaper escapes a text that comes in parts.
+type escaper struct {
+	marks int // in a row, at the end of what has come
+}
+
+// escape returns the next part escaped; the part itself where nothing is to be escaped.
+func (e *escaper) escape(text []byte) []byte {
+	var out []byte
+	kept := 0 // up to where the text is in out
 	for at := 0; at < len(text); {
 		r, size := utf8.DecodeRune(text[at:])
-		if !seen(r, size) {
-			return at
+		if !e.seen(r, size) {
+			out = escape(append(out, text[kept:at]...), r)
+			kept = at + size
 		}
 		at += size
 	}
-	return len(text)
+	if kept == 0 {
+		return text
+	}
+	return append(out, text[kept:]...)
 }
 
-// seen reports whether a character may be shown as it is. Of the spaces only those
-// are that look like one.
-func seen(r rune, size int) bool {
+// seen reports whether the next character may be shown as it is.
+func (e *escaper) seen(r rune, size int) bool {
+	if !unicode.Is(unicode.M, r) {
+		e.marks = 0
+		return visible(r, size)
+	}
+	if !visible(r, size) {
+		return false
+	}
+	e.marks++
+	return e.marks <= mostMarks
+}
+
+// visible reports whether a character shows. Of the spaces only those do that look like
+// one. Unassigned and private characters, format characters, and the separators of lines
+// and paragraphs are not printable. The rest that does not show are the letters and marks
+// with the property Default_Ignorable_Code_Point, which Unicode derives from the two
+// properties here and the format characters (DerivedCoreProperties.txt).
+func visible(r rune, size int) bool {
 	switch {
-	case r == '\n', r == '\t':
+	case r == '\n', r == '\t', r == '\u00a0':
 		return true
-	case r == utf8.RuneError && size == 1:
+	case r == utf8.RuneError && size == 1, blank(r):
 		return false
 	default:
-		return unicode.IsPrint(r) || r == '\u00a0'
+		return unicode.IsPrint(r) && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+	}
+}
+
+// blank reports whether a character is a symbol or a mark by its properties and has
+// nothing to show by its name in UnicodeData.txt, which no property says.
+func blank(r rune) bool {
+	switch r {
+	case '\u2800', // BRAILLE PATTERN BLANK
+		'\U00016fe4', // KHITAN SMALL SCRIPT FILLER
+		'\U0001d159': // MUSICAL SYMBOL NULL NOTEHEAD
+		return true
+	default:
+		return false
 	}
 }
 
@@ -73,6 +110,7 @@ func escape(out []byte, r rune) []byte {
 // Writer escapes all that is written through it. It is for one goroutine.
 type Writer struct {
 	out  io.Writer
+	text escaper
 	part []byte // the beginning of a character, at most three bytes
 }
 
@@ -90,7 +128,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	whole := len(text) - beginning(text)
 	w.part = bytes.Clone(text[whole:])
-	if _, err := w.out.Write(Escape(text[:whole])); err != nil {
+	if _, err := w.out.Write(w.text.escape(text[:whole])); err != nil {
 		return 0, err
 	}
 	return len(p), nil

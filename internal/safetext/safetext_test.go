@@ -27,6 +27,10 @@ func TestWhatIsNotSeenIsWrittenOut(t *testing.T) {
 		"\U000e0041":                      `\udb40\udc41`,
 		"bad \xff\xfe utf-8":              `bad \ufffd\ufffd utf-8`,
 		"\u00a0":                          "\u00a0",
+		"a\u3164b\u115fc\u1160d\uffa0e":   `a\u3164b\u115fc\u1160d\uffa0e`,
+		"a\u2800b\U0001d159c\U00016fe4":   `a\u2800b\ud834\udd59c\ud81b\udfe4`,
+		"e\u0301, a\u0302\u0323, \u0e01\u0e34\u0e48":  "e\u0301, a\u0302\u0323, \u0e01\u0e34\u0e48",
+		"a" + strings.Repeat("\u0300", 6) + "b\u0300": "a" + strings.Repeat("\u0300", 4) + `\u0300\u0300` + "b\u0300",
 	} {
 		if got := string(safetext.Escape([]byte(text))); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
@@ -34,9 +38,47 @@ func TestWhatIsNotSeenIsWrittenOut(t *testing.T) {
 	}
 }
 
+// TestNothingThatUnicodeCallsIgnorableIsShown holds the derived property against the
+// blocks that Unicode lists for it (DerivedCoreProperties.txt, 17.0), and against the
+// categories that have no shape.
+func TestNothingThatUnicodeCallsIgnorableIsShown(t *testing.T) {
+	t.Parallel()
+	ranges := [][2]rune{
+		{0x00ad, 0x00ad},
+		{0x034f, 0x034f},
+		{0x061c, 0x061c},
+		{0x115f, 0x1160},
+		{0x17b4, 0x17b5},
+		{0x180b, 0x180f},
+		{0x200b, 0x200f},
+		{0x2028, 0x202e},
+		{0x2060, 0x206f},
+		{0x3164, 0x3164},
+		{0xfe00, 0xfe0f},
+		{0xfeff, 0xfeff},
+		{0xffa0, 0xffa0},
+		{0xfff0, 0xfffb},
+		{0x1bca0, 0x1bca3},
+		{0x1d173, 0x1d17a},
+		{0xe0000, 0xe0fff},
+		{0xe000, 0xf8ff},
+		{0xf0000, 0x10ffff}, // private use, and what is no character at the end
+		{0xfdd0, 0xfdef},
+		{0xfffe, 0xffff},
+		{0x0378, 0x0379},
+	}
+	for _, of := range ranges {
+		for r := of[0]; r <= of[1]; r++ {
+			if got := string(safetext.Escape([]byte(string(r)))); strings.ContainsRune(got, r) {
+				t.Errorf("%U is shown as it is", r)
+			}
+		}
+	}
+}
+
 func TestAWriterEscapesTheSameHoweverItsTextIsCut(t *testing.T) {
 	t.Parallel()
-	text := []byte("é€👍\u202e\U000e0041\x1b\xffend\n")
+	text := []byte("é€👍\u202e\U000e0041\x1b\xffe" + strings.Repeat("\u0301", 7) + "nd\n")
 	want := safetext.Escape(text)
 	for cut := range len(text) + 1 {
 		var out bytes.Buffer

@@ -80,8 +80,8 @@ func rows() []row {
 		{"examples/**", []string{"examples/cloudevent"}}, // what any client could be written with
 		{"internal/config", []string{"payment", "providers", "providers/kinds", "internal/spelling"}},
 		// The commands that have a folder of their own, and what all commands share.
-		{"cmd/consumer/cli", []string{"internal/safetext", "payment", "events", "journal/stream", "desk", "desk/remote", "integrity", "integrity/*", "reconcile", "reconcile/books", "internal/app", "internal/archive", "internal/config", "internal/monitor"}},
-		{"cmd/consumer/journal", []string{"payment", "integrity", "integrity/acceptance", "internal/openwork", "cmd/consumer/cli"}},
+		{"cmd/consumer/cli", []string{"internal/safetext", "payment", "events", "journal/stream", "desk", "desk/control", "desk/remote", "integrity", "integrity/*", "reconcile", "reconcile/books", "internal/app", "internal/archive", "internal/config", "internal/monitor"}},
+		{"cmd/consumer/journal", []string{"integrity", "integrity/acceptance", "desk", "desk/control", "desk/remote", "cmd/consumer/cli"}},
 		{"cmd/consumer/archive", []string{"internal/archive", "journal/stream", "cmd/consumer/cli"}},
 		{"cmd/consumer/recovering", []string{"payment", "events", "desk", "reconcile", "reconcile/books", "providers", "broker", "integrity", "integrity/acceptance", "internal/app", "internal/recovery", "cmd/consumer/cli"}},
 		{"cmd/consumer/review", []string{"payment", "events", "desk", "desk/remote", "cmd/consumer/cli"}},

@@ -28,7 +28,7 @@ import (
 
 // patience is how long a test waits for anything; many packages' tests share
 // few cores.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // ackWait is how soon the server gives a message to another instance.
 const ackWait = 4 * time.Second

@@ -381,6 +381,40 @@ func TestTheConsumersOwnCredentialCanMoveMoneyAndErasesTimers(t *testing.T) {
 }
 
 // What is left to a stolen provisioner's credential, and what is not.
+// No permission narrows this: the server looks at the consumer's name and filter, never
+// at its other settings.
+func TestAProvisionersCredentialHasANamedConsumerDeletedAndMadeToDeliverCommands(t *testing.T) {
+	t.Parallel()
+	w := start(t, layout(t), byKey(t))
+	nc := w.connect(provisioner())
+	const create = "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS.ledger"
+	put := func(settings map[string]any) {
+		settings["name"], settings["durable_name"] = "ledger", "ledger"
+		if code, answered := w.request(nc, create, map[string]any{"stream_name": "PAYMENT_EVENTS", "config": settings}); !answered || code != 0 {
+			t.Fatalf("answered %t, %d", answered, code)
+		}
+	}
+	info := func() (config map[string]any) {
+		m, err := nc.RequestWithContext(w.ctx(), "$JS.API.CONSUMER.INFO.PAYMENT_EVENTS.ledger", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var is struct {
+			Config map[string]any `json:"config"`
+		}
+		if err := json.Unmarshal(m.Data, &is); err != nil {
+			t.Fatal(err)
+		}
+		return is.Config
+	}
+	settings := info()
+	settings["inactive_threshold"] = int64(100 * time.Millisecond)
+	put(settings)
+	for info() != nil { // until the server has deleted it
+	}
+	put(map[string]any{"ack_policy": "none", "deliver_subject": "payment.refund.requested", "filter_subject": "payment.*.succeeded.>"})
+}
+
 func TestAProvisionersCredentialReadsNoMessageAndDeliversNothingElsewhere(t *testing.T) {
 	t.Parallel()
 	w := start(t, layout(t), byKey(t))

@@ -95,6 +95,23 @@ func TestTheJobsUseEachLineOfTheirFilesAndNothingElse(t *testing.T) {
 	reading.compare(t, reader())
 }
 
+// The file of before had one inbox for all in PAYMENTS.
+func TestProvisionAndCheckSayThatTheFileIsOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	binary := buildProgram(t)
+	dir := layout(t)
+	as := byKey(t)
+	path := filepath.Join(dir, "permissions", provisioner().file)
+	write(t, path, strings.Replace(read(t, path), `"_INBOX_provisioner.>"]`, `"_INBOX.>"]`, 1))
+	w := bare(t, startServer(t, filepath.Join(dir, "nats.conf"), as.configuration()), as)
+	file := w.configFile(provisioner(), w.server.ClientURL(), "http://127.0.0.1:1")
+	w.must(binary, file, 1, []string{
+		"provision: the server does not let this login hear answers on _INBOX_provisioner.>: give it permissions/provisioner.conf of this version",
+	}, "provision")
+	w.must(binary, file, 1, []string{"subscribe to _INBOX_provisioner.>", "refused by the server", "give this login the rights of permissions/provisioner.conf"},
+		"check", "--as", "provisioner")
+}
+
 // An upgrade that changes a stream needs a right that no shipped file has.
 func TestProvisionSaysWhichRightItLacksForAChange(t *testing.T) {
 	t.Parallel()
@@ -129,12 +146,12 @@ func TestProvisionSaysWhichRightItLacksForAChange(t *testing.T) {
 	write(t, path, upgrade)
 	reload(t, s, dir, as.configuration())
 	w.must(binary, file, 0, []string{"updated stream PAYMENT_COMMANDS: max message size from 1000 to 65536"}, "provision")
-	w.must(binary, file, 1, []string{"publish to " + right}, "check")
+	w.must(binary, file, 1, []string{"publish to " + right}, "check", "--as", "provisioner")
 
 	write(t, path, shipped)
 	reload(t, s, dir, as.configuration())
 	w.must(binary, file, 0, []string{"nothing to change"}, "provision")
-	if _, said := w.program(binary, file, "check"); strings.Contains(said, right+" is permitted") {
+	if _, said := w.program(binary, file, "check", "--as", "provisioner"); strings.Contains(said, right+" is permitted") {
 		t.Errorf("check still reports the right:\n%s", said)
 	}
 

@@ -129,9 +129,9 @@ func (w *world) hears(p party, nc *nats.Conn) {
 	w.t.Helper()
 	for _, subject := range []string{
 		"payment.>", ">", "$JS.>", "$JS.EVENT.>", "$KV.>", "$SYS.>",
-		"_INBOX.>", "_INBOX_orders-eg.>", "_INBOX_orders-eg-read.>", "_INBOX_orders-ua.>", "_INBOX_ledger.>", "payments.results.>", "payments.results.orders-eg",
+		"_INBOX.>", "_INBOX_orders-eg.>", "_INBOX_orders-eg-read.>", "_INBOX_orders-ua.>", "_INBOX_ledger.>", "_INBOX_provisioner.>", "payments.results.>", "payments.results.orders-eg",
 	} {
-		own := subject == "_INBOX_"+p.name+".>" || p.plainInbox() && subject == "_INBOX.>"
+		own := subject == p.inbox()+".>"
 		err := w.objection(nc, func() error { _, err := nc.SubscribeSync(subject); return err })
 		if own == (err != nil) {
 			w.t.Errorf("%s subscribes to %s: %v", p.name, subject, err)

@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds every wait; many packages' tests share few cores.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // permissions is where the files are that deployments use.
 const permissions = "../../deploy/k8s/components/nats/permissions"
@@ -75,8 +75,16 @@ func (p party) accountFile() string {
 	return p.file
 }
 
-// plainInbox reports whether a party uses the client's default inbox.
-func (p party) plainInbox() bool { return p.inPayments() || p == reader() }
+// plain reports whether a party uses JetStream without a domain.
+func (p party) plain() bool { return p.inPayments() || p == reader() }
+
+// inbox is how a party's inboxes begin: the client's default, or its own name.
+func (p party) inbox() string {
+	if p.plain() && p != provisioner() {
+		return nats.InboxPrefix[:len(nats.InboxPrefix)-1]
+	}
+	return "_INBOX_" + p.name
+}
 
 // durable is the consumer that a party reads.
 func (p party) durable() string {
@@ -269,10 +277,7 @@ func (c *complaints) list() []string {
 // connect logs in as the program does.
 func (w *world) connect(p party, more ...nats.Option) *nats.Conn {
 	w.t.Helper()
-	if !p.plainInbox() {
-		more = append(more, nats.CustomInboxPrefix("_INBOX_"+p.name))
-	}
-	more = append([]nats.Option{nats.RetryOnFailedConnect(false), nats.ErrorHandler((&complaints{}).add)}, more...)
+	more = append([]nats.Option{nats.CustomInboxPrefix(p.inbox()), nats.RetryOnFailedConnect(false), nats.ErrorHandler((&complaints{}).add)}, more...)
 	nc, err := app.Connect(w.config(p).NATS, p.name, slog.New(slog.DiscardHandler), more...)
 	if err != nil {
 		w.t.Fatalf("connect as %s: %v", p.name, err)
@@ -285,7 +290,7 @@ func (w *world) connect(p party, more ...nats.Option) *nats.Conn {
 func (w *world) stream(p party, more ...nats.Option) jetstream.JetStream {
 	w.t.Helper()
 	nc := w.connect(p, more...)
-	if p.plainInbox() {
+	if p.plain() {
 		js, err := jetstream.New(nc)
 		if err != nil {
 			w.t.Fatal(err)

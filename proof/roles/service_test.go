@@ -315,13 +315,14 @@ func (w *world) quarantine(client *remote.Client, token string) {
 	if err != nil || !strings.Contains(string(original.Data), "ammount") {
 		w.t.Errorf("the operator is shown the bytes: %+v, %v", original, err)
 	}
+	w.await("payment.operator.reveal.*")
 	if done, err := client.Delete(w.ctx(), rejected.Delete{Token: token, Reason: "a test"}); err != nil || !done.Applied {
 		w.t.Errorf("the operator has them deleted: %+v, %v", done, err)
 	}
 	w.await("payment.operator.delete.*")
 }
 
-// atTheDesk has the operator ask, and write an audit event; under another name
+// atTheDesk has the operator ask, pause and resume; under another name
 // nothing is answered.
 func (w *world) atTheDesk() {
 	w.t.Helper()
@@ -329,10 +330,6 @@ func (w *world) atTheDesk() {
 	if _, err := remote.NewClient(nc, operator().name).Queue(w.ctx(), desk.Filter{}); err != nil {
 		w.t.Errorf("the operator asks the desk: %v", err)
 	}
-	if _, err := remote.NewClient(nc, operator().name).Audit(w.ctx(), remote.ActionReveal, "7-0123456789ab", "a test"); err != nil {
-		w.t.Errorf("the operator reveals: %v", err)
-	}
-	w.await("payment.operator.reveal.*")
 	w.pauses(nc)
 	ctx, cancel := context.WithTimeout(w.ctx(), time.Second)
 	defer cancel()

@@ -52,7 +52,7 @@ func columns() []role {
 // api names a request of JetStream's under both names it can have, and the one that
 // counts for a party is the one its account knows.
 func api(p party, request string) string {
-	if p.plainInbox() {
+	if p.plain() {
 		return "$JS.API." + request
 	}
 	return "$JS.payments.API." + request
@@ -96,9 +96,9 @@ func actions(p party) []action {
 		{name: "create the streams and the bucket, where they are missing", publish: request("STREAM.CREATE.%s", all...)},
 		{name: "create another stream", publish: request("STREAM.CREATE.%s", "EVIL")},
 		{name: "change a stream", publish: request("STREAM.UPDATE.%s", all...)},
-		{name: "create or change the named consumers", publish: request("CONSUMER.CREATE.%s", "PAYMENT_COMMANDS.payment-consumer", "PAYMENT_EVENTS.orders-eg", "PAYMENT_EVENTS.ledger")},
+		{name: "create or change the named consumers: what they deliver, where to, and until when", publish: request("CONSUMER.CREATE.%s", "PAYMENT_COMMANDS.payment-consumer", "PAYMENT_EVENTS.orders-eg", "PAYMENT_EVENTS.ledger")},
 		{name: "create another consumer", publish: request("CONSUMER.CREATE.%s", "PAYMENT_EVENTS.spy", "PAYMENT_COMMANDS.spy", "PAYMENT_REJECTED.spy")},
-		{name: "delete or pause consumers", publish: request("CONSUMER.%s.PAYMENT_COMMANDS.payment-consumer", "DELETE", "PAUSE")},
+		{name: "delete or pause consumers by request", publish: request("CONSUMER.%s.PAYMENT_COMMANDS.payment-consumer", "DELETE", "PAUSE")},
 		{name: "write which providers are paused", publish: []string{"$KV.PAYMENT_CONTROL." + own}},
 		{name: "have the service pause, resume and rearm, under its own name", publish: []string{"payments.control.pause." + p.name, "payments.control.rearm." + p.name}},
 		{name: "have it accept a loss of the journal, go on, and trust it again, under its own name", publish: []string{

@@ -92,6 +92,7 @@ func Serve(nc *nats.Conn, r Reader, o *Options) (*Service, error) {
 			return nil, errors.Join(err, s.Stop())
 		}
 	}
+	s.Announced()
 	return s, nil
 }
 

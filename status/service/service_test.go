@@ -73,9 +73,6 @@ func serve(t testing.TB, s *natstest.Server, r service.Reader, rate float64) (st
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
 	stop = sync.OnceFunc(func() {
 		if err := running.Stop(); err != nil {
 			t.Errorf("stop: %v", err)

@@ -19,15 +19,10 @@ import (
 // JournalFor bounds one look at the journal, or one decision about it.
 const JournalFor = time.Minute
 
-// JournalSources are where a command reads how the journal stands by itself. typed is
-// what was found out of single servers.
-func (c *Connection) JournalSources(typed control.Servers) (acceptance.Sources, error) {
+// JournalSources are where a command reads how the journal stands by itself.
+func (c *Connection) JournalSources() (acceptance.Sources, error) {
 	t := app.Topology(c.Config)
-	s, err := app.LossSources(c.Conn, c.JetStream, t, c.Encoder(), c.witness(), c.Config.NATS.Monitor)
-	if err != nil {
-		return acceptance.Sources{}, err
-	}
-	return typed.With(s), nil
+	return app.LossSources(c.Conn, t, c.Encoder(), c.witness(), c.Config.NATS.Monitor)
 }
 
 // TypedServers asks the servers whose monitoring addresses a person has typed what they

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/desk"
@@ -52,6 +53,19 @@ func (c *statusCommand) Run(w *cli.World) error {
 	return err
 }
 
+// alsoFor bounds a try to read the streams where no service answers: a server says
+// nothing at all to somebody who may not ask it.
+const alsoFor = 10 * time.Second
+
+// byNobody says why nothing could be shown: by the service, if it was asked, and by the
+// streams.
+func byNobody(w *cli.World, service, streams error) error {
+	if service == nil {
+		return streams
+	}
+	return fmt.Errorf("%w; nor could the streams be read with these credentials: %w", cli.JournalError(w, service), streams)
+}
+
 // status asks the service, if it is asked under a name, or reads the streams itself.
 func (c *statusCommand) status(w *cli.World) (*acceptance.Status, error) {
 	typed, err := c.TypedServers(w, c.Monitor)
@@ -79,14 +93,18 @@ func (c *statusCommand) status(w *cli.World) (*acceptance.Status, error) {
 			return s, cli.JournalError(w, err)
 		}
 		nobody = err
+		bounded, cancel := context.WithTimeout(ctx, alsoFor)
+		defer cancel()
+		ctx = bounded
 	}
-	sources, err := conn.JournalSources(typed)
+	sources, err := conn.JournalSources()
 	if err != nil {
 		return nil, err
 	}
+	sources = typed.With(sources)
 	v, err := acceptance.Look(ctx, sources)
 	if err != nil {
-		return nil, errors.Join(err, nobody)
+		return nil, byNobody(w, nobody, err)
 	}
 	v.Lag = acceptance.Lagging(ctx, sources, v)
 	s := acceptance.StatusOf(v, acceptance.Missing(ctx, sources, v), sources.Witness != nil)

@@ -24,7 +24,7 @@ import (
 )
 
 // statement settles and presumes what a provider's statement shows.
-func (c *Command) statement(w *cli.World, conn *cli.Connection, sources acceptance.Sources, epoch integrity.Epoch) (err error) {
+func (c *Command) statement(w *cli.World, conn *cli.Connection, sources acceptance.Sources, view acceptance.View) (err error) {
 	set, err := providersOf(conn)
 	if err != nil {
 		return err
@@ -33,7 +33,7 @@ func (c *Command) statement(w *cli.World, conn *cli.Connection, sources acceptan
 	if !configured {
 		return cli.Usage(fmt.Errorf("provider %q is not in the configuration", c.Provider))
 	}
-	s := &settling{command: c, world: w, count: map[string]uint64{}, unclaimed: map[string]reconcile.Row{}, table: cli.NewTable(w.Stdout,
+	s := &settling{command: c, world: w, count: map[string]uint64{}, unclaimed: map[string][]reconcile.Row{}, table: cli.NewTable(w.Stdout,
 		"outcome", "applied", "line", "reference", "provider_reference", "operation", "amount_minor", "currency", "executed_at", "status",
 		"payment", "idempotency_key")}
 	if s.settle, err = c.settling(w, conn, sources, instance); err != nil {
@@ -45,8 +45,11 @@ func (c *Command) statement(w *cli.World, conn *cli.Connection, sources acceptan
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
+	if err := c.record(w, conn, sources, view); err != nil {
+		return err
+	}
 	if err = s.explain(conn, rows, source); err == nil {
-		err = s.presume(conn, sources, set, epoch)
+		err = s.presume(conn, sources, set, view.Record.Epoch)
 	}
 	if said := s.end(); said != nil {
 		return errors.Join(err, said)
@@ -84,8 +87,8 @@ type settling struct {
 	settle  recovery.Settling
 	count   map[string]uint64
 	booked  uint64
-	// unclaimed are the rows whose reference no operation in the journal has.
-	unclaimed map[string]reconcile.Row
+	// unclaimed are the rows of each reference that no operation in the journal has.
+	unclaimed map[string][]reconcile.Row
 }
 
 // presumed is what became of a movement whose operation only its command knows.
@@ -113,11 +116,8 @@ func (s *settling) movement(m reconcile.Movement) error {
 		s.booked++
 		return nil
 	case reconcile.MovementUnclaimed:
-		if _, again := s.unclaimed[m.Row.Reference]; !again {
-			s.unclaimed[m.Row.Reference] = m.Row
-			return nil
-		}
-		return s.tell(string(reconcile.MovementUnexplained), m.Row, nil)
+		s.unclaimed[m.Row.Reference] = append(s.unclaimed[m.Row.Reference], m.Row)
+		return nil
 	case reconcile.MovementSettles:
 		o := m.Operation
 		outcome, err := s.settle.Settle(s.world.Context, s.evidence(o.Payment, o.Op, o.Key, m.Row))
@@ -171,33 +171,40 @@ func (s *settling) presume(conn *cli.Connection, sources acceptance.Sources, set
 	if err != nil {
 		return err
 	}
-	rows := slices.SortedFunc(maps.Values(s.unclaimed), func(a, b reconcile.Row) int { return cmp.Compare(a.Line, b.Line) })
-	for _, row := range rows {
-		if err := s.claimed(row, found[row.Reference]); err != nil {
+	all := slices.SortedFunc(maps.Values(s.unclaimed), func(a, b []reconcile.Row) int { return cmp.Compare(a[0].Line, b[0].Line) })
+	for _, rows := range all {
+		if err := s.claimed(rows, found[rows[0].Reference]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// claimed settles the operation of a command that was found for a row.
-func (s *settling) claimed(row reconcile.Row, f recovery.Found) error {
-	if f.Reference == "" {
-		return s.tell(string(reconcile.MovementUnexplained), row, nil)
+// claimed says what the rows of one reference mean for the operation of the command
+// that was found for it: what they would mean if it lay open in the journal.
+func (s *settling) claimed(rows []reconcile.Row, f recovery.Found) error {
+	var operations []reconcile.Operation
+	if f.Reference != "" {
+		operations = append(operations, reconcile.Operation{
+			Payment: f.ID, Op: f.Operation, Key: f.Key, Amount: f.Amount, Full: f.Full,
+			Reference: f.Reference, Last: payment.EventIndeterminate,
+		})
 	}
-	t := &told{f.ID, f.Operation, f.Key}
-	if !f.Presumed { // a dry run, or the service has to look first
-		return s.tell(presumed, row, t)
+	for _, m := range reconcile.Explain(true, operations, rows) {
+		var err error
+		switch {
+		case m.Standing == reconcile.MovementUnclaimed:
+			err = s.tell(string(reconcile.MovementUnexplained), m.Row, nil)
+		case m.Standing == reconcile.MovementSettles && !f.Presumed: // a dry run, or the service has to look first
+			err = s.tell(presumed, m.Row, &told{f.ID, f.Operation, f.Key})
+		default:
+			err = s.movement(m)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	fits := row.Status == reconcile.RowSucceeded && row.Op == f.Operation && reconcile.Fits(f.Operation, f.Amount, f.Full, row.Amount)
-	if !fits {
-		return s.tell(string(reconcile.MovementDoubtful), row, t)
-	}
-	outcome, err := s.settle.Settle(s.world.Context, s.evidence(f.ID, f.Operation, f.Key, row))
-	if err != nil {
-		return err
-	}
-	return s.tell(outcome, row, t)
+	return nil
 }
 
 // told names an operation.

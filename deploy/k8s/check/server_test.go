@@ -183,7 +183,11 @@ var host = regexp.MustCompile(`https://[a-z.]+`)
 func (b *natsBundle) connect(t *testing.T, user string) (jetstream.JetStream, *config.Config) {
 	t.Helper()
 	cfg := b.as(t, user)
-	nc, err := app.Connect(cfg.NATS, "test", slog.New(slog.DiscardHandler))
+	inbox := "_INBOX"
+	if user == "PROVISIONER" {
+		inbox = broker.ProvisionInbox
+	}
+	nc, err := app.Connect(cfg.NATS, "test", slog.New(slog.DiscardHandler), nats.CustomInboxPrefix(inbox))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,8 +36,13 @@ func (r Record) Merge(o Record) Record {
 }
 
 // Covers reports whether storing o where r is stored would add nothing.
-func (r Record) Covers(o Record) bool {
-	return r.Mark.Covers(o.Mark) && r.Epoch.Later(o.Epoch) == r.Epoch && (r.Witnessed || !o.Witnessed) && r.Pauses.Covers(o.Pauses)
+func (r Record) Covers(o Record) bool { return r.Reaches(o) && r.Pauses.Covers(o.Pauses) }
+
+// Reaches reports whether r knows no less than o of how far everything has come. What
+// else a record knows does not count: a version that does not know of it stores the
+// record without it, and has set nothing back.
+func (r Record) Reaches(o Record) bool {
+	return r.Mark.Covers(o.Mark) && r.Epoch.Later(o.Epoch) == r.Epoch && (r.Witnessed || !o.Witnessed)
 }
 
 // JudgeWitness compares what the witness holds with what the bucket knows of it. A

@@ -75,14 +75,12 @@ func (b *Bucket) Load(ctx context.Context) (integrity.Record, error) {
 }
 
 // setBack reports whether the key held more before than it does now, or the bucket
-// is another one. A later epoch begins anew. Decisions about pauses do not count: an
-// older release writes the record without them.
+// is another one. A later epoch begins anew.
 func setBack(before, now integrity.Record) bool {
 	if now.Epoch.Number > before.Epoch.Number {
 		return false
 	}
-	before.Pauses = nil
-	return before.Bucket != "" && now.Bucket != before.Bucket || !now.Covers(before)
+	return before.Bucket != "" && now.Bucket != before.Bucket || !now.Reaches(before)
 }
 
 func (b *Bucket) highest() integrity.Record {

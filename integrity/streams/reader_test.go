@@ -2,6 +2,7 @@ package streams_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -675,5 +676,33 @@ func TestWhetherABucketMayBeWrittenIsTriedWithoutAChange(t *testing.T) {
 	}
 	if err := s.Probe(t.Context()); err == nil {
 		t.Error("a bucket that takes nothing passes for one that may be written")
+	}
+}
+
+func TestAnOlderReleaseThatStoresNoDecisionsSetsNothingBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL")
+	r := integrity.Record{
+		Epoch: integrity.FirstEpoch(), Mark: integrity.Mark{Journal: integrity.Position{Sequence: 5, Token: "t"}},
+		Pauses: integrity.Decisions{"opay-eg": {Sequence: 4, At: time.Now()}},
+	}
+	held, err := s.Raise(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.Pauses = nil
+	data, err := json.Marshal(held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.js.Publish(t.Context(), "$KV.PAYMENT_CONTROL._mark", data); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := s.Load(t.Context()); err != nil || now.Covers(r) {
+		t.Errorf("it holds %+v, %v", now, err)
+	}
+	if now, err := s.Raise(t.Context(), r); err != nil || !now.Covers(r) {
+		t.Errorf("raised again it holds %+v, %v", now, err)
 	}
 }

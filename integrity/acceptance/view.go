@@ -216,7 +216,11 @@ func (v View) reached() uint64 {
 func endOf(v View) uint64 {
 	end, epoch := v.Reading.Journal.Last, v.reached()
 	for i := len(v.Actions) - 1; i >= 0; i-- {
-		if v.Actions[i].Position.Sequence != end || v.Actions[i].Epoch <= epoch {
+		at := v.Actions[i].Position.Sequence
+		if at > end {
+			continue // it was recorded after the reading
+		}
+		if at != end || v.Actions[i].Epoch <= epoch {
 			break
 		}
 		end--

@@ -25,6 +25,10 @@ type Pause struct {
 
 	// Revision orders the values of the bucket; 0: nothing was ever said.
 	Revision uint64 `json:"-"`
+	// Stored is when the server stored it.
+	Stored time.Time `json:"-"`
+
+	erased bool // somebody has deleted the key by hand
 }
 
 // String is what it says as a part of a line for people.
@@ -91,6 +95,10 @@ func (c *Control) At(ctx context.Context, provider string) (Pause, error) {
 	if err != nil {
 		return Pause{}, fmt.Errorf("open bucket %s: %w", c.bucket, err)
 	}
+	return c.at(ctx, bucket, provider)
+}
+
+func (c *Control) at(ctx context.Context, bucket jetstream.Stream, provider string) (Pause, error) {
 	m, err := bucket.GetLastMsgForSubject(ctx, "$KV."+c.bucket+"."+provider)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
@@ -98,9 +106,23 @@ func (c *Control) At(ctx context.Context, provider string) (Pause, error) {
 	case err != nil:
 		return Pause{}, fmt.Errorf("read pause of %s: %w", provider, err)
 	case m.Header.Get("KV-Operation") != "":
-		return Pause{Revision: m.Sequence}, nil
+		return Pause{Revision: m.Sequence, Stored: m.Time, erased: true}, nil
 	}
 	return pauseOf(m.Data, m.Time, m.Sequence), nil
+}
+
+// newest returns what the bucket's leader shows of each provider instance, also that
+// a key was deleted by hand: all of them or an error.
+func (c *Control) newest(ctx context.Context, bucket jetstream.Stream, providers []string) (map[string]Pause, error) {
+	all := make(map[string]Pause, len(providers))
+	for _, name := range providers {
+		p, err := c.at(ctx, bucket, name)
+		if err != nil {
+			return nil, err
+		}
+		all[name] = p
+	}
+	return all, nil
 }
 
 // Get returns what the bucket says of each of the provider instances, all of
@@ -133,7 +155,7 @@ func pauseOf(value []byte, stored time.Time, revision uint64) Pause {
 	if err := json.Unmarshal(value, &p); err != nil {
 		p = Pause{Paused: true, Reason: "what the bucket holds cannot be read", Since: stored}
 	}
-	p.Revision = revision
+	p.Revision, p.Stored = revision, stored
 	return p
 }
 

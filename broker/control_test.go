@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/internal/natstest"
 )
 
@@ -40,15 +41,22 @@ func (c *controlled) put(provider string, paused bool) {
 	put(c.t, c.control, provider, paused)
 }
 
-// put says it on what is there.
+// put says it on what is there, also where a view has just said something itself.
 func put(t *testing.T, c *broker.Control, provider string, paused bool) {
 	t.Helper()
-	is, err := c.At(t.Context(), provider)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Set(t.Context(), provider, broker.Pause{Paused: paused, Since: time.Now()}, is.Revision); err != nil {
-		t.Fatal(err)
+	for {
+		is, err := c.At(t.Context(), provider)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Set(t.Context(), provider, broker.Pause{Paused: paused, Since: time.Now()}, is.Revision)
+		if errors.Is(err, broker.ErrChanged) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
 	}
 }
 
@@ -348,6 +356,141 @@ func TestWhatOutlivesTheBucketTellsOfALossBeforeTheStart(t *testing.T) {
 	f.want("a true", "b true")
 	c.put("a", false)
 	f.want("a true", "b true", "a false")
+	c.said("b", true)
 	whole := c.follow(&broker.ControlOptions{Reached: func() uint64 { return 2 }})
-	whole.want("a false", "b false")
+	whole.want("a false", "b true") // nobody has resumed it
+}
+
+// said waits until the bucket says so of a provider, in the service's own name.
+func (c *controlled) said(provider string, paused bool) {
+	c.t.Helper()
+	eventually(c.t, "what a loss brings to be in the bucket", func() bool {
+		is, err := c.control.At(c.t.Context(), provider)
+		return err == nil && is.Paused == paused && is.By == "countermand"
+	})
+}
+
+// remembered are the decisions about pauses that outlive the bucket.
+type remembered struct {
+	mu    sync.Mutex
+	all   integrity.Decisions
+	asked bool
+}
+
+func (r *remembered) known() (integrity.Decisions, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.asked {
+		return nil, errors.New("the witness holds nothing")
+	}
+	return r.all, nil
+}
+
+func (r *remembered) decided(shown integrity.Decisions) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = r.all.Merge(shown)
+}
+
+func (r *remembered) options() *broker.ControlOptions {
+	return &broker.ControlOptions{Known: r.known, Decided: r.decided}
+}
+
+// forget takes everything out of the bucket without a trace in its count: a limit of
+// age that is there for a moment.
+func (c *controlled) forget() {
+	c.t.Helper()
+	js := c.server.JetStream(c.t)
+	s, err := js.Stream(c.t.Context(), c.topology.ControlStream())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	before := s.CachedInfo().State.LastSeq
+	for _, age := range []time.Duration{100 * time.Millisecond, 0} {
+		aged := s.CachedInfo().Config
+		aged.MaxAge, aged.Duplicates = age, age
+		if s, err = js.UpdateStream(c.t.Context(), aged); err != nil {
+			c.t.Fatal(err)
+		}
+		eventually(c.t, "the bucket to be empty", func() bool {
+			info, err := s.Info(c.t.Context())
+			return err == nil && info.State.Msgs == 0 && info.State.LastSeq == before
+		})
+	}
+}
+
+// remake makes the bucket anew, and fills it beyond what it held before with what the
+// service keeps there for itself.
+func (c *controlled) remake() {
+	c.t.Helper()
+	js := c.server.JetStream(c.t)
+	if err := js.DeleteKeyValue(c.t.Context(), c.topology.Control); err != nil {
+		c.t.Fatal(err)
+	}
+	if _, err := broker.Provision(c.t.Context(), js, c.topology); err != nil {
+		c.t.Fatal(err)
+	}
+	for n := range 20 {
+		if _, err := js.Publish(c.t.Context(), "$KV."+c.topology.Control+"._replica.1", fmt.Append(nil, n)); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+func TestAPauseThatTheBucketNoLongerShowsPausesEverythingForGood(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(*controlled){"aged": (*controlled).forget, "made anew": (*controlled).remake} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := setupControl(t)
+			c.put("b", false)
+			c.put("a", true)
+			memory := &remembered{asked: true}
+			c.follow(memory.options()).want("a true", "b false")
+			running, _ := memory.known()
+			if len(running) != 2 {
+				t.Fatalf("remembered is %v", running)
+			}
+			lose(c)
+			c.follow(memory.options()).want("a true", "b true")
+			c.said("a", true)
+			c.said("b", true)
+			// An older release knows nothing of a loss, and a later start finds none.
+			c.follow(nil).want("a true", "b true")
+			eventually(t, "the pauses to be remembered", func() bool {
+				now, _ := memory.known()
+				return now["a"].At.After(running["a"].At) && now["b"].At.After(running["b"].At)
+			})
+			c.put("a", false)
+			c.follow(memory.options()).want("a false", "b true")
+			c.put("b", false)
+			c.follow(memory.options()).want("a false", "b false")
+		})
+	}
+}
+
+func TestNothingIsKnownOfPausesBeforeWhatIsRememberedWasAsked(t *testing.T) {
+	t.Parallel()
+	c := setupControl(t)
+	memory := &remembered{}
+	f := c.follow(memory.options())
+	eventually(t, "the reason", func() bool {
+		ok, reason := f.view.Ready()
+		return !ok && strings.Contains(reason, "the witness holds nothing")
+	})
+	memory.mu.Lock()
+	memory.asked = true
+	memory.mu.Unlock()
+	f.want("a false", "b false")
+}
+
+func TestAPauseOfAProviderThatIsNoLongerConfiguredIsLostOnce(t *testing.T) {
+	t.Parallel()
+	c := setupControl(t)
+	memory := &remembered{asked: true, all: integrity.Decisions{"gone": {Sequence: 40, At: time.Now().Add(-time.Hour)}}}
+	c.follow(memory.options()).want("a true", "b true")
+	c.said("gone", true)
+	c.put("a", false)
+	c.put("b", false)
+	c.follow(memory.options()).want("a false", "b false")
 }

@@ -6,9 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/internal/sleep"
 )
 
@@ -30,6 +35,14 @@ type ControlOptions struct {
 	// Reached is the sequence that the bucket is known to have reached, by what
 	// outlives the bucket; default: nothing is known.
 	Reached func() uint64
+	// Known are the newest decisions about pauses that are known to have been made, by
+	// what outlives the bucket. The error says why that is not known yet; no view begins
+	// before it is. Default: nothing is known.
+	Known func() (integrity.Decisions, error)
+	// Decided is told the newest decisions that the bucket shows; default: nobody.
+	Decided func(shown integrity.Decisions)
+	// Now is the clock; default time.Now.
+	Now func() time.Time
 	// Logger; default none.
 	Logger *slog.Logger
 }
@@ -40,14 +53,19 @@ type ControlOptions struct {
 // no consumer on the server, and after an outage is complete with the first
 // answer. While nothing is answered the last view stands.
 //
-// A bucket that is gone, or ends before it once did, has lost pauses: every
-// instance then counts as paused until somebody resumes it.
+// A bucket that is gone, or ends before it once did, or no longer shows what was last
+// decided about a provider, has lost pauses: every instance then counts as paused until
+// somebody resumes it. The view writes these pauses into the bucket, so that other
+// replicas and later starts see them as well.
 type ControlView struct {
 	control   *Control
 	providers []string
 	tell      Paused
 	start     bool
 	reached   func() uint64
+	known     func() (integrity.Decisions, error)
+	decided   func(integrity.Decisions)
+	now       func() time.Time
 	log       *slog.Logger
 
 	mu    sync.Mutex
@@ -62,6 +80,12 @@ type ControlView struct {
 	lost    bool
 	gone    bool // at the last poll the bucket did not exist
 	excused uint64
+	// seenLast are the newest decisions that the bucket has shown, absent counts the
+	// readings in a row that did not show a known one.
+	seenLast integrity.Decisions
+	absent   int
+	// unsaid: the pauses that a loss brings are not in the bucket yet.
+	unsaid bool
 }
 
 // NewControlView returns a view of the given provider instances, which tells
@@ -70,11 +94,21 @@ func NewControlView(c *Control, providers []string, tell Paused, o *ControlOptio
 	v := &ControlView{
 		control: c, providers: providers, tell: tell, log: slog.New(slog.DiscardHandler),
 		first: make(chan struct{}), err: errors.New("not asked yet"), reached: func() uint64 { return 0 },
+		known: func() (integrity.Decisions, error) { return nil, nil }, decided: func(integrity.Decisions) {}, now: time.Now,
 	}
 	if o != nil {
 		v.start = o.StartPaused
 		if o.Reached != nil {
 			v.reached = o.Reached
+		}
+		if o.Known != nil {
+			v.known = o.Known
+		}
+		if o.Decided != nil {
+			v.decided = o.Decided
+		}
+		if o.Now != nil {
+			v.now = o.Now
 		}
 		if o.Logger != nil {
 			v.log = o.Logger
@@ -128,7 +162,7 @@ func (v *ControlView) failed(err error) {
 func (v *ControlView) poll(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	known := v.known() // before the bucket is asked, which may grow meanwhile
+	known := v.reaches() // before the bucket is asked, which may grow meanwhile
 	last, bucket, err := v.control.last(ctx)
 	switch {
 	case errors.Is(err, errNoBucket) && known > 0:
@@ -144,7 +178,7 @@ func (v *ControlView) poll(ctx context.Context) error {
 	if v.gone && v.lost {
 		v.began, v.seen = last, last // what an older copy says is no resume
 	}
-	viewed, seen := v.view != nil, v.seen
+	viewed, seen := v.view != nil && !v.unsaid, v.seen
 	v.short, v.gone = 0, false
 	v.mu.Unlock()
 	if viewed && last > seen {
@@ -158,13 +192,104 @@ func (v *ControlView) poll(ctx context.Context) error {
 		v.answered(last)
 		return nil
 	}
-	all, err := v.control.Get(ctx, v.providers...)
+	return v.read(ctx, bucket, last)
+}
+
+// read takes in what the bucket says of each provider.
+func (v *ControlView) read(ctx context.Context, bucket jetstream.Stream, last uint64) error {
+	known, err := v.known()
 	if err != nil {
 		return err
 	}
+	v.mu.Lock()
+	known = known.Merge(v.seenLast)
+	v.mu.Unlock()
+	names := slices.Clone(v.providers)
+	for name := range known {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	all, err := v.control.newest(ctx, bucket, names)
+	if err != nil {
+		return err
+	}
+	shown := shownIn(all)
+	lost := known.Lost(shown)
+	if !v.shows(lost, last) {
+		return fmt.Errorf("the bucket no longer shows what was last decided about %s", strings.Join(lost, ", "))
+	}
+	v.mu.Lock()
+	v.seenLast = v.seenLast.Merge(shown)
+	v.mu.Unlock()
+	v.decided(shown)
 	v.take(last, all)
+	return v.say(ctx, names, all, lost)
+}
+
+// shownIn are the decisions that values of the bucket are.
+func shownIn(all map[string]Pause) integrity.Decisions {
+	shown := integrity.Decisions{}
+	for name, p := range all {
+		if p.Revision > 0 {
+			shown[name] = integrity.Decision{Sequence: p.Revision, At: p.Stored}
+		}
+	}
+	return shown
+}
+
+// shows takes in which known decisions the bucket does not show, and reports whether
+// that is certain: nothing is lost, or a second reading in a row says so.
+func (v *ControlView) shows(lost []string, last uint64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(lost) == 0 {
+		v.absent = 0
+		return true
+	}
+	if v.unsaid {
+		return true // it is known already, and so is what follows from it
+	}
+	if v.absent++; v.absent < 2 {
+		return false
+	}
+	v.absent, v.lost, v.unsaid, v.began = 0, true, true, last
+	v.log.Error("the bucket no longer shows what was last decided about pauses: every provider is paused until somebody resumes it",
+		"providers", lost)
+	return true
+}
+
+// say writes the pauses that a loss brings into the bucket, where other replicas and
+// later starts find them. What somebody has said since stays. It is tried again with
+// the next poll until each of them is stored.
+func (v *ControlView) say(ctx context.Context, names []string, all map[string]Pause, lost []string) error {
+	v.mu.Lock()
+	unsaid, began := v.unsaid, v.began
+	v.mu.Unlock()
+	if !unsaid {
+		return nil
+	}
+	for _, name := range names {
+		p := all[name]
+		if p.Revision > began && !p.erased || p.Paused && !slices.Contains(lost, name) {
+			continue
+		}
+		is := Pause{Paused: true, Reason: lostReason, By: lostBy, Since: v.now().UTC()}
+		if _, err := v.control.Set(ctx, name, is, p.Revision); err != nil {
+			return err
+		}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.unsaid = false
 	return nil
 }
+
+// How the service says in the bucket that a loss has paused a provider.
+const (
+	lostBy     = "countermand"
+	lostReason = "the bucket of pauses has lost something: what was paused before is not known"
+)
 
 func (v *ControlView) setGone(gone bool) {
 	v.mu.Lock()
@@ -172,8 +297,8 @@ func (v *ControlView) setGone(gone bool) {
 	v.gone = gone
 }
 
-// known is the sequence that the bucket has to reach.
-func (v *ControlView) known() uint64 {
+// reaches is the sequence that the bucket has to reach.
+func (v *ControlView) reaches() uint64 {
 	reached := v.reached()
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -192,7 +317,7 @@ func (v *ControlView) fallsShort(last, known uint64) bool {
 		v.mu.Unlock()
 		return false
 	}
-	v.lost, v.began, v.seen, v.excused = true, last, last, max(v.excused, known)
+	v.lost, v.unsaid, v.began, v.seen, v.excused = true, true, last, last, max(v.excused, known)
 	viewed := v.view != nil
 	v.mu.Unlock()
 	said := []any{"ends_at", last}
@@ -226,7 +351,7 @@ func (v *ControlView) take(last uint64, all map[string]Pause) {
 	view := make(map[string]bool, len(all))
 	for _, name := range v.providers {
 		p := all[name]
-		view[name] = p.Paused || (v.start || v.lost) && p.Revision <= v.began
+		view[name] = p.Paused || (v.start || v.lost) && (p.Revision <= v.began || p.erased)
 		if was, known := v.view[name]; !known || was != view[name] {
 			changed = append(changed, name)
 		}

@@ -43,6 +43,8 @@ const (
 	RecordUnreadable Kind = "record_unreadable"
 	// EpochForgotten: the journal records an accepted loss, and no mark knows of it.
 	EpochForgotten Kind = "epoch_forgotten"
+	// WitnessLost: the witness holds nothing, although it once did.
+	WitnessLost Kind = "witness_lost"
 	// ReplicaBroken: another process of the service has found a loss.
 	ReplicaBroken Kind = "replica_broken"
 	// TimerAhead: a timer knows a newer version of its payment than the journal.

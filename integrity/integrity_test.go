@@ -359,3 +359,24 @@ func TestAStandingFollowsTheTable(t *testing.T) {
 		})
 	}
 }
+
+func TestAWitnessIsLostOnceItHoldsNothingAndHasHeldSomething(t *testing.T) {
+	t.Parallel()
+	held := integrity.Record{Epoch: integrity.FirstEpoch(), Mark: integrity.Mark{Journal: integrity.Position{Sequence: 4}}}
+	for name, row := range map[string]struct {
+		witnessed bool
+		witness   integrity.Record
+		lost      bool
+	}{
+		"it never held anything":    {false, integrity.Record{}, false},
+		"it holds what it did":      {true, held, false},
+		"it holds nothing any more": {true, integrity.Record{}, true},
+		"it is older than the word": {false, held, false},
+	} {
+		bucket := held
+		bucket.Witnessed = row.witnessed
+		if got := integrity.JudgeWitness(bucket, row.witness); len(got) > 0 != row.lost {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

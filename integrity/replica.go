@@ -34,6 +34,12 @@ type Replica struct {
 	Left bool `json:"left,omitempty"`
 	// At is when it said so, by its own clock.
 	At time.Time `json:"at"`
+	// WitnessFault is why this process cannot write the witness, WitnessSince since when.
+	WitnessFault string    `json:"witnessFault,omitempty"`
+	WitnessSince time.Time `json:"witnessSince,omitzero"`
+	// WitnessSetBack is when this process last found the witness set back, and raised it
+	// again.
+	WitnessSetBack time.Time `json:"witnessSetBack,omitzero"`
 }
 
 // InHand names a known outcome that waits to be appended: the provider has answered

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,6 +47,9 @@ func registered(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	if err := telemetry.RegisterStanding(&r, func() string { return "whole" }); err != nil {
+		t.Fatal(err)
+	}
+	if err := telemetry.RegisterWitness(&r, func() time.Time { return time.Time{} }, time.Now); err != nil {
 		t.Fatal(err)
 	}
 	form := regexp.MustCompile(`^Desc\{fqName: "(countermand_[a-z_]+)", .* constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)

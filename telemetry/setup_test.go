@@ -63,6 +63,10 @@ func setup(t *testing.T) *bundle {
 	if err == nil {
 		err = telemetry.RegisterStanding(b.registry, func() string { return "whole" })
 	}
+	if err == nil {
+		failing := time.Now()
+		err = telemetry.RegisterWitness(b.registry, func() time.Time { return failing }, func() time.Time { return failing.Add(90 * time.Second) })
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/acceptance"
 	"github.com/countermand/countermand/payment"
 )
@@ -141,6 +143,7 @@ func (d *Desk) Journal(ctx context.Context, s Servers) (*acceptance.Status, erro
 	if err != nil {
 		return nil, unavailable(err)
 	}
+	v.Lag = acceptance.Lagging(ctx, sources, v)
 	out := acceptance.StatusOf(v, acceptance.Missing(ctx, sources, v), sources.Witness != nil)
 	return &out, nil
 }
@@ -178,7 +181,25 @@ func (d *Desk) Decide(ctx context.Context, who desk.Operator, kind Kind, r Decis
 	default:
 		return Decided{}, &desk.Error{Fault: desk.FaultInvalid, Message: "a decision about the journal is accept, go or trust"}
 	}
+	if out.Done.Applied {
+		d.o.Losses.Stored()
+		d.taken(ctx, sources, out.Done.Epoch)
+	}
 	return d.told(asked, kind, out, err)
+}
+
+// takenFor bounds the wait for processes that run and do not look, such as a frozen one.
+const takenFor = 5 * time.Second
+
+// taken waits until the processes work in the epoch that was stored: a person who goes
+// on at once, such as by resuming a provider, is not to be answered by the one before.
+// It counts in any case.
+func (d *Desk) taken(ctx context.Context, sources acceptance.Sources, e integrity.Epoch) {
+	ctx, cancel := context.WithTimeout(ctx, takenFor)
+	defer cancel()
+	if err := acceptance.Taken(ctx, sources, e); err != nil {
+		d.o.Losses.Logger.Warn("not every process has taken the epoch of the journal in", "error", err.Error())
+	}
 }
 
 // another judges the second person as rulings do; nil: one is enough.
@@ -195,9 +216,6 @@ func (d *Desk) another(who desk.Operator) func(acceptance.Asked, []payment.Opera
 func (d *Desk) told(a acceptance.Asked, kind Kind, out Decided, err error) (Decided, error) {
 	if out.Done.Audit == a.RequestID {
 		d.o.Losses.Logger.Info("operator acts", "action", "journal "+string(kind), "operator", a.Operator, "identity", a.Identity, "login", a.Login, "audit", out.Done.Audit)
-	}
-	if out.Done.Applied {
-		d.o.Losses.Stored()
 	}
 	refusal, refused := errors.AsType[*acceptance.RefusedError](err)
 	_, said := errors.AsType[*desk.Error](err)

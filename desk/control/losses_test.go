@@ -1,10 +1,12 @@
 package control_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,5 +201,35 @@ func TestTheJournalIsReadByRequestsThatFollowEachOther(t *testing.T) {
 	}
 	if fmt.Sprint(reached) != "[2 4 6]" {
 		t.Errorf("read up to %v", reached)
+	}
+}
+
+func TestADecisionIsAnsweredOnceTheProcessesThatRunHaveTakenItIn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.shut()
+	say := func(epoch uint64) {
+		data, err := json.Marshal(integrity.Replica{ID: "pod-b", Shut: true, Epoch: integrity.Epoch{Number: epoch}})
+		if err == nil {
+			_, err = b.js.Publish(t.Context(), "$KV."+broker.DefaultTopology().Control+"._replica.1", data)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	say(0)
+	var learned atomic.Bool
+	b.options.Losses.Stored = func() {
+		go func() {
+			if _, err := b.js.AccountInfo(t.Context()); err != nil { // it takes a while
+				t.Error(err)
+			}
+			learned.Store(true)
+			say(1)
+		}()
+	}
+	got, err := control.New(b.options).Decide(t.Context(), ana, control.Accept, decision(true, 3))
+	if err != nil || !got.Done.Applied || !learned.Load() {
+		t.Errorf("%+v, %v; taken in: %t", got, err, learned.Load())
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -488,4 +490,83 @@ func TestALossOfCommandsThatAProcessIsNotSureOfYetIsNoneOfTheJournal(t *testing.
 	if n := acceptance.LossOf(v).Messages; n != 1 {
 		t.Errorf("%d messages would be given up where it is the journal's, want one", n)
 	}
+}
+
+func TestAWitnessThatIsLostIsSaidUntilItIsAccepted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	known := b.look().Record
+	known.Witnessed = true
+	if _, err := b.sources.Bucket.Raise(t.Context(), known); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(b.witness); err != nil {
+		t.Fatal(err)
+	}
+	lost := func(v acceptance.View) bool {
+		return slices.ContainsFunc(v.Findings, func(f integrity.Finding) bool { return f.Kind == integrity.WitnessLost })
+	}
+	v := b.look()
+	if s := acceptance.StatusOf(v, nil, true); !lost(v) || s.Whole || s.Verdict() != "the journal is not whole" {
+		t.Fatalf("%q, with %v", s.Verdict(), v.Findings)
+	}
+	done, err := b.desk(false).Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4})
+	if err != nil || !done.Applied || done.Witness != "" {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if v = b.look(); lost(v) {
+		t.Errorf("still said after the acceptance: %v", v.Findings)
+	}
+}
+
+func TestAWitnessThatStaysBehindIsSaid(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if _, err := b.desk(false).Accept(t.Context(), asked("ann"), acceptance.Typed{Messages: 4}); err != nil {
+		t.Fatal(err)
+	}
+	witness := b.sources.Witness
+	b.append(18, 20) // behind the acceptance
+	v := b.look()
+	known := integrity.Record{Mark: integrity.MarkOf(v.Reading, v.Reading.Newest, 1), Epoch: v.Record.Epoch}
+	if _, err := b.sources.Bucket.Raise(t.Context(), known); err != nil {
+		t.Fatal(err)
+	}
+	later := func() acceptance.View {
+		v := b.look()
+		v.Now = v.Now.Add(time.Minute)
+		return v
+	}
+	if v := b.look(); len(v.Findings) > 0 || acceptance.Lagging(t.Context(), b.sources, v) != nil {
+		t.Error("a witness that may be written within the next second is said to stay behind")
+	}
+	v = later()
+	if v.Lag = acceptance.Lagging(t.Context(), b.sources, v); v.Lag == nil || v.Lag.Witness != 17 || v.Lag.Bucket != 20 {
+		t.Fatalf("behind is %+v", v.Lag)
+	}
+	if s := acceptance.StatusOf(v, nil, true); !s.Whole || !strings.Contains(fmt.Sprint(s.Notes), "the witness reaches 17") {
+		t.Errorf("while no process runs: %q, %v", s.Verdict(), s.Notes)
+	}
+	v.Replicas = []integrity.Registered{{Replica: integrity.Replica{ID: "pod-a", Standing: "whole", Epoch: v.Record.Epoch}, Time: v.Now}}
+	if s := acceptance.StatusOf(v, nil, true); s.Whole || !strings.Contains(s.Verdict(), "the witness is not written: the witness reaches 17") {
+		t.Errorf("while one runs: %q", s.Verdict())
+	}
+	v.Lag, v.Replicas[0].WitnessFault = nil, "no space left"
+	if s := acceptance.StatusOf(v, nil, true); s.Whole || !strings.Contains(s.Verdict(), "process pod-a says since") {
+		t.Errorf("while one says that it cannot: %q", s.Verdict())
+	}
+	v = later()
+	b.sources.Witness = moving{witness}
+	if lag := acceptance.Lagging(t.Context(), b.sources, v); lag != nil {
+		t.Errorf("a witness that is being written stays behind by %+v", lag)
+	}
+}
+
+// moving is a witness that has just been written.
+type moving struct{ keeper.Store }
+
+func (m moving) Load(ctx context.Context) (integrity.Record, error) {
+	r, err := m.Store.Load(ctx)
+	r.Mark.Journal.Sequence++
+	return r, err
 }

@@ -3,6 +3,7 @@ package acceptance
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/countermand/countermand/integrity"
 )
@@ -22,6 +23,8 @@ type Status struct {
 	Unasked  []Unasked              `json:"unasked,omitempty"`
 	Replicas []integrity.Registered `json:"replicas"`
 	Notes    []string               `json:"notes,omitempty"`
+	// Unwritten is why the witness protects nothing at the moment; "": it is written.
+	Unwritten string `json:"witnessUnwritten,omitempty"`
 }
 
 // LeaderReading is what the journal's leader shows.
@@ -51,6 +54,9 @@ func StatusOf(v View, missing []Gap, witness bool) Status {
 			s.Fault = v.WitnessError.Error()
 		}
 	}
+	if witness {
+		s.Unwritten = v.Unwritten()
+	}
 	s.Notes = notes(v, witness)
 	s.Whole = len(v.Findings) == 0 && !v.BucketMissing && s.unsure() == "" && !more(v)
 	return s
@@ -60,6 +66,9 @@ func StatusOf(v View, missing []Gap, witness bool) Status {
 func (s Status) unsure() string {
 	if s.Fault != "" {
 		return "the witness cannot be read"
+	}
+	if s.Unwritten != "" {
+		return s.Unwritten
 	}
 	for _, u := range s.Unasked {
 		if u.Typed {
@@ -94,6 +103,14 @@ func notes(v View, witness bool) []string {
 	}
 	if !witness {
 		add("no witness is configured: if the whole NATS is restored from an older copy, nothing notices it")
+	}
+	if v.Lag != nil && len(v.Live()) == 0 {
+		add("%s; no process runs, and the next one writes it at its start", v.Lag.Text())
+	}
+	for _, r := range v.Live() {
+		if !r.WitnessSetBack.IsZero() {
+			add("process %s found the witness set back at %s, and raised it again: find out what set its store back", r.ID, r.WitnessSetBack.UTC().Format(time.RFC3339))
+		}
 	}
 	for _, a := range v.Actions {
 		if a.Action == ActionAccepted && a.Epoch > v.Record.Epoch.Number {

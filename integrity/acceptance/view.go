@@ -55,8 +55,10 @@ type View struct {
 	BucketMissing           bool
 	// WitnessError is why the witness cannot be read; nil also where there is none.
 	WitnessError error
-	Reading      integrity.Reading
-	Findings     []integrity.Finding
+	// Lag is how far the witness stays behind; nil: it does not, or [Lagging] was not asked.
+	Lag      *Lag
+	Reading  integrity.Reading
+	Findings []integrity.Finding
 	// End is where the journal ends, without the operators' actions about the
 	// journal that lie behind everything else.
 	End uint64
@@ -161,6 +163,9 @@ func Look(ctx context.Context, s Sources) (View, error) {
 	}
 	v.Findings = append(v.Findings, integrity.FoundByOthers(v.Record.Epoch.Number, v.Live())...)
 	v.Findings = append(v.Findings, ahead(v)...)
+	if s.Witness != nil && v.WitnessError == nil {
+		v.Findings = append(v.Findings, integrity.JudgeWitness(v.Bucket, v.Witness)...)
+	}
 	if s.Copies != nil {
 		v.Copies, v.Unasked = s.Copies(ctx)
 	}
@@ -211,7 +216,11 @@ func (v View) reached() uint64 {
 func endOf(v View) uint64 {
 	end, epoch := v.Reading.Journal.Last, v.reached()
 	for i := len(v.Actions) - 1; i >= 0; i-- {
-		if v.Actions[i].Position.Sequence != end || v.Actions[i].Epoch <= epoch {
+		at := v.Actions[i].Position.Sequence
+		if at > end {
+			continue // it was recorded after the reading
+		}
+		if at != end || v.Actions[i].Epoch <= epoch {
 			break
 		}
 		end--

@@ -37,6 +37,14 @@ type Store interface {
 	Raise(ctx context.Context, r integrity.Record) (integrity.Record, error)
 }
 
+// Restorer is a store that notices that it was set back (ErrSetBack), and can be raised
+// all the same by one who knows that what is stored is less than the truth.
+type Restorer interface {
+	// Restore merges the record into what is stored now and returns what is stored then.
+	// A store that holds the record of another place is left: ErrSetBack.
+	Restore(ctx context.Context, r integrity.Record) (integrity.Record, error)
+}
+
 // Options are the optional parts of a Keeper; nil and zero mean the defaults.
 type Options struct {
 	// Names are the streams of the findings; default: PAYMENT_EVENTS and
@@ -66,6 +74,9 @@ type Status struct {
 	// Bucket and Witness are why the store cannot be used at the moment; nil: it
 	// can, or there is none.
 	Bucket, Witness error
+	// WitnessSince is since when the witness cannot be raised; zero: it can, or there
+	// is none. WitnessSetBack is when it was last found set back and raised again.
+	WitnessSince, WitnessSetBack time.Time
 	// Reading is why there is no reading at the moment; nil: there is one.
 	Reading error
 	// Settled: what other processes know has had its time to be heard.
@@ -78,9 +89,9 @@ type Status struct {
 func (s Status) Ready() (ok bool, reason string) {
 	switch {
 	case s.Watch.Standing == integrity.Unread && s.Reading != nil:
-		return false, "the journal was not read yet: " + s.Reading.Error()
+		return false, unreadBecause(s.Reading).Error()
 	case s.Watch.Standing == integrity.Unread:
-		return false, "the journal was not read yet"
+		return false, errUnread.Error()
 	case !s.Watch.MaySend():
 		return false, "journal " + s.Watch.Standing.String() + ": " + texts(s.Watch.Findings)
 	case s.Kept:
@@ -93,6 +104,11 @@ func (s Status) Ready() (ok bool, reason string) {
 		return true, ""
 	}
 }
+
+// errUnread: there was no reading yet.
+var errUnread = errors.New("the journal was not read yet")
+
+func unreadBecause(err error) error { return fmt.Errorf("%w: %w", errUnread, err) }
 
 // maxTexts bounds how many findings stand in one line.
 const maxTexts = 3

@@ -150,14 +150,41 @@ func (k *Keeper) raiseWitness(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
 	defer cancel()
 	now, err := k.witness.Raise(ctx, record)
+	restored := false
+	if errors.Is(err, ErrSetBack) {
+		now, restored, err = k.restoreWitness(ctx, record, err)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.status.Witness = k.noteError(err, k.status.Witness, "the witness")
-	if err == nil {
-		k.witnessed = now
-		k.status.Record.Witnessed = true
-		k.learn(now)
+	if err != nil {
+		if k.status.WitnessSince.IsZero() {
+			k.status.WitnessSince = k.now()
+		}
+		return
 	}
+	if restored {
+		k.status.WitnessSetBack = k.now()
+		k.log.Warn("the witness was set back or made anew, and is raised again to what this process knows; find out what set its store back",
+			"ends_at", now.Mark.Journal.Sequence)
+	}
+	k.status.WitnessSince = time.Time{}
+	k.witnessed = now
+	k.status.Record.Witnessed = true
+	k.learn(now)
+}
+
+// restoreWitness raises a witness that was set back under a process that remembers
+// more. Refusing protects the bucket: what was set back with it is lost. Nothing else is
+// lost with the witness, and what a process knows of a whole journal is true. Left as it
+// is, the witness would protect nothing.
+func (k *Keeper) restoreWitness(ctx context.Context, record integrity.Record, setBack error) (now integrity.Record, restored bool, err error) {
+	w, can := k.witness.(Restorer)
+	if !can {
+		return now, false, setBack
+	}
+	now, err = w.Restore(ctx, record)
+	return now, err == nil, err
 }
 
 // learn takes in what a store knows beyond this process. A new epoch begins with
@@ -234,10 +261,10 @@ func (k *Keeper) lostBucket() integrity.Finding {
 	}
 }
 
-// noteError logs an error that is new, and its end. The lock is held.
+// noteError logs when errors begin, and when they end. The lock is held.
 func (k *Keeper) noteError(err, before error, what string) error {
 	switch {
-	case err != nil && (before == nil || before.Error() != err.Error()):
+	case err != nil && before == nil:
 		k.log.Warn("the mark of the journal cannot be stored", "in", what, "error", err.Error())
 	case err == nil && before != nil:
 		k.log.Info("the mark of the journal can be stored again", "in", what)

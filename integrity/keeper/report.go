@@ -22,6 +22,36 @@ func (k *Keeper) Pulled(stream string, sequence uint64, at time.Time) {
 	*m = m.Reaching(stream, sequence, at)
 }
 
+// Decided takes in the newest decisions about pauses that the bucket shows.
+func (k *Keeper) Decided(shown integrity.Decisions) {
+	if unmarked {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	r := &k.status.Record
+	if !r.Pauses.Covers(shown) {
+		r.Pauses = r.Pauses.Merge(shown)
+		signal(k.raiseSoon)
+	}
+}
+
+// Decisions are the newest decisions about pauses that are known to have been made. The
+// error says why that is not known yet: neither the bucket's mark nor the witness were
+// read.
+func (k *Keeper) Decisions() (integrity.Decisions, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.loaded || unmarked:
+		return k.status.Record.Pauses, nil
+	case k.status.Reading != nil:
+		return nil, unreadBecause(k.status.Reading)
+	default:
+		return nil, errUnread
+	}
+}
+
 // Unreadable takes in that a subject of the journal is taken and that the leader
 // shows no message there.
 func (k *Keeper) Unreadable(subject string) {

@@ -305,8 +305,8 @@ func (k *Keeper) load(ctx context.Context) error {
 		if high, err = k.witness.Load(ctx); err != nil {
 			return err
 		}
-		if high.Zero() && bucket.Witnessed {
-			return errWitnessLost
+		if lost := integrity.JudgeWitness(bucket, high); len(lost) > 0 {
+			return errors.New(lost[0].Text) // whoever starts without it cannot know what was lost
 		}
 		if high.Mark.Journal.Sequence < low.Mark.Journal.Sequence && !high.Zero() {
 			low, high = high, low
@@ -325,9 +325,6 @@ func (k *Keeper) load(ctx context.Context) error {
 	k.learn(high)
 	return nil
 }
-
-// errWitnessLost: whoever starts without the witness cannot know what was lost.
-var errWitnessLost = errors.New("the witness holds nothing, although it once did: restore it, or accept that it is lost (consumer journal accept)")
 
 // ErrSetBack: the store holds less than it did, or is another one.
 var ErrSetBack = errors.New("the place of the marks was set back or made anew")

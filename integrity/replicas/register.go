@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,7 @@ const (
 	maxInHand      = 50
 	maxFound       = 8
 	maxInHandBytes = 8 << 10
+	maxFault       = 500
 	// inHandBytes is what one takes at the most beside its texts.
 	inHandBytes = 160
 )
@@ -195,6 +197,10 @@ func (r *Registration) says(s keeper.Status, left bool) integrity.Replica {
 		ID: r.id, Instance: r.instance, Version: r.o.Version, Epoch: s.Record.Epoch, Standing: s.Watch.Standing.String(), Known: s.Record.Mark.Journal.Sequence,
 		Shut: !open, Reason: reason, Left: left, At: r.o.Now().UTC(),
 	}
+	out.WitnessSince, out.WitnessSetBack = s.WitnessSince.UTC(), s.WitnessSetBack.UTC()
+	if s.Witness != nil {
+		out.WitnessFault = shortened(s.Witness.Error())
+	}
 	own := integrity.Own(s.Watch.Findings)
 	for _, f := range own[:min(len(own), maxFound)] {
 		f.Text = "" // the reason has the first ones
@@ -207,6 +213,14 @@ func (r *Registration) says(s keeper.Status, left bool) integrity.Replica {
 		out.InHand, out.MoreInHand = all[:n], len(all)-n
 	}
 	return out
+}
+
+// shortened bounds a text of somebody else's, such as an API server's.
+func shortened(text string) string {
+	if len(text) <= maxFault {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxFault], "") + "…"
 }
 
 // listed is how many of what is in hand a registration has room for.

@@ -2,6 +2,7 @@ package replicas_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -36,5 +37,23 @@ func TestAProcessIsRegisteredHoweverMuchItHasInHand(t *testing.T) {
 		if one := all[0]; len(one.InHand) == 0 || len(one.InHand) > 50 || len(one.InHand)+one.MoreInHand != 1000 {
 			t.Errorf("%s lists %d and %d more", name, len(one.InHand), one.MoreInHand)
 		}
+	}
+}
+
+func TestAProcessSaysThatItCannotWriteTheWitness(t *testing.T) {
+	t.Parallel()
+	js := provisioned(t)
+	since := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
+	r := replicas.New(js, bucket, "pod-a", nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.Run(ctx, knows{Witness: errors.New(strings.Repeat("é", 5000)), WitnessSince: since, WitnessSetBack: since.Add(time.Hour)})
+	all, _, err := replicas.List(t.Context(), js, bucket)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("registered are %+v, %v", all, err)
+	}
+	one := all[0]
+	if !one.WitnessSince.Equal(since) || !one.WitnessSetBack.Equal(since.Add(time.Hour)) || len(one.WitnessFault) < 400 || len(one.WitnessFault) > 510 {
+		t.Errorf("it says %d bytes since %s, set back %s", len(one.WitnessFault), one.WitnessSince, one.WitnessSetBack)
 	}
 }

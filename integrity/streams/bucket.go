@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -30,6 +31,7 @@ const MarkKey = "_mark"
 type Bucket struct {
 	nc   Requester
 	name string
+	id   string // of a bucket that has none; empty: it is drawn
 
 	mu sync.Mutex
 	// last is what the key is known to hold, at its revision; 0: not known.
@@ -39,7 +41,10 @@ type Bucket struct {
 	known integrity.Record
 }
 
-var _ keeper.Store = (*Bucket)(nil)
+var (
+	_ keeper.Store    = (*Bucket)(nil)
+	_ keeper.Restorer = (*Bucket)(nil)
+)
 
 // NewBucket returns the store in a bucket. It does no I/O.
 func NewBucket(nc Requester, name string) *Bucket {
@@ -134,9 +139,7 @@ func (b *Bucket) Raise(ctx context.Context, want integrity.Record) (integrity.Re
 			stored, revision = b.remembered()
 		}
 		merged := stored.Merge(want)
-		if merged.Bucket = stored.Bucket; merged.Bucket == "" {
-			merged.Bucket = rand.Text()
-		}
+		merged.Bucket = cmp.Or(stored.Bucket, b.id, rand.Text())
 		next, err := b.set(ctx, merged, revision)
 		switch {
 		case err == nil:
@@ -152,6 +155,45 @@ func (b *Bucket) Raise(ctx context.Context, want integrity.Record) (integrity.Re
 		pause = min(2*pause, lastPause)
 	}
 	return integrity.Record{}, fmt.Errorf("store mark in bucket %s: others were first %d times", b.name, maxTries)
+}
+
+// Restore implements keeper.Restorer: a bucket that was made anew gets the name of the
+// one that it replaces, so that other processes raise it as well.
+func (b *Bucket) Restore(ctx context.Context, want integrity.Record) (integrity.Record, error) {
+	known := b.highest()
+	anew := &Bucket{nc: b.nc, name: b.name, id: known.Bucket}
+	stored, err := anew.Load(ctx)
+	switch {
+	case err != nil:
+		return integrity.Record{}, err
+	case stored.Bucket != known.Bucket && !stored.Zero():
+		return integrity.Record{}, fmt.Errorf("store mark in bucket %s: it holds the mark of another: %w", b.name, keeper.ErrSetBack)
+	}
+	now, err := anew.Raise(ctx, want)
+	if err != nil {
+		return integrity.Record{}, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last, b.revision = anew.remembered()
+	b.known = now
+	return now, nil
+}
+
+// Probe writes what the key holds once more, to see whether it may be written. A key
+// that holds nothing yet is left.
+func (b *Bucket) Probe(ctx context.Context) error {
+	r, err := b.Load(ctx)
+	if err != nil {
+		return err
+	}
+	if _, revision := b.remembered(); revision > 0 {
+		_, err = b.set(ctx, r, revision)
+	}
+	if errors.Is(err, errRival) {
+		return nil // another process can write it
+	}
+	return err
 }
 
 // errRival: somebody has written the key since it was read.

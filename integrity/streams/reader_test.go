@@ -2,6 +2,7 @@ package streams_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -730,5 +731,100 @@ func TestRaisingCostsOneRequest(t *testing.T) {
 	}
 	if asked := js.Conn().Stats().OutMsgs - before; asked > 11 {
 		t.Errorf("10 raises cost %d requests", asked)
+	}
+}
+
+func TestAWitnessThatWasSetBackIsRaisedAgainAndKeepsItsName(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	at := func(n uint64) integrity.Record {
+		return integrity.Record{Epoch: integrity.FirstEpoch(), Mark: integrity.Mark{Journal: integrity.Position{Sequence: n, Token: "t"}}}
+	}
+	one, two := streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL"), streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL")
+	raise := func(s *streams.Bucket, n uint64) {
+		t.Helper()
+		if r, err := s.Raise(t.Context(), at(n)); err != nil || r.Mark.Journal.Sequence != n {
+			t.Fatalf("raised to %d, %v; want %d", r.Mark.Journal.Sequence, err, n)
+		}
+	}
+	raise(one, 5)
+	raise(two, 9)
+	b.deleteStream(b.topology.ControlStream())
+	b.provision()
+	for i, known := range []*streams.Bucket{one, two} { // the second knows more than the first has put there
+		n := uint64(6 + 5*i)
+		if _, err := known.Raise(t.Context(), at(n)); !errors.Is(err, keeper.ErrSetBack) {
+			t.Fatalf("a bucket made anew: %v", err)
+		}
+		if r, err := known.Restore(t.Context(), at(n)); err != nil || r.Mark.Journal.Sequence != n {
+			t.Fatalf("restored to %d, %v; want %d", r.Mark.Journal.Sequence, err, n)
+		}
+	}
+	raise(two, 20)
+	raise(one, 21)
+	b.deleteStream(b.topology.ControlStream())
+	b.provision()
+	raise(streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL"), 3) // of somebody else
+	if _, err := one.Restore(t.Context(), at(22)); !errors.Is(err, keeper.ErrSetBack) {
+		t.Errorf("the mark of another was raised: %v", err)
+	}
+}
+
+func TestWhetherABucketMayBeWrittenIsTriedWithoutAChange(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL")
+	if err := s.Probe(t.Context()); err != nil {
+		t.Errorf("a bucket that holds nothing: %v", err)
+	}
+	held, err := s.Raise(t.Context(), integrity.Record{Epoch: integrity.FirstEpoch(), Mark: integrity.Mark{Journal: integrity.Position{Sequence: 5, Token: "t"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL").Probe(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if now, err := s.Load(t.Context()); err != nil || now.Bucket != held.Bucket || now.Mark.Journal != held.Mark.Journal {
+		t.Errorf("it holds %+v now, %v", now, err)
+	}
+	full, err := b.js.Stream(t.Context(), b.topology.ControlStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := full.CachedInfo().Config
+	sealed.Sealed = true
+	if _, err := b.js.UpdateStream(t.Context(), sealed); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Probe(t.Context()); err == nil {
+		t.Error("a bucket that takes nothing passes for one that may be written")
+	}
+}
+
+func TestAnOlderReleaseThatStoresNoDecisionsSetsNothingBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := streams.NewBucket(b.js.Conn(), "PAYMENT_CONTROL")
+	r := integrity.Record{
+		Epoch: integrity.FirstEpoch(), Mark: integrity.Mark{Journal: integrity.Position{Sequence: 5, Token: "t"}},
+		Pauses: integrity.Decisions{"opay-eg": {Sequence: 4, At: time.Now()}},
+	}
+	held, err := s.Raise(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.Pauses = nil
+	data, err := json.Marshal(held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.js.Publish(t.Context(), "$KV.PAYMENT_CONTROL._mark", data); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := s.Load(t.Context()); err != nil || now.Covers(r) {
+		t.Errorf("it holds %+v, %v", now, err)
+	}
+	if now, err := s.Raise(t.Context(), r); err != nil || !now.Covers(r) {
+		t.Errorf("raised again it holds %+v, %v", now, err)
 	}
 }

@@ -129,6 +129,22 @@ func (l *Lease) Raise(ctx context.Context, want integrity.Record) (integrity.Rec
 	return integrity.Record{}, fmt.Errorf("update witness: others were first %d times", maxTries)
 }
 
+// Probe asks the API server for an update that it judges and does not carry out.
+func (l *Lease) Probe(ctx context.Context) error {
+	object, stored, err := l.load(ctx)
+	if err != nil {
+		return err
+	}
+	if err := annotate(object, stored); err != nil {
+		return err
+	}
+	_, err = l.ask(ctx, http.MethodPut, l.url+"?dryRun=All", object)
+	if errors.Is(err, errConflict) {
+		return nil // another process can update it
+	}
+	return err
+}
+
 // load reads the Lease whole, so that an update changes nothing else in it.
 func (l *Lease) load(ctx context.Context) (map[string]any, integrity.Record, error) {
 	object, err := l.do(ctx, http.MethodGet, nil)
@@ -175,8 +191,13 @@ var errConflict = errors.New("the Lease has been changed meanwhile")
 // maxAnswer bounds what is read of the API server's answer.
 const maxAnswer = 1 << 20
 
-// do makes one request. Its errors name the status and the Lease, never the token.
+// do makes one request.
 func (l *Lease) do(ctx context.Context, method string, body map[string]any) (map[string]any, error) {
+	return l.ask(ctx, method, l.url, body)
+}
+
+// ask makes one request. Its errors name the status and the Lease, never the token.
+func (l *Lease) ask(ctx context.Context, method, address string, body map[string]any) (map[string]any, error) {
 	var payload io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -185,7 +206,7 @@ func (l *Lease) do(ctx context.Context, method string, body map[string]any) (map
 		}
 		payload = bytes.NewReader(raw)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, l.url, payload)
+	request, err := http.NewRequestWithContext(ctx, method, address, payload)
 	if err != nil {
 		return nil, fmt.Errorf("ask for witness: %w", err)
 	}

@@ -84,6 +84,8 @@ type cluster struct {
 	leases map[string]map[string]any
 	rivals int // updates that somebody else is first with
 	puts   int
+
+	forbidden bool // updates are
 }
 
 func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -95,6 +97,10 @@ func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "who are you", http.StatusUnauthorized)
 	case !there:
 		http.Error(w, "no such lease", http.StatusNotFound)
+	case r.Method == http.MethodPut && c.forbidden:
+		http.Error(w, "may not update", http.StatusForbidden)
+	case r.Method == http.MethodPut && r.URL.Query().Get("dryRun") == "All":
+		_ = json.NewEncoder(w).Encode(lease)
 	case r.Method == http.MethodPut:
 		c.put(w, r, lease)
 	default:
@@ -193,5 +199,48 @@ func TestOutsideOfAClusterThereIsNoLease(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	if _, err := witness.InCluster(); err == nil {
 		t.Error("a cluster was found")
+	}
+}
+
+func TestALeaseIsTriedWithoutAChange(t *testing.T) {
+	t.Parallel()
+	c, open := setup(t)
+	lease, is := open().(*witness.Lease)
+	if !is {
+		t.Fatal("it is no Lease")
+	}
+	if err := lease.Probe(t.Context()); err != nil || c.puts > 0 {
+		t.Errorf("%v, after %d updates", err, c.puts)
+	}
+	c.mu.Lock()
+	c.forbidden = true
+	c.mu.Unlock()
+	if err := lease.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "403") {
+		t.Errorf("a Lease that may not be updated: %v", err)
+	}
+}
+
+func TestAFileThatCannotBeWrittenSaysTheSameEachTime(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	f := witness.NewFile(filepath.Join(folder, "mark"))
+	if err := f.Probe(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+		t.Errorf("a trial leaves %v, %v", left, err)
+	}
+	f = witness.NewFile(filepath.Join(folder, strings.Repeat("m", 250))) // no room for a file beside it
+	said := map[string]bool{}
+	for range 5 {
+		_, raised := f.Raise(t.Context(), at(5))
+		probed := f.Probe(t.Context())
+		if raised == nil || probed == nil {
+			t.Fatalf("it could be written: %v, %v", raised, probed)
+		}
+		said[raised.Error()], said[probed.Error()] = true, true
+	}
+	if len(said) != 1 {
+		t.Errorf("one failure is told as %v", said)
 	}
 }

@@ -41,6 +41,9 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 	if err := telemetry.RegisterReady(c.seen.registry, func() bool { ok, _ := ready.report(); return ok }); err != nil {
 		return nil, err
 	}
+	if err := telemetry.RegisterWitness(c.seen.registry, func() time.Time { return c.keeper.Status().WitnessSince }, time.Now); err != nil {
+		return nil, err
+	}
 	if err := telemetry.RegisterStanding(c.seen.registry, func() string { return c.keeper.Status().Watch.Standing.String() }); err != nil {
 		return nil, err
 	}
@@ -162,6 +165,7 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 		&broker.ControlOptions{
 			StartPaused: cfg.StartPaused, Logger: c.log,
 			Reached: func() uint64 { return c.keeper.Reaches(c.topology.ControlStream()) },
+			Known:   c.keeper.Decisions, Decided: c.keeper.Decided,
 		},
 	)
 	c.streams = &streams{js: c.js, topology: c.topology, log: c.log}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/integrity"
@@ -15,6 +16,9 @@ import (
 
 // lookUp is what to do about a journal that is not whole.
 const lookUp = "nothing is carried out until a person has decided: consumer journal status, then docs/journal-loss.md"
+
+// lagFor bounds the second look at a witness that seems to stay behind.
+const lagFor = 10 * time.Second
 
 // journal holds what the streams show now against the marks, and says which running
 // processes have found a loss. It asks once; the service itself looks three times
@@ -42,15 +46,39 @@ func (c *checker) journal(ctx context.Context) {
 			sources.Witness = store
 		}
 	}
-	ctx, cancel := c.within(ctx)
+	looking, cancel := c.within(ctx)
 	defer cancel()
-	v, err := acceptance.Look(ctx, sources)
+	v, err := acceptance.Look(looking, sources)
 	if err != nil {
 		c.notAnswered(Journal, "journal", err)
 		return
 	}
+	lagging, cancel := context.WithTimeout(ctx, lagFor)
+	defer cancel()
+	v.Lag = acceptance.Lagging(lagging, sources, v)
 	c.losses(v)
 	c.processes(v.Live())
+	if sources.Witness != nil {
+		c.unwritten(v)
+	}
+}
+
+// unwritten reports a witness that no process writes any more, or that was set back.
+func (c *checker) unwritten(v acceptance.View) {
+	if is := v.Unwritten(); is != "" {
+		c.report(Error, JournalWitness, "journal.witness", Finding{
+			Is: is, Want: "written each second",
+			Do: "if all of this NATS is set back now, nobody notices, and refunds may be paid twice: mend what the process names",
+		})
+	}
+	for _, r := range v.Live() {
+		if !r.WitnessSetBack.IsZero() {
+			c.report(Warning, JournalWitness, "process "+r.ID, Finding{
+				Is:   "one that found the witness set back at " + r.WitnessSetBack.UTC().Format(time.RFC3339) + ", and raised it again",
+				Want: "a store that keeps what it is given", Do: "find out what set it back; the warning ends with the next start of the process",
+			})
+		}
+	}
 }
 
 // losses reports what the marks show that the streams do not. Where nothing was ever

@@ -32,10 +32,22 @@ func (c *checker) witness(ctx context.Context) {
 		})
 		return
 	}
-	if _, err = store.Load(ctx); err != nil {
+	_, err = store.Load(ctx)
+	if err != nil {
 		c.report(Error, JournalWitness, "journal.witness", Finding{
 			Is: "not readable (" + err.Error() + ")", Want: "readable",
 			Do: "a process that starts carries nothing out until it is: create it, or grant what it needs",
 		})
+		return
+	}
+	if probed, can := store.(interface {
+		Probe(ctx context.Context) error
+	}); can {
+		if err = probed.Probe(ctx); err != nil {
+			c.report(Error, JournalWitness, "journal.witness", Finding{
+				Is: "not writable (" + err.Error() + ")", Want: "writable",
+				Do: "payments go on, and a loss of all of this NATS would not be noticed: free the disk, or grant what it needs",
+			})
+		}
 	}
 }

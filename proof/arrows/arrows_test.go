@@ -36,7 +36,7 @@ func rows() []row {
 		{"internal/spelling", nil},
 		{"internal/strictjson", []string{"payment", "internal/spelling"}},
 		{"console", []string{"payment", "events", "desk", "providers", "internal/safetext"}},
-		{"broker", []string{"payment", "events", "handlers", "internal/quorum", "internal/sleep"}},
+		{"broker", []string{"payment", "events", "handlers", "integrity", "internal/quorum", "internal/sleep"}},
 		{"isolation", []string{"payment", "handlers", "internal/sleep"}},
 		{"notifications", []string{"payment", "providers"}},
 		{"telemetry", []string{"payment", "events", "handlers", "notifications", "internal/sleep"}},

@@ -108,6 +108,7 @@ func newPatient(ctx context.Context, w *ward, i int, l lag) (p *patient, err err
 	ctx, p.cancel = context.WithCancel(ctx)
 	view := broker.NewControlView(broker.NewControl(js, w.topology), []string{"opay-eg"}, p.tellPaused, &broker.ControlOptions{
 		Logger: log, Reached: func() uint64 { return p.keeper.Reaches(w.topology.ControlStream()) },
+		Known: p.keeper.Decisions, Decided: p.keeper.Decided,
 	})
 	p.ended.Go(func() { _ = p.keeper.Run(ctx) }) // it returns no error
 	p.ended.Go(func() { view.Run(ctx) })

@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/integrity/witness"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/natstest"
 )
@@ -154,6 +156,51 @@ func TestALostBucketOfPausesEndsNoPause(t *testing.T) {
 	})
 	if n := w.paid(); n != 1 {
 		t.Errorf("%d payouts, want one", n)
+	}
+}
+
+func TestAPauseThatIsLostWhileNothingRunsEndsNoPause(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.cfg.Journal.Witness.File = filepath.Join(t.TempDir(), "mark")
+	stop := w.serve(nil)
+	w.refunded(1)
+	w.say("openpay-eu", true)
+	w.poll("the witness does not know of the pause", func() bool {
+		held, err := witness.NewFile(w.cfg.Journal.Witness.File).Load(t.Context())
+		return err == nil && held.Pauses["openpay-eu"].Sequence > 0
+	})
+	stop()
+	w.refundAtOpenpay(7, "held")
+	bucket, err := w.js.Stream(t.Context(), "KV_PAYMENT_CONTROL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, age := range []time.Duration{100 * time.Millisecond, 0} { // for a moment
+		aged := bucket.CachedInfo().Config
+		aged.MaxAge, aged.Duplicates = age, age
+		if bucket, err = w.js.UpdateStream(t.Context(), aged); err != nil {
+			t.Fatal(err)
+		}
+		w.poll("the bucket is not empty", func() bool {
+			info, err := bucket.Info(t.Context())
+			return err == nil && info.State.Msgs == 0
+		})
+	}
+	for range 2 { // the second start finds a bucket that has lost nothing since
+		w.cfg.Admin.Listen = natstest.FreeAddress(t)
+		stop = w.serve(nil)
+		w.awaitReady(http.StatusOK, "ok")
+		w.quiet()
+		for _, provider := range []string{"openpay-eu", "opay-eg"} {
+			if _, metrics := w.ask("/metrics"); !strings.Contains(metrics, `countermand_instance_paused{provider="`+provider+`"} 1`) {
+				t.Errorf("%s is not paused", provider)
+			}
+		}
+		if n := w.paid(); n != 1 {
+			t.Errorf("%d payouts, want one", n)
+		}
+		stop()
 	}
 }
 

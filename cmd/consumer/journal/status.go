@@ -32,7 +32,8 @@ when, which registered process has its gate open, and which server holds more of
 
 If you act under a name, it asks the running service and needs no right on a stream. Where none answers you, and
 without a name, it reads the streams itself, as the credentials of the service or of a recovery may.
-Exit codes: 0 whole, 1 something is missing or could not be asked, 2 arguments are wrong.
+Exit codes: 0 whole; 1 something is missing or could not be asked, or the witness is not written; 2 arguments are
+wrong.
 Example: consumer journal status --config /etc/countermand/config.yaml`
 }
 
@@ -106,6 +107,7 @@ func (c *statusCommand) status(w *cli.World) (*acceptance.Status, error) {
 	if err != nil {
 		return nil, byNobody(w, nobody, err)
 	}
+	v.Lag = acceptance.Lagging(ctx, sources, v)
 	s := acceptance.StatusOf(v, acceptance.Missing(ctx, sources, v), sources.Witness != nil)
 	return &s, nil
 }

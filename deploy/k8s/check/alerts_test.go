@@ -80,6 +80,9 @@ func alertCases() []alertCase {
 		{"CountermandJournalIncomplete", "it has lost something", []string{`countermand_journal_standing{pod="a",standing="broken"} 0x5 1x10`, `countermand_journal_standing{pod="b",standing="broken"} 0x15`}, 10 * m, []string{`{standing="broken"}`}},
 		{"CountermandJournalIncomplete", "it is whole", []string{`countermand_journal_standing{pod="a",standing="broken"} 0x15`, `countermand_journal_standing{pod="a",standing="whole"} 1x15`}, 10 * m, nil},
 
+		{"CountermandWitnessFailing", "its disk is full", []string{`countermand_witness_failing_seconds{pod="a"} 0x5 60+60x20`, `countermand_witness_failing_seconds{pod="b"} 0x25`}, 10 * m, []string{`{}`}},
+		{"CountermandWitnessFailing", "its API server was away for a minute", []string{`countermand_witness_failing_seconds{pod="a"} 0x5 30 60 0x20`}, 6 * m, nil},
+
 		{"CountermandJournalRefusing", "the store is full", []string{`countermand_journal_refusing{pod="a"} 0x5 1x10`, `countermand_journal_refusing{pod="b"} 0x15`}, 10 * m, []string{`{}`}},
 		{"CountermandJournalRefusing", "it is not", []string{`countermand_journal_refusing{pod="a"} 0x15`}, 10 * m, nil},
 

@@ -21,7 +21,10 @@ import (
 )
 
 // One API server for all of it: the manifests are applied once, as docs/deploying.md
-// says, and people then try what they may and may not.
+// says, and people then try what they may and may not. The server does not check the
+// types of policies itself, a controller does; policy_test.go compiles each of them.
+//
+//nolint:paralleltest // the parts share a server, and the last one takes something away
 func TestALiveAPIServer(t *testing.T) {
 	t.Parallel()
 	l := startLive(t)
@@ -36,6 +39,7 @@ func TestALiveAPIServer(t *testing.T) {
 	t.Run("forbids to people who run Jobs everything else", func(t *testing.T) { l.forbidsEverythingElse(t, r) })
 	t.Run("holds a changed Job against its CronJob", func(t *testing.T) { l.refusesChangedJobs(t, r) })
 	t.Run("lets the witness rise and never fall", l.keepsTheWitness)
+	t.Run("refuses every Job while a CronJob is missing", func(t *testing.T) { l.refusesWithoutACronJob(t, r) }) // the last: it takes one away
 }
 
 // in is the same server for a part of the test.
@@ -325,6 +329,15 @@ func (l *live) refusesChangedJobs(t *testing.T, r *check.Rendered) {
 			t.Errorf("%s: %d %q, must contain %q", change, a.status, a.message, says)
 		}
 	}
+	// A name that the server makes is as good as another; the labels of another Job's pods
+	// are let through by the policy, and refused by the server itself.
+	named := madeFrom(t, r, "countermand-operator")
+	named.Name, named.GenerateName = "", "op-"
+	l.must(call{method: http.MethodPost, path: jobsPath, body: named, by: edna})
+	named.Spec.Template.Labels["batch.kubernetes.io/controller-uid"] = "of-another"
+	if a := l.ask(call{method: http.MethodPost, path: jobsPath, body: named, by: edna}); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.message, "must be '") {
+		t.Errorf("the pods of another Job: %d %s", a.status, a.message)
+	}
 	// Clean-up works, and does not concern the policy.
 	l.must(call{method: http.MethodPatch, path: jobsPath + "/to-change", body: `{"metadata":{"labels":{"seen":"yes"}}}`, kind: "application/merge-patch+json", by: edna})
 	l.must(call{method: http.MethodDelete, path: jobsPath + "/to-change?propagationPolicy=Background", by: edna})
@@ -385,6 +398,33 @@ func (l *live) keepsTheWitness(t *testing.T) {
 	if got, err := store.Load(t.Context()); err != nil || got.Mark.Journal.Sequence != 9 {
 		t.Errorf("after all that: %+v, %v", got, err)
 	}
+	l.mintsTokens(secret)
+	// The policy cannot read the record itself: the program compares it with the numbers.
+	lease := l.must(call{method: http.MethodGet, path: leasePath, token: secret})
+	metadata, _ := lease["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	annotations[witness.Annotation] = ""
+	l.must(call{method: http.MethodPut, path: leasePath, body: lease, token: secret})
+	if got, err := store.Load(t.Context()); err == nil || !strings.Contains(err.Error(), "somebody has changed the Lease") {
+		t.Errorf("an empty mark beside its numbers: %+v, %v", got, err)
+	}
+}
+
+// mintsTokens: who has Kubernetes' role "edit" or "admin" may act as the service, as
+// docs/security.md says; its own token may not make another.
+func (l *live) mintsTokens(token string) {
+	l.t.Helper()
+	ask := call{method: http.MethodPost, path: corePath + "serviceaccounts/countermand/token", body: map[string]any{"spec": map[string]any{}}}
+	for group, status := range map[string]int{"editors": http.StatusCreated, "admins": http.StatusCreated, guests: http.StatusForbidden, "countermand-operators": http.StatusForbidden} {
+		ask.by = &user.DefaultInfo{Name: "somebody", Groups: []string{group}}
+		if a := l.ask(ask); a.status != status {
+			l.t.Errorf("%s ask for the service's token: %d %s, want %d", group, a.status, a.message, status)
+		}
+	}
+	ask.by, ask.token = nil, token
+	if a := l.ask(ask); a.status != http.StatusForbidden {
+		l.t.Errorf("the service asks for another token: %d %s", a.status, a.message)
+	}
 }
 
 // refusesToTheServiceItself: its Role lets the service replace the Lease whole, so it tries that.
@@ -407,3 +447,16 @@ func (l *live) refusesToTheServiceItself(token, says string) {
 }
 
 var _ judge = (*live)(nil)
+
+func (l *live) refusesWithoutACronJob(t *testing.T, r *check.Rendered) {
+	l = l.in(t)
+	l.must(call{method: http.MethodDelete, path: "/apis/batch/v1/namespaces/countermand/cronjobs/countermand-reader"})
+	var why string
+	l.eventually("a Job to be refused", func() bool {
+		why = l.refuses(madeFrom(t, r, "countermand-operator"), olga("countermand-operators"))
+		return why != ""
+	})
+	if !strings.Contains(why, "countermand-jobs-reader") {
+		t.Errorf("the refusal does not name the binding: %s", why)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -178,7 +179,7 @@ func madeFrom(t *testing.T, r *check.Rendered, cronJob string, args ...string) *
 			Spec: *c.Spec.JobTemplate.Spec.DeepCopy(),
 		}
 		if len(args) > 0 {
-			j.Spec.Template.Spec.Containers[0].Args = append(args, "--config", "/etc/countermand/config.yaml")
+			j.Spec.Template.Spec.Containers[0].Args = slices.Concat(args, []string{"--config", "/etc/countermand/config.yaml"})
 		}
 		return j
 	}

@@ -199,7 +199,9 @@ func TestALeaseWhoseMarkWasChangedAloneIsNotBelieved(t *testing.T) {
 		"another epoch":   func(a map[string]any, _ string) { a[witness.AnnotationEpoch] = "7" },
 	} {
 		c, open := setup(t)
-		annotations := func() map[string]any { return c.leases[leasePath]["metadata"].(map[string]any)["annotations"].(map[string]any) }
+		annotations := func() map[string]any {
+			return c.leases[leasePath]["metadata"].(map[string]any)["annotations"].(map[string]any)
+		}
 		if _, err := open().Raise(t.Context(), at(3)); err != nil {
 			t.Fatal(err)
 		}

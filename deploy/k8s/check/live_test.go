@@ -398,7 +398,7 @@ func (l *live) keepsTheWitness(t *testing.T) {
 	if got, err := store.Load(t.Context()); err != nil || got.Mark.Journal.Sequence != 9 {
 		t.Errorf("after all that: %+v, %v", got, err)
 	}
-	l.mintsTokens(secret)
+	l.holdsAccounts(secret)
 	// The policy cannot read the record itself: the program compares it with the numbers.
 	lease := l.must(call{method: http.MethodGet, path: leasePath, token: secret})
 	metadata, _ := lease["metadata"].(map[string]any)
@@ -410,9 +410,9 @@ func (l *live) keepsTheWitness(t *testing.T) {
 	}
 }
 
-// mintsTokens: who has Kubernetes' role "edit" or "admin" may act as the service, as
+// holdsAccounts: who has Kubernetes' role "edit" or "admin" may act as the service, as
 // docs/security.md says; its own token may not make another.
-func (l *live) mintsTokens(token string) {
+func (l *live) holdsAccounts(token string) {
 	l.t.Helper()
 	ask := call{method: http.MethodPost, path: corePath + "serviceaccounts/countermand/token", body: map[string]any{"spec": map[string]any{}}}
 	for group, status := range map[string]int{"editors": http.StatusCreated, "admins": http.StatusCreated, guests: http.StatusForbidden, "countermand-operators": http.StatusForbidden} {
@@ -421,9 +421,19 @@ func (l *live) mintsTokens(token string) {
 			l.t.Errorf("%s ask for the service's token: %d %s, want %d", group, a.status, a.message, status)
 		}
 	}
-	ask.by, ask.token = nil, token
-	if a := l.ask(ask); a.status != http.StatusForbidden {
-		l.t.Errorf("the service asks for another token: %d %s", a.status, a.message)
+	// The service itself has its one Lease, and nothing else.
+	other := map[string]any{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": map[string]any{"name": "other"}}
+	const leases = "/apis/coordination.k8s.io/v1/namespaces/countermand/leases"
+	ask.by = nil
+	for _, c := range []call{
+		ask, {method: http.MethodGet, path: leases}, {method: http.MethodPost, path: leases, body: other}, {method: http.MethodPut, path: leases + "/other", body: other},
+		{method: http.MethodGet, path: corePath + "secrets"}, {method: http.MethodGet, path: corePath + "pods"}, {method: http.MethodGet, path: corePath + "configmaps"},
+		{method: http.MethodPost, path: jobsPath, body: map[string]any{"metadata": map[string]any{"name": "mine"}}},
+	} {
+		c.token = token
+		if a := l.ask(c); a.status != http.StatusForbidden || !strings.Contains(a.message, `User "system:serviceaccount:countermand:countermand" cannot`) {
+			l.t.Errorf("the service: %s %s: %d %s", c.method, c.path, a.status, a.message)
+		}
 	}
 }
 

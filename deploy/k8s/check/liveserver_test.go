@@ -92,7 +92,7 @@ func startLive(t *testing.T) *live {
 func runProgram(t *testing.T, program string, args ...string) {
 	t.Helper()
 	var log bytes.Buffer
-	cmd := exec.Command(program, args...) //nolint:noctx // the person who runs the test names it; it must outlive the test's context, which ends before the cleanup
+	cmd := exec.Command(program, args...) // not with the test's context, which ends before other cleanups
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", program, err)

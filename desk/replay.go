@@ -212,7 +212,7 @@ func (p *Replayer) judge(ctx context.Context, r *replaying) error {
 			same = append(same, a)
 		}
 	}
-	r.first, r.waits, err = p.desk.first(r.who, same)
+	r.first, r.waits, err = p.desk.Another(r.who, same)
 	return err
 }
 

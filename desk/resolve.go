@@ -118,7 +118,7 @@ func (d *Desk) firstPerson(ctx context.Context, who Operator, r Ruling, op *Oper
 			same = append(same, p.action)
 		}
 	}
-	return d.first(who, same)
+	return d.Another(who, same)
 }
 
 // cameToNothing says what became of a ruling that was not accepted, to the

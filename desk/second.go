@@ -148,10 +148,10 @@ func (d *Desk) lapsed(at time.Time) bool {
 	return age >= proposalFor || age < -clockSkew
 }
 
-// first is the proposal of another person that says the same. waits is true while
-// there is none. It fails if the same person has made it, or if nothing says whether
-// the one who has is another person.
-func (d *Desk) first(who Operator, same []payment.OperatorAction) (first payment.OperatorAction, waits bool, err error) {
+// Another is the proposal of another person among those that say the same as somebody;
+// waits is true while there is none. It fails (*Error) if the same person has made one,
+// or if nothing says whether the one who has is another person.
+func (d *Desk) Another(who Operator, same []payment.OperatorAction) (first payment.OperatorAction, waits bool, err error) {
 	for _, p := range same {
 		switch d.relate(p, who) {
 		case anotherPerson:

@@ -96,6 +96,9 @@ func TypeFilter(op payment.Op, t payment.EventType) string {
 // OperatorFilter returns the subjects of all audit events of one action.
 func OperatorFilter(action string) string { return operatorType + "." + Token(action) + ".*" }
 
+// OperatorsFilter returns the filter over the audit events of all operators' actions.
+func OperatorsFilter() string { return operatorType + ".*.*" }
+
 // TimersOf returns the filter over the waiting timers of one payment. Errors are
 // those of Filter.
 func TimersOf(id payment.ID) (string, error) {

@@ -97,7 +97,7 @@ func TestASecretThatLiesOpenIsNamedAtTheStartAndNotShown(t *testing.T) {
 	}
 	p := start(t, s.dir, "run", "--config", "config.yaml")
 	said := p.await(p.stderr, "a secret lies open")
-	if !strings.Contains(said, "providers[0].secretKey: its file has the mode 0666") {
+	if !strings.Contains(said, "providers[0].secretKey lies in a file of mode 0666") {
 		t.Errorf("said %s", said)
 	}
 }

@@ -4,18 +4,23 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/desk/control"
+	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/streams"
@@ -33,6 +38,7 @@ type losing struct {
 	server *natstest.Server
 	file   string
 	js     jetstream.JetStream
+	serves bool // a service runs until the test ends
 }
 
 func setupLosing(t *testing.T, settings string) *losing {
@@ -67,14 +73,23 @@ func (l *losing) run(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// want runs the program and fails the test unless it ends as wanted.
+// want runs the program and fails the test unless it ends as wanted. Where it asks the
+// service for a decision and none runs, one does meanwhile.
 func (l *losing) want(code int, text string, args ...string) (stdout string) {
 	l.t.Helper()
+	if !l.serves && decides(args) {
+		defer l.serve()()
+	}
 	got, out, errs := l.run(args...)
 	if got != code || !strings.Contains(out+errs, text) {
 		l.t.Errorf("%s: code %d, want %d and %q\n%s%s", strings.Join(args, " "), got, code, text, out, errs)
 	}
 	return out
+}
+
+// decides reports whether a command asks the service for a decision about the journal.
+func decides(args []string) bool {
+	return len(args) > 1 && args[0] == "journal" && args[1] != "status"
 }
 
 // append adds the first events of payments.
@@ -144,7 +159,7 @@ func TestALossIsShownAcceptedBroughtBackAndTrusted(t *testing.T) {
 		t.Fatalf("refusals and dry runs have written %d messages", n-40)
 	}
 	l.want(0, "epoch 1 is held", "journal", "accept", "--reason", "older copy", "--lose", "10", "--apply")
-	l.want(0, "already accepted: epoch 1 is held", "journal", "accept", "--reason", "older copy", "--lose", "10", "--apply")
+	l.want(0, "already accepted by ann: epoch 1 is held", "journal", "accept", "--reason", "older copy", "--lose", "10", "--apply")
 	l.want(0, "the journal is whole", "journal", "status")
 	l.want(0, "10 brought back", "recover", "--archive", archive, "--apply")
 	l.want(0, "0 brought back", "recover", "--archive", archive, "--apply")
@@ -157,10 +172,11 @@ func TestALossIsShownAcceptedBroughtBackAndTrusted(t *testing.T) {
 	l.want(0, "epoch 1 is trusted", "journal", "trust", "--reason", "settled", "--without-commands", "--open", "50", "--apply")
 	l.want(0, "1, trusted, accepted", "journal", "status")
 	l.want(1, "a loss has to be accepted first", "recover", "--archive", archive, "--apply")
-	if n := l.messages(); n != 40+10+3 {
-		t.Errorf("%d messages, want 40, ten that were brought back and three actions", n)
+	if n := l.messages(); n != 40+10+3+2 {
+		t.Errorf("%d messages, want 40, ten that were brought back, three actions and two recoveries", n)
 	}
-	l.want(0, "53 written", "archive", archive+".2")
+	l.underTheAcceptance()
+	l.want(0, "55 written", "archive", archive+".2")
 }
 
 func TestTheJournalCommandsTellMachines(t *testing.T) {
@@ -190,8 +206,8 @@ func TestTheJournalCommandsTellMachines(t *testing.T) {
 	if len(lines) != 11 || !strings.Contains(lines[10], `"summary"`) {
 		t.Errorf("%d lines: %s", len(lines), lines[len(lines)-1])
 	}
-	l.want(0, "another operator has to say the same", "journal", "accept", "--reason", "copy", "--lose", "10", "--apply")
-	l.want(1, "another operator", "journal", "accept", "--reason", "copy", "--lose", "10", "--apply")
+	l.want(0, "another person has to say the same", "journal", "accept", "--reason", "copy", "--lose", "10", "--apply")
+	l.want(1, "another person", "journal", "accept", "--reason", "copy", "--lose", "10", "--apply")
 	if out := l.want(0, "", "journal", "accept", "--reason", "copy", "--lose", "10", "--apply", "--operator", "bob", "--json"); !strings.Contains(out, `"applied":true`) {
 		t.Errorf("accept: %s", out)
 	}
@@ -220,8 +236,8 @@ func (l *losing) awaitReplica(what string, is func(integrity.Registered) bool) {
 	l.t.Fatalf("no process is %s: %+v", what, all)
 }
 
-// serve runs the service until the test ends.
-func (l *losing) serve() {
+// serve runs the service until it is told to stop, and returns once it answers.
+func (l *losing) serve() (stop func()) {
 	l.t.Helper()
 	cfg, err := config.Load(l.file, func(string) string { return "0123456789abcdef" })
 	if err != nil {
@@ -243,13 +259,35 @@ func (l *losing) serve() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- service.Run(ctx) }()
-	l.t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			l.t.Error(err)
 		}
 		nc.Close()
 	})
+	l.t.Cleanup(stop)
+	answering(l.t, nc)
+	return stop
+}
+
+// answering waits until a service takes requests about the journal.
+func answering(t *testing.T, nc *nats.Conn) {
+	t.Helper()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	deadline := time.After(patience)
+	for {
+		_, err := remote.NewClient(nc, "nobody").Journal(t.Context(), control.Servers{})
+		if !errors.Is(err, remote.ErrNobody) && !errors.Is(err, remote.ErrOlder) {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-deadline:
+			t.Fatalf("no service answers: %v", err)
+		}
+	}
 }
 
 func TestTheRunningServiceStopsAtALossAndFollowsWhatIsDecided(t *testing.T) {
@@ -261,6 +299,7 @@ func TestTheRunningServiceStopsAtALossAndFollowsWhatIsDecided(t *testing.T) {
 	l.js = l.server.JetStream(t)
 	l.append(41, 50)
 	l.serve()
+	l.serves = true
 	l.awaitReplica("open", func(r integrity.Registered) bool { return !r.Shut && r.ID == "host-1" })
 	for deadline := time.Now().Add(time.Minute); ; <-time.After(20 * time.Millisecond) { // until the witness knows of all
 		raw, _ := os.ReadFile(witness)
@@ -334,4 +373,83 @@ func TestWhatTheCommandsLostIsTypedOutAndKeepsTheJournalFromTrust(t *testing.T) 
 	l.want(0, "epoch 1 is doubting", "journal", "go", "--apply")
 	l.want(1, "12 commands were lost", "journal", "trust", "--reason", "x", "--open", "10", "--apply")
 	l.want(0, "epoch 1 is trusted", "journal", "trust", "--reason", "x", "--open", "10", "--without-commands", "--apply")
+}
+
+func TestWithoutAServiceNothingIsDecidedAndTheWayOutIsNamed(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}")
+	l.lose()
+	code, out, errs := l.run("journal", "accept", "--reason", "older copy", "--lose", "10", "--apply")
+	if code != cli.ExitFailed || out != "" || !strings.Contains(errs, "no running service answers") || !strings.Contains(errs, "Nothing was done. Start the service") {
+		t.Errorf("code %d\n%s%s", code, out, errs)
+	}
+	if n := l.messages(); n != 40 {
+		t.Errorf("%d messages were written", n-40)
+	}
+	l.want(1, "the journal ends at 40", "journal", "status") // it reads the streams itself
+}
+
+// After a failover to a copy nothing shows the loss of the last second, so that the gate
+// has to be kept shut by hand.
+func TestAServiceThatStartsShutStaysSoUntilALossIsAccepted(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}\njournal: {startShut: true}")
+	l.append(1, 10)
+	l.mark(integrity.Record{})
+	l.serve()
+	l.serves = true
+	l.awaitReplica("whole and shut", func(r integrity.Registered) bool { return r.Shut && r.Standing == "whole" })
+	l.want(0, "gate shut (the setting journal.startShut keeps the gate shut", "journal", "status")
+	l.want(0, "epoch 1 is held", "journal", "accept", "--reason", "failover", "--apply")
+	l.want(0, "epoch 1 is doubting", "journal", "go", "--apply")
+	l.awaitReplica("open", func(r integrity.Registered) bool { return !r.Shut })
+}
+
+// underTheAcceptance fails the test unless the newest recovery names the acceptance under
+// which it ran.
+func (l *losing) underTheAcceptance() {
+	l.t.Helper()
+	journal, err := stream.New(l.js.Conn(), events.NewEncoder(nil), nil)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	var ids [2]string
+	for i, action := range []string{"journal_accepted", "journal_recover"} {
+		m, err := journal.On(l.t.Context(), events.OperatorFilter(action))
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		a, said, err := events.DecodeJournalAction(m.Message)
+		if err != nil || said.Epoch != 1 || a.Operator != "ann" || a.Identity != "asserted" {
+			l.t.Errorf("%s: %+v, %+v, %v", action, a, said, err)
+		}
+		ids[i] = a.ULID
+		if action == "journal_recover" {
+			ids[1] = a.Follows
+		}
+	}
+	if ids[0] != ids[1] {
+		l.t.Errorf("the recovery ran under %q, the acceptance is %q", ids[1], ids[0])
+	}
+}
+
+func TestTheServiceAnswersWhereStreamsAreMissing(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}")
+	l.append(1, 10)
+	l.mark(integrity.Record{})
+	l.serve()
+	l.serves = true
+	accept := []string{"journal", "accept", "--reason", "gone", "--lose", "10", "--apply"}
+	for _, name := range []string{"PAYMENT_EVENTS", "KV_PAYMENT_CONTROL", "PAYMENT_COMMANDS"} {
+		if err := l.js.DeleteStream(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.want(1, "the bucket of pauses and marks does not exist", "journal", "status", "--operator", "ann")
+	l.want(1, "the journal's stream does not exist: consumer provision makes it", accept...)
+	l.want(1, "the bucket of pauses and marks does not exist: consumer provision makes it", accept...)
+	l.want(0, "", "provision")
+	l.awaitReplica("broken", func(r integrity.Registered) bool { return r.Shut && r.Standing == "broken" })
+	l.want(0, "epoch 1 is held", append(accept, "--lose-commands", "1")...)
 }

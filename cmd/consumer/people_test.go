@@ -65,14 +65,14 @@ func setupPeople(t *testing.T, settings string, limit, refunds int) *peopled {
 listen: "127.0.0.1:-1"
 jetstream: {store_dir: %q}
 accounts: {
-  PAYMENTS: {jetstream: enabled, users: [{nkey: %s}, {nkey: %s}], exports: [{service: "payments.desk.*.*"}]}
+  PAYMENTS: {jetstream: enabled, users: [{nkey: %s}, {nkey: %s}], exports: [{service: "payments.desk.*.*"}, {service: "payments.control.*.*"}]}
   PEOPLE: {
     users: [
-      {nkey: %s, permissions: {publish: ["payments.desk.*.anna"], subscribe: ["_INBOX_anna.>", "_INBOX.>"]}}
-      {nkey: %s, permissions: {publish: ["payments.desk.*.ben"], subscribe: ["_INBOX_ben.>", "_INBOX.>"]}}
+      {nkey: %s, permissions: {publish: ["payments.desk.*.anna", "payments.control.*.anna"], subscribe: ["_INBOX_anna.>", "_INBOX.>"]}}
+      {nkey: %s, permissions: {publish: ["payments.desk.*.ben", "payments.control.*.ben"], subscribe: ["_INBOX_ben.>", "_INBOX.>"]}}
       {nkey: %s}
     ]
-    imports: [{service: {account: PAYMENTS, subject: "payments.desk.*.*"}, share: true}]
+    imports: [{service: {account: PAYMENTS, subject: "payments.desk.*.*"}, share: true}, {service: {account: PAYMENTS, subject: "payments.control.*.*"}, share: true}]
   }
 }`, filepath.Join(p.dir, "js"), public["consumer"], public["loose"], public["anna"], public["ben"], public["carl"]))
 	p.url = server.ClientURL()

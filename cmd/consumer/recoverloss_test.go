@@ -88,6 +88,9 @@ providers:
 // program runs the program to its end, and fails the test unless it ends as wanted.
 func (f *fifthLost) program(code int, args ...string) string {
 	f.t.Helper()
+	if decides(args) {
+		defer f.serving()()
+	}
 	began := time.Now()
 	got, p := runProgram(f.t, f.dir, append(args, "--config", "config.yaml")...)
 	if got != code {
@@ -95,6 +98,19 @@ func (f *fifthLost) program(code int, args ...string) string {
 	}
 	f.t.Logf("%s: %s", strings.Join(args[:min(len(args), 3)], " "), time.Since(began).Round(time.Millisecond))
 	return p.stdout.String()
+}
+
+// serving runs the service until it is told to stop, and returns once it answers.
+func (f *fifthLost) serving() (stop func()) {
+	f.t.Helper()
+	p := start(f.t, f.dir, "run", "--config", "config.yaml")
+	answering(f.t, f.js.Conn())
+	return func() {
+		p.terminate()
+		if code := p.exit(); code != cli.ExitOK {
+			f.t.Errorf("the service ended with %d\n%s", code, p.stderr)
+		}
+	}
 }
 
 // carryOut runs the service until it has ended some operations. Of ten, one has a

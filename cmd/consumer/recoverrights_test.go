@@ -56,8 +56,6 @@ func TestTheFileOfTheRecoveryIsEnoughForIt(t *testing.T) {
 		{"recover", "--statement", file, "--provider", "opay-eg", "--apply", "--reason", "statement", "--operator", "ann"},
 		{"archive", archive},
 		{"recover", "--archive", archive, "--apply"},
-		{"journal", "go", "--apply", "--operator", "ann"},
-		{"journal", "trust", "--reason", "a test", "--apply", "--operator", "ann"},
 		{"journal", "status"},
 	} {
 		if code, out, errs := b.run(append(args, "--config", b.file)...); code != 0 {

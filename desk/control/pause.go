@@ -83,15 +83,19 @@ type Options struct {
 	// Providers are the names of the configured instances, in order.
 	Providers []string
 	Work      Work
+	Losses    Losses
 	Now       func() time.Time
 }
 
 // Desk carries out what operators ask of the service. It is safe for concurrent use, by
 // many replicas too: what it must not do twice is guarded by the journal and the bucket.
-type Desk struct{ o Options }
+type Desk struct {
+	o        Options
+	readings readings
+}
 
 // New returns a desk; no I/O.
-func New(o Options) *Desk { return &Desk{o} }
+func New(o Options) *Desk { return &Desk{o: o} }
 
 // Standings lists what is said of each configured provider.
 func (d *Desk) Standings(ctx context.Context) ([]Standing, error) {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/control"
@@ -40,6 +42,8 @@ type bundle struct {
 	journal *stream.Journal
 	bucket  *rival
 	closed  error
+	js      jetstream.JetStream
+	options control.Options
 }
 
 type index struct{}
@@ -65,11 +69,13 @@ func setup(t *testing.T) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bundle{t: t, journal: j, bucket: &rival{Control: broker.NewControl(js, topology)}}
-	b.desk = control.New(control.Options{
+	b := &bundle{t: t, journal: j, bucket: &rival{Control: broker.NewControl(js, topology)}, js: js}
+	b.options = control.Options{
 		Desk: operators, Bucket: b.bucket, Journal: j, Open: func() error { return b.closed },
-		Providers: []string{"opay-eg"}, Now: time.Now,
-	})
+		Providers: []string{"opay-eg"}, Now: time.Now, Losses: b.losses(),
+		Work: control.Work{JetStream: js, Events: topology.Events, Due: topology.Due},
+	}
+	b.desk = control.New(b.options)
 	return b
 }
 

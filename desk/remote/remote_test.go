@@ -15,6 +15,8 @@ import (
 	"github.com/countermand/countermand/desk/control"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/integrity/acceptance"
 	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/payment"
 )
@@ -305,6 +307,16 @@ func (*controls) Rearm(_ context.Context, _ desk.Operator, r control.Rearm) (con
 	return control.Rearmed{Lost: 20000, Restored: make([]control.Restored, 20000)}, nil
 }
 
+func (*controls) Journal(_ context.Context, s control.Servers) (*acceptance.Status, error) {
+	out := &acceptance.Status{Copies: s.Copies, Missing: make([]acceptance.Gap, 200000)}
+	return out, nil
+}
+
+func (*controls) Decide(_ context.Context, who desk.Operator, kind control.Kind, r control.Decision) (control.Decided, error) {
+	loss := &acceptance.Loss{Messages: 200000, Holes: make([]integrity.Range, 200000)}
+	return control.Decided{Done: acceptance.Done{By: who.Name, Audit: r.RequestID, Loss: loss}, Refused: []string{string(kind)}}, nil
+}
+
 func TestTimersThatAnAnswerCannotHoldAreStillCounted(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, nil)
@@ -345,5 +357,54 @@ func TestAPauseIsNotAResumeWhateverItsBodySays(t *testing.T) {
 	}
 	if len(c.said) != 2 {
 		t.Errorf("said %+v", c.said)
+	}
+}
+
+func TestTheJournalIsShownAndDecidedAboutByRequest(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, nil)
+	service, err := remote.Serve(connect(t, s), newFake(), &remote.Options{SelfAsserted: true, Control: &controls{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = service.Stop() })
+	nc := connect(t, s)
+	client := remote.NewClient(nc, "dana")
+	status, err := client.Journal(t.Context(), control.Servers{Copies: []acceptance.Copy{{Server: "n2"}}})
+	if err != nil || len(status.Copies) != 1 || len(status.Missing) == 0 || len(status.Missing) == 200000 || len(status.Notes) != 1 {
+		t.Errorf("%v", err)
+	}
+	for _, kind := range []control.Kind{control.Accept, control.Go, control.Trust} {
+		d, err := client.Decide(t.Context(), kind, control.Decision{RequestID: "r"})
+		if err != nil || d.Done.By != "dana" || d.Done.Audit != "r" || d.Refused[0] != string(kind) || d.Done.Loss.Messages != 200000 || len(d.Done.Loss.Holes) == 200000 {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	m, err := nc.RequestWithContext(t.Context(), remote.ControlSubject("journal-accept", "dana"), []byte(`{"protocol":9,"decision":{"requestId":"r"}}`))
+	if err != nil || !strings.Contains(string(m.Data), "protocol 9 is not known here") {
+		t.Errorf("a request of a later version: %s, %v", m.Data, err)
+	}
+}
+
+// A service of an earlier version has no such subjects, and answers others.
+func TestAServiceOfAnEarlierVersionIsToldFromNone(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, nil)
+	client := remote.NewClient(connect(t, s), "dana")
+	if _, err := client.Decide(t.Context(), control.Accept, control.Decision{}); !errors.Is(err, remote.ErrNobody) {
+		t.Errorf("without a service: %v", err)
+	}
+	older := connect(t, s)
+	if _, err := older.Subscribe("payments.control.pauses.*", func(m *nats.Msg) { _ = m.Respond([]byte(`{"protocol":1}`)) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := older.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Decide(t.Context(), control.Accept, control.Decision{}); !errors.Is(err, remote.ErrOlder) {
+		t.Errorf("with an older one: %v", err)
+	}
+	if _, err := client.Journal(t.Context(), control.Servers{}); !errors.Is(err, remote.ErrOlder) {
+		t.Errorf("the status, with an older one: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/countermand/countermand/desk/history"
 	"github.com/countermand/countermand/desk/rejected"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/integrity/acceptance"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -49,6 +50,11 @@ const (
 	actionPause     = "pause"
 	actionResume    = "resume"
 	actionRearm     = "rearm"
+
+	actionJournal = "journal-status"
+	actionAccept  = "journal-accept"
+	actionGo      = "journal-go"
+	actionTrust   = "journal-trust"
 )
 
 // ControlSubject is where an operator's requests of one action on the service go.
@@ -87,6 +93,10 @@ type request struct {
 	Say *control.Say `json:"say,omitempty"`
 	// Rearm is the part of the journal whose timers are to be restored.
 	Rearm *control.Rearm `json:"rearm,omitempty"`
+	// Servers is what is known of single servers, to show how the journal stands.
+	Servers *control.Servers `json:"servers,omitempty"`
+	// Decision is what is decided about the journal.
+	Decision *control.Decision `json:"decision,omitempty"`
 }
 
 // response is what is answered: one of its fields, by the action.
@@ -108,7 +118,10 @@ type response struct {
 	Standings []control.Standing `json:"standings,omitempty"`
 	Said      *control.Said      `json:"said,omitempty"`
 	Rearmed   *control.Rearmed   `json:"rearmed,omitempty"`
-	Error     *desk.Error        `json:"error,omitempty"`
+	// Journal and Decided answer about the journal.
+	Journal *acceptance.Status `json:"journal,omitempty"`
+	Decided *control.Decided   `json:"decided,omitempty"`
+	Error   *desk.Error        `json:"error,omitempty"`
 }
 
 // codes are the faults as the codes of a NATS service's error, after HTTP's.
@@ -151,6 +164,10 @@ func (r *response) fit() bool {
 		r.Queue.Items = r.Queue.Items[:len(r.Queue.Items)/2]
 	case r.Rearmed != nil && len(r.Rearmed.Restored) > 1:
 		r.Rearmed.Restored = r.Rearmed.Restored[:len(r.Rearmed.Restored)/2]
+	case r.Journal != nil:
+		return r.Journal.Shorten()
+	case r.Decided != nil && r.Decided.Done.Loss != nil:
+		return r.Decided.Done.Loss.Shorten()
 	default:
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/countermand/countermand/integrity"
 )
@@ -126,11 +127,12 @@ func aboutJournal(v View) bool {
 }
 
 // foundByStreamsOnly reports whether every process of an ID has found losses of
-// other streams only.
+// other streams only, whether it is sure of them or not yet.
 func foundByStreamsOnly(v View, id string) bool {
 	n := 0
 	for _, r := range v.Live() {
-		if r.ID == id && broken(v, r) {
+		suspects := r.Epoch.Number == v.Record.Epoch.Number && r.Standing == integrity.Suspect.String()
+		if r.ID == id && (suspects || broken(v, r)) {
 			n++
 			if !namesStreamsOnly(r) {
 				return false
@@ -143,7 +145,11 @@ func foundByStreamsOnly(v View, id string) bool {
 // fingerprint names a loss. Nothing that an operator's own audit event or a new
 // command changes is in it.
 func fingerprint(v View, l Loss) string {
-	raw, err := json.Marshal([]any{v.Record.Epoch.Number, v.Reading.Journal.Head, l.Known, l.End, l.Messages, l.Holes, l.Commands.Messages > 0})
+	head := v.Reading.Journal.Head
+	if l.End == 0 {
+		head = integrity.Identity{} // what lies there is an operator's own audit event, such as the first person's
+	}
+	raw, err := json.Marshal([]any{v.Record.Epoch.Number, head, l.Known, l.End, l.Messages, l.Holes, l.Commands.Messages > 0})
 	if err != nil {
 		return "" // numbers and strings always encode
 	}
@@ -198,7 +204,7 @@ func CheckGo(v View) []string {
 	case e.Number == 0:
 		no = append(no, "no loss was accepted: consumer journal accept comes first")
 	case e.Phase != integrity.Held:
-		no = append(no, fmt.Sprintf("epoch %d is %s, not held", e.Number, e.Phase))
+		no = append(no, fmt.Sprintf("epoch %d is %s, not held%s", e.Number, e.Phase, by(v, ActionReleased)))
 	}
 	return append(no, lost(v)...)
 }
@@ -259,7 +265,7 @@ func (l Left) text() string {
 func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
 	var no []string
 	if e := v.Record.Epoch; e.Phase != integrity.Doubting {
-		no = append(no, fmt.Sprintf("epoch %d is %s, not doubting", e.Number, e.Phase))
+		no = append(no, fmt.Sprintf("epoch %d is %s, not doubting%s", e.Number, e.Phase, by(v, ActionTrusted)))
 	}
 	switch {
 	case left.InDoubt() == open:
@@ -276,6 +282,16 @@ func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
 			"reconcile with the providers' statements first, then type it out with --without-commands", n))
 	}
 	return append(no, lost(v)...)
+}
+
+// by says who has recorded an action in the epoch that counts; "" where nobody has.
+func by(v View, action string) string {
+	for _, a := range v.Actions {
+		if a.Action == action && a.Epoch == v.Record.Epoch.Number {
+			return fmt.Sprintf(" (%s by %s at %s)", action, a.Operator, a.Time.UTC().Format(time.RFC3339))
+		}
+	}
+	return ""
 }
 
 // lost are findings that stand: something was lost since the loss was accepted.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/journal"
 	"github.com/countermand/countermand/journal/stream"
 	"github.com/countermand/countermand/payment"
 )
@@ -24,9 +26,16 @@ func (e *RefusedError) Error() string { return "refused: " + strings.Join(e.Reas
 
 // Asked is a decision as a person hands it in.
 type Asked struct {
-	// Operator is who decides, Identity how that is known.
-	Operator, Identity string
-	Reason             string
+	// Operator is who decides, Identity how that is known, Login what was
+	// authenticated; empty where nothing was.
+	Operator, Identity, Login string
+	Reason                    string
+	// RequestID is a ULID of the request's own, and names its audit event. The same one
+	// is carried out once. Empty: a new one.
+	RequestID string
+	// Seen is the fingerprint of the loss that the person has seen; empty: it does not
+	// matter. Another loss is not accepted.
+	Seen string
 	// Apply carries the decision out; without it nothing is changed.
 	Apply bool
 }
@@ -41,31 +50,41 @@ type Done struct {
 	// First is the operator who said it before.
 	First string          `json:"first,omitempty"`
 	Epoch integrity.Epoch `json:"epoch"`
-	Audit string          `json:"audit,omitempty"`
+	// Audit is the audit event's ULID, By who has recorded it. It may be another
+	// request's: see Already.
+	Audit string `json:"audit,omitempty"`
+	By    string `json:"by,omitempty"`
 	// Witness is why the witness could not be raised; the processes will do it.
 	Witness string `json:"witness,omitempty"`
 	// Unasked are servers whose copy of the journal nobody could look at.
 	Unasked []Unasked `json:"unasked,omitempty"`
-	// Already: the same was accepted before, and nothing was lost since.
+	// Already: the same was accepted before, by whoever By names, and nothing was lost
+	// since. This request has recorded nothing.
 	Already bool  `json:"already,omitempty"`
 	Loss    *Loss `json:"loss,omitempty"`
 }
 
 // Options are the optional parts of a Desk; nil and zero mean the defaults.
 type Options struct {
-	// SecondPerson: a loss is accepted once two operators have said the same.
-	SecondPerson bool
-	Now          func() time.Time // default time.Now
+	// Another finds the proposal of another person among those that say the same; waits
+	// is true while there is none. Its errors are Accept's. Nil: one person is enough.
+	Another func(a Asked, same []payment.OperatorAction) (first payment.OperatorAction, waits bool, err error)
+	// Open reports why the gate of this process is shut; nil from it: it is open. Default:
+	// this process has none.
+	Open func() error
+	Now  func() time.Time // default time.Now
 }
 
 // proposalFor is how long a proposal waits for the second operator.
 const proposalFor = 24 * time.Hour
 
-// Desk carries decisions out.
+// Desk carries decisions out. It is safe for concurrent use, by many replicas too: of
+// decisions that rest on the same view, the journal takes one.
 type Desk struct {
 	sources Sources
 	encoder *events.Encoder
-	second  bool
+	another func(Asked, []payment.OperatorAction) (payment.OperatorAction, bool, error)
+	open    func() error // nil: no gate here
 	now     func() time.Time
 }
 
@@ -73,7 +92,7 @@ type Desk struct {
 func NewDesk(s Sources, encoder *events.Encoder, o *Options) *Desk {
 	d := &Desk{sources: s, encoder: encoder, now: time.Now}
 	if o != nil {
-		d.second = o.SecondPerson
+		d.another, d.open = o.Another, o.Open
 		if o.Now != nil {
 			d.now = o.Now
 		}
@@ -81,21 +100,120 @@ func NewDesk(s Sources, encoder *events.Encoder, o *Options) *Desk {
 	return d
 }
 
+// turn is one try to make a decision, on one view.
+type turn struct {
+	View
+	Asked
+
+	// unguarded: the record is appended whatever others have recorded meanwhile.
+	unguarded bool
+}
+
+// tries bounds how often a decision is made anew because somebody has recorded
+// something meanwhile. The last one does not care: a damaged record could stand in the
+// way of all of them.
+const tries = 5
+
+// decide looks and has a decision made, anew while others are faster.
+func (d *Desk) decide(ctx context.Context, a Asked, try func(turn) (Done, error)) (Done, error) {
+	if a.RequestID == "" {
+		a.RequestID = ulid.MustNew(ulid.Timestamp(d.now()), rand.Reader).String()
+	}
+	for n := 1; ; n++ {
+		v, err := Look(ctx, d.sources)
+		if err != nil {
+			return Done{}, err
+		}
+		t := turn{View: v, Asked: a, unguarded: n == tries}
+		if before, found := v.recorded(a.RequestID); found {
+			return Done{Epoch: v.Record.Epoch}, &RefusedError{[]string{madeBefore(v, before)}}
+		}
+		done, err := try(t)
+		if !errors.Is(err, stream.ErrOvertaken) {
+			return done, err
+		}
+	}
+}
+
+// recorded returns the action that was recorded under a ULID.
+func (v View) recorded(id string) (a Action, found bool) {
+	i := slices.IndexFunc(v.Actions, func(a Action) bool { return a.ULID == id })
+	if i < 0 {
+		return Action{}, false
+	}
+	return v.Actions[i], true
+}
+
+// madeBefore says what became of a request that comes a second time.
+func madeBefore(v View, before Action) string {
+	return fmt.Sprintf("this request was made before: %s by %s was recorded at %s; now epoch %d is %s",
+		before.Action, before.Operator, before.Time.UTC().Format(time.RFC3339), v.Record.Epoch.Number, v.Record.Epoch.Phase)
+}
+
 // Accept accepts the journal as it is now and begins the next epoch, held. lose is
 // how much is given up, as the person has typed it. Errors: *RefusedError where
-// something forbids it.
+// something forbids it, those of Options.Another, and ErrUnfinished.
 func (d *Desk) Accept(ctx context.Context, a Asked, lose Typed) (Done, error) {
-	v, err := Look(ctx, d.sources)
-	if err != nil {
-		return Done{}, err
+	return d.decide(ctx, a, func(t turn) (Done, error) { return d.accept(ctx, t, lose) })
+}
+
+// accept is one try: it finds out what forbids the acceptance, and whom it waits for.
+func (d *Desk) accept(ctx context.Context, t turn, lose Typed) (Done, error) {
+	v, loss := t.View, LossOf(t.View)
+	if before, found := acceptedBefore(v, loss, t.Asked, lose); found {
+		return d.again(ctx, t, before)
 	}
-	loss := LossOf(v)
-	if before, found := acceptedBefore(v, loss, a, lose); found {
-		return d.again(ctx, v, a, before)
+	no := append(changed(v, loss, t.Asked), Check(v, lose)...)
+	if d.open != nil && d.open() == nil && len(integrity.Open(v.Live())) == 0 {
+		no = append(no, "the gate is open in the process that answers: it has to report it shut")
 	}
-	if no := Check(v, lose); len(no) > 0 {
+	if len(no) > 0 {
 		return Done{Loss: &loss, Epoch: v.Record.Epoch}, &RefusedError{no}
 	}
+	said := saidOf(v, loss, lose)
+	out := Done{Loss: &loss, Unasked: v.Unasked, Epoch: integrity.Epoch{Number: said.Epoch, CommandsLost: said.CommandsLost}}
+	if before, found := unfinished(v, loss); found { // whoever recorded it was interrupted, or is about to store it
+		out.Already, out.Audit, out.By = true, before.ULID, before.Operator
+		return d.begin(ctx, t, before, out)
+	}
+	if d.another != nil {
+		var err error
+		if out.First, out.AwaitsSecond, err = d.firstPerson(v, loss, t.Asked); err != nil {
+			return out, err
+		}
+	}
+	if !t.Apply {
+		return out, nil
+	}
+	action := ActionAccepted
+	switch {
+	case out.AwaitsSecond:
+		action = ActionPropose
+	case out.First != "":
+		t.Operator = out.First + " and " + t.Operator
+	}
+	recorded, err := d.record(ctx, t, action, said)
+	out.Audit, out.By = recorded.ULID, recorded.Operator
+	if err != nil || out.AwaitsSecond {
+		return out, err
+	}
+	return d.begin(ctx, t, recorded, out)
+}
+
+// begin stores the epoch that a recorded acceptance begins.
+func (d *Desk) begin(ctx context.Context, t turn, accepted Action, out Done) (Done, error) {
+	if !t.Apply {
+		return out, nil
+	}
+	out.Epoch = integrity.Epoch{Number: accepted.Epoch, AcceptedAt: accepted.Time.UTC(), CommandsLost: accepted.CommandsLost}
+	mark := integrity.MarkOf(t.Reading, accepted.Position, accepted.Epoch)
+	mark.Holes, mark.At = out.Loss.Holes, accepted.Time.UTC()
+	err := d.store(ctx, integrity.Record{Mark: mark, Epoch: out.Epoch}, &out)
+	return out, err
+}
+
+// saidOf is what the audit event says of a loss that is accepted.
+func saidOf(v View, loss Loss, lose Typed) events.JournalLoss {
 	said := events.JournalLoss{
 		Epoch: nextEpoch(v, loss), Fingerprint: loss.Fingerprint, Known: loss.Known, Found: loss.End, GivenUp: loss.Messages,
 		CommandsLost: max(loss.Commands.Messages, lose.Commands) + unsettled(v), KnownAt: events.Stamp{Time: v.Record.Mark.At},
@@ -106,35 +224,7 @@ func (d *Desk) Accept(ctx context.Context, a Asked, lose Typed) (Done, error) {
 	for _, hole := range loss.Holes {
 		said.Holes = append(said.Holes, events.SequenceRange(hole))
 	}
-	out := Done{Loss: &loss, Unasked: v.Unasked, Epoch: integrity.Epoch{Number: said.Epoch, CommandsLost: said.CommandsLost}}
-	accepted, found := unfinished(v, loss)
-	if !found && d.second {
-		if out.First, err = firstPerson(v, loss, a, d.now()); err != nil {
-			return out, err
-		}
-		out.AwaitsSecond = out.First == ""
-	}
-	switch {
-	case !a.Apply:
-		return out, nil
-	case out.AwaitsSecond:
-		proposed, err := d.record(ctx, ActionPropose, a, said)
-		out.Audit = proposed.ULID
-		return out, err
-	case !found:
-		if out.First != "" {
-			a.Operator = out.First + " and " + a.Operator
-		}
-		if accepted, err = d.record(ctx, ActionAccepted, a, said); err != nil {
-			return out, err
-		}
-	}
-	out.Audit = accepted.ULID
-	out.Epoch = integrity.Epoch{Number: accepted.Epoch, AcceptedAt: accepted.Time.UTC(), CommandsLost: accepted.CommandsLost}
-	mark := integrity.MarkOf(v.Reading, accepted.Position, accepted.Epoch)
-	mark.Holes, mark.At = loss.Holes, accepted.Time.UTC()
-	err = d.store(ctx, integrity.Record{Mark: mark, Epoch: out.Epoch}, &out)
-	return out, err
+	return said
 }
 
 // nextEpoch is the number of the epoch that accepting a loss begins. An
@@ -165,122 +255,130 @@ func unfinished(v View, loss Loss) (a Action, found bool) {
 	return Action{}, false
 }
 
-// acceptedBefore returns the acceptance that the same command has brought into
-// effect before, such as one that was killed before it could say so. A command is
-// the same if its reason is, and if it types out nothing else.
+// acceptedBefore returns the acceptance that has come into effect of what is to be
+// accepted: of the loss that the person has seen, or by the same command, such as one
+// that was killed before it could say so. A command is the same if its reason is, and
+// if it types out nothing else.
 func acceptedBefore(v View, loss Loss, a Asked, lose Typed) (before Action, found bool) {
 	e := v.Record.Epoch
-	if e.Number == 0 || e.Phase != integrity.Held || v.BucketMissing || len(v.Findings) > 0 || loss.Messages > 0 || loss.Commands.Messages > 0 {
+	seen := a.Seen != "" && a.Seen != loss.Fingerprint
+	if e.Number == 0 || v.BucketMissing || len(v.Findings) > 0 || loss.Messages > 0 || loss.Commands.Messages > 0 || !seen && e.Phase != integrity.Held {
 		return Action{}, false
 	}
 	for _, before := range v.Actions {
-		if before.Action == ActionAccepted && before.Epoch == e.Number && before.Reason == events.Mask(a.Reason) &&
-			(lose.Messages == 0 || lose.Messages == before.GivenUp) && lose.Commands <= before.CommandsLost {
+		if before.Action != ActionAccepted || before.Epoch != e.Number {
+			continue
+		}
+		same := before.Reason == events.Mask(a.Reason) && (lose.Messages == 0 || lose.Messages == before.GivenUp) && lose.Commands <= before.CommandsLost
+		if seen && before.Fingerprint == a.Seen || !seen && same {
 			return before, true
 		}
 	}
 	return Action{}, false
 }
 
+// changed says that the loss is not the one that the person has seen.
+func changed(v View, loss Loss, a Asked) []string {
+	if a.Seen == "" || a.Seen == loss.Fingerprint {
+		return nil
+	}
+	return []string{fmt.Sprintf("what was seen has changed: now epoch %d is %s, and the journal is known to reach %d and ends at %d: look again",
+		v.Record.Epoch.Number, v.Record.Epoch.Phase, loss.Known, loss.End)}
+}
+
 // again finishes an acceptance that counts already: the witness may not know of it.
-func (d *Desk) again(ctx context.Context, v View, a Asked, before Action) (Done, error) {
-	out := Done{Already: true, Epoch: v.Record.Epoch, Audit: before.ULID}
-	if !a.Apply {
+func (d *Desk) again(ctx context.Context, t turn, before Action) (Done, error) {
+	out := Done{Already: true, Epoch: t.Record.Epoch, Audit: before.ULID, By: before.Operator}
+	if !t.Apply {
 		return out, nil
 	}
-	err := d.store(ctx, v.Record, &out)
+	err := d.store(ctx, t.Record, &out)
 	return out, err
 }
 
-// firstPerson returns another operator who has lately proposed to accept the same
-// loss; "" where there is none.
-func firstPerson(v View, loss Loss, a Asked, now time.Time) (string, error) {
-	mine := false
+// firstPerson returns another person who has lately proposed to accept the same loss;
+// waits is true while there is none.
+func (d *Desk) firstPerson(v View, loss Loss, a Asked) (name string, waits bool, err error) {
+	var same []payment.OperatorAction
 	for _, p := range v.Actions {
-		if p.Action != ActionPropose || p.Fingerprint != loss.Fingerprint || p.Epoch <= v.reached() || now.Sub(p.Time) > proposalFor {
-			continue
+		if p.Action == ActionPropose && p.Fingerprint == loss.Fingerprint && p.Epoch > v.reached() && d.now().Sub(p.Time) <= proposalFor {
+			same = append(same, p.OperatorAction)
 		}
-		if !sameName(p.Operator, events.Mask(a.Operator)) {
-			return p.Operator, nil
-		}
-		mine = true
 	}
-	if mine {
-		return "", &RefusedError{[]string{"you have proposed this already: another operator has to say the same"}}
-	}
-	return "", nil
-}
-
-// sameName reports whether two names are taken for one person's: "ann" and "Ann " are.
-func sameName(a, b string) bool {
-	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
+	first, waits, err := d.another(a, same)
+	return first.Operator, waits, err
 }
 
 // Go lets work begin after an accepted loss: what the journal cannot know is
 // asked before it is called. Errors are those of Accept.
 func (d *Desk) Go(ctx context.Context, a Asked) (Done, error) {
-	v, err := Look(ctx, d.sources)
-	if err != nil {
-		return Done{}, err
-	}
-	return d.enter(ctx, v, a, integrity.Doubting, CheckGo(v))
+	return d.decide(ctx, a, func(t turn) (Done, error) { return d.enter(ctx, t, integrity.Doubting, CheckGo(t.View)) })
 }
 
 // Trust takes the journal for complete. open and withoutWalk are what the person
 // has typed, see CheckTrust. Errors are those of Accept.
 func (d *Desk) Trust(ctx context.Context, a Asked, left Left, open uint64, withoutWalk bool) (Done, error) {
-	v, err := Look(ctx, d.sources)
-	if err != nil {
-		return Done{}, err
-	}
-	return d.enter(ctx, v, a, integrity.Trusted, CheckTrust(v, left, open, withoutWalk))
+	return d.decide(ctx, a, func(t turn) (Done, error) {
+		return d.enter(ctx, t, integrity.Trusted, CheckTrust(t.View, left, open, withoutWalk))
+	})
 }
 
 // enter records the action and stores the next phase of the epoch.
-func (d *Desk) enter(ctx context.Context, v View, a Asked, phase integrity.Phase, no []string) (Done, error) {
-	next := v.Record.Epoch
+func (d *Desk) enter(ctx context.Context, t turn, phase integrity.Phase, no []string) (Done, error) {
+	next := t.Record.Epoch
 	if len(no) > 0 {
 		return Done{Epoch: next}, &RefusedError{no}
 	}
 	next.Phase = phase
-	if !a.Apply {
+	if !t.Apply {
 		return Done{Epoch: next}, nil
 	}
 	action := ActionReleased
 	if phase == integrity.Trusted {
 		action = ActionTrusted
 	}
-	recorded, err := d.record(ctx, action, a, events.JournalLoss{Epoch: next.Number})
+	recorded, err := d.record(ctx, t, action, events.JournalLoss{Epoch: next.Number})
 	if err != nil {
-		return Done{Epoch: v.Record.Epoch}, err
+		return Done{Epoch: t.Record.Epoch}, err
 	}
-	out := Done{Epoch: next, Audit: recorded.ULID}
+	out := Done{Epoch: next, Audit: recorded.ULID, By: recorded.Operator}
 	err = d.store(ctx, integrity.Record{Epoch: next}, &out)
 	return out, err
 }
 
+// ErrUnfinished: the action is or may be in the journal, and does not count yet. The
+// same decision, made again, finishes it.
+var ErrUnfinished = errors.New("the decision is not finished")
+
 // record appends the audit event of an action and returns it as it lies in the
-// journal.
-func (d *Desk) record(ctx context.Context, action string, a Asked, said events.JournalLoss) (Action, error) {
-	if strings.TrimSpace(a.Reason) == "" || a.Operator == "" {
+// journal. The error is stream.ErrOvertaken if an operator has recorded something
+// since the view.
+func (d *Desk) record(ctx context.Context, t turn, action string, said events.JournalLoss) (Action, error) {
+	if strings.TrimSpace(t.Reason) == "" || t.Operator == "" {
 		return Action{}, &RefusedError{[]string{"operator and reason are required"}}
 	}
-	now := d.now()
 	entry := payment.OperatorAction{
-		ULID: ulid.MustNew(ulid.Timestamp(now), rand.Reader).String(), Action: action,
-		Operator: a.Operator, Identity: a.Identity, Reason: a.Reason, At: now,
+		ULID: t.RequestID, Action: action, Operator: t.Operator, Identity: t.Identity, Login: t.Login, Reason: t.Reason, At: d.now(),
 	}
 	m, err := d.encoder.EncodeJournalAction(entry, &said)
 	if err != nil {
 		return Action{}, err
 	}
-	sequence, err := d.sources.Journal.Put(ctx, 0, m)
+	var sequence uint64
+	if t.unguarded {
+		sequence, err = d.sources.Journal.Put(ctx, 0, m)
+	} else {
+		sequence, err = d.sources.Journal.PutNext(ctx, events.OperatorsFilter(), t.Newest, m)
+	}
+	if errors.Is(err, journal.ErrUnknown) {
+		err = fmt.Errorf("%w: %w", ErrUnfinished, err)
+	}
 	if err != nil {
-		return Action{}, fmt.Errorf("record the action, so nothing was done: %w", err)
+		return Action{}, fmt.Errorf("record the action: %w", err)
 	}
 	stored, err := d.at(ctx, sequence)
 	if err != nil {
-		return Action{}, err
+		return Action{}, fmt.Errorf("%w: %w", ErrUnfinished, err)
 	}
 	return Action{
 		OperatorAction: entry, JournalLoss: said, Time: stored.Time,
@@ -304,7 +402,7 @@ func (d *Desk) at(ctx context.Context, sequence uint64) (stream.Stored, error) {
 // on it counts, and a witness that lags is raised by the processes themselves.
 func (d *Desk) store(ctx context.Context, r integrity.Record, out *Done) error {
 	if _, err := d.sources.Bucket.Raise(ctx, r); err != nil {
-		return fmt.Errorf("it is recorded in the journal and not stored, so it does not count yet: run it again: %w", err)
+		return fmt.Errorf("%w: it is recorded in the journal and not stored, so it does not count yet: run it again: %w", ErrUnfinished, err)
 	}
 	out.Applied = true
 	if d.sources.Witness == nil {

@@ -72,6 +72,9 @@ type View struct {
 	Now      time.Time
 	// Actions are the operators' actions about the journal, in its order.
 	Actions []Action
+	// Newest is the sequence of the newest audit event of any action; 0: there is none.
+	// Actions holds all that lie up to there.
+	Newest uint64
 }
 
 // Live are the registered processes that run.
@@ -164,6 +167,11 @@ func Look(ctx context.Context, s Sources) (View, error) {
 	if v.Reading.Journal.Missing {
 		return v, nil
 	}
+	newest, err := s.Journal.On(ctx, events.OperatorsFilter())
+	if err != nil {
+		return View{}, fmt.Errorf("read operators' actions: %w", err)
+	}
+	v.Newest = newest.Sequence
 	if v.Actions, err = actions(ctx, s.Journal); err != nil {
 		return View{}, err
 	}

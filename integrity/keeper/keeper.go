@@ -47,6 +47,9 @@ type Options struct {
 	// Others returns the other processes that run; ever is true if any other one has
 	// ever registered, also where its registration was taken over since. Default: none.
 	Others func(ctx context.Context) (live []integrity.Registered, ever bool, err error)
+	// StartShut keeps the gate shut until an epoch begins that is later than those that
+	// the stores knew at the start. Default: what is read decides alone.
+	StartShut bool
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Logger; default none.
@@ -67,6 +70,8 @@ type Status struct {
 	Reading error
 	// Settled: what other processes know has had its time to be heard.
 	Settled bool
+	// Kept: the gate was to be shut from the start, and no loss was accepted since.
+	Kept bool
 }
 
 // Ready reports whether commands may be carried out, and if not, why.
@@ -78,6 +83,8 @@ func (s Status) Ready() (ok bool, reason string) {
 		return false, "the journal was not read yet"
 	case !s.Watch.MaySend():
 		return false, "journal " + s.Watch.Standing.String() + ": " + texts(s.Watch.Findings)
+	case s.Kept:
+		return false, "the setting journal.startShut keeps the gate shut until a loss is accepted: consumer journal accept"
 	case !s.Settled:
 		return false, "waiting a few seconds for what other processes know of the journal"
 	case s.Record.Epoch.Phase == integrity.Held:
@@ -191,6 +198,7 @@ func New(source Source, bucket Store, o *Options) *Keeper {
 		readNow:      make(chan struct{}, 1), glanceNow: make(chan struct{}, 1), raiseSoon: make(chan struct{}, 1), raiseNow: make(chan struct{}, 1),
 		news: make(chan struct{}), turned: make(chan struct{}),
 	}
+	k.status.Kept = o.StartShut
 	if k.others == nil {
 		k.others = func(context.Context) ([]integrity.Registered, bool, error) { return nil, false, nil }
 	}

@@ -174,6 +174,7 @@ func (k *Keeper) learn(r integrity.Record) {
 	k.log.Warn("another epoch of the journal has begun", "epoch", now.Number, "phase", now.Phase.String())
 	if now.Number != before.Number {
 		k.bucketLost, k.rivals, k.heard = false, nil, integrity.Position{}
+		k.status.Kept = k.status.Kept && !k.loaded
 		k.status.Watch = integrity.Watch{Since: k.now()}
 	}
 	k.tell()

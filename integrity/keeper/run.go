@@ -314,7 +314,8 @@ func (k *Keeper) load(ctx context.Context) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.loaded, k.stored = true, bucket
+	defer func() { k.loaded = true }() // what is learned from then on is news
+	k.stored = bucket
 	if low.Zero() && high.Zero() {
 		low.Epoch = integrity.FirstEpoch()
 	}

@@ -84,7 +84,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 			background("survey", survey.Run), when(cfg.Admin.Listen != "", background("follower", follower.run)),
 		},
 		{
-			deskService(nc, operators, cfg.Desk, &remote.Options{History: c.history(), Rejected: c.rejected(operators, replayer), Control: c.controls(operators), Logger: log}), statusService(nc, reader, cfg, log),
+			deskService(nc, operators, cfg.Desk, &remote.Options{History: c.history(), Rejected: c.rejected(operators, replayer), Control: c.controls(operators, c.losses(nc, cfg)), Logger: log}), statusService(nc, reader, cfg, log),
 			after(c.pauses.First(), c.notificationService(cfg.Notifications)),
 			after(c.pauses.First(), c.lateService(cfg.LateLook.After)),
 			after(c.pauses.First(), service{"consumer", c.consumer.Run}),
@@ -109,7 +109,9 @@ type core struct {
 	consumer     *broker.Consumer
 	pauses       *broker.ControlView
 	streams      *streams
-	// closeWitness is called after the keeper has stopped.
+	// witness is nil where there is none. closeWitness is called after the keeper has
+	// stopped.
+	witness      keeper.Store
 	closeWitness func()
 }
 

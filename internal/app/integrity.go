@@ -76,14 +76,24 @@ func OpenWitness(w config.Witness, log *slog.Logger) (store keeper.Store, closed
 		if err != nil {
 			return nil, closed, fmt.Errorf("journal.witness.nats: %w", err)
 		}
-		return requiredBucket{marks.NewBucket(nc, w.NATS.Bucket)}, nc.Close, nil
+		return requiredBucket{marks.NewBucket(nc, w.NATS.Bucket), nc, w.NATS.Bucket}, nc.Close, nil
 	default:
 		return nil, closed, nil
 	}
 }
 
 // requiredBucket is a bucket that must exist: a witness that is gone is no empty one.
-type requiredBucket struct{ *marks.Bucket }
+type requiredBucket struct {
+	*marks.Bucket
+
+	nc   *nats.Conn
+	name string
+}
+
+// anew returns the same bucket, by one who does not remember what it has held.
+func (b requiredBucket) anew() keeper.Store {
+	return requiredBucket{marks.NewBucket(b.nc, b.name), b.nc, b.name}
+}
 
 // Load implements keeper.Store.
 func (b requiredBucket) Load(ctx context.Context) (integrity.Record, error) {
@@ -96,8 +106,7 @@ func (b requiredBucket) Load(ctx context.Context) (integrity.Record, error) {
 
 // newKeeper builds the keeper of the journal's marks.
 func (c *core) newKeeper(nc *nats.Conn, cfg *config.Config, replica string) (err error) {
-	var store keeper.Store
-	if store, c.closeWitness, err = OpenWitness(cfg.Journal.Witness, c.log); err != nil {
+	if c.witness, c.closeWitness, err = OpenWitness(cfg.Journal.Witness, c.log); err != nil {
 		return err
 	}
 	c.registration = replicas.New(c.js, c.topology.Control, cmp.Or(replica, "process"), &replicas.Options{
@@ -107,7 +116,7 @@ func (c *core) newKeeper(nc *nats.Conn, cfg *config.Config, replica string) (err
 	plan.TimerHolds = c.stillContradicted
 	c.keeper = keeper.New(
 		marks.NewReader(nc, plan), marks.NewBucket(nc, c.topology.Control),
-		&keeper.Options{Journal: c.topology.Events, BucketStream: c.topology.ControlStream(), Witness: store, Others: c.registration.Others, Logger: c.log},
+		&keeper.Options{Journal: c.topology.Events, BucketStream: c.topology.ControlStream(), Witness: c.witness, Others: c.registration.Others, StartShut: cfg.Journal.StartShut, Logger: c.log},
 	)
 	return nil
 }

@@ -39,10 +39,10 @@ func (c core) rejected(d *desk.Desk, r *desk.Replayer) *rejected.Desk {
 }
 
 // controls is what operators may ask of the service itself.
-func (c core) controls(d *desk.Desk) *control.Desk {
+func (c core) controls(d *desk.Desk, l control.Losses) *control.Desk {
 	return control.New(control.Options{
 		Desk: d, Bucket: broker.NewControl(c.js, c.topology), Journal: c.journal, Open: c.keeper.Open,
-		Providers: c.set.Names(), Now: time.Now,
+		Providers: c.set.Names(), Losses: l, Now: time.Now,
 		Work: control.Work{JetStream: c.js, Events: c.topology.Events, Due: c.topology.Due, Timers: c.timers, Encoder: c.encoder},
 	})
 }

@@ -89,16 +89,17 @@ func (c *checker) probes(t broker.Topology) []probe {
 // appends are subjects the service publishes to, one of each kind, for a
 // payment that is nobody's.
 func (c *checker) appends() []string {
-	subjects := append(c.journalAppends(), events.QuarantineSubject("0-"+nobody))
+	subjects := append(c.journalAppends("check"), events.QuarantineSubject("0-"+nobody))
 	for _, op := range payment.Ops() {
 		subjects = append(subjects, events.CommandSubject(op, ""))
 	}
 	return subjects
 }
 
-// journalAppends are those that end in the journal or become timers.
-func (c *checker) journalAppends() []string {
-	subjects := []string{events.RejectedSubject("0-" + nobody), events.OperatorSubject("check", nobody)}
+// journalAppends are those that end in the journal or become timers. action is that of
+// operators.
+func (c *checker) journalAppends(action string) []string {
+	subjects := []string{events.RejectedSubject("0-" + nobody), events.OperatorSubject(action, nobody)}
 	provider := c.cfg.Providers[0].Name
 	for _, op := range payment.Ops() {
 		for _, t := range []payment.EventType{

@@ -2,7 +2,9 @@ package check
 
 import (
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/integrity/acceptance"
 )
 
 // Role is whose login is looked at. Each but the service's own has a file of rights in
@@ -90,7 +92,7 @@ func (c *checker) operatorProbes() []probe {
 	name := events.Token(c.opts.Operator)
 	return []probe{
 		{subject: "payments.desk.check." + name, gap: "review, rejected and show get no answer"},
-		{subject: "payments.control.check." + name, gap: "pause, resume and rearm get no answer"},
+		{subject: "payments.control.check." + name, gap: "pause, resume, rearm and journal get no answer"},
 		{subject: "payments.status", data: "probe", gap: "it cannot be asked where a payment stands"},
 	}
 }
@@ -113,7 +115,7 @@ func provisionerProbes(t broker.Topology) []probe {
 }
 
 func (c *checker) recoveryProbes(t broker.Topology) []probe {
-	const gap = "journal, recover or check --deep cannot do it"
+	const gap = "recover, check --deep or journal status cannot do it"
 	var all []probe
 	ask := func(subjects ...string) {
 		for _, s := range subjects {
@@ -133,7 +135,8 @@ func (c *checker) recoveryProbes(t broker.Topology) []probe {
 			all = append(all, probe{subject: s, header: impossible(), gap: gap})
 		}
 	}
-	store(c.journalAppends()...)
+	store(c.journalAppends(desk.ActionResolve)...)
+	store(events.OperatorSubject(acceptance.ActionRecover, nobody))
 	store("$KV."+t.Control+"._mark", "$KV."+t.Control+"._walk")
 	return all
 }

@@ -89,6 +89,9 @@ type Streams struct {
 // Journal says how a loss in the journal is noticed.
 type Journal struct {
 	Witness Witness `yaml:"witness"`
+	// StartShut keeps the gate shut until a loss is accepted: nothing is sent, whatever the
+	// journal shows. It is for the first start after a failover to a copy.
+	StartShut bool `yaml:"startShut"`
 }
 
 // Witness is where the service remembers how far the journal had come, outside of the NATS that holds it. One of the three at most.

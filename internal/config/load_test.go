@@ -304,3 +304,38 @@ func TestASecretWhoseFileIsOpenToOthersIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// Who may write to a folder may put another file in a secret's place.
+func TestASecretInAFolderThatOthersMayWriteToIsNamed(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("folders have no such modes there")
+	}
+	for mode, exposed := range map[os.FileMode]bool{
+		0o700: false, 0o755: false, 0o775: false, 0o777 | os.ModeSticky: false, 0o777: true, 0o702 | os.ModeSetgid: true,
+	} {
+		dir, secrets := t.TempDir(), t.TempDir()
+		key, file := filepath.Join(secrets, "key"), filepath.Join(dir, "config.yaml")
+		if err := os.WriteFile(key, []byte("hush"), 0o400); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(secrets, mode); err != nil {
+			t.Fatal(err)
+		}
+		text := "nats: {nkey: {file: " + key + "}}\nproviders: [{name: opay-eg, kind: opay, baseURL: \"https://h\", merchantID: \"1\", secretKey: {env: KEY}, callbackURL: \"https://h\", country: EG}]\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := config.Load(file, func(string) string { return "secret" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []config.Exposed
+		if exposed {
+			want = []config.Exposed{{Setting: "nats.nkey", Mode: mode.Perm(), Folder: true}}
+		}
+		if diff := cmp.Diff(want, cfg.Exposed); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", mode, diff)
+		}
+	}
+}

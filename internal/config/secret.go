@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"strings"
@@ -85,19 +86,44 @@ func (d *decoder) excused(path string, target *providers.Secret) bool {
 	return true
 }
 
-// Exposed is a secret whose file others on the machine may read or write.
+// Exposed is a secret whose file others on the machine may read or change.
 type Exposed struct {
 	Setting string // for example providers[0].secretKey
 	Mode    os.FileMode
+	// Folder: not the file has this mode but the folder it lies in, where others may put
+	// another file in its place.
+	Folder bool
 }
 
-// String is the finding, without the file's path: that may be a secret itself.
+// Where says what has which mode, without the file's path: that may be a secret itself.
+func (e Exposed) Where() string {
+	if e.Folder {
+		return fmt.Sprintf("in a folder of mode %04o", e.Mode)
+	}
+	return fmt.Sprintf("in a file of mode %04o", e.Mode)
+}
+
+// Want is the mode that does.
+func (e Exposed) Want() string {
+	if e.Folder {
+		return "a folder that others cannot write to"
+	}
+	return "0440 or less"
+}
+
+// String is the finding.
 func (e Exposed) String() string {
-	return fmt.Sprintf("%s: its file has the mode %04o: others on this machine can read or change it; 0440 is enough", e.Setting, e.Mode)
+	return fmt.Sprintf("%s lies %s: others on this machine can read or change it; wanted: %s", e.Setting, e.Where(), e.Want())
 }
 
-// exposing are the rights that nobody but the owner and those of its group, who may read, needs.
-const exposing os.FileMode = 0o027
+const (
+	// exposing are the rights that nobody but the owner and those of its group, who may
+	// read, needs.
+	exposing os.FileMode = 0o027
+	// replacing is the right in a folder with which others replace a file in it, unless
+	// the folder is sticky, as the folders of mounted secrets are.
+	replacing os.FileMode = 0o002
+)
 
 // expose notes a secret whose file is open to others. Windows has no such modes.
 func (d *decoder) expose(path, file string) {
@@ -106,6 +132,9 @@ func (d *decoder) expose(path, file string) {
 	}
 	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&exposing != 0 {
 		d.exposed = append(d.exposed, Exposed{Setting: path, Mode: info.Mode().Perm()})
+	}
+	if info, err := os.Stat(filepath.Dir(file)); err == nil && info.Mode().Perm()&replacing != 0 && info.Mode()&os.ModeSticky == 0 {
+		d.exposed = append(d.exposed, Exposed{Setting: path, Mode: info.Mode().Perm(), Folder: true})
 	}
 }
 

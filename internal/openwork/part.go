@@ -30,7 +30,7 @@ const atATime = 64
 // What it returns is open in the newest event of its payment: the parts together
 // name every open operation as Scan does.
 func ReadPart(ctx context.Context, js jetstream.JetStream, stream string, from, most uint64) (*Part, error) {
-	journal, err := js.Stream(ctx, stream)
+	journal, err := open(ctx, js, stream)
 	if err != nil {
 		return nil, fmt.Errorf("read journal: %w", err)
 	}
@@ -124,4 +124,13 @@ func inParallel(n int, do func(i int)) {
 		all.Go(func() { do(i) })
 	}
 	all.Wait()
+}
+
+// open finds a stream; its error names it.
+func open(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", name, err)
+	}
+	return s, nil
 }

@@ -20,7 +20,7 @@ const maxDelivered = 1000
 // is listed then, for the server sends all or nothing. Operations whose message
 // is in hand for the first time have no timer yet.
 func Payments(ctx context.Context, js jetstream.JetStream, stream string, limit int) (ids []payment.ID, complete bool, err error) {
-	s, err := js.Stream(ctx, stream)
+	s, err := open(ctx, js, stream)
 	if err != nil {
 		return nil, false, fmt.Errorf("list payments with timers: %w", err)
 	}

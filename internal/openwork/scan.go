@@ -58,7 +58,7 @@ const (
 //
 // While it reads, payments move on: an operation it returns may have ended.
 func Scan(ctx context.Context, js jetstream.JetStream, stream string, progress func(done, total uint64)) (*Index, error) {
-	journal, err := js.Stream(ctx, stream)
+	journal, err := open(ctx, js, stream)
 	if err != nil {
 		return nil, fmt.Errorf("scan journal: %w", err)
 	}

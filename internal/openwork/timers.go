@@ -56,7 +56,7 @@ func (s *TimerSet) Providers() map[string]int {
 // that matters is asked for once more with At.
 func Timers(ctx context.Context, js jetstream.JetStream, stream string) (*TimerSet, error) {
 	set := &TimerSet{subjects: map[string]bool{}, Complete: true}
-	s, err := js.Stream(ctx, stream)
+	s, err := open(ctx, js, stream)
 	if err != nil {
 		return nil, fmt.Errorf("list timers: %w", err)
 	}
@@ -108,7 +108,7 @@ func TimesOf(ctx context.Context, js jetstream.JetStream, stream string, id paym
 	if err != nil {
 		return nil, fmt.Errorf("name timers: %w", err)
 	}
-	s, err := js.Stream(ctx, stream)
+	s, err := open(ctx, js, stream)
 	if err != nil {
 		return nil, fmt.Errorf("read timers: %w", err)
 	}
@@ -133,7 +133,7 @@ func TimesOf(ctx context.Context, js jetstream.JetStream, stream string, id paym
 // At reads when a scheduled timer comes; the zero time if what lies there names
 // none. False where nothing is scheduled on the subject any more.
 func At(ctx context.Context, js jetstream.JetStream, stream, subject string) (time.Time, bool, error) {
-	s, err := js.Stream(ctx, stream)
+	s, err := open(ctx, js, stream)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("read timer: %w", err)
 	}

@@ -1,11 +1,13 @@
 package openwork_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/internal/openwork"
 	"github.com/countermand/countermand/payment"
 )
@@ -64,5 +66,16 @@ func TestAHoleIsNoDamage(t *testing.T) {
 	}
 	if x := b.scan(); x.Events != 1 || len(x.Damaged) != 0 {
 		t.Errorf("read %d events with damage %v", x.Events, x.Damaged)
+	}
+}
+
+func TestAStreamThatIsNotThereIsNamed(t *testing.T) {
+	t.Parallel()
+	js := natstest.Start(t, nil).JetStream(t)
+	if _, err := openwork.ReadPart(t.Context(), js, "GONE", 0, 1); err == nil || !strings.Contains(err.Error(), "stream GONE") {
+		t.Errorf("the journal: %v", err)
+	}
+	if _, err := openwork.Timers(t.Context(), js, "AWAY"); err == nil || !strings.Contains(err.Error(), "stream AWAY") {
+		t.Errorf("the timers: %v", err)
 	}
 }

@@ -142,6 +142,8 @@ func (j *Journal) whose(ctx context.Context, a *pending, past *tries, got answer
 		return 0, unknown(a, err, nil)
 	case j.holds(a, stored):
 		return stored.Sequence, nil
+	case a.next:
+		return 0, fmt.Errorf("append %s: %w", a.msg.Subject, ErrOvertaken)
 	case stored.Sequence == a.expected && !got.subjectTaken:
 		return 0, errAgain
 	case stored.Sequence == a.expected && stored.Message.Subject != a.msg.Subject:

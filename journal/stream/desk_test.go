@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -96,5 +97,46 @@ func TestAnEventThatCannotBeReadIsAMessageAndEndsTheHistory(t *testing.T) {
 	}
 	if all, _, err := j.History(t.Context(), id); err == nil {
 		t.Errorf("a history of %d events, one of which cannot be read", len(all))
+	}
+}
+
+func TestAnActionThatRestsOnTheNewestOneIsAppendedOnlyBehindIt(t *testing.T) {
+	t.Parallel()
+	js := natstest.Start(t, nil).JetStream(t)
+	natstest.CreateStream(t, js, natstest.EventsConfig(1))
+	encoder := events.NewEncoder(nil)
+	j, err := stream.New(js.Conn(), encoder, &stream.Options{Stream: natstest.EventsStream})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(n int, newest uint64) (uint64, error) {
+		m, err := encoder.EncodeOperator(journaltest.Action(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j.PutNext(t.Context(), events.OperatorsFilter(), newest, m)
+	}
+	first, err := put(1, 0)
+	if err != nil || first != 1 {
+		t.Fatalf("at %d, %v", first, err)
+	}
+	if _, err := put(2, 0); !errors.Is(err, stream.ErrOvertaken) {
+		t.Errorf("one that has not seen the first: %v", err)
+	}
+	if _, err := j.Append(t.Context(), 0, journaltest.Event(payment.ID{Provider: "opay-eg", Native: "1"}, 1, "a")); err != nil {
+		t.Fatal(err)
+	}
+	if second, err := put(2, first); err != nil || second != 3 {
+		t.Errorf("one that has: at %d, %v", second, err)
+	}
+	if m, err := j.On(t.Context(), events.OperatorsFilter()); err != nil || m.Sequence != 3 {
+		t.Errorf("the newest lies at %d, %v", m.Sequence, err)
+	}
+	m, err := encoder.EncodeOperator(journaltest.Action(4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.PutNext(t.Context(), events.OperatorFilter("pause"), 0, m); err == nil {
+		t.Error("a filter that does not cover the message is taken")
 	}
 }

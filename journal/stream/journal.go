@@ -209,6 +209,9 @@ type pending struct {
 	// rejection's own subject.
 	guard     string
 	rejection bool
+	// next: it is expected to be the next one of a filter. What lies on its own subject
+	// is its own earlier try.
+	next bool
 	// mark is how far the journal was known to reach before the first try.
 	mark uint64
 }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -38,6 +39,27 @@ func (j *Journal) Put(ctx context.Context, expected uint64, m events.Message) (u
 		return 0, fmt.Errorf("append %s: filter %s does not cover it", m.Subject, filter)
 	}
 	a.guard = filter
+	a.msg.Header[jetstream.ExpectedLastSubjSeqSubjHeader] = []string{filter}
+	return j.commit(ctx, a)
+}
+
+// ErrOvertaken: something else was appended since the sequence that a message was to
+// follow. The message is not there.
+var ErrOvertaken = errors.New("something else was appended meanwhile")
+
+// PutNext is Put for a message of no payment that rests on what a filter showed: its
+// newest message lay at a sequence (0: it had none). The error is ErrOvertaken if
+// another one lies behind that by now. The filter has to cover the message's subject.
+func (j *Journal) PutNext(ctx context.Context, filter string, newest uint64, m events.Message) (uint64, error) {
+	if !covers(filter, m.Subject) {
+		return 0, fmt.Errorf("append %s: filter %s does not cover it", m.Subject, filter)
+	}
+	m.Header = maps.Clone(m.Header)
+	a, err := j.newAppend(m, newest)
+	if err != nil {
+		return 0, err
+	}
+	a.guard, a.next = m.Subject, true
 	a.msg.Header[jetstream.ExpectedLastSubjSeqSubjHeader] = []string{filter}
 	return j.commit(ctx, a)
 }

@@ -66,7 +66,7 @@ func mayNotPublish() map[party][]string {
 		create + "orders-eg", create + "orders-eg.payment.*.*.opay-eg.*.*", create + "orders-eg.payment.>", create + "ledger",
 		create + "ledger.payment.*.succeeded.>", "$JS.payments.API.CONSUMER.DELETE.PAYMENT_EVENTS.orders-eg",
 	}
-	ruling := []string{"payments.desk.resolve.operator", "payments.control.pause.operator", "payments.control.resume.orders-eg", "payments.desk.queue.orders-eg", "$SRV.PING", "payments.status.tranzzo-ua.x", "payments.status.bento-uk"}
+	ruling := []string{"payments.desk.resolve.operator", "payments.control.pause.operator", "payments.control.resume.orders-eg", "payments.control.journal-accept.operator", "payments.control.journal-status.orders-eg", "payments.desk.queue.orders-eg", "$SRV.PING", "payments.status.tranzzo-ua.x", "payments.status.bento-uk"}
 	asking := []string{"payments.status", "payments.status.tranzzo-ua"}
 	outside := join(writing, timers, control, destroying, changing, creating, readers, reading, kept, taking, ruling, asking)
 	others := join(outside, commands, own, []string{"payments.status.opay-eg"})
@@ -78,10 +78,11 @@ func mayNotPublish() map[party][]string {
 		ledger():       join(others, journal, durables("orders-eg", "orders-ua", "orders-pl"), []string{"$JS.payments.API.STREAM.INFO.PAYMENT_COMMANDS"}),
 		reader():       join(others, durables("orders-eg", "orders-ua", "orders-pl", "ledger"), []string{"$JS.API.STREAM.INFO.PAYMENT_REJECTED", "$JS.API.STREAM.INFO.KV_PAYMENT_CONTROL"}),
 		recovery(): join(commands, own, control[:1], destroying, changing, ruling, asking, []string{
+			"payment.operator.journal_propose.1", "payment.operator.journal_accepted.1", "payment.operator.journal_released.1", "payment.operator.journal_trusted.1",
 			"payment.due.refund", "payment.quarantine.1-0", "$JS.API.STREAM.CREATE.EVIL", "$JS.API.STREAM.UPDATE.EVIL", "$JS.API.CONSUMER.CREATE.PAYMENT_REJECTED.spy",
 		}),
 		operator(): join(writing, timers, commands, own, control, destroying, changing, creating, readers, reading, kept, taking, journal, durables("orders-eg", "ledger", "operator"), []string{
-			"$JS.API.INFO", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.PAYMENT_EVENTS", "$JS.API.STREAM.MSG.GET.PAYMENT_DUE", "$JS.API.STREAM.MSG.GET.KV_PAYMENT_CONTROL", "payments.status.opay-eg", "payments.control.pause.alice", "payments.control.resume.operator.x", "payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING",
+			"$JS.API.INFO", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.PAYMENT_EVENTS", "$JS.API.STREAM.MSG.GET.PAYMENT_DUE", "$JS.API.STREAM.MSG.GET.KV_PAYMENT_CONTROL", "payments.status.opay-eg", "payments.control.pause.alice", "payments.control.resume.operator.x", "payments.control.journal-accept.alice", "payment.operator.journal_accepted.1", "payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING",
 		}),
 		provisioner(): join(writing, timers, control, destroying, changing, reading, kept, taking, ruling, asking, commands, own, journal, []string{
 			"$JS.API.STREAM.CREATE.EVIL", "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS.spy", "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS.spy.payment.>",

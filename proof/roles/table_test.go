@@ -101,7 +101,10 @@ func actions(p party) []action {
 		{name: "delete or pause consumers by request", publish: request("CONSUMER.%s.PAYMENT_COMMANDS.payment-consumer", "DELETE", "PAUSE")},
 		{name: "write which providers are paused", publish: []string{"$KV.PAYMENT_CONTROL." + own}},
 		{name: "have the service pause, resume and rearm, under its own name", publish: []string{"payments.control.pause." + p.name, "payments.control.rearm." + p.name}},
-		{name: "the same under another name", publish: []string{"payments.control.pause.alice"}},
+		{name: "have it accept a loss of the journal, go on, and trust it again, under its own name", publish: []string{
+			"payments.control.journal-accept." + p.name, "payments.control.journal-go." + p.name, "payments.control.journal-trust." + p.name,
+		}},
+		{name: "the same under another name", publish: []string{"payments.control.pause.alice", "payments.control.journal-accept.alice"}},
 		{name: "rule on reviews under its own name", publish: []string{"payments.desk.resolve." + p.name}},
 		{name: "rule on reviews under another name", publish: []string{"payments.desk.resolve.alice"}},
 		{name: "ask services who they are (`$SRV`)", publish: []string{"$SRV.PING"}},

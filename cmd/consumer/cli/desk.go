@@ -99,6 +99,19 @@ func ControlError(w *World, err error) error {
 	return DeskError(w, err)
 }
 
+// JournalError is DeskError for decisions about the journal: where nobody answers, it
+// names the way out.
+func JournalError(w *World, err error) error {
+	switch {
+	case errors.Is(err, remote.ErrNobody):
+		return fmt.Errorf("%w Nothing was done. Start the service, one replica is enough: where the journal has lost something, it starts with its gate shut, sends nothing, and answers (docs/journal-loss.md)", err)
+	case errors.Is(err, remote.ErrOlder):
+		return fmt.Errorf("%w: nothing was done; finish the upgrade first", err)
+	default:
+		return DeskError(w, err)
+	}
+}
+
 // DeskError gives a refusal of the desk its exit code, and shows the payment as
 // it is now where the desk has sent it.
 func DeskError(w *World, err error) error {

@@ -1,11 +1,8 @@
 package journal
 
 import (
-	"context"
-
 	"github.com/countermand/countermand/cmd/consumer/cli"
-	"github.com/countermand/countermand/integrity/acceptance"
-	"github.com/countermand/countermand/internal/openwork"
+	"github.com/countermand/countermand/desk/control"
 )
 
 // acceptCommand is "consumer journal accept".
@@ -20,10 +17,10 @@ type acceptCommand struct {
 
 // Help is the long help text.
 func (acceptCommand) Help() string {
-	return `Takes the journal as its leader shows it now for all there is. First bring back what can be brought back:
+	return `Asks the running service to take the journal as its leader shows it now for all there is. First bring back what can be brought back:
 make a replica lead that holds more, or recover from an archive later. What is given up is typed out with
 --lose, and commands that are lost with --lose-commands. All running processes have to report their gate shut.
-Where desk.secondPersonAbove is set, two operators have to say the same within 24 hours. Then the next epoch
+Where desk.secondPersonAbove is set, two persons have to say the same within 24 hours. Then the next epoch
 begins, held: nothing is carried out until "consumer journal go".
 Exit codes: 0 done (without --apply: it could be done); 1 refused, or the server could not be asked; 2 arguments are
 wrong.
@@ -32,11 +29,7 @@ Example: consumer journal accept --reason "restored from the copy of 09:00" --lo
 
 // Run accepts.
 func (c *acceptCommand) Run(w *cli.World) error {
-	return c.decide(w, c.Reason, func(o *opened) (acceptance.Done, error) {
-		ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
-		defer cancel()
-		return o.desk.Accept(ctx, o.asked, acceptance.Typed{Messages: c.Lose, Commands: c.LoseCommands})
-	})
+	return c.decide(w, control.Accept, control.Decision{Reason: c.Reason, Lose: c.Lose, LoseCommands: c.LoseCommands})
 }
 
 // goCommand is "consumer journal go".
@@ -48,7 +41,7 @@ type goCommand struct {
 
 // Help is the long help text.
 func (goCommand) Help() string {
-	return `Ends the held phase: commands are pulled again, and what the journal cannot know is asked before it is
+	return `Asks the running service to end the held phase: commands are pulled again, and what the journal cannot know is asked before it is
 called. Run "consumer recover" before, so that as little as possible has to be asked.
 Exit codes: 0 done (without --apply: it could be done); 1 refused, or the server could not be asked; 2 arguments are
 wrong.
@@ -57,11 +50,7 @@ Example: consumer journal go --apply --config /etc/countermand/config.yaml`
 
 // Run lets work begin.
 func (c *goCommand) Run(w *cli.World) error {
-	return c.decide(w, c.Reason, func(o *opened) (acceptance.Done, error) {
-		ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
-		defer cancel()
-		return o.desk.Go(ctx, o.asked)
-	})
+	return c.decide(w, control.Go, control.Decision{Reason: c.Reason})
 }
 
 // trustCommand is "consumer journal trust".
@@ -75,8 +64,8 @@ type trustCommand struct {
 
 // Help is the long help text.
 func (trustCommand) Help() string {
-	return `Ends the doubt: from then on the journal is taken for complete, and what it does not know has not happened.
-It reads the whole journal for open operations that are presumed, or of which nothing was recorded since the
+	return `Asks the running service to end the doubt: from then on the journal is taken for complete, and what it does not
+know has not happened. The service reads the whole journal for open operations that are presumed, or of which nothing was recorded since the
 loss was accepted, and refuses while there are some, or while "consumer recover --commands" was not finished in
 this epoch. It refuses as well where commands were lost: no walk goes over them, and their repeats would be new
 operations. Reconcile with the providers' statements first.
@@ -87,38 +76,5 @@ Example: consumer journal trust --reason "all settled with the statements of Nov
 
 // Run trusts.
 func (c *trustCommand) Run(w *cli.World) error {
-	return c.decide(w, c.Reason, func(o *opened) (acceptance.Done, error) {
-		left, err := c.left(w, o)
-		if err != nil {
-			return acceptance.Done{}, err
-		}
-		ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
-		defer cancel()
-		return o.desk.Trust(ctx, o.asked, left, c.Open, c.WithoutCommands)
-	})
-}
-
-// left reads what is left to do.
-func (c *trustCommand) left(w *cli.World, o *opened) (acceptance.Left, error) {
-	bar := cli.NewGauge(w, c.JSON, "reading the journal")
-	index, err := openwork.Scan(w.Context, o.conn.JetStream, o.sources.Stream, bar.Set)
-	bar.End()
-	if err != nil {
-		return acceptance.Left{}, err
-	}
-	epoch, err := o.sources.Epoch(w.Context)
-	if err != nil {
-		return acceptance.Left{}, err
-	}
-	left := acceptance.Left{Unreadable: uint64(len(index.Damaged))}
-	for _, open := range index.Operations {
-		switch {
-		case open.Operation.Open.Presumed:
-			left.Presumed++
-		case open.Operation.Open.Changed.Before(epoch.AcceptedAt):
-			left.Unchanged++
-		}
-	}
-	left.Walked, left.Unwalked, err = acceptance.Walked(w.Context, o.sources)
-	return left, err
+	return c.decide(w, control.Trust, control.Decision{Reason: c.Reason, Open: c.Open, WithoutCommands: c.WithoutCommands})
 }

@@ -3,13 +3,20 @@
 package journal
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 	"unicode"
 
+	"github.com/oklog/ulid/v2"
+
 	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/control"
+	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/integrity/acceptance"
 )
 
@@ -32,9 +39,10 @@ Example: consumer journal status --config /etc/countermand/config.yaml`
 type decision struct {
 	cli.Desk
 
-	Monitor []string `help:"Monitoring addresses of further servers of the cluster (http://HOST:8222)." placeholder:"URL"`
-	Apply   bool     `help:"Do it."`
-	JSON    bool     `help:"What came of it, as JSON."`
+	Monitor   []string `help:"Monitoring addresses of further servers of the cluster (http://HOST:8222)." placeholder:"URL"`
+	Apply     bool     `help:"Do it."`
+	RequestID string   `name:"request-id" help:"A ULID of your own. Given again, it is carried out once; default: a new one." placeholder:"ULID"`
+	JSON      bool     `help:"What came of it, as JSON."`
 }
 
 // longestReason bounds a reason, in characters: what events keep.
@@ -52,60 +60,79 @@ func checkReason(reason string) error {
 	}
 }
 
-// opened is what a decision is made with.
-type opened struct {
-	conn    *cli.Connection
-	sources acceptance.Sources
-	desk    *acceptance.Desk
-	asked   acceptance.Asked
-}
+// decideFor bounds the wait for one answer: the service has a minute for it.
+const decideFor = 90 * time.Second
 
-// decide connects, has a decision made and tells what came of it.
-func (d *decision) decide(w *cli.World, reason string, do func(*opened) (acceptance.Done, error)) error {
-	if err := checkReason(reason); err != nil {
+// decide asks the service to make a decision, and tells what came of it.
+func (d *decision) decide(w *cli.World, kind control.Kind, r control.Decision) (err error) {
+	if err := d.check(&r); err != nil {
 		return cli.Usage(err)
 	}
-	o, err := d.open(w, reason)
+	if r.Servers, err = d.TypedServers(w, d.Monitor); err != nil {
+		return err
+	}
+	client, closed, err := d.OpenDesk(w)
 	if err != nil {
 		return err
 	}
-	defer o.conn.Close()
-	done, err := do(o)
+	defer closed()
+	if d.Apply && kind == control.Accept { // what is looked at now is what may be accepted
+		seen, err := d.ask(w, client, kind, r)
+		if err != nil || len(seen.Refused) > 0 {
+			return d.say(w, seen, err)
+		}
+		if seen.Done.Loss != nil {
+			r.Seen = seen.Done.Loss.Fingerprint
+		}
+	}
+	r.Apply = d.Apply
+	done, err := d.ask(w, client, kind, r)
 	return d.say(w, done, err)
 }
 
-// open connects, and finds out who decides.
-func (d *decision) open(w *cli.World, reason string) (o *opened, err error) {
-	conn, err := d.Open(w)
-	if err != nil {
-		return nil, err
+// check looks at what needs no server, and names the request.
+func (d *decision) check(r *control.Decision) error {
+	r.RequestID = cmp.Or(d.RequestID, desk.NewULID())
+	if _, err := ulid.ParseStrict(r.RequestID); err != nil {
+		return errors.New("--request-id is a ULID, such as 01J8Z3N9Q8K6M2V4T7R5W1X0YA")
 	}
-	defer func() {
-		if err != nil {
-			conn.Close()
+	return checkReason(r.Reason)
+}
+
+// ask makes one request, again while the service reads the journal for it.
+func (d *decision) ask(w *cli.World, client *remote.Client, kind control.Kind, r control.Decision) (control.Decided, error) {
+	bar := cli.NewGauge(w, d.JSON, "the service reads the journal")
+	defer bar.End()
+	for {
+		ctx, cancel := context.WithTimeout(w.Context, decideFor)
+		done, err := client.Decide(ctx, kind, r)
+		cancel()
+		refusal, refused := errors.AsType[*desk.Error](err)
+		switch {
+		case err == nil && done.Reading != nil:
+			bar.Set(done.Reading.To, done.Reading.Last)
+			continue
+		case err == nil, errors.Is(err, remote.ErrNobody), errors.Is(err, remote.ErrOlder), errors.Is(err, remote.ErrDenied):
+		case r.Apply && (!refused || refusal.Fault == desk.FaultUnknown):
+			err = fmt.Errorf("it may have been done: look with consumer journal status; the same with --request-id %s says: %w", r.RequestID, err)
 		}
-	}()
-	o = &opened{conn: conn, asked: acceptance.Asked{Reason: reason, Apply: d.Apply}}
-	if o.asked.Operator, o.asked.Identity, err = d.Decider(w, o.conn.Config); err != nil {
-		return nil, cli.Usage(err)
+		return done, err
 	}
-	if o.sources, err = o.conn.JournalSources(d.Monitor); err != nil {
-		return nil, err
-	}
-	o.desk = acceptance.NewDesk(o.sources, o.conn.Encoder(), &acceptance.Options{SecondPerson: len(o.conn.Config.Desk.SecondPersonAbove) > 0})
-	return o, nil
 }
 
 // say tells what came of a decision.
-func (d *decision) say(w *cli.World, done acceptance.Done, err error) error {
-	if refusal, ok := errors.AsType[*acceptance.RefusedError](err); ok && !d.JSON {
-		for _, reason := range refusal.Reasons {
+func (d *decision) say(w *cli.World, decided control.Decided, err error) error {
+	done := decided.Done
+	switch {
+	case err != nil:
+		return cli.JournalError(w, err)
+	case len(decided.Refused) > 0 && d.JSON:
+		return &acceptance.RefusedError{Reasons: decided.Refused}
+	case len(decided.Refused) > 0:
+		for _, reason := range decided.Refused {
 			fmt.Fprintln(w.Stderr, "not possible:", reason)
 		}
 		return errors.New("nothing was changed")
-	}
-	if err != nil {
-		return err
 	}
 	if d.JSON {
 		return w.JSON(done)
@@ -117,20 +144,23 @@ func (d *decision) say(w *cli.World, done acceptance.Done, err error) error {
 		}
 	}
 	for _, u := range done.Unasked {
-		fmt.Fprintln(w.Stdout, "note:", unaskedLine(u))
+		fmt.Fprintln(w.Stdout, "note:", u.Line())
 	}
 	text := fmt.Sprintf("epoch %d is %s", done.Epoch.Number, done.Epoch.Phase)
 	switch {
 	case done.Already:
-		text = "already accepted: " + text
+		text = fmt.Sprintf("already accepted by %s: %s", done.By, text)
 	case done.AwaitsSecond && done.Audit != "":
-		text = "recorded: another operator has to say the same within 24 hours"
+		text = "recorded: another person has to say the same within 24 hours"
 	case done.AwaitsSecond:
-		text = fmt.Sprintf("would be recorded, and wait for another operator to say the same; then epoch %d would be held", done.Epoch.Number)
+		text = fmt.Sprintf("would be recorded, and wait for another person to say the same; then epoch %d would be held", done.Epoch.Number)
 	case !done.Applied:
 		text = fmt.Sprintf("epoch %d would be %s: the same with --apply does it", done.Epoch.Number, done.Epoch.Phase)
 	case done.Witness != "":
 		text += "; the witness could not be raised (" + done.Witness + "), the running processes will do it"
+	}
+	if done.Audit != "" && !done.Already {
+		text += ", recorded as " + done.Audit
 	}
 	_, err = fmt.Fprintln(w.Stdout, text)
 	return err

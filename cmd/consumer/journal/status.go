@@ -7,15 +7,18 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/acceptance"
 )
 
 // statusCommand is "consumer journal status".
 type statusCommand struct {
-	cli.Server
+	cli.Desk
 
 	Monitor []string `help:"Monitoring addresses of further servers of the cluster (http://HOST:8222)." placeholder:"URL"`
 	JSON    bool     `help:"Everything as one JSON object."`
@@ -26,164 +29,89 @@ func (statusCommand) Help() string {
 	return `Compares the marks with what the leaders of the streams show now, and says what is missing from when to
 when, which registered process has its gate open, and which server holds more of the journal than its leader
 (only monitoring addresses can tell). It asks once; the service itself looks three times before it says broken.
+
+If you act under a name, it asks the running service and needs no right on a stream. Where none answers you, and
+without a name, it reads the streams itself, as the credentials of the service or of a recovery may.
 Exit codes: 0 whole, 1 something is missing or could not be asked, 2 arguments are wrong.
 Example: consumer journal status --config /etc/countermand/config.yaml`
 }
 
-// status is what machines get.
-type status struct {
-	Whole    bool                   `json:"whole"`
-	Epoch    integrity.Epoch        `json:"epoch"`
-	Bucket   integrity.Record       `json:"bucket"`
-	Witness  *integrity.Record      `json:"witness,omitempty"`
-	Fault    string                 `json:"witnessFault,omitempty"`
-	Reading  reading                `json:"reading"`
-	Findings []integrity.Finding    `json:"findings"`
-	Missing  []acceptance.Gap       `json:"missing"`
-	Loss     acceptance.Loss        `json:"loss"`
-	Copies   []acceptance.Copy      `json:"copies"`
-	Unasked  []acceptance.Unasked   `json:"unasked,omitempty"`
-	Replicas []integrity.Registered `json:"replicas"`
-	Notes    []string               `json:"notes,omitempty"`
-}
-
-// reading is what the journal's leader shows.
-type reading struct {
-	Leader   string `json:"leader"`
-	First    uint64 `json:"first"`
-	Last     uint64 `json:"last"`
-	Messages uint64 `json:"messages"`
-	// SinceMark is how many messages lie behind the mark.
-	SinceMark uint64 `json:"sinceMark"`
-}
-
 // Run shows how the journal stands.
 func (c *statusCommand) Run(w *cli.World) error {
-	conn, err := c.Open(w)
+	s, err := c.status(w)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	sources, err := conn.JournalSources(c.Monitor)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
-	defer cancel()
-	v, err := acceptance.Look(ctx, sources)
-	if err != nil {
-		return err
-	}
-	s := statusOf(v, acceptance.Missing(ctx, sources, v), sources.Witness != nil)
 	if c.JSON {
 		err = w.JSON(s)
 	} else {
-		err = s.print(w.Stdout)
+		err = printStatus(w.Stdout, *s)
 	}
 	if err == nil && !s.Whole {
-		return errors.New(s.verdict())
+		return errors.New(s.Verdict())
 	}
 	return err
 }
 
-func statusOf(v acceptance.View, missing []acceptance.Gap, witness bool) status {
-	j := v.Reading.Journal
-	s := status{
-		Epoch: v.Record.Epoch, Bucket: v.Bucket, Findings: v.Findings, Missing: missing, Loss: acceptance.LossOf(v),
-		Copies: v.Copies, Unasked: v.Unasked, Replicas: v.Live(),
-		Reading: reading{Leader: v.Reading.Leader, First: j.First, Last: j.Last, Messages: j.Messages},
+// alsoFor bounds a try to read the streams where no service answers: a server says
+// nothing at all to somebody who may not ask it.
+const alsoFor = 10 * time.Second
+
+// byNobody says why nothing could be shown: by the service, if it was asked, and by the
+// streams.
+func byNobody(w *cli.World, service, streams error) error {
+	if service == nil {
+		return streams
 	}
-	if mark := v.Record.Mark.Journal.Sequence; j.Last > mark {
-		s.Reading.SinceMark = j.Last - mark
+	return fmt.Errorf("%w; nor could the streams be read with these credentials: %w", cli.JournalError(w, service), streams)
+}
+
+// status asks the service, if it is asked under a name, or reads the streams itself.
+func (c *statusCommand) status(w *cli.World) (*acceptance.Status, error) {
+	typed, err := c.TypedServers(w, c.Monitor)
+	if err != nil {
+		return nil, err
 	}
-	if witness {
-		s.Witness = &v.Witness
-		if v.WitnessError != nil {
-			s.Fault = v.WitnessError.Error()
+	conn, err := c.Open(w)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
+	defer cancel()
+	nobody := error(nil)
+	if _, nameless := c.Client(w, conn); nameless == nil {
+		client, closed, err := c.OpenDesk(w)
+		if err != nil {
+			return nil, err
 		}
-	}
-	s.Notes = notes(v, witness)
-	s.Whole = len(v.Findings) == 0 && !v.BucketMissing && s.unsure() == "" && !more(v)
-	return s
-}
-
-// unsure says what could not be asked although it should have been; "" where all was.
-func (s status) unsure() string {
-	if s.Fault != "" {
-		return "the witness cannot be read"
-	}
-	for _, u := range s.Unasked {
-		if u.Typed {
-			return "the server at " + u.Address + " was not asked"
+		defer closed()
+		s, err := client.Journal(ctx, typed)
+		refusal, refused := errors.AsType[*desk.Error](err)
+		notHere := refused && refusal.Fault == desk.FaultForbidden // names that are only typed do not count here
+		if !notHere && !errors.Is(err, remote.ErrNobody) && !errors.Is(err, remote.ErrOlder) && !errors.Is(err, remote.ErrDenied) {
+			return s, cli.JournalError(w, err)
 		}
+		nobody = err
+		bounded, cancel := context.WithTimeout(ctx, alsoFor)
+		defer cancel()
+		ctx = bounded
 	}
-	return ""
+	sources, err := conn.JournalSources()
+	if err != nil {
+		return nil, err
+	}
+	sources = typed.With(sources)
+	v, err := acceptance.Look(ctx, sources)
+	if err != nil {
+		return nil, byNobody(w, nobody, err)
+	}
+	s := acceptance.StatusOf(v, acceptance.Missing(ctx, sources, v), sources.Witness != nil)
+	return &s, nil
 }
 
-// verdict is the last line, without what accepting would give up.
-func (s status) verdict() string {
-	unsure := s.unsure()
-	switch {
-	case s.Whole:
-		return "the journal is whole"
-	case unsure != "" && len(s.Findings) == 0 && len(s.Missing) == 0:
-		return "nothing is known to be missing, but " + unsure
-	default:
-		return "the journal is not whole"
-	}
-}
-
-// notes are what else a person has to know.
-func notes(v acceptance.View, witness bool) []string {
-	var all []string
-	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	if v.BucketMissing {
-		add("the bucket of pauses and marks does not exist: its mark is lost, and every pause with it")
-	}
-	if v.Record.Mark.Zero() && !v.BucketMissing {
-		add("there is no mark yet: nothing can be noticed before the service has run once")
-	}
-	if !witness {
-		add("no witness is configured: if the whole NATS is restored from an older copy, nothing notices it")
-	}
-	for _, a := range v.Actions {
-		if a.Action == acceptance.ActionAccepted && a.Epoch > v.Record.Epoch.Number {
-			add("epoch %d was accepted by %s and is stored nowhere: run consumer journal accept again", a.Epoch, a.Operator)
-		}
-	}
-	for _, c := range v.Copies {
-		if c.Last > v.Reading.Journal.Last || c.Messages > v.Reading.Journal.Messages {
-			add("server %s holds more than the leader (%d messages to %d): make it lead, and rebuild %s", c.Server, c.Messages, c.Last, v.Reading.Leader)
-		}
-	}
-	for _, u := range v.Unasked {
-		add("%s", unaskedLine(u))
-	}
-	if len(v.Copies) < 2 && len(v.Unasked) == 0 {
-		add("what the other servers hold is not verifiable: only their monitoring addresses can tell (--monitor)")
-	}
-	return all
-}
-
-// unaskedLine says that a server could not be asked for its copy.
-func unaskedLine(u acceptance.Unasked) string {
-	return fmt.Sprintf("the server at %s was not asked, and may hold more: %s", u.Address, u.Reason)
-}
-
-// more reports whether a server holds more of the journal than its leader. A
-// reading and a copy are not taken at one moment, so a copy that is only ahead
-// at the end says nothing while the journal grows.
-func more(v acceptance.View) bool {
-	for _, c := range v.Copies {
-		if c.Messages > v.Reading.Journal.Messages && c.Last <= v.Reading.Journal.Last {
-			return true
-		}
-	}
-	return false
-}
-
-// print prints the status for people.
-func (s status) print(out io.Writer) error {
+// printStatus prints the status for people.
+func printStatus(out io.Writer, s acceptance.Status) error {
 	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintf(t, "epoch\t%d, %s", s.Epoch.Number, s.Epoch.Phase)
 	if !s.Epoch.AcceptedAt.IsZero() {
@@ -228,7 +156,7 @@ func (s status) print(out io.Writer) error {
 	for _, note := range s.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)
 	}
-	verdict := s.verdict()
+	verdict := s.Verdict()
 	if s.Loss.Messages > 0 {
 		verdict += fmt.Sprintf("; accepting it as it is would give up %s (--lose %d)", messages(s.Loss.Messages), s.Loss.Messages)
 	}

@@ -22,6 +22,9 @@ func (c *Command) archives(w *cli.World, conn *cli.Connection, sources acceptanc
 	if err == nil {
 		err = c.recognise(w, conn, plan, view)
 	}
+	if err == nil {
+		err = c.record(w, conn, sources, view)
+	}
 	if err != nil {
 		return err
 	}

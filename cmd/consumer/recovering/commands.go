@@ -21,7 +21,8 @@ import (
 )
 
 // commands walks over the commands.
-func (c *Command) commands(w *cli.World, conn *cli.Connection, sources acceptance.Sources, epoch integrity.Epoch) error {
+func (c *Command) commands(w *cli.World, conn *cli.Connection, sources acceptance.Sources, view acceptance.View) error {
+	epoch := view.Record.Epoch
 	set, err := providersOf(conn)
 	if err != nil {
 		return err
@@ -30,6 +31,9 @@ func (c *Command) commands(w *cli.World, conn *cli.Connection, sources acceptanc
 		"state", "presumed", "handed_over", "sequence", "at", "provider", "payment", "operation", "idempotency_key", "command_id")}
 	bar := cli.NewGauge(w, c.JSON || c.CSV, "walking over the commands")
 	walk, err := c.walk(w, conn, sources, set, epoch)
+	if err == nil {
+		err = c.record(w, conn, sources, view)
+	}
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func (c *Command) Run(w *cli.World) (err error) {
 		return err
 	}
 	defer conn.Close()
-	sources, err := conn.JournalSources(nil)
+	sources, err := conn.JournalSources()
 	if err != nil {
 		return err
 	}
@@ -90,12 +90,53 @@ func (c *Command) Run(w *cli.World) (err error) {
 	}
 	switch {
 	case c.Commands:
-		return c.commands(w, conn, sources, epoch)
+		return c.commands(w, conn, sources, view)
 	case c.Statement != "":
-		return c.statement(w, conn, sources, epoch)
+		return c.statement(w, conn, sources, view)
 	default:
 		return c.archives(w, conn, sources, view)
 	}
+}
+
+// nameless is who recovers where nobody is named: a job with a credential of its own.
+const nameless = "recovery"
+
+// record records under which acceptance something is about to be brought back, and says
+// so; a dry run brings nothing back.
+func (c *Command) record(w *cli.World, conn *cli.Connection, sources acceptance.Sources, view acceptance.View) error {
+	if !c.Apply {
+		return nil
+	}
+	what := "--commands"
+	switch {
+	case c.Statement != "":
+		what = "--statement: " + c.Reason
+	case len(c.Archive) > 0:
+		what = fmt.Sprintf("--archive, files: %d", len(c.Archive))
+	}
+	name, identity, err := c.Decider(w, conn.Config)
+	switch {
+	case err != nil && c.Statement != "": // a ruling is a person's
+		return cli.Usage(err)
+	case err != nil:
+		name = nameless
+	}
+	if under, found := acceptance.Under(view); found {
+		fmt.Fprintf(w.Stderr, "under epoch %d, accepted by %s at %s (%s)\n", under.Epoch, under.Operator, under.Time.UTC().Format(time.RFC3339), under.Identity)
+	}
+	ctx, cancel := context.WithTimeout(w.Context, cli.JournalFor)
+	defer cancel()
+	return acceptance.RecordRecovery(ctx, sources, conn.Encoder(), view, acceptance.Asked{Operator: name, Identity: identity, Reason: clip(what)})
+}
+
+// longestReason bounds a reason, in characters: what events keep.
+const longestReason = 200
+
+func clip(s string) string {
+	if r := []rune(s); len(r) > longestReason {
+		return string(r[:longestReason])
+	}
+	return s
 }
 
 // look reads how the journal stands.

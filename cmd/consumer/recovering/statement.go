@@ -24,7 +24,7 @@ import (
 )
 
 // statement settles and presumes what a provider's statement shows.
-func (c *Command) statement(w *cli.World, conn *cli.Connection, sources acceptance.Sources, epoch integrity.Epoch) (err error) {
+func (c *Command) statement(w *cli.World, conn *cli.Connection, sources acceptance.Sources, view acceptance.View) (err error) {
 	set, err := providersOf(conn)
 	if err != nil {
 		return err
@@ -45,8 +45,11 @@ func (c *Command) statement(w *cli.World, conn *cli.Connection, sources acceptan
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
+	if err := c.record(w, conn, sources, view); err != nil {
+		return err
+	}
 	if err = s.explain(conn, rows, source); err == nil {
-		err = s.presume(conn, sources, set, epoch)
+		err = s.presume(conn, sources, set, view.Record.Epoch)
 	}
 	if said := s.end(); said != nil {
 		return errors.Join(err, said)

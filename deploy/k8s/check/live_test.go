@@ -426,8 +426,13 @@ func (l *live) holdsAccounts(token string) {
 	const leases = "/apis/coordination.k8s.io/v1/namespaces/countermand/leases"
 	ask.by = nil
 	for _, c := range []call{
-		ask, {method: http.MethodGet, path: leases}, {method: http.MethodPost, path: leases, body: other}, {method: http.MethodPut, path: leases + "/other", body: other},
-		{method: http.MethodGet, path: corePath + "secrets"}, {method: http.MethodGet, path: corePath + "pods"}, {method: http.MethodGet, path: corePath + "configmaps"},
+		ask,
+		{method: http.MethodGet, path: leases},
+		{method: http.MethodPost, path: leases, body: other},
+		{method: http.MethodPut, path: leases + "/other", body: other},
+		{method: http.MethodGet, path: corePath + "secrets"},
+		{method: http.MethodGet, path: corePath + "pods"},
+		{method: http.MethodGet, path: corePath + "configmaps"},
 		{method: http.MethodPost, path: jobsPath, body: map[string]any{"metadata": map[string]any{"name": "mine"}}},
 	} {
 		c.token = token

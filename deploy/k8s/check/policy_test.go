@@ -235,6 +235,8 @@ func jobsOfTheDocs() []madeJob {
 		{"countermand-operator", []string{"show", "opay-eg", "1001000"}, operators},
 		{"countermand-operator", []string{"review", "resolve", "opay-eg", "1001000", "--reason", "as the portal says"}, operators},
 		{"countermand-operator", []string{"resume", "opay-eg"}, operators},
+		{"countermand-operator", []string{"journal", "accept", "--reason", "an older copy", "--lose", "3"}, operators},
+		{"countermand-operator", []string{"journal", "trust", "--reason", "all settled", "--apply"}, operators},
 		{"countermand-reader", []string{"reconcile", "--provider", "opay-eg", "--from", "2026-11-01", "--to", "2026-11-02"}, operators},
 		{"countermand-reader", nil, operators},
 		{"countermand-check", []string{"check", "--as", "service"}, operators},

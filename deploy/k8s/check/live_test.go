@@ -201,7 +201,11 @@ contexts: [{name: t, context: {cluster: t, user: t}}]
 clusters: [{name: t, cluster: {server: %q, certificate-authority: %q}}]
 users: [{name: t, user: {token: %q, as: omar, as-groups: [countermand-operators, countermand-recovery]}}]
 `, l.url, filepath.Join(l.dir, "ca.crt"), adminToken))
-	for i, c := range runbookLines() {
+	lines := append(runbookLines(), runbookLine{
+		"kubectl -n countermand create job op-$NAME --from=cronjob/countermand-provisioner", "countermand-provisioner", // docs/deploying.md
+		`["provision" "--config" "/etc/countermand/config.yaml"]`,
+	})
+	for i, c := range lines {
 		name := fmt.Sprintf("runbook-%d", i)
 		shell := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", function+c.line)
 		shell.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "HOME="+home, "NAME="+name)

@@ -63,7 +63,7 @@ func (w *world) fill(ctx context.Context, payments int) error {
 
 // count is how many subjects of the journal match a filter; each has one event.
 func (c *client) count(ctx context.Context, filter string) (int, error) {
-	s, err := c.js.Stream(ctx, job.JournalStream)
+	s, err := c.js.Stream(ctx, streamOf(filter))
 	if err != nil {
 		return 0, fmt.Errorf("look at journal: %w", err)
 	}

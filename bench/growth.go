@@ -275,7 +275,7 @@ func (g *grower) malformed(ctx context.Context) error {
 				return fmt.Errorf("publish: %w", err)
 			}
 		}
-		if err := cl.stored(ctx, "payment.command.rejected.*", messages); err != nil {
+		if err := cl.stored(ctx, job.RejectedPrefix+"*", messages); err != nil {
 			return err
 		}
 		took := time.Since(began)

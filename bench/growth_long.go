@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -13,9 +14,17 @@ import (
 	"github.com/countermand/countermand/bench/judge"
 )
 
-// stored waits until the journal holds so many events under a filter.
+// streamOf is where the events of a filter lie: rejections lie beside the journal.
+func streamOf(filter string) string {
+	if strings.HasPrefix(filter, job.RejectedPrefix) {
+		return job.RefusalsStream
+	}
+	return job.JournalStream
+}
+
+// stored waits until there are so many events under a filter.
 func (c *client) stored(ctx context.Context, filter string, n int) error {
-	s, err := c.js.Stream(ctx, job.JournalStream)
+	s, err := c.js.Stream(ctx, streamOf(filter))
 	if err != nil {
 		return fmt.Errorf("look at journal: %w", err)
 	}

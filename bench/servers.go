@@ -123,6 +123,7 @@ func (w *world) calls(ctx context.Context) (job.Calls, error) {
 func (w *world) topology() broker.Topology {
 	t := broker.DefaultTopology()
 	t.Replicas = w.opts.replicas
+	t.CommandsBytes = 8 << 30 // a full queue would refuse the largest runs
 	return t
 }
 

@@ -133,10 +133,7 @@ func (p *provisioner) stream(ctx context.Context, want jetstream.StreamConfig) (
 		if ok, err := p.may(ctx, "$JS.API.STREAM.CREATE."+want.Name); err != nil || !ok {
 			return denied(Change{Object: object}, err)
 		}
-		if _, err := p.js.CreateStream(ctx, want); err != nil {
-			return nil, fmt.Errorf("create stream: %w", err)
-		}
-		return []Change{{Kind: Created, Object: object}}, nil
+		return p.createStream(ctx, want)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read stream: %w", err)
@@ -154,7 +151,27 @@ func (p *provisioner) stream(ctx context.Context, want jetstream.StreamConfig) (
 			return s.CachedInfo().Config, nil
 		},
 	}
-	return r.reconcile(info.Config, want, streamSettings(want.AllowMsgSchedules))
+	return r.reconcile(info.Config, want, streamSettings(want, info.State.Bytes))
+}
+
+// codeOverlap is the server's code where another stream takes in one of the subjects.
+const codeOverlap jetstream.ErrorCode = 10065
+
+// createStream creates a stream. Its subjects may still be another stream's: the
+// journal of an older version has to give up the refusals' first.
+func (p *provisioner) createStream(ctx context.Context, want jetstream.StreamConfig) ([]Change, error) {
+	object := streamObject(want.Name)
+	_, err := p.js.CreateStream(ctx, want)
+	if refusal, ok := errors.AsType[*jetstream.APIError](err); ok && refusal.ErrorCode == codeOverlap {
+		return []Change{{
+			Kind: Refused, Object: object, Setting: existence, Is: "missing", Want: "there",
+			Reason: "another stream still takes in " + list(want.Subjects) + ": it has to give the subject up first, then run provision again",
+		}}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create stream: %w", err)
+	}
+	return []Change{{Kind: Created, Object: object}}, nil
 }
 
 // noRight is why a change is refused that the server does not permit to this login.
@@ -211,6 +228,9 @@ func (p *provisioner) consumer(ctx context.Context, want consumerSpec) ([]Change
 			return nil, fmt.Errorf("read consumer: %w", readErr)
 		}
 		return p.settings(ctx, want, create, push.CachedInfo().Config)
+	}
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return []Change{{Kind: Refused, Object: object, Setting: existence, Is: "missing", Want: "there", Reason: "its stream is missing (see above)"}}, nil
 	}
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		if ok, err := p.may(ctx, create); err != nil || !ok {

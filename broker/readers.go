@@ -24,8 +24,9 @@ const (
 	readerHeartbeat = 5 * time.Second
 )
 
-// Reader is a durable consumer on the journal that another service reads: an order
-// service or a ledger. Nobody but the provisioner may create one, because its settings
+// Reader is what another service reads, an order service or a ledger: a durable consumer
+// on the journal and, where its filters cover refusals, one of the same name on the
+// stream of refusals. Nobody but the provisioner may create one, because its settings
 // say where the server sends events.
 type Reader struct {
 	// Name of the consumer.
@@ -35,11 +36,12 @@ type Reader struct {
 	// Pulls is how many pulls may wait, 1 to MaxReaderPulls; 0 means MaxReaderPulls.
 	// A push consumer has none.
 	Pulls int
-	// Push has the server deliver to events.ReaderSubject.
+	// Push has the server deliver to events.ReaderSubject and events.RefusalsSubject.
 	Push bool
 }
 
-// ReaderConfig is the consumer of one reader.
+// ReaderConfig is the consumer of one reader on the journal. It keeps a filter of
+// refusals: the journal of an older version may hold some that the reader has not read.
 func (t Topology) ReaderConfig(r Reader) jetstream.ConsumerConfig {
 	cfg := t.consumer("Read by " + r.Name + ".")
 	cfg.Durable, cfg.MaxAckPending = r.Name, maxReaderPending
@@ -55,6 +57,20 @@ func (t Topology) ReaderConfig(r Reader) jetstream.ConsumerConfig {
 	return cfg
 }
 
+// RefusalsReaderConfig is the consumer of one reader on the stream of refusals; ok is
+// false where its filters cover none.
+func (t Topology) RefusalsReaderConfig(r Reader) (cfg jetstream.ConsumerConfig, ok bool) {
+	if !slices.ContainsFunc(r.Filters, events.CoversRejections) {
+		return cfg, false
+	}
+	cfg = t.ReaderConfig(r)
+	cfg.FilterSubjects = []string{events.RejectedFilter}
+	if r.Push {
+		cfg.DeliverSubject = events.RefusalsSubject(r.Name)
+	}
+	return cfg, true
+}
+
 // maxReaderPending is the server's own default.
 const maxReaderPending = 1000
 
@@ -63,6 +79,9 @@ func (t Topology) readers() []consumerSpec {
 	var all []consumerSpec
 	for _, r := range t.Readers {
 		all = append(all, consumerSpec{stream: t.Events, config: t.ReaderConfig(r), foreign: true})
+		if cfg, ok := t.RefusalsReaderConfig(r); ok {
+			all = append(all, consumerSpec{stream: t.Refusals, config: cfg, foreign: true})
+		}
 	}
 	return all
 }
@@ -120,7 +139,7 @@ func readerBounds() []readerBound {
 			show: func(c cfg) string { return c.DeliverSubject },
 			within: func(c cfg) bool {
 				return pull(c) || slices.ContainsFunc([]string{c.Name, c.Durable}, func(name string) bool {
-					return name != "" && c.DeliverSubject == events.ReaderSubject(name)
+					return name != "" && (c.DeliverSubject == events.ReaderSubject(name) || c.DeliverSubject == events.RefusalsSubject(name))
 				})
 			},
 		},

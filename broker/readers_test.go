@@ -29,7 +29,7 @@ func TestProvisionCreatesReadersWithBoundsAndBringsThemBackWhereItCan(t *testing
 	b := setup(t)
 	b.topology.Readers = readers()
 	changes, err := broker.Provision(b.ctx(), b.js, b.topology)
-	if err != nil || len(changes) != 3 {
+	if err != nil || len(changes) != 4 { // orders on two streams
 		t.Fatalf("changes %v, %v", changes, err)
 	}
 	for name, waiting := range map[string]int{"ledger": 4, "orders": 2} {
@@ -71,10 +71,42 @@ func TestProvisionCreatesReadersWithBoundsAndBringsThemBackWhereItCan(t *testing
 	}
 }
 
+func TestAReaderThatCoversRefusalsHasAConsumerOnThemToo(t *testing.T) {
+	t.Parallel()
+	topology := broker.DefaultTopology()
+	for _, row := range []struct {
+		reader broker.Reader
+		want   string // where it is delivered to; empty: pulled
+		none   bool
+	}{
+		{reader: broker.Reader{Name: "orders", Filters: []string{"payment.*.*.opay-eg.*.*", "payment.command.rejected.*"}, Pulls: 2}},
+		{reader: broker.Reader{Name: "all", Filters: []string{"payment.>"}}},
+		{reader: broker.Reader{Name: "pushed", Filters: []string{"payment.command.>"}, Push: true}, want: "payments.refusals.pushed"},
+		{reader: broker.Reader{Name: "ledger", Filters: []string{"payment.*.succeeded.>"}}, none: true},
+	} {
+		cfg, ok := topology.RefusalsReaderConfig(row.reader)
+		if ok == row.none {
+			t.Errorf("%s: %t", row.reader.Name, ok)
+		}
+		if !ok {
+			continue
+		}
+		journal := topology.ReaderConfig(row.reader)
+		if !slices.Equal(cfg.FilterSubjects, []string{"payment.command.rejected.*"}) || cfg.DeliverSubject != row.want ||
+			cfg.Durable != row.reader.Name || cfg.MaxWaiting != journal.MaxWaiting || !slices.Equal(journal.FilterSubjects, row.reader.Filters) {
+			t.Errorf("%s: %+v", row.reader.Name, cfg)
+		}
+		cfg.Name = cfg.Durable
+		if found := broker.ReaderFindings(cfg); len(found) > 0 {
+			t.Errorf("%s: %v", row.reader.Name, found)
+		}
+	}
+}
+
 func TestAReadersConsumerMayDeliverToItsOwnPlaceOnly(t *testing.T) {
 	t.Parallel()
 	for subject, good := range map[string]bool{
-		"payments.results.pushed": true, "payments.results.other": false, "payment.refund.requested": false, "elsewhere": false,
+		"payments.results.pushed": true, "payments.results.other": false, "payments.refusals.pushed": true, "payments.refusals.other": false, "payment.refund.requested": false, "elsewhere": false,
 	} {
 		found := broker.ReaderFindings(jetstream.ConsumerConfig{Name: "pushed", DeliverSubject: subject})
 		if good != (len(found) == 0) {
@@ -134,7 +166,7 @@ authorization {users: [{user: admin, password: p}, {user: some, password: p, per
 			t.Error(c)
 		}
 	}
-	if refused != 4 || created != 7 { // three streams, three consumers of the service's, one reader
+	if refused != 4 || created != 9 { // four streams, three consumers of the service's, a reader and one's refusals
 		t.Errorf("%d refused, %d created: %v", refused, created, changes)
 	}
 	if changes, err = broker.Provision(t.Context(), as("admin"), topology); err != nil || len(changes) != 4 {

@@ -10,7 +10,7 @@ import (
 // setting is one line of a configuration that matters: how to read it, how to
 // change it, and why it must be so. The tables below are the one place that
 // says which settings Provision and Verify look at; whatever else an operator
-// has set (placement, metadata, MaxBytes of the commands) is left alone.
+// has set (placement, metadata, MaxBytes of the journal) is left alone.
 type setting[C any] struct {
 	name string
 	show func(C) string
@@ -25,13 +25,28 @@ type setting[C any] struct {
 
 // streamSettings is the table for streams, in an order in which the server
 // accepts the changes: no deny-purge beside roll-ups, write once only after
-// discard new and the limit. The limits of size are the timers' alone.
-func streamSettings(unlimited bool) []setting[jetstream.StreamConfig] {
+// discard new and the limit. The timers have no limit of size. stored is how many bytes
+// the stream holds.
+func streamSettings(want jetstream.StreamConfig, stored uint64) []setting[jetstream.StreamConfig] {
 	table := slices.Concat(fixedStreamSettings(), streamRules(), streamLimits())
-	if unlimited {
+	switch {
+	case want.AllowMsgSchedules:
 		table = append(table, sizeLimits()...)
+	case want.MaxBytes > 0:
+		table = append(table, byteBound(stored))
 	}
 	return table
+}
+
+// byteBound is the bound of a stream that others can fill.
+func byteBound(stored uint64) setting[jetstream.StreamConfig] {
+	type cfg = jetstream.StreamConfig
+	return setting[cfg]{
+		name: "max bytes", why: "without its bound, or with another one than streams.maxBytes says, it takes the journal's room",
+		show:    func(c cfg) string { return limit(c.MaxBytes) },
+		put:     func(c *cfg, w cfg) { c.MaxBytes = w.MaxBytes },
+		deletes: func(_, want cfg) bool { return stored > uint64(want.MaxBytes) },
+	}
 }
 
 // fixedStreamSettings are those the server does not change on an existing stream.
@@ -75,7 +90,7 @@ func streamRules() []setting[jetstream.StreamConfig] {
 			put:  func(c *cfg, w cfg) { c.NoAck = w.NoAck },
 		},
 		{
-			name: "subjects", why: "messages on other subjects are refused or mixed in",
+			name: subjectsSetting, why: "messages on other subjects are refused or mixed in",
 			show: func(c cfg) string { return list(c.Subjects) },
 			put:  func(c *cfg, w cfg) { c.Subjects = w.Subjects },
 		},
@@ -117,7 +132,7 @@ func streamLimits() []setting[jetstream.StreamConfig] {
 	type cfg = jetstream.StreamConfig
 	return []setting[cfg]{
 		{
-			name: "discard", why: "a full stream must refuse, not forget; only schedules force it to be old",
+			name: "discard", why: "full, the journal and the queue must refuse; refusals, quarantine and timers must not",
 			show: func(c cfg) string { return c.Discard.String() },
 			put:  func(c *cfg, w cfg) { c.Discard = w.Discard },
 		},

@@ -19,20 +19,35 @@ const (
 	maxCommandSize   = 64 << 10
 	commandRetention = 30 * 24 * time.Hour
 	rejectedKept     = 90 * 24 * time.Hour
+	refusalsKept     = 90 * 24 * time.Hour
 	// controlHistory is how many values of each key the bucket keeps: who paused
 	// and resumed a provider lately.
 	controlHistory = 5
 	maxControlSize = 16 << 10
 )
 
-// Topology names the four streams, the bucket and the durable consumer the
+// The default bounds in bytes. Together they are far below what a server stores, since
+// the rest is the journal's and the timers', which have no bound.
+const (
+	DefaultCommandsBytes = 1 << 30
+	DefaultRefusalsBytes = 256 << 20
+	DefaultRejectedBytes = 256 << 20
+)
+
+// Topology names the five streams, the bucket and the durable consumer the
 // service stands on. It is a plain value: New, Provision and Verify only read it.
 type Topology struct {
-	// Commands, Events, Due and Rejected are stream names.
+	// Commands, Events, Due, Refusals and Rejected are stream names.
 	Commands string
 	Events   string
 	Due      string
+	Refusals string
 	Rejected string
+	// CommandsBytes, RefusalsBytes and RejectedBytes bound those streams, in bytes; 0
+	// means the default.
+	CommandsBytes int64
+	RefusalsBytes int64
+	RejectedBytes int64
 	// Control is the key-value bucket of pauses; the stream under it is KV_<name>.
 	Control string
 	// Replicas of every stream and consumer: 3 in production, 1 on one server.
@@ -44,8 +59,8 @@ type Topology struct {
 	Concurrency int
 	// AckWait of both consumers; 0 means DefaultAckWait.
 	AckWait time.Duration
-	// Readers are the durable consumers on Events that other services read. Provision
-	// creates them; Verify leaves them out, since the service works without them.
+	// Readers are the durable consumers on Events and Refusals that other services read.
+	// Provision creates them; Verify leaves them out, since the service works without them.
 	Readers []Reader
 }
 
@@ -56,6 +71,7 @@ func DefaultTopology() Topology {
 		Commands:    "PAYMENT_COMMANDS",
 		Events:      "PAYMENT_EVENTS",
 		Due:         "PAYMENT_DUE",
+		Refusals:    "PAYMENT_REFUSALS",
 		Rejected:    "PAYMENT_REJECTED",
 		Control:     "PAYMENT_CONTROL",
 		Replicas:    1,
@@ -65,10 +81,13 @@ func DefaultTopology() Topology {
 	}
 }
 
-// Streams returns the configurations of the four streams, commands first, and
-// of the one under the bucket.
+// Streams returns the configurations of the five streams, commands first, and of the
+// one under the bucket. The refusals come after the journal: the journal of an older
+// version has to give their subject up before another stream can take it in.
 func (t Topology) Streams() []jetstream.StreamConfig {
-	return []jetstream.StreamConfig{t.CommandsConfig(), t.EventsConfig(), t.DueConfig(), t.RejectedConfig(), t.ControlConfig()}
+	return []jetstream.StreamConfig{
+		t.CommandsConfig(), t.EventsConfig(), t.RefusalsConfig(), t.DueConfig(), t.RejectedConfig(), t.ControlConfig(),
+	}
 }
 
 // CommandsConfig is the stream order services publish to. It allows neither
@@ -80,6 +99,7 @@ func (t Topology) CommandsConfig() jetstream.StreamConfig {
 	cfg.Discard = jetstream.DiscardNew
 	cfg.MaxAge = commandRetention
 	cfg.MaxMsgSize = maxCommandSize
+	cfg.MaxBytes = bound(t.CommandsBytes, DefaultCommandsBytes)
 	cfg.DenyDelete = true
 	cfg.DenyPurge = true
 	return cfg
@@ -112,6 +132,22 @@ func (t Topology) DueConfig() jetstream.StreamConfig {
 	return cfg
 }
 
+// RefusalsConfig is the stream of the answers to messages that are no commands. They
+// lie apart from the journal, which keeps everything for ever: whoever publishes junk
+// could fill it. It forgets the oldest rather than refuse, so that junk cannot stop the
+// answers either. That rules out write once: the service appends to a subject only if
+// nothing lies there.
+func (t Topology) RefusalsConfig() jetstream.StreamConfig {
+	cfg := t.stream(t.Refusals, "Answers to messages that are not valid commands. Written by the consumer only.")
+	cfg.Subjects = []string{events.RejectedFilter}
+	cfg.Discard = jetstream.DiscardOld
+	cfg.MaxAge = refusalsKept
+	cfg.MaxBytes = bound(t.RefusalsBytes, DefaultRefusalsBytes)
+	cfg.DenyDelete = true
+	cfg.DenyPurge = true
+	return cfg
+}
+
 // RejectedConfig is the quarantine: the bytes of messages that are no commands,
 // for operators. It may be deleted from, since the bytes may have to go.
 func (t Topology) RejectedConfig() jetstream.StreamConfig {
@@ -119,6 +155,7 @@ func (t Topology) RejectedConfig() jetstream.StreamConfig {
 	cfg.Subjects = []string{events.QuarantineFilter}
 	cfg.Discard = jetstream.DiscardOld
 	cfg.MaxAge = rejectedKept
+	cfg.MaxBytes = bound(t.RejectedBytes, DefaultRejectedBytes)
 	return cfg
 }
 
@@ -138,6 +175,14 @@ func (t Topology) ControlConfig() jetstream.StreamConfig {
 	cfg.DenyDelete = true
 	cfg.DenyPurge = true
 	return cfg
+}
+
+// bound is a setting, or its default.
+func bound(set, byDefault int64) int64 {
+	if set <= 0 {
+		return byDefault
+	}
+	return set
 }
 
 // stream is what all have in common. Every limit is spelled out, because

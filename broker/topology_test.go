@@ -3,6 +3,7 @@ package broker_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +32,7 @@ func TestProvisionCreatesWhatIsMissingAndNothingTheSecondTime(t *testing.T) {
 	}
 	want := []string{
 		"created stream PAYMENT_COMMANDS", "created stream PAYMENT_EVENTS",
+		"created stream PAYMENT_REFUSALS",
 		"created stream PAYMENT_DUE", "created stream PAYMENT_REJECTED", "created stream KV_PAYMENT_CONTROL",
 		"created consumer payment-consumer on PAYMENT_COMMANDS", "created consumer payment-consumer on PAYMENT_DUE",
 		"created consumer payment-consumer on PAYMENT_EVENTS",
@@ -106,6 +108,13 @@ func TestVerifyNamesEachWrongSetting(t *testing.T) {
 		{"stream PAYMENT_DUE", "max messages", func(c *stream) { c.MaxMsgs = 1000 }, nil, true},
 		{"stream PAYMENT_REJECTED", "max age", func(c *stream) { c.MaxAge = 0 }, nil, true},
 		{"stream PAYMENT_REJECTED", "deny delete", func(c *stream) { c.DenyDelete = true }, nil, false},
+		{"stream PAYMENT_REJECTED", "max bytes", func(c *stream) { c.MaxBytes = -1 }, nil, true},
+		{"stream PAYMENT_COMMANDS", "max bytes", func(c *stream) { c.MaxBytes = 1 << 20 }, nil, true},
+		{"stream PAYMENT_REFUSALS", "max bytes", func(c *stream) { c.MaxBytes = -1 }, nil, true},
+		{"stream PAYMENT_REFUSALS", "max age", func(c *stream) { c.MaxAge = 0 }, nil, true},
+		{"stream PAYMENT_REFUSALS", "discard", func(c *stream) { c.Discard = jetstream.DiscardNew }, nil, true},
+		{"stream PAYMENT_REFUSALS", "deny purge", func(c *stream) { c.DenyPurge = false }, nil, true},
+		{"stream PAYMENT_REFUSALS", "deny delete", func(c *stream) { c.DenyDelete = false }, nil, true},
 		{"consumer payment-consumer on PAYMENT_COMMANDS", "ack wait", nil, func(c *consumer) { c.AckWait = time.Second }, true},
 		{"consumer payment-consumer on PAYMENT_COMMANDS", "ack policy", nil, func(c *consumer) { c.AckPolicy = jetstream.AckAllPolicy }, false},
 		{"consumer payment-consumer on PAYMENT_COMMANDS", "deliver policy", nil, func(c *consumer) { c.DeliverPolicy = jetstream.DeliverNewPolicy }, false},
@@ -287,6 +296,36 @@ func TestProvisionDeletesNoMessageToMakeASettingFit(t *testing.T) {
 	b.mustFind("stream PAYMENT_COMMANDS", "max age")
 }
 
+func TestProvisionDeletesNoMessageToMakeABoundFit(t *testing.T) {
+	t.Parallel()
+	for _, large := range []bool{true, false} {
+		b := setup(t)
+		b.topology.RejectedBytes = 10 << 20
+		b.provision()
+		size := 1000
+		if large {
+			size = 2 << 20
+		}
+		for token := range 2 {
+			if _, err := b.js.Publish(b.ctx(), fmt.Sprintf("payment.quarantine.%d-a", token), make([]byte, min(size, 900<<10))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.topology.RejectedBytes = 1 << 20
+		changes, err := broker.Provision(b.ctx(), b.js, b.topology)
+		want := broker.Updated
+		if large {
+			want = broker.Refused
+		}
+		if err != nil || len(changes) != 1 || changes[0].Setting != "max bytes" || changes[0].Kind != want {
+			t.Errorf("large %t: %v, %v", large, changes, err)
+		}
+		if n := natstest.Messages(t, b.js, b.topology.Rejected); n != 2 {
+			t.Errorf("large %t: %d messages are left", large, n)
+		}
+	}
+}
+
 func TestProvisionLeavesAnOperatorsOwnSettingsAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -339,7 +378,10 @@ func TestTheJournalAndTheQueueCannotBePurgedOrDeletedFrom(t *testing.T) {
 	if _, err := b.js.Publish(b.ctx(), "payment.refund.succeeded.opay-eg.1.1", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{b.topology.Commands, b.topology.Events} {
+	if _, err := b.js.Publish(b.ctx(), "payment.command.rejected.1-0123456789ab", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{b.topology.Commands, b.topology.Events, b.topology.Refusals} {
 		stream, err := b.js.Stream(b.ctx(), name)
 		if err != nil {
 			t.Fatal(err)

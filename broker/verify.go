@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/countermand/countermand/events"
 )
 
 // Finding is one thing on the server that is not as the topology wants it.
@@ -51,6 +55,14 @@ func Verify(ctx context.Context, js jetstream.JetStream, t Topology) ([]Finding,
 	return findings, nil
 }
 
+// Older reports whether findings are those of the layout before the stream of refusals:
+// the journal still takes rejections in.
+func (t Topology) Older(findings []Finding) bool {
+	return slices.ContainsFunc(findings, func(f Finding) bool {
+		return f.Object == streamObject(t.Events) && f.Setting == subjectsSetting && strings.Contains(f.Is, events.RejectedFilter)
+	})
+}
+
 func verifyStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) ([]Finding, error) {
 	stream, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -59,7 +71,8 @@ func verifyStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 	if err != nil {
 		return nil, fmt.Errorf("read stream: %w", err)
 	}
-	return compare(streamObject(want.Name), stream.CachedInfo().Config, want, streamSettings(want.AllowMsgSchedules)), nil
+	info := stream.CachedInfo()
+	return compare(streamObject(want.Name), info.Config, want, streamSettings(want, info.State.Bytes)), nil
 }
 
 func verifyConsumer(ctx context.Context, js jetstream.JetStream, want consumerSpec) ([]Finding, error) {
@@ -104,8 +117,12 @@ func compare[C any](object string, is, want C, table []setting[C]) []Finding {
 	return findings
 }
 
-// existence is the setting of what is not there at all.
-const existence = "existence"
+// existence is the setting of what is not there at all, subjectsSetting what a stream
+// takes in.
+const (
+	existence       = "existence"
+	subjectsSetting = "subjects"
+)
 
 // Missing reports whether the object is not there at all.
 func (f Finding) Missing() bool { return f.Setting == existence }

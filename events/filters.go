@@ -17,7 +17,8 @@ const (
 	// EveryPayment covers the events of all payments in the journal, as one
 	// filter. It is not for the stream's own subjects: see JournalSubjects.
 	EveryPayment = "payment.*.*.*.*.*"
-	// RejectedFilter covers every payment.command.rejected.
+	// RejectedFilter covers every payment.command.rejected: the subjects of the stream of
+	// refusals.
 	RejectedFilter = rejectedType + ".*"
 	// QuarantineFilter covers the kept bytes of rejected messages.
 	QuarantineFilter = quarantinePrefix + "*"
@@ -30,6 +31,25 @@ const (
 // ReaderSubject is where the server delivers events that another service has pushed
 // to it. No stream takes it in.
 func ReaderSubject(reader string) string { return "payments.results." + reader }
+
+// RefusalsSubject is where the server delivers refusals that another service has pushed
+// to it. No stream takes it in.
+func RefusalsSubject(reader string) string { return "payments.refusals." + reader }
+
+// CoversRejections reports whether a filter covers any payment.command.rejected.
+func CoversRejections(filter string) bool {
+	want := strings.Split(RejectedFilter, ".")
+	got := strings.Split(filter, ".")
+	for i, token := range got {
+		switch {
+		case token == ">":
+			return i < len(want)
+		case i >= len(want), token != "*" && want[i] != "*" && token != want[i]:
+			return false
+		}
+	}
+	return len(got) == len(want)
+}
 
 // OrderServiceFilters returns what an order service reads: the events of its provider's
 // payments, and the answers to messages that were no commands.
@@ -69,9 +89,10 @@ func PaymentFilters(provider string) []string {
 	return all
 }
 
-// JournalSubjects returns the subjects of the journal's stream.
+// JournalSubjects returns the subjects of the journal's stream. The journals of older
+// versions took in RejectedFilter too, and still hold those answers.
 func JournalSubjects() []string {
-	return append(PaymentFilters(""), RejectedFilter, operatorType+".*.*")
+	return append(PaymentFilters(""), operatorType+".*.*")
 }
 
 // LateFilters returns the filters over the results that are looked at again

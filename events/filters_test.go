@@ -22,7 +22,7 @@ func TestFiltersAreWhatStreamsAndConsumersWereMadeWith(t *testing.T) {
 			"payment.cancel.requested", "payment.cancel.requested.*", "payment.refund.requested", "payment.refund.requested.*",
 		}},
 		"journal": {events.JournalSubjects(), []string{
-			"payment.cancel.*.*.*.*", "payment.refund.*.*.*.*", "payment.command.rejected.*", "payment.operator.*.*",
+			"payment.cancel.*.*.*.*", "payment.refund.*.*.*.*", "payment.operator.*.*",
 		}},
 		"what an order service reads": {events.OrderServiceFilters("opay-eg"), []string{"payment.*.*.opay-eg.*.*", "payment.command.rejected.*"}},
 		"what a ledger reads":         {events.LedgerFilters(), []string{"payment.*.succeeded.>", "payment.*.returned.>", "payment.*.executed_late.>"}},
@@ -85,6 +85,21 @@ func TestACommandOfAnUnknownTypeIsJudgedAsARefund(t *testing.T) {
 	} {
 		if got := events.SubjectOfType(typ); got != want {
 			t.Errorf("%q goes to %s, want %s", typ, got, want)
+		}
+	}
+}
+
+func TestAFilterCoversRejectionsWhereItReachesTheirSubjects(t *testing.T) {
+	t.Parallel()
+	for filter, covers := range map[string]bool{
+		"payment.command.rejected.*": true, "payment.command.rejected.7-0123456789ab": true, "payment.command.>": true,
+		"payment.>": true, "payment.*.rejected.*": true, "payment.*.*.*": true, ">": true, "payment.command.rejected.>": true,
+		"payment.*.rejected.>": true, "payment.command.*.*": true,
+		"payment.command.rejected": false, "payment.command.rejected.*.*": false, "payment.*.*.opay-eg.*.*": false,
+		"payment.operator.*.*": false, "payment.command.rejected.*.>": false, "payment.*.succeeded.>": false, "": false,
+	} {
+		if got := events.CoversRejections(filter); got != covers {
+			t.Errorf("%s: %t", filter, got)
 		}
 	}
 }

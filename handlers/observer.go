@@ -21,7 +21,7 @@ type Observer interface {
 	// command, c has no Op and holds what could be read. trace is the identifier
 	// (32 hexadecimal digits) for the log; empty if the observer traces nothing.
 	Handling(ctx context.Context, d Delivery, c payment.Command) (inner context.Context, trace string, end func(Disposition))
-	// Appending: one append to the journal, with all its tries.
+	// Appending: one append to the journal, or of a rejection beside it, with all its tries.
 	Appending(ctx context.Context, a Append) (inner context.Context, end func(AppendResult))
 	// Calling: one question to a provider, or one call that may move money.
 	Calling(ctx context.Context, c Call) (inner context.Context, end func(CallResult))
@@ -31,8 +31,8 @@ type Observer interface {
 	Forged()
 }
 
-// Append is what is added to the journal: an event of a payment, or the
-// rejection of a message. The other field is nil.
+// Append is what is added: an event of a payment to the journal, or the rejection of a
+// message to the refusals. The other field is nil.
 type Append struct {
 	Event     *payment.Event
 	Rejection *payment.Rejection
@@ -124,7 +124,7 @@ func appendResult(err error) AppendResult {
 	switch {
 	case errors.As(err, &conflict):
 		return AppendConflict
-	case errors.Is(err, journal.ErrStoreRefuses):
+	case errors.Is(err, journal.ErrStoreRefuses), errors.Is(err, journal.ErrRefusalNotTaken):
 		return AppendRefused
 	default:
 		return AppendUnknown

@@ -16,7 +16,7 @@ import (
 const maxPanics = 5
 
 // undecodable answers a message that is not a command. Its bytes go to the
-// quarantine first, then the rejection to the journal, then the message is
+// quarantine first, then the rejection to the refusals, then the message is
 // terminated. A process that dies in between repeats both; that is harmless.
 //
 // Timers are written by this service. If one cannot be read, a newer version may

@@ -35,7 +35,9 @@ type Journal interface {
 	Append(ctx context.Context, expected uint64, e payment.Event) (uint64, error)
 
 	// AppendRejection adds payment.command.rejected for a message that is no
-	// command of any payment. A rejection already there is success: it has been said.
+	// command of any payment, beside the journal. A rejection already there is success:
+	// it has been said. ErrRefusalNotTaken, never ErrStoreRefuses, if it cannot be
+	// stored; otherwise the errors of Append.
 	AppendRejection(ctx context.Context, r payment.Rejection) error
 }
 
@@ -74,6 +76,9 @@ var (
 	// ErrStoreRefuses: the store takes nothing more (full?). Stop pulling, alert,
 	// keep known outcomes in hand.
 	ErrStoreRefuses = errors.New("journal store refuses appends")
+	// ErrRefusalNotTaken: the store of rejections does not take this one. The journal
+	// goes on; the message comes back.
+	ErrRefusalNotTaken = errors.New("the store of rejections does not take it")
 	// ErrUnknown: whether the append is there is not known.
 	ErrUnknown = errors.New("append of unknown fate")
 	// ErrNewerFormat: the newest state was written by a newer version; it is

@@ -78,9 +78,18 @@ func (m *Metrics) workMetrics() []prometheus.Collector {
 	m.forged = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: namespace, Name: "forged_timers_total", Help: "Timers that were not like the command they name; none of them is carried out.",
 	})
+	m.rejections = counter(
+		"rejections_total", "Messages answered with payment.command.rejected, by the provider that their subject names; none, or other where it is not configured.",
+		"origin",
+	)
+	m.untold = prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: namespace, Name: "rejections_not_stored_total",
+		Help: "Tries to store a payment.command.rejected that failed; the message comes back, and the journal goes on.",
+	})
 	m.notified = counter("notifications_total", "Notifications of providers, by what became of them.", "provider", "result")
 	return []prometheus.Collector{
 		m.notified, m.conflicts, m.redeliveries, m.timerLag, m.appends, m.refusing, m.inHand, m.dispositions, m.panics, m.forged,
+		m.rejections, m.untold,
 	}
 }
 

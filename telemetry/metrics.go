@@ -61,6 +61,8 @@ type Metrics struct {
 	dispositions *prometheus.CounterVec
 	panics       prometheus.Counter
 	forged       prometheus.Counter
+	rejections   *prometheus.CounterVec
+	untold       prometheus.Counter
 	notified     *prometheus.CounterVec
 
 	pending, ackPending         *prometheus.GaugeVec
@@ -150,6 +152,13 @@ const (
 	outcomeInvalid = "invalid"
 )
 
+// The values of the label origin beside the names of configured instances: the subject
+// names no provider, or one that is not configured.
+const (
+	originNone  = "none"
+	originOther = "other"
+)
+
 // outcomes are the values of the label outcome.
 func outcomes() []string {
 	return []string{
@@ -184,9 +193,12 @@ func (m *Metrics) begin() {
 		for _, r := range notifications.Results() {
 			m.notified.WithLabelValues(name, string(r))
 		}
+		m.rejections.WithLabelValues(name)
 		m.unhealthy.WithLabelValues(name)
 	}
 	m.commands.WithLabelValues(unknown, unknown, outcomeInvalid)
+	m.rejections.WithLabelValues(originNone)
+	m.rejections.WithLabelValues(originOther)
 	for _, timer := range []bool{false, true} {
 		m.redeliveries.WithLabelValues(m.stream(timer))
 		m.inHand.WithLabelValues(m.stream(timer))

@@ -100,6 +100,34 @@ func TestAMessageThatIsNoCommandCountsAsInvalidUnderNoProvider(t *testing.T) {
 	b.want("commands_total", "operation=unknown,outcome=invalid,provider=unknown", 1)
 }
 
+func TestRejectionsAreCountedByTheProviderTheirSubjectNamesAndSayNothingOfTheJournal(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	tell := func(subject string, result handlers.AppendResult) {
+		_, end := b.metrics.Appending(context.Background(), handlers.Append{Rejection: &payment.Rejection{Code: payment.CodeInvalidCommand, OriginSubject: subject}})
+		end(result)
+	}
+	_, refused := b.metrics.Appending(context.Background(), handlers.Append{Event: &payment.Event{Op: payment.Refund, Type: payment.EventStarted}})
+	refused(handlers.AppendRefused)
+	for _, subject := range []string{
+		"payment.refund.requested.opay-eg", "payment.cancel.requested.opay-eg", "payment.refund.requested", "payment.due.refund",
+		"payment.refund.requested.evil-one", "payment.refund.requested.evil-two",
+	} {
+		tell(subject, handlers.AppendAccepted)
+	}
+	b.want("journal_refusing", "", 1) // what lies beside the journal does not clear it
+	tell("payment.refund.requested.opay-eg", handlers.AppendRefused)
+	tell("payment.refund.requested.opay-eg", handlers.AppendUnknown)
+	_, taken := b.metrics.Appending(context.Background(), handlers.Append{Event: &payment.Event{Op: payment.Refund, Type: payment.EventStarted}})
+	taken(handlers.AppendAccepted)
+	tell("payment.refund.requested.opay-eg", handlers.AppendRefused)
+	b.want("journal_refusing", "", 0)
+	b.want("rejections_total", "origin=opay-eg", 2)
+	b.want("rejections_total", "origin=none", 2)
+	b.want("rejections_total", "origin=other", 2)
+	b.want("rejections_not_stored_total", "", 3)
+}
+
 // Whatever publishers and events name, the labels stay a closed set.
 func TestOddNamesMakeNoSeries(t *testing.T) {
 	t.Parallel()

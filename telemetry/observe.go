@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/notifications"
 	"github.com/countermand/countermand/payment"
@@ -29,9 +30,13 @@ func (m *Metrics) Handling(
 	return ctx, "", func(handlers.Disposition) {}
 }
 
-// Appending implements handlers.Observer: it times the append and, once it is
-// accepted, counts its event.
+// Appending implements handlers.Observer: it times an append to the journal and, once it
+// is accepted, counts its event. Of a rejection, which lies beside the journal, it counts
+// where the message came from.
 func (m *Metrics) Appending(ctx context.Context, a handlers.Append) (inner context.Context, end func(handlers.AppendResult)) {
+	if a.Rejection != nil {
+		return ctx, func(result handlers.AppendResult) { m.rejected(a.Rejection, result) }
+	}
 	began := m.now()
 	return ctx, func(result handlers.AppendResult) {
 		m.appends.WithLabelValues(string(result)).Observe(m.now().Sub(began).Seconds())
@@ -50,10 +55,6 @@ func (m *Metrics) Appending(ctx context.Context, a handlers.Append) (inner conte
 
 func (m *Metrics) appended(a handlers.Append) {
 	e := a.Event
-	if e == nil {
-		m.commands.WithLabelValues(unknown, unknown, outcomeInvalid).Inc()
-		return
-	}
 	op, provider := operation(e.Op), m.provider(e.ID.Provider)
 	switch e.Type {
 	case payment.EventStarted:
@@ -64,6 +65,31 @@ func (m *Metrics) appended(a handlers.Append) {
 		m.contradicted.WithLabelValues(provider, string(e.Type)).Inc()
 	default:
 		m.concluded(e, op, provider)
+	}
+}
+
+// rejected counts the answer to a message that is no command. It lies beside the journal,
+// so it says nothing about whether the journal takes appends.
+func (m *Metrics) rejected(r *payment.Rejection, result handlers.AppendResult) {
+	if result != handlers.AppendAccepted {
+		m.untold.Inc()
+		return
+	}
+	m.commands.WithLabelValues(unknown, unknown, outcomeInvalid).Inc()
+	m.rejections.WithLabelValues(m.origin(r.OriginSubject)).Inc()
+}
+
+// origin is the label of the subject on which a message came: the provider it names, if
+// that is configured. Any other name is text that a publisher wrote.
+func (m *Metrics) origin(subject string) string {
+	name := events.CommandProvider(subject)
+	switch {
+	case name == "":
+		return originNone
+	case m.instances[name]:
+		return name
+	default:
+		return originOther
 	}
 }
 
@@ -80,11 +106,7 @@ func (m *Metrics) concluded(e *payment.Event, op, provider string) {
 }
 
 func (m *Metrics) conflicted(a handlers.Append) {
-	provider := unknown
-	if a.Event != nil {
-		provider = m.provider(a.Event.ID.Provider)
-	}
-	m.conflicts.WithLabelValues(provider).Inc()
+	m.conflicts.WithLabelValues(m.provider(a.Event.ID.Provider)).Inc()
 }
 
 // Calling implements handlers.Observer: it times the call and notes whether the

@@ -17,6 +17,8 @@ const (
 	CommandSubject = "payment.refund.requested"
 	CommandStream  = "PAYMENT_COMMANDS"
 	JournalStream  = "PAYMENT_EVENTS"
+	RefusalsStream = "PAYMENT_REFUSALS"
+	RejectedPrefix = "payment.command.rejected."
 	ResultStream   = "BENCH_RESULTS"
 	ResultPrefix   = "result."
 	// Instance is the configured provider the commands name, Currency theirs.

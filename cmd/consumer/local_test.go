@@ -62,7 +62,11 @@ func awaitEvent(t *testing.T, js jetstream.JetStream, subject string) jetstream.
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	c, err := js.OrderedConsumer(ctx, "PAYMENT_EVENTS", jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
+	stream := "PAYMENT_EVENTS"
+	if strings.HasPrefix(subject, "payment.command.rejected.") {
+		stream = "PAYMENT_REFUSALS"
+	}
+	c, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -151,3 +151,45 @@ func TestACommandThatCannotBePresumedGoesToTheService(t *testing.T) {
 		t.Errorf("%d timers, want one", n)
 	}
 }
+
+func TestTheWalkGoesNotBehindTheOldestRefusalThatIsKept(t *testing.T) {
+	t.Parallel()
+	b := setupRearm(t)
+	b.command("1001", "event-1", 400)
+	s, err := b.js.Stream(t.Context(), b.cfg.Streams.Refusals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := s.CachedInfo().Config
+	small.MaxBytes = 3000
+	if _, err := b.js.UpdateStream(t.Context(), small); err != nil {
+		t.Fatal(err)
+	}
+	b.epoch(integrity.Held, time.Now().Add(time.Minute))
+	run := func(code int, text string, args ...string) {
+		t.Helper()
+		got, out, errs := b.run(append([]string{"recover", "--commands", "--config", b.file}, args...)...)
+		if got != code || !strings.Contains(out+errs, text) {
+			t.Errorf("%v: code %d, want %d and %q\n%s%s", args, got, code, text, out, errs)
+		}
+	}
+	refuse := func(from, to int) {
+		t.Helper()
+		for n := from; n <= to; n++ {
+			if _, err := b.js.Publish(t.Context(), fmt.Sprintf("payment.command.rejected.%d-0123456789ab", n), make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	refuse(1, 2)
+	run(0, "1 unknown to the journal") // nothing is forgotten yet
+	refuse(3, 5)
+	const why = "PAYMENT_REFUSALS keeps no refusal older than"
+	run(0, why)
+	run(1, why, "--apply")
+	if n := b.timers(); n != 0 {
+		t.Errorf("what may have been refused has %d timers", n)
+	}
+	run(2, "--beyond-refusals belongs to", "--beyond-refusals")
+	run(0, "presumed now", "--apply", "--beyond-refusals")
+}

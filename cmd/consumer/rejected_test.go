@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,8 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/natstest"
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 )
 
@@ -231,4 +237,49 @@ func (r *rejecting) settled() {
 			r.t.Fatalf("commands are left: %+v, %v", info, err)
 		}
 	}
+}
+
+func TestARejectionInTheJournalOfAnOlderVersionIsListedShownAndReplayed(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	file := readFile(t, filepath.Join(s.dir, "config.yaml"))
+	s.write("config.yaml", "desk: {selfAsserted: true, operator: ana}\n"+file)
+	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != cli.ExitOK {
+		t.Fatalf("provision: exit code %d: %s", code, p.stderr)
+	}
+	token := events.RejectionToken(1, []byte(misspelled))
+	sum := sha256.Sum256([]byte(misspelled))
+	m, err := events.NewEncoder(nil).EncodeRejection(payment.Rejection{
+		Token: token, Code: payment.CodeInvalidCommand, Faults: []payment.Fault{{Pointer: "/ammount", Rule: "unknown"}},
+		Size: len(misspelled), SHA256: hex.EncodeToString(sum[:]), OriginSequence: 1, OriginSubject: "payment.refund.requested", CommandID: "e-typo",
+	}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	natstest.OldRejection(t, s.js, &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})
+	p := start(t, s.dir, "run", "--config", "config.yaml")
+	t.Cleanup(p.kill)
+	awaitStatus(t, "http://"+s.admin+"/readyz", 200)
+	if err := s.opay.AddPayment(opaysim.Payment{Reference: "order-7", Country: "EG", Amount: 40000, Currency: "EGP"}); err != nil {
+		t.Fatal(err)
+	}
+	// One of today comes behind it.
+	if _, err := s.js.Publish(t.Context(), "payment.refund.requested", []byte(`{}`)); err != nil {
+		t.Fatal(err)
+	}
+	newer := awaitEvent(t, s.js, "payment.command.rejected.*").Subject()
+	r := &rejecting{s, token}
+	code, out, errs := r.run("list")
+	before, after := strings.Index(out, token), strings.Index(out, newer[strings.LastIndexByte(newer, '.')+1:])
+	if code != cli.ExitOK || before < 0 || after < before {
+		t.Errorf("list: exit code %d\n%s%s", code, out, errs)
+	}
+	if code, out, errs := r.run("show", token); code != cli.ExitOK || !strings.Contains(out, "/ammount") {
+		t.Errorf("show: exit code %d\n%s%s", code, out, errs)
+	}
+	r.write("good.json", strings.ReplaceAll(misspelled, "ammount", "amount"))
+	if code, out, errs := r.run("replay", token, "--reason", "typing error", "--operator", "ana", "--file", "good.json", "--apply"); code != cli.ExitOK {
+		t.Fatalf("replay: exit code %d\n%s%s", code, out, errs)
+	}
+	awaitEvent(t, s.js, "payment.refund.succeeded.opay-eg.order-7.2")
 }

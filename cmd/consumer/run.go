@@ -15,6 +15,7 @@ import (
 
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
 )
@@ -108,7 +109,9 @@ func serve(w *cli.World, cfg *config.Config, nc *nats.Conn, o *app.Options) erro
 	if err != nil {
 		return cli.Usage(err)
 	}
-	logFindings(w, cfg, nc, log)
+	if err := verified(w, cfg, nc, log); err != nil {
+		return err
+	}
 	log.Info("consumer is starting", "providers", len(instances), "admin", cfg.Admin.Listen)
 	if err := service.Run(w.Context); err != nil {
 		return err
@@ -121,22 +124,28 @@ func serve(w *cli.World, cfg *config.Config, nc *nats.Conn, o *app.Options) erro
 // hold the start up, and a server that is away is waited for anyway.
 const verifyFor = 5 * time.Second
 
-// logFindings says what is not as it should be with streams and consumers.
-func logFindings(w *cli.World, cfg *config.Config, nc *nats.Conn, log *slog.Logger) {
+// verified says what is not as it should be with streams and consumers. On the layout of
+// a version before PAYMENT_REFUSALS it returns an error: there no junk could be answered.
+func verified(w *cli.World, cfg *config.Config, nc *nats.Conn, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(w.Context, verifyFor)
 	defer cancel()
 	js, err := jetstream.New(nc)
 	if err != nil {
-		return
+		return fmt.Errorf("use jetstream: %w", err)
 	}
-	findings, err := broker.Verify(ctx, js, app.Topology(cfg))
-	if err != nil {
-		log.Warn("streams and consumers could not be verified yet", "error", err.Error())
-		return
-	}
+	t := app.Topology(cfg)
+	findings, err := broker.Verify(ctx, js, t)
 	for _, f := range findings {
 		log.Error("topology differs from what is needed: run consumer provision", "finding", f.String())
 	}
+	if t.Older(findings) {
+		return fmt.Errorf("%s still takes in %s, as before there was %s: stop every process of the service, run consumer provision, and start again (docs/upgrading.md)",
+			t.Events, events.RejectedFilter, t.Refusals)
+	}
+	if err != nil {
+		log.Warn("streams and consumers could not be verified yet", "error", err.Error())
+	}
+	return nil
 }
 
 // provisionCommand is "consumer provision".

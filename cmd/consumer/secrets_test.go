@@ -371,6 +371,7 @@ func TestNothingThatIsEmittedHoldsACredentialACardOrPersonalData(t *testing.T) {
 	g.keep("PAYMENT_EVENTS", true)
 	g.emitted["timers"] = g.timers.all()
 	g.keep("KV_PAYMENT_CONTROL", true)
+	g.keep("PAYMENT_REFUSALS", true)
 	g.keep("PAYMENT_REJECTED", false) // its data are the original bytes
 	g.search()
 }
@@ -381,7 +382,7 @@ func awaitEvents(t *testing.T, js jetstream.JetStream, rejections int) {
 	again, deadline := time.NewTicker(50*time.Millisecond), time.After(patience)
 	defer again.Stop()
 	for {
-		s, err := js.Stream(t.Context(), "PAYMENT_EVENTS")
+		s, err := js.Stream(t.Context(), "PAYMENT_REFUSALS")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -421,7 +422,7 @@ func (g *gossiping) search() {
 			g.t.Errorf("%s holds an identifier of a payment", where)
 		}
 	}
-	for _, where := range []string{"the log", "traces", "GET /metrics", "stream PAYMENT_EVENTS", "timers", "stream PAYMENT_REJECTED", "consumer publish bad.jsonl --config config.yaml"} {
+	for _, where := range []string{"the log", "traces", "GET /metrics", "stream PAYMENT_EVENTS", "timers", "stream PAYMENT_REFUSALS", "stream PAYMENT_REJECTED", "consumer publish bad.jsonl --config config.yaml"} {
 		if len(g.emitted[where]) < 100 {
 			g.t.Errorf("%s says so little that nothing was searched: %q", where, g.emitted[where])
 		}

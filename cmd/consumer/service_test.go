@@ -86,8 +86,8 @@ func TestProvisioningTwiceChangesNothingTheSecondTime(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	code, first := runProgram(t, s.dir, "provision", "--config", "config.yaml")
-	if created := strings.Count(first.stdout.String(), "created "); code != cli.ExitOK || created != 8 {
-		t.Errorf("exit code %d, %d created, want 5 streams and 2 consumers\n%s%s", code, created, first.stdout, first.stderr)
+	if created := strings.Count(first.stdout.String(), "created "); code != cli.ExitOK || created != 9 {
+		t.Errorf("exit code %d, %d created, want 6 streams and 3 consumers\n%s%s", code, created, first.stdout, first.stderr)
 	}
 	code, second := runProgram(t, s.dir, "provision", "--config", "config.yaml")
 	if code != cli.ExitOK || second.stdout.String() != "nothing to change\n" {

@@ -1,5 +1,5 @@
 // Package rejected shows operators the messages that were no valid commands, from the
-// journal and from the quarantine, and deletes their bytes. The bytes may hold
+// stream of refusals and the journal, and from the quarantine, and deletes their bytes. The bytes may hold
 // personal data: nobody is given them, and nothing is deleted, before the
 // operator's action is in the journal (no audit, no bytes).
 package rejected
@@ -63,9 +63,11 @@ type Original struct {
 
 // Journal is where rejections are read (*stream.Journal).
 type Journal interface {
-	// Next returns the first message of a filter from a sequence on; the zero one if
-	// there is none.
-	Next(ctx context.Context, sequence uint64, filter string) (stream.Stored, error)
+	// NextRejection returns the first rejection from a position on, and the position
+	// behind it; the zero one if there is none.
+	NextRejection(ctx context.Context, from uint64) (m stream.Stored, next uint64, err error)
+	// StoredRejection returns the rejection of a token; the zero one if there is none.
+	StoredRejection(ctx context.Context, token string) (stream.Stored, error)
 }
 
 // Quarantine is where the bytes are (*broker.Quarantine).
@@ -103,16 +105,16 @@ const (
 // List reads a page of the rejections. Errors are *desk.Error.
 func (d *Desk) List(ctx context.Context, f Filter) (*Page, error) {
 	p := &Page{Items: []Rejection{}}
-	next, size := max(f.From, 1), 0
+	next, size := f.From, 0
 	for range pageReads {
-		m, err := d.journal.Next(ctx, next, events.RejectedFilter)
+		m, behind, err := d.journal.NextRejection(ctx, next)
 		if err != nil {
 			return nil, unavailable("read rejections", err)
 		}
 		if m.Sequence == 0 {
 			return p, nil
 		}
-		next = m.Sequence + 1
+		next = behind
 		r, err := decode(m.Message)
 		switch {
 		case err != nil:
@@ -149,7 +151,7 @@ func (d *Desk) Show(ctx context.Context, token string) (*Rejection, error) {
 	if !events.ValidRejectionToken(token) {
 		return nil, &desk.Error{Fault: desk.FaultInvalid, Message: "a rejection is named by its token, such as 17-0123456789ab"}
 	}
-	m, err := d.journal.Next(ctx, 1, events.RejectedSubject(token))
+	m, err := d.journal.StoredRejection(ctx, token)
 	switch {
 	case err != nil:
 		return nil, unavailable("read the rejection", err)
@@ -210,7 +212,7 @@ type Deleted struct {
 }
 
 // Delete deletes the bytes of one message from the quarantine, once that is recorded.
-// The journal keeps the rejection, which repeats nothing of them. Errors are *desk.Error.
+// The rejection stays, which repeats nothing of them. Errors are *desk.Error.
 func (d *Desk) Delete(ctx context.Context, who desk.Operator, r Delete) (Deleted, error) {
 	if err := desk.CheckActor(who, r.Reason); err != nil {
 		return Deleted{}, err

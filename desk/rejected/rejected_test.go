@@ -21,7 +21,11 @@ type kept struct {
 	message events.Message
 }
 
-func (k kept) Next(context.Context, uint64, string) (stream.Stored, error) { return k.journal, nil }
+func (k kept) NextRejection(context.Context, uint64) (stream.Stored, uint64, error) {
+	return k.journal, 0, nil
+}
+
+func (k kept) StoredRejection(context.Context, string) (stream.Stored, error) { return k.journal, nil }
 
 func (k kept) Kept(context.Context, string) (m events.Message, sequence uint64, found bool, err error) {
 	return k.message, 7, true, nil

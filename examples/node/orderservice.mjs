@@ -16,7 +16,7 @@ import { jetstream, JetStreamApiError } from "@nats-io/jetstream";
 import { contentType, read, token, write } from "./cloudevent.mjs";
 import { domain, options } from "./options.mjs";
 
-const stream = "PAYMENT_EVENTS";
+const streams = ["PAYMENT_EVENTS", "PAYMENT_REFUSALS"];
 const type = "payment.refund.requested";
 const source = "/examples/orders";
 const exit = { refunded: 0, refused: 1, unsent: 2, waiting: 4 };
@@ -94,21 +94,27 @@ async function ended() {
   if (result && answers(result) && ["succeeded", "failed", "rejected"].includes(result.status)) await tell(result);
 }
 
-// The durable consumer that was made for this order service: the events of its
-// provider, and the answers to messages that are no valid commands. Who could create it
-// would name the subject to deliver to.
-const consumer = await jetstream(reading, domain(o.domain)).consumers.get(stream, o.consumer);
+// The durable consumers that were made for this order service: one for the events of its
+// provider, one for the answers to messages that are no valid commands. Who could create
+// them would name the subject to deliver to.
+const results = jetstream(reading, domain(o.domain));
+const consumers = await Promise.all(streams.map((stream) => results.consumers.get(stream, o.consumer)));
 const id = await publish().catch((err) => finish(exit.unsent, `publish command: ${err.message}`));
 console.log("published", id);
 await ended();
-for await (const message of await consumer.consume({ max_messages: 100 })) { // the server permits 256
-  const { attributes, data } = read(message);
-  message.ack(); // a real order service writes down what it reads before it says so
-  if (attributes.type === "payment.command.rejected" && attributes.causationid === id) {
-    await finish(exit.refused, `rejected: ${data.code} ${JSON.stringify(data.faults)}`);
-  } else if (attributes.idempotencykey === idempotencykey && answers(data)) {
-    await tell(data);
-  } else if (data.review && data.idempotencyKey === o.key) {
-    console.log(`a person is asked: ${data.review.question}`); // not terminal
+
+// follow reads one consumer until the program ends.
+async function follow(consumer) {
+  for await (const message of await consumer.consume({ max_messages: 100 })) { // the server permits 256
+    const { attributes, data } = read(message);
+    message.ack(); // a real order service writes down what it reads before it says so
+    if (attributes.type === "payment.command.rejected" && attributes.causationid === id) {
+      await finish(exit.refused, `rejected: ${data.code} ${JSON.stringify(data.faults)}`);
+    } else if (attributes.idempotencykey === idempotencykey && answers(data)) {
+      await tell(data);
+    } else if (data.review && data.idempotencyKey === o.key) {
+      console.log(`a person is asked: ${data.review.question}`); // not terminal
+    }
   }
 }
+await Promise.all(consumers.map(follow));

@@ -33,6 +33,7 @@ import (
 const (
 	commandsSubject = "payment.refund.requested"
 	eventsStream    = "PAYMENT_EVENTS"
+	refusalsStream  = "PAYMENT_REFUSALS"
 	source          = "/examples/orders"
 )
 
@@ -100,8 +101,10 @@ func run(ctx context.Context, o order) (int, error) {
 	defer reading.Close()
 	w := &watch{messages: make(chan jetstream.Msg, 16)}
 	defer w.close()
-	if err := w.follow(ctx, results, o.consumer); err != nil {
-		return exitUnsent, err
+	for _, stream := range []string{eventsStream, refusalsStream} {
+		if err := w.follow(ctx, results, stream, o.consumer); err != nil {
+			return exitUnsent, err
+		}
 	}
 	id, err := publish(ctx, js, o)
 	if err != nil {
@@ -242,19 +245,19 @@ func publish(ctx context.Context, js jetstream.JetStream, o order) (id string, e
 	return id, nil
 }
 
-// watch gathers the messages of a consumer.
+// watch gathers the messages of consumers.
 type watch struct {
 	messages chan jetstream.Msg
-	stop     func()
+	stop     []func()
 }
 
-// follow reads the durable consumer that was made for this order service: the events of
-// its provider, and the answers to messages that are no valid commands. It does not
-// create it: who could would name the subject to deliver to.
-func (w *watch) follow(ctx context.Context, js jetstream.JetStream, name string) error {
-	consumer, err := js.Consumer(ctx, eventsStream, name)
+// follow reads a durable consumer that was made for this order service: there is one for
+// the events of its provider, and one for the answers to messages that are no valid
+// commands. It does not create it: who could would name the subject to deliver to.
+func (w *watch) follow(ctx context.Context, js jetstream.JetStream, stream, name string) error {
+	consumer, err := js.Consumer(ctx, stream, name)
 	if err != nil {
-		return fmt.Errorf("bind consumer %s (consumer provision creates it): %w", name, err)
+		return fmt.Errorf("bind consumer %s on %s (consumer provision creates it): %w", name, stream, err)
 	}
 	running, err := consumer.Consume(func(m jetstream.Msg) {
 		select {
@@ -265,13 +268,13 @@ func (w *watch) follow(ctx context.Context, js jetstream.JetStream, name string)
 	if err != nil {
 		return fmt.Errorf("consume %s: %w", name, err)
 	}
-	w.stop = running.Stop
+	w.stop = append(w.stop, running.Stop)
 	return nil
 }
 
 func (w *watch) close() {
-	if w.stop != nil {
-		w.stop()
+	for _, stop := range w.stop {
+		stop()
 	}
 }
 

@@ -34,7 +34,7 @@ func plan(topology broker.Topology) streams.Plan {
 	durable := func(stream string) streams.Durable { return streams.Durable{Stream: stream, Name: topology.Consumer} }
 	return streams.Plan{
 		Journal: topology.Events, TokenHeader: tokenHeader,
-		Others:   []string{topology.Commands, topology.Due, topology.Rejected, topology.ControlStream()},
+		Others:   []string{topology.Commands, topology.Due, topology.Refusals, topology.Rejected, topology.ControlStream()},
 		Durables: []streams.Durable{durable(topology.Commands), durable(topology.Due), durable(topology.Events)},
 	}
 }
@@ -236,7 +236,7 @@ func TestWhetherTheJournalAnswersIsReadWhereThereIsNoMark(t *testing.T) {
 	if b.read(integrity.Mark{}).Answered {
 		t.Error("what an operator has recorded is taken for an answer")
 	}
-	publish("payment.command.rejected.1-0123456789ab")
+	natstest.OldRejection(t, b.js, &nats.Msg{Subject: "payment.command.rejected.1-0123456789ab", Data: []byte("{}")})
 	if !b.read(integrity.Mark{}).Answered || b.read(b.known()).Answered {
 		t.Error("a rejection is an answer, and beside a mark nobody asks")
 	}

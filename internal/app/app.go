@@ -40,7 +40,9 @@ type App struct {
 // Topology is the streams and consumers the configuration asks for.
 func Topology(cfg *config.Config) broker.Topology {
 	t := broker.DefaultTopology()
-	t.Commands, t.Events, t.Due, t.Rejected = cfg.Streams.Commands, cfg.Streams.Events, cfg.Streams.Due, cfg.Streams.Rejected
+	s := cfg.Streams
+	t.Commands, t.Events, t.Due, t.Refusals, t.Rejected = s.Commands, s.Events, s.Due, s.Refusals, s.Rejected
+	t.CommandsBytes, t.RefusalsBytes, t.RejectedBytes = s.MaxBytes.Commands, s.MaxBytes.Refusals, s.MaxBytes.Rejected
 	t.Consumer, t.Concurrency, t.Replicas = cfg.Consumer, cfg.Concurrency, cfg.NATS.Replicas
 	for _, r := range cfg.Readers {
 		t.Readers = append(t.Readers, broker.Reader{Name: r.Name, Filters: r.Filters, Pulls: r.Pulls, Push: r.Push})

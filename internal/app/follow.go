@@ -27,8 +27,6 @@ const (
 	followSample = 20
 	// followBehind is how many messages before the journal's end the reading begins.
 	followBehind = 1000
-	// rejectionsBehind is the same for rejections, which are rare in the journal.
-	rejectionsBehind = 100_000
 	// followFor bounds one round, so that the follower notices that the server is away.
 	followFor = 5 * time.Second
 )
@@ -37,13 +35,14 @@ const (
 // message again and again, because the service may not create consumers on the
 // journal: that right would also let it change a ledger's consumer.
 type follower struct {
-	js     jetstream.JetStream
-	stream string
-	feed   *console.Feed
+	js jetstream.JetStream
+	// stream is the journal, refusals the stream of rejections.
+	stream, refusals string
+	feed             *console.Feed
 	// changed is called when an operation needs a person, and when one has ended.
 	changed func(id payment.ID, review bool)
 	log     *slog.Logger
-	// next is the sequence each filter goes on from.
+	// next is the sequence each stream goes on from.
 	next map[string]uint64
 }
 
@@ -62,29 +61,35 @@ func (f *follower) run(ctx context.Context) {
 func (f *follower) round(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, followFor)
 	defer cancel()
-	s, err := f.js.Stream(ctx, f.stream)
+	if err := f.follow(ctx, f.stream, events.EveryPayment); err != nil {
+		return err
+	}
+	return f.follow(ctx, f.refusals, events.RejectedFilter)
+}
+
+// follow reads what is new in one stream.
+func (f *follower) follow(ctx context.Context, stream, filter string) error {
+	s, err := f.js.Stream(ctx, stream)
 	if err != nil {
 		return err
 	}
 	last := s.CachedInfo().State.LastSeq
 	if f.next == nil {
-		f.next = map[string]uint64{events.EveryPayment: behind(last, followBehind), events.RejectedFilter: behind(last, rejectionsBehind)}
+		f.next = map[string]uint64{}
 	}
-	for filter := range f.next {
-		if f.next[filter] > last {
-			continue
-		}
-		batch := followBatch
-		if filter == events.EveryPayment && last-f.next[filter] > followBehind {
-			f.feed.Skip()
-			batch = followSample
-			f.next[filter] = last - followSample
-		}
-		if err := f.read(ctx, s, cut{filter: filter, last: last, batch: batch}); err != nil {
-			return err
-		}
+	if f.next[stream] == 0 {
+		f.next[stream] = behind(last, followBehind)
 	}
-	return nil
+	if f.next[stream] > last {
+		return nil
+	}
+	batch := followBatch
+	if last-f.next[stream] > followBehind {
+		f.feed.Skip()
+		batch = followSample
+		f.next[stream] = last - followSample
+	}
+	return f.read(ctx, s, cut{stream: stream, filter: filter, last: last, batch: batch})
 }
 
 // behind is the sequence n before last, and 1 at least.
@@ -96,26 +101,26 @@ func behind(last, n uint64) uint64 {
 }
 
 // cut is what one round reads: up to batch messages that match the filter, in a
-// journal that ends at last.
+// stream that ends at last.
 type cut struct {
-	filter string
-	last   uint64
-	batch  int
+	stream, filter string
+	last           uint64
+	batch          int
 }
 
 // read reads the messages of one cut and passes them on.
 func (f *follower) read(ctx context.Context, s jetstream.Stream, c cut) error {
 	for range c.batch {
-		m, err := s.GetMsg(ctx, f.next[c.filter], jetstream.WithGetMsgSubject(c.filter))
+		m, err := s.GetMsg(ctx, f.next[c.stream], jetstream.WithGetMsgSubject(c.filter))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			f.next[c.filter] = c.last + 1
+			f.next[c.stream] = c.last + 1
 			return nil
 		}
 		if err != nil {
 			return err
 		}
 		f.take(m)
-		f.next[c.filter] = m.Sequence + 1
+		f.next[c.stream] = m.Sequence + 1
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 		return nil, err
 	}
 	feed := console.NewFeed(time.Now)
-	follower := &follower{js: c.js, stream: c.topology.Events, feed: feed, changed: survey.Changed, log: log}
+	follower := &follower{js: c.js, stream: c.topology.Events, refusals: c.topology.Refusals, feed: feed, changed: survey.Changed, log: log}
 	pages, err := console.New(operators, feed, console.Service{
 		Ready: ready.report, Standing: func() []console.Standing { return standings(c.isolation, c.set) },
 	}, &console.Options{Access: access(cfg.Console, o.LocalOperator), Logger: log})
@@ -132,7 +132,7 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 	c.encoder = events.NewEncoder(&events.EncoderOptions{
 		Source: cfg.Source, Epoch: losses{c.keeper}.Epoch, SchemaPrefix: cfg.Results.SchemaPrefix, Binary: cfg.Results.Mode == "binary",
 	})
-	if c.journal, err = stream.New(nc, c.encoder, &stream.Options{Stream: cfg.Streams.Events, Integrity: c.keeper}); err != nil {
+	if c.journal, err = stream.New(nc, c.encoder, &stream.Options{Stream: cfg.Streams.Events, Refusals: cfg.Streams.Refusals, Integrity: c.keeper}); err != nil {
 		return c, err
 	}
 	c.isolation = isolation.New(limits(instances), &isolation.Options{Logger: c.log})

@@ -30,7 +30,7 @@ func ReadingPlan(t broker.Topology) marks.Plan {
 	return marks.Plan{
 		Journal: t.Events, TokenHeader: stream.TokenHeader, Acceptances: events.OperatorFilter(acceptance.ActionAccepted),
 		EpochOf: acceptedEpoch, Answers: append(events.PaymentFilters(""), events.RejectedFilter), Stamped: []string{t.Commands},
-		Others:   []string{t.Commands, t.Due, t.Rejected, t.ControlStream()},
+		Others:   []string{t.Commands, t.Due, t.Refusals, t.Rejected, t.ControlStream()},
 		Durables: []marks.Durable{durable(t.Commands), durable(t.Due), durable(t.Events)},
 	}
 }

@@ -28,7 +28,7 @@ func LossSources(nc *nats.Conn, t broker.Topology, encoder *events.Encoder, stor
 		return acceptance.Sources{}, fmt.Errorf("use jetstream: %w", err)
 	}
 	appended := &acceptance.Appended{}
-	journal, err := stream.New(nc, encoder, &stream.Options{Stream: t.Events, Integrity: appended})
+	journal, err := stream.New(nc, encoder, &stream.Options{Stream: t.Events, Refusals: t.Refusals, Integrity: appended})
 	if err != nil {
 		return acceptance.Sources{}, err
 	}

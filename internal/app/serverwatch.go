@@ -51,7 +51,7 @@ func (w serverWatch) run(ctx context.Context) {
 // five seconds, so that a missing answer does not prevent the others.
 func (w serverWatch) measure(ctx context.Context) {
 	t := w.topology
-	for _, name := range []string{t.Commands, t.Events, t.Due, t.Rejected} {
+	for _, name := range []string{t.Commands, t.Events, t.Due, t.Refusals, t.Rejected} {
 		if s, err := w.js.Stream(ctx, name); err == nil {
 			w.metrics.SetStream(name, s.CachedInfo().State.Bytes, s.CachedInfo().State.Msgs)
 		}

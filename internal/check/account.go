@@ -34,7 +34,7 @@ func (c *checker) excess() {
 		return
 	}
 	t := app.Topology(c.cfg)
-	for _, stream := range []string{t.Commands, t.Events, t.Due, t.Rejected, t.ControlStream()} {
+	for _, stream := range []string{t.Commands, t.Events, t.Due, t.Refusals, t.Rejected, t.ControlStream()} {
 		c.tooMuch("$JS.API.STREAM.UPDATE."+stream, eraser)
 	}
 	c.tooMuch("$JS.API.STREAM.CREATE."+nobody, republish)
@@ -131,11 +131,9 @@ func (c *checker) streams(a monitor.Account) {
 			})
 		}
 		if own {
-			c.foreign(s)
+			c.foreign(s, a)
 		}
-		if s.Name == c.cfg.Streams.Events {
-			c.readers(s)
-		}
+		c.readers(s)
 	}
 }
 
@@ -184,7 +182,7 @@ func overlap(a, b string) bool {
 
 // foreign reports the consumers of others on one of our streams that do more than a
 // reader may, or that wait where nothing comes any more.
-func (c *checker) foreign(s monitor.Stream) {
+func (c *checker) foreign(s monitor.Stream, a monitor.Account) {
 	for _, is := range s.Consumers {
 		if is.Name == c.cfg.Consumer {
 			continue
@@ -192,7 +190,7 @@ func (c *checker) foreign(s monitor.Stream) {
 		what := fmt.Sprintf("consumer %s on %s", is.Name, s.Name)
 		filters := slices.DeleteFunc(append([]string{is.Config.FilterSubject}, is.Config.FilterSubjects...), func(f string) bool { return f == "" })
 		for _, filter := range filters {
-			if !overlapsAny([]string{filter}, s.Config.Subjects) {
+			if !overlapsAny([]string{filter}, s.Config.Subjects) && !c.readApart(filter, s, is, a) {
 				c.report(Error, Account, what+", filter", Finding{
 					Is: filter, Want: "a subject of the stream", Do: "its reader gets nothing new there: name the new place in the setting readers and run provision",
 				})
@@ -211,9 +209,20 @@ func (c *checker) foreign(s monitor.Stream) {
 	}
 }
 
-// readers reports the configured readers that have no consumer.
+// readApart reports whether a reader that waits on the journal for refusals gets them from
+// their own stream: on the journal it still reads those that an older version has put there.
+func (c *checker) readApart(filter string, s monitor.Stream, is monitor.Consumer, a monitor.Account) bool {
+	return s.Name == c.cfg.Streams.Events && events.CoversRejections(filter) && slices.ContainsFunc(a.Streams, func(other monitor.Stream) bool {
+		return other.Name == c.cfg.Streams.Refusals && slices.ContainsFunc(other.Consumers, func(there monitor.Consumer) bool { return there.Name == is.Name })
+	})
+}
+
+// readers reports the configured readers that have no consumer on a stream.
 func (c *checker) readers(s monitor.Stream) {
 	for _, r := range c.cfg.Readers {
+		if s.Name != c.cfg.Streams.Events && (s.Name != c.cfg.Streams.Refusals || !slices.ContainsFunc(r.Filters, events.CoversRejections)) {
+			continue
+		}
 		if !slices.ContainsFunc(s.Consumers, func(is monitor.Consumer) bool { return is.Name == r.Name }) {
 			c.report(Error, Account, fmt.Sprintf("consumer %s on %s", r.Name, s.Name), Finding{
 				Is: "missing", Want: "there", Do: "its reader gets no results: run provision",
@@ -308,7 +317,7 @@ func (c *checker) exports(ctx context.Context, account string) {
 	}
 	t := app.Topology(c.cfg)
 	for _, secret := range append(events.JournalSubjects(),
-		events.ScheduleFilter, events.DueFilter, events.QuarantineFilter, "$KV.>", "$SRV.>",
+		events.RejectedFilter, events.ScheduleFilter, events.DueFilter, events.QuarantineFilter, "$KV.>", "$SRV.>",
 		"$JS.API.STREAM.CREATE.>", "$JS.API.STREAM.UPDATE.>", "$JS.API.STREAM.DELETE.>", "$JS.API.STREAM.PURGE.>", "$JS.API.STREAM.RESTORE.>",
 		"$JS.API.STREAM.MSG.DELETE.>", "$JS.API.CONSUMER.CREATE.>", "$JS.API.CONSUMER.DURABLE.CREATE.>", "$JS.API.CONSUMER.DELETE.>",
 		"$JS.API.CONSUMER.MSG.NEXT."+t.Commands+".>", "$JS.API.CONSUMER.MSG.NEXT."+t.Due+".>",

@@ -41,7 +41,7 @@ func TestALoginThatMayDoEverythingIsAWarningAndOneLineTooManyAnError(t *testing.
 	want(t, of(b.as("service").all(nil), check.Login))
 	want(t, of(b.as("admin").all(nil), check.Login), line{check.Warning, check.Login, "a client without credentials"})
 	var lines []line
-	for _, s := range []string{"PAYMENT_COMMANDS", "PAYMENT_EVENTS", "PAYMENT_DUE", "PAYMENT_REJECTED", "KV_PAYMENT_CONTROL"} {
+	for _, s := range []string{"PAYMENT_COMMANDS", "PAYMENT_EVENTS", "PAYMENT_DUE", "PAYMENT_REFUSALS", "PAYMENT_REJECTED", "KV_PAYMENT_CONTROL"} {
 		lines = append(lines, line{check.Error, check.Login, "publish to $JS.API.STREAM.UPDATE." + s})
 	}
 	want(t, of(b.as("updating").all(nil), check.Login), lines...)
@@ -141,17 +141,28 @@ func TestEveryWayAroundThePermissionsOfAServerIsNamed(t *testing.T) {
 				b.t.Fatal(err)
 			}
 		}, nil},
-		"a reader of a place that has moved": {func(b *bundle) {
-			b.cfg.Readers = []config.Reader{{Name: "ledger", Filters: []string{"payment.command.rejected.*", "payment.*.succeeded.>"}}}
+		"a reader of refusals that provision has made": {func(b *bundle) {
+			b.cfg.Readers = []config.Reader{{Name: "orders", Filters: []string{"payment.command.rejected.*", "payment.*.*.opay-eg.*.*"}}}
 			if _, err := broker.Provision(b.ctx(), b.js, app.Topology(b.cfg)); err != nil {
 				b.t.Fatal(err)
 			}
-			cfg := app.Topology(b.cfg).EventsConfig()
-			cfg.Subjects = []string{"payment.cancel.*.*.*.*", "payment.refund.*.*.*.*", "payment.operator.*.*"}
-			if _, err := b.js.UpdateStream(b.ctx(), cfg); err != nil {
+		}, nil},
+		"one that waits on the journal for new refusals": {func(b *bundle) {
+			t := app.Topology(b.cfg)
+			cfg := t.ReaderConfig(broker.Reader{Name: "orders", Filters: []string{"payment.command.rejected.*", "payment.*.*.opay-eg.*.*"}})
+			if _, err := b.js.CreateConsumer(b.ctx(), "PAYMENT_EVENTS", cfg); err != nil {
 				b.t.Fatal(err)
 			}
-		}, []line{is("consumer ledger on PAYMENT_EVENTS, filter")}},
+		}, []line{is("consumer orders on PAYMENT_EVENTS, filter")}},
+		"one without its refusals": {func(b *bundle) {
+			b.cfg.Readers = []config.Reader{{Name: "orders", Filters: []string{"payment.>"}}}
+			if _, err := broker.Provision(b.ctx(), b.js, app.Topology(b.cfg)); err != nil {
+				b.t.Fatal(err)
+			}
+			if err := b.js.DeleteConsumer(b.ctx(), "PAYMENT_REFUSALS", "orders"); err != nil {
+				b.t.Fatal(err)
+			}
+		}, []line{is("consumer orders on PAYMENT_REFUSALS")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

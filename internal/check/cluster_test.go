@@ -51,7 +51,7 @@ func TestOneReplicaInAClusterOfThreeIsAWarning(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff([]string{
-		"stream PAYMENT_COMMANDS, replicas", "stream PAYMENT_EVENTS, replicas", "stream PAYMENT_DUE, replicas", "stream PAYMENT_REJECTED, replicas",
+		"stream PAYMENT_COMMANDS, replicas", "stream PAYMENT_EVENTS, replicas", "stream PAYMENT_REFUSALS, replicas", "stream PAYMENT_DUE, replicas", "stream PAYMENT_REJECTED, replicas",
 		"stream KV_PAYMENT_CONTROL, replicas",
 		"consumer payment-consumer on PAYMENT_COMMANDS, replicas", "consumer payment-consumer on PAYMENT_DUE, replicas", "consumer payment-consumer on PAYMENT_EVENTS, replicas",
 	}, wrong); diff != "" {

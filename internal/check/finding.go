@@ -25,6 +25,7 @@ const (
 	Topology         = "topology"
 	Replicas         = "replicas"
 	SyncInterval     = "sync-interval"
+	Storage          = "storage"
 	Permission       = "permission"
 	Login            = "login"
 	Account          = "account"

@@ -21,7 +21,7 @@ const lookUp = "nothing is carried out until a person has decided: consumer jour
 // before it says broken.
 func (c *checker) journal(ctx context.Context) {
 	t := app.Topology(c.cfg)
-	if c.lacks(Journal, "journal", streamInfo(t.Commands), streamInfo(t.Events), streamInfo(t.Due), streamInfo(t.Rejected), streamInfo(t.ControlStream()),
+	if c.lacks(Journal, "journal", streamInfo(t.Commands), streamInfo(t.Events), streamInfo(t.Due), streamInfo(t.Refusals), streamInfo(t.Rejected), streamInfo(t.ControlStream()),
 		consumerInfo(t.Commands, t.Consumer), consumerInfo(t.Due, t.Consumer), consumerInfo(t.Events, t.Consumer),
 		"$JS.API.STREAM.MSG.GET."+t.Events, "$JS.API.STREAM.MSG.GET."+t.ControlStream()) {
 		return

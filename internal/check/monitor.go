@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/monitor"
 )
 
@@ -41,6 +42,9 @@ func (c *checker) durability(ctx context.Context) {
 			Do: "acknowledged events are lost with the power: set sync_interval to always in the jetstream block of every server",
 		})
 	}
+	if v.JetStream.Config != nil {
+		c.share(what, v.JetStream.Config.MaxStore)
+	}
 	if m := v.JetStream.Meta; m != nil {
 		c.servers = max(c.servers, m.ClusterSize)
 	}
@@ -49,6 +53,23 @@ func (c *checker) durability(ctx context.Context) {
 			Is: "unknown, only " + v.Name + " was asked", Want: "always", Do: "check again with nats.monitor set to each of them",
 		})
 	}
+}
+
+// share looks whether the bounds of the other streams leave the journal and the timers,
+// which have none, at least half of what a server stores.
+func (c *checker) share(what string, store int64) {
+	var bounds int64
+	for _, s := range app.Topology(c.cfg).Streams() {
+		bounds += max(s.MaxBytes, 0)
+	}
+	if store <= 0 || bounds <= store/2 {
+		return
+	}
+	c.report(Warning, Storage, what+", max_file_store", Finding{
+		Is:   fmt.Sprintf("%d bytes, of which streams.maxBytes gives %d to commands, refusals and quarantine", store, bounds),
+		Want: fmt.Sprintf("%d or more: the journal has no bound, and half of the store is its share", 2*bounds),
+		Do:   "junk could take the room in which results are recorded: lower streams.maxBytes and run provision, or give the servers more storage",
+	})
 }
 
 // copyOfJournal compares what the monitored server holds of the journal with what

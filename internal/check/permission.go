@@ -58,9 +58,10 @@ func (c *checker) probes(t broker.Topology) []probe {
 	// An answer that the bucket's stream is there, or not, is one either way.
 	question(streamInfo(t.ControlStream()), "it cannot be known which providers are paused, so nothing is carried out", false)
 	question("$JS.API.STREAM.MSG.GET."+t.ControlStream(), "it cannot be known which providers are paused, so nothing is carried out", false)
-	for _, stream := range []string{t.Events, t.Commands, t.Due, t.Rejected} {
+	for _, stream := range []string{t.Events, t.Commands, t.Due, t.Refusals, t.Rejected} {
 		question(streamInfo(stream), "it cannot be seen whether the journal has lost something, so nothing is carried out", false)
 	}
+	question("$JS.API.STREAM.MSG.GET."+t.Refusals, "operators cannot be shown which messages were rejected, and a rejection whose answer was lost is told again and again", false)
 	question("$JS.API.STREAM.MSG.GET."+t.Rejected, "operators cannot be shown what is in quarantine", false)
 	// A body that is no request is answered "invalid": nothing is deleted.
 	all = append(all, probe{
@@ -96,8 +97,8 @@ func (c *checker) appends() []string {
 	return subjects
 }
 
-// journalAppends are those that end in the journal or become timers. action is that of
-// operators.
+// journalAppends are those that end in the journal or beside it, or become timers.
+// action is that of operators.
 func (c *checker) journalAppends(action string) []string {
 	subjects := []string{events.RejectedSubject("0-" + nobody), events.OperatorSubject(action, nobody)}
 	provider := c.cfg.Providers[0].Name

@@ -122,7 +122,7 @@ func (c *checker) recoveryProbes(t broker.Topology) []probe {
 			all = append(all, probe{subject: s, data: "probe", gap: gap})
 		}
 	}
-	for _, stream := range []string{t.Commands, t.Events, t.Due, t.Rejected, t.ControlStream()} {
+	for _, stream := range []string{t.Commands, t.Events, t.Due, t.Refusals, t.Rejected, t.ControlStream()} {
 		ask(streamInfo(stream), "$JS.API.STREAM.MSG.GET."+stream)
 	}
 	ask(consumerInfo(t.Due, t.Consumer))

@@ -82,7 +82,7 @@ accounts {
     users: [{user: reader, password: p}]
   }
 }`, func(b *bundle) {
-		b.cfg.Readers = []config.Reader{{Name: "orders-eg", Filters: []string{"payment.*.*.opay-eg.*.*"}}, {Name: "ledger", Filters: []string{"payment.*.succeeded.>"}}}
+		b.cfg.Readers = []config.Reader{{Name: "orders-eg", Filters: []string{"payment.*.*.opay-eg.*.*", "payment.command.rejected.*"}}, {Name: "ledger", Filters: []string{"payment.*.succeeded.>"}}}
 	}, nats.UserInfo("admin", "p"))
 	b.js.Conn().Close()
 	return b

@@ -102,7 +102,7 @@ func older(is, want string) bool {
 // topology compares streams and consumers with what is needed.
 func (c *checker) topology(ctx context.Context) {
 	t := app.Topology(c.cfg)
-	if c.lacks(Topology, "streams and consumers", streamInfo(t.Commands), streamInfo(t.Events), streamInfo(t.Due), streamInfo(t.Rejected), streamInfo(t.ControlStream()),
+	if c.lacks(Topology, "streams and consumers", streamInfo(t.Commands), streamInfo(t.Events), streamInfo(t.Due), streamInfo(t.Refusals), streamInfo(t.Rejected), streamInfo(t.ControlStream()),
 		consumerInfo(t.Commands, t.Consumer), consumerInfo(t.Due, t.Consumer)) {
 		return
 	}
@@ -127,7 +127,7 @@ func (c *checker) topology(ctx context.Context) {
 
 // replicas looks whether every copy of a stream is there and up to date.
 func (c *checker) replicas(ctx context.Context, t broker.Topology) {
-	for _, name := range []string{t.Commands, t.Events, t.Due, t.Rejected, t.ControlStream()} {
+	for _, name := range []string{t.Commands, t.Events, t.Due, t.Refusals, t.Rejected, t.ControlStream()} {
 		s, err := c.js.Stream(ctx, name)
 		if err != nil || s.CachedInfo().Cluster == nil {
 			continue // reported above, or not replicated

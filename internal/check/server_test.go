@@ -154,7 +154,7 @@ func TestAnEmptyServerLacksEveryStreamAndConsumer(t *testing.T) {
 	all := setup(t, durable).findings(&check.Options{Deep: true})
 	var wanted []line
 	for _, what := range []string{
-		"stream PAYMENT_COMMANDS", "stream PAYMENT_EVENTS", "stream PAYMENT_DUE", "stream PAYMENT_REJECTED", "stream KV_PAYMENT_CONTROL",
+		"stream PAYMENT_COMMANDS", "stream PAYMENT_EVENTS", "stream PAYMENT_REFUSALS", "stream PAYMENT_DUE", "stream PAYMENT_REJECTED", "stream KV_PAYMENT_CONTROL",
 		"consumer payment-consumer on PAYMENT_COMMANDS", "consumer payment-consumer on PAYMENT_DUE", "consumer payment-consumer on PAYMENT_EVENTS",
 	} {
 		wanted = append(wanted, line{check.Error, check.Topology, what + ", existence"})
@@ -253,6 +253,19 @@ func TestDurabilityIsWhatTheMonitorSays(t *testing.T) {
 		t.Cleanup(web.Close)
 		b.cfg.NATS.Monitor = web.URL
 		want(t, b.findings(nil), line{check.NotVerifiable, check.SyncInterval, "sync_interval of the servers"})
+	}
+}
+
+func TestBoundsThatLeaveTheJournalTooLittleAreAWarning(t *testing.T) {
+	t.Parallel()
+	b := provisioned(t, `jetstream: {store_dir: %q, sync_interval: always, max_file_store: 4GB}`)
+	hidden := of(b.findings(nil), check.Storage)
+	want(t, hidden) // 1.5 of 4 GB
+	b.cfg.Streams.MaxBytes.Commands = 2 << 30
+	found := of(b.findings(nil), check.Storage)
+	want(t, found, line{check.Warning, check.Storage, "server " + b.server.Name() + ", max_file_store"})
+	if !strings.Contains(found[0].Is, "4294967296 bytes") || !strings.Contains(found[0].Is, "2684354560") || !strings.HasPrefix(found[0].Want, "5368709120 or more") {
+		t.Errorf("finding is %v", found[0])
 	}
 }
 

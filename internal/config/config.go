@@ -32,7 +32,8 @@ type Config struct {
 	Status        Status        `yaml:"status"`
 	LateLook      LateLook      `yaml:"lateLook"`
 	// Readers are the order services and ledgers that read results. `consumer provision` creates
-	// a durable consumer on the journal for each. The service itself does not use them.
+	// a durable consumer on the journal for each, and one on the stream of refusals where its
+	// filters cover rejections. The service itself does not use them.
 	Readers []Reader `yaml:"readers" validate:"max=200,unique=Name,dive"`
 	// StartPaused treats every provider as paused until `consumer resume`, whatever was said
 	// before this process started. It is for the first start after an incident.
@@ -82,8 +83,24 @@ type Streams struct {
 	Events string `yaml:"events" validate:"required,natsname"`
 	// Due is the stream of timers.
 	Due string `yaml:"due" validate:"required,natsname"`
+	// Refusals is the stream of the answers to messages that are no valid commands.
+	Refusals string `yaml:"refusals" validate:"required,natsname"`
 	// Rejected is the stream that keeps the bytes of rejected messages: the quarantine.
-	Rejected string `yaml:"rejected" validate:"required,natsname"`
+	Rejected string   `yaml:"rejected" validate:"required,natsname"`
+	MaxBytes MaxBytes `yaml:"maxBytes"`
+}
+
+// MaxBytes bounds the streams that others can fill, in bytes, as the server counts them for
+// one replica. The server reserves that much of its storage. The journal and the timers
+// have what is left.
+type MaxBytes struct {
+	// Commands bounds the stream of commands. Full, it refuses further commands.
+	Commands int64 `yaml:"commands" validate:"min=1048576,max=1125899906842624"`
+	// Refusals bounds the answers to messages that are no valid commands. Full, it forgets the
+	// oldest.
+	Refusals int64 `yaml:"refusals" validate:"min=1048576,max=1125899906842624"`
+	// Rejected bounds the quarantine. Full, it forgets the oldest.
+	Rejected int64 `yaml:"rejected" validate:"min=1048576,max=1125899906842624"`
 }
 
 // Journal says how a loss in the journal is noticed.
@@ -217,7 +234,7 @@ type Identified struct {
 	Identities []string `yaml:"identities" validate:"required,min=1,max=100,dive,identity"`
 }
 
-// Reader is a durable consumer on the journal that an order service or a ledger reads.
+// Reader is what an order service or a ledger reads: a durable consumer on the journal, and one on the stream of refusals.
 type Reader struct {
 	// Name is the name of the durable consumer.
 	Name string `yaml:"name" validate:"required,natsname"`
@@ -226,8 +243,8 @@ type Reader struct {
 	// Pulls is how many requests for messages may wait at the server: one for each process of
 	// the reader. 0: 4.
 	Pulls int `yaml:"pulls" validate:"min=0,max=4,excluded_with=Push"`
-	// Push has the server deliver to payments.results.<name>, instead of waiting for requests.
-	// One process reads it.
+	// Push has the server deliver to payments.results.<name>, and rejections to
+	// payments.refusals.<name>, instead of waiting for requests. One process reads them.
 	Push bool `yaml:"push"`
 }
 
@@ -332,7 +349,8 @@ func Defaults() *Config {
 	return &Config{
 		NATS: NATS{URL: "nats://127.0.0.1:4222", Replicas: 3},
 		Streams: Streams{
-			Commands: "PAYMENT_COMMANDS", Events: "PAYMENT_EVENTS", Due: "PAYMENT_DUE", Rejected: "PAYMENT_REJECTED",
+			Commands: "PAYMENT_COMMANDS", Events: "PAYMENT_EVENTS", Due: "PAYMENT_DUE", Refusals: "PAYMENT_REFUSALS", Rejected: "PAYMENT_REJECTED",
+			MaxBytes: MaxBytes{Commands: 1 << 30, Refusals: 256 << 20, Rejected: 256 << 20},
 		},
 		Consumer:    "payment-consumer",
 		Source:      "/payments/consumer",

@@ -53,7 +53,7 @@ func TestEveryKeyOfAGoodFileArrives(t *testing.T) {
 			Replicas:    5,
 			Monitor:     "http://nats-0.nats:8222",
 		},
-		Streams:     config.Streams{Commands: "COMMANDS", Events: "EVENTS", Due: "DUE", Rejected: "REJECTED"},
+		Streams:     config.Streams{Commands: "COMMANDS", Events: "EVENTS", Due: "DUE", Refusals: "REFUSALS", Rejected: "REJECTED", MaxBytes: config.MaxBytes{Commands: 4 << 30, Refusals: 2 << 20, Rejected: 3 << 20}},
 		Consumer:    "payments",
 		Source:      "https://pay.example/consumer",
 		Concurrency: 64,
@@ -102,7 +102,8 @@ func TestWhatAFileLeavesOutHasTheDocumentedDefault(t *testing.T) {
 	want := &config.Config{
 		NATS: config.NATS{URL: "nats://127.0.0.1:4222", Replicas: 3},
 		Streams: config.Streams{
-			Commands: "PAYMENT_COMMANDS", Events: "PAYMENT_EVENTS", Due: "PAYMENT_DUE", Rejected: "PAYMENT_REJECTED",
+			Commands: "PAYMENT_COMMANDS", Events: "PAYMENT_EVENTS", Due: "PAYMENT_DUE", Refusals: "PAYMENT_REFUSALS", Rejected: "PAYMENT_REJECTED",
+			MaxBytes: config.MaxBytes{Commands: 1 << 30, Refusals: 256 << 20, Rejected: 256 << 20},
 		},
 		Consumer: "payment-consumer", Source: "/payments/consumer", Concurrency: 256,
 		Admin:   config.Admin{Listen: "127.0.0.1:9090"},

@@ -145,7 +145,7 @@ func (d *decoder) foreignReaders(cfg *Config) {
 
 func (d *decoder) distinctStreams(s Streams) {
 	names := []struct{ key, value string }{
-		{"commands", s.Commands}, {"events", s.Events}, {"due", s.Due}, {"rejected", s.Rejected},
+		{"commands", s.Commands}, {"events", s.Events}, {"due", s.Due}, {"refusals", s.Refusals}, {"rejected", s.Rejected},
 	}
 	first := map[string]string{}
 	for _, n := range names {

@@ -140,9 +140,11 @@ func (p *play) perform(ctx context.Context, nc *nats.Conn, o Options) (err error
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var owned sync.WaitGroup
-	failures := make(chan error, 2)
+	failures := make(chan error, 3)
 	owned.Go(func() { failures <- service.Run(running) })
-	owned.Go(func() { failures <- p.follower.run(running, p.js, p.cfg.Streams.Events, p.out.event) })
+	for _, stream := range []string{p.cfg.Streams.Events, p.cfg.Streams.Refusals} {
+		owned.Go(func() { failures <- p.follower.run(running, p.js, stream, p.out.event) })
+	}
 	defer func() {
 		stop()
 		owned.Wait()

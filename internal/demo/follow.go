@@ -34,15 +34,14 @@ func newFollower() *follower {
 	return &follower{operations: map[string][]events.Entry{}, news: make(chan struct{})}
 }
 
-// run follows the stream until ctx ends; each event's data is passed to show.
+// run follows one stream until ctx ends; each event's data is passed to show, one at a time.
 func (f *follower) run(ctx context.Context, js jetstream.JetStream, stream string, show func([]byte)) error {
 	c, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
 	if err != nil {
 		return fmt.Errorf("follow results: %w", err)
 	}
 	consuming, err := c.Consume(func(m jetstream.Msg) {
-		f.take(events.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
-		show(m.Data())
+		f.take(events.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()}, show)
 	})
 	if err != nil {
 		return fmt.Errorf("follow results: %w", err)
@@ -53,9 +52,10 @@ func (f *follower) run(ctx context.Context, js jetstream.JetStream, stream strin
 	return nil
 }
 
-func (f *follower) take(m events.Message) {
+func (f *follower) take(m events.Message, show func([]byte)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	show(m.Data)
 	defer func() {
 		close(f.news)
 		f.news = make(chan struct{})

@@ -37,11 +37,13 @@ type Page struct {
 	} `json:"jetstream"`
 }
 
-// Storage says when the server writes to disk.
+// Storage says when the server writes to disk, and how much.
 type Storage struct {
 	// SyncAlways: before each acknowledgement; else every SyncInterval.
 	SyncAlways   bool          `json:"sync_always"`
 	SyncInterval time.Duration `json:"sync_interval"`
+	// MaxStore is what all streams may take of the disk, in bytes; 0: it does not say.
+	MaxStore int64 `json:"max_storage"`
 }
 
 // Ask reads the page of the one server at address (http://HOST:8222); ctx bounds

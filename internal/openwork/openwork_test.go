@@ -160,9 +160,7 @@ func TestAScanFindsWhatIsOpenAndForgetsWhatHasEnded(t *testing.T) {
 	b.conclude(done, payment.Succeeded)
 	b.start(second)
 	b.conclude(second, payment.Succeeded)
-	if err := b.journal.AppendRejection(t.Context(), payment.Rejection{Token: "7-0123456789ab", Code: payment.CodeInvalidCommand}); err != nil {
-		t.Fatal(err)
-	}
+	natstest.OldRejection(t, b.js, &nats.Msg{Subject: "payment.command.rejected.7-0123456789ab", Data: []byte("{}")})
 	x := b.scan()
 	if x.Events != 6 || len(x.Damaged) != 0 {
 		t.Errorf("read %d events with damage %v, want 6 without", x.Events, x.Damaged)

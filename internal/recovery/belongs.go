@@ -71,7 +71,8 @@ func literal(subject string) bool {
 			return false
 		}
 	}
-	for _, filter := range events.JournalSubjects() {
+	// A journal of an older version holds rejections too.
+	for _, filter := range append(events.JournalSubjects(), events.RejectedFilter) {
 		if fits(strings.Split(filter, "."), tokens) {
 			return true
 		}

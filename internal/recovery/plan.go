@@ -244,7 +244,8 @@ func (c *comparison) run(ctx context.Context, fail context.CancelCauseFunc) {
 // hold holds a line against what lies at its sequence in the journal.
 func (c *comparison) hold(ctx context.Context, q question, on stream.Stored) error {
 	there := on
-	if there.Sequence != q.entry.Sequence {
+	// A rejection may lie in a stream of its own, whose sequences say nothing here.
+	if _, rejection := events.RejectedToken(q.at.subject); rejection || there.Sequence != q.entry.Sequence {
 		var err error
 		if there, err = c.journal.At(ctx, q.entry.Sequence); err != nil || there.Sequence == 0 {
 			return err

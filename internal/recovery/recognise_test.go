@@ -236,3 +236,20 @@ func (b *bundle) accept(first integrity.Identity) {
 		b.t.Fatal(err)
 	}
 }
+
+// A rejection lies beside the journal, and its sequence there says nothing of the journal.
+func TestARejectionThatLiesBesideTheJournalMakesAnArchiveNobodys(t *testing.T) {
+	t.Parallel()
+	other, b := setup(t), setup(t)
+	other.reject(1)
+	path := other.archive()
+	b.fill(0, 10)
+	e, err := other.At(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at, err := b.journal.Put(t.Context(), 0, e.Message); err != nil || at != 1 { // the place that the line names
+		t.Fatalf("it lies at %d, %v", at, err)
+	}
+	b.recognised(recovery.Lineage{}, map[string]recovery.Verdict{path: unrecognised}, path)
+}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/events"
@@ -40,6 +41,7 @@ func setup(t *testing.T) *bundle {
 	b := &bundle{t: t, server: natstest.Start(t, nil), last: map[payment.ID]uint64{}, version: map[payment.ID]uint64{}}
 	b.connect()
 	natstest.CreateStream(t, b.js, natstest.EventsConfig(1))
+	natstest.CreateStream(t, b.js, natstest.RefusalsConfig(1))
 	return b
 }
 
@@ -85,11 +87,16 @@ func (b *bundle) add(n int, writer string, typ payment.EventType) {
 	b.last[id(n)] = sequence
 }
 
+// reject puts a rejection into the journal, where older versions had it.
 func (b *bundle) reject(origin uint64) {
 	b.t.Helper()
-	if err := b.journal.AppendRejection(b.t.Context(), journaltest.Rejection(origin)); err != nil {
+	m, err := events.NewEncoder(nil).EncodeRejection(journaltest.Rejection(origin), time.Now())
+	if err != nil {
 		b.t.Fatal(err)
 	}
+	header := nats.Header(m.Header)
+	header.Set(stream.TokenHeader, fmt.Sprintf("%032x", origin))
+	natstest.OldRejection(b.t, b.js, &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data})
 }
 
 // Extent and At make the journal one that is archived.
@@ -125,12 +132,7 @@ func (b *bundle) messages() (all map[string]events.Message, recovered map[string
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for sequence := uint64(1); sequence <= last; sequence++ {
-		e, err := b.At(b.t.Context(), sequence)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		m := e.Message
+	note := func(m events.Message) {
 		maps.DeleteFunc(m.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
 		if was := m.Header[recovery.Header]; was != nil {
 			recovered[m.Subject] = was[0]
@@ -138,7 +140,25 @@ func (b *bundle) messages() (all map[string]events.Message, recovered map[string
 		}
 		all[m.Subject] = m
 	}
-	return all, recovered
+	for sequence := uint64(1); sequence <= last; sequence++ {
+		e, err := b.At(b.t.Context(), sequence)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		note(e.Message)
+	}
+	// Rejections of older versions come back beside the journal.
+	for next := uint64(0); ; {
+		m, behind, err := b.journal.NextRejection(b.t.Context(), next)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if m.Sequence == 0 {
+			return all, recovered
+		}
+		note(m.Message)
+		next = behind
+	}
 }
 
 // recover compares and applies, and counts the outcomes.

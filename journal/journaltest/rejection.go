@@ -37,8 +37,8 @@ func rejectionLostAnswer(t *testing.T, s Store) {
 
 func rejectionStoreFull(t *testing.T, s Store) {
 	err := s.Writer(t, faults(StoreFull)).AppendRejection(bounded(t), Rejection(1))
-	if !errors.Is(err, journal.ErrStoreRefuses) {
-		t.Errorf("rejection at a full store ended in %v, want ErrStoreRefuses", err)
+	if !errors.Is(err, journal.ErrRefusalNotTaken) || errors.Is(err, journal.ErrStoreRefuses) {
+		t.Errorf("rejection at a full store ended in %v, want ErrRefusalNotTaken, which shuts nothing", err)
 	}
 	length(t, s, 0)
 }

@@ -34,7 +34,7 @@ const (
 	LoseAnswer
 	// InFlight: the store says that an append is in flight; nothing is stored; repeated.
 	InFlight
-	// Refuse: the store takes nothing more: ErrStoreRefuses.
+	// Refuse: the store takes nothing more: ErrStoreRefuses, of a rejection ErrRefusalNotTaken.
 	Refuse
 	// GiveUpAbsent: the try never arrives and the writer's time ends: ErrUnknown.
 	GiveUpAbsent
@@ -198,6 +198,9 @@ func (j *Journal) decide(e entry, expected uint64) (uint64, error) {
 func (j *Journal) refuse(e entry) (uint64, error) {
 	if stored := j.store.last(e.filter); stored.token == e.token {
 		return stored.sequence, nil
+	}
+	if e.rejection && !e.action {
+		return 0, fmt.Errorf("append %s: %w", e.subject, journal.ErrRefusalNotTaken)
 	}
 	return 0, fmt.Errorf("append %s: %w", e.subject, journal.ErrStoreRefuses)
 }

@@ -47,6 +47,7 @@ const (
 	codeInsufficient     jetstream.ErrorCode = 10023
 	codeMemoryResources  jetstream.ErrorCode = 10028
 	codeStorageResources jetstream.ErrorCode = 10047
+	codeWrongStream      jetstream.ErrorCode = 10060
 	codeSealed           jetstream.ErrorCode = 10109
 	codeHeaderTooLarge   jetstream.ErrorCode = 10097
 
@@ -110,7 +111,7 @@ func judgeRefusal(e *jetstream.APIError) answer {
 		return answer{verdict: inFlight, err: e}
 	case codeStoreFailed:
 		return judgeStoreFailed(e)
-	case codeAccountResources, codeInsufficient, codeMemoryResources, codeStorageResources, codeSealed:
+	case codeAccountResources, codeInsufficient, codeMemoryResources, codeStorageResources, codeSealed, codeWrongStream:
 		// Checked by the server before it stores or proposes anything.
 		return answer{verdict: storeRefuses, certain: true, err: e}
 	case jetstream.JSErrCodeStreamMessageExceedsMaximum, codeHeaderTooLarge:

@@ -174,7 +174,7 @@ func TestEveryAppendCarriesItsGuardAndATokenOfItsOwn(t *testing.T) {
 	for i, want := range []map[string]string{
 		{"Nats-Expected-Last-Subject-Sequence": "0", "Nats-Expected-Last-Subject-Sequence-Subject": filter, "Countermand-Append": "30313233343536373839616263646566"},
 		{"Nats-Expected-Last-Subject-Sequence": "1", "Nats-Expected-Last-Subject-Sequence-Subject": filter, "Countermand-Append": "30313233343536373839616263646566"},
-		{"Nats-Expected-Last-Subject-Sequence": "0", "Nats-Expected-Last-Subject-Sequence-Subject": "", "Countermand-Append": "66656463626139383736353433323130"},
+		{"Nats-Expected-Last-Subject-Sequence": "0", "Nats-Expected-Last-Subject-Sequence-Subject": "", "Nats-Expected-Stream": "PAYMENT_REFUSALS", "Countermand-Append": "66656463626139383736353433323130"},
 	} {
 		for name, value := range want {
 			if got := s.sent[i].Header.Get(name); got != value {

@@ -25,6 +25,7 @@ func startCluster(t *testing.T) (*natstest.Cluster, jetstream.JetStream) {
 	c := natstest.StartCluster(t)
 	js := c.JetStream(t)
 	c.CreateStream(t, js, natstest.EventsConfig(3))
+	c.CreateStream(t, js, natstest.RefusalsConfig(3))
 	return c, js
 }
 
@@ -144,10 +145,13 @@ func TestJournalOnThreeReplicasKeepsEveryPromise(t *testing.T) {
 	c, js := startCluster(t)
 	journaltest.Run(t, func(t *testing.T) journaltest.Store {
 		// Not parallel: the checks share the cluster, each with a new stream.
-		if err := js.DeleteStream(withTimeout(t), natstest.EventsStream); err != nil {
-			t.Fatal(err)
+		for _, name := range []string{natstest.EventsStream, natstest.RefusalsStream} {
+			if err := js.DeleteStream(withTimeout(t), name); err != nil {
+				t.Fatal(err)
+			}
 		}
 		c.CreateStream(t, js, natstest.EventsConfig(3))
+		c.CreateStream(t, js, natstest.RefusalsConfig(3))
 		return &replicated{cluster: c, js: js}
 	})
 }
@@ -165,5 +169,5 @@ func (r *replicated) Writer(t *testing.T, plan journaltest.Plan) journal.Journal
 
 func (r *replicated) Len(t *testing.T) int {
 	t.Helper()
-	return natstest.Messages(t, r.js, natstest.EventsStream)
+	return natstest.Messages(t, r.js, natstest.EventsStream) + natstest.Messages(t, r.js, natstest.RefusalsStream)
 }

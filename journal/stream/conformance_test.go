@@ -48,13 +48,14 @@ func setupWith(t testing.TB, cfg jetstream.StreamConfig) bench {
 	s := natstest.Start(t, nil)
 	js := s.JetStream(t)
 	natstest.CreateStream(t, js, cfg)
+	natstest.CreateStream(t, js, natstest.RefusalsConfig(max(cfg.Replicas, 1)))
 	return bench{Server: s, js: js}
 }
 
-// messages counts what the journal's stream holds.
+// messages counts what the journal's stream holds, and that of the rejections.
 func (b bench) messages(t testing.TB) int {
 	t.Helper()
-	return natstest.Messages(t, b.js, natstest.EventsStream)
+	return natstest.Messages(t, b.js, natstest.EventsStream) + natstest.Messages(t, b.js, natstest.RefusalsStream)
 }
 
 // open returns a journal over a requester.

@@ -123,13 +123,15 @@ func TestAShutJournalSendsNothing(t *testing.T) {
 	j := open(t, s, &stream.Options{Integrity: &watched{shut: why}})
 	_, err := j.Append(withTimeout(t), 0, journaltest.Event(id, 1, "a"))
 	for what, err := range map[string]error{
-		"append":    err,
-		"rejection": j.AppendRejection(withTimeout(t), journaltest.Rejection(1)),
-		"operator":  j.AppendOperator(withTimeout(t), payment.OperatorAction{Action: "paused", ULID: "01ARZ3NDEKTSV4RRFFQ69G5FAV", Operator: "olaf", Identity: "nats", Reason: "r"}),
+		"append":   err,
+		"operator": j.AppendOperator(withTimeout(t), payment.OperatorAction{Action: "paused", ULID: "01ARZ3NDEKTSV4RRFFQ69G5FAV", Operator: "olaf", Identity: "nats", Reason: "r"}),
 	} {
 		if !errors.Is(err, journal.ErrStoreRefuses) || !errors.Is(err, why) || errors.Is(err, journal.ErrUnknown) {
 			t.Errorf("%s ended in %v", what, err)
 		}
+	}
+	if err := j.AppendRejection(withTimeout(t), journaltest.Rejection(1)); !errors.Is(err, journal.ErrRefusalNotTaken) || !strings.Contains(err.Error(), why.Error()) {
+		t.Errorf("rejection ended in %v", err)
 	}
 	if len(s.sent) > 0 {
 		t.Errorf("%d messages were sent", len(s.sent))

@@ -23,6 +23,7 @@ const TokenHeader = "Countermand-Append" //nolint:gosec // the name of a header,
 
 const (
 	defaultStream      = "PAYMENT_EVENTS"
+	defaultRefusals    = "PAYMENT_REFUSALS"
 	defaultTryTimeout  = 2 * time.Second
 	defaultRefuseAfter = 5 * time.Second
 )
@@ -46,6 +47,8 @@ type link interface {
 type Options struct {
 	// Stream is the name of the journal's stream. Default: PAYMENT_EVENTS.
 	Stream string
+	// Refusals is the name of the stream of rejections. Default: PAYMENT_REFUSALS.
+	Refusals string
 	// TryTimeout is how long one try waits for its answer before the same bytes
 	// are sent again. Default: 2 s.
 	TryTimeout time.Duration
@@ -58,7 +61,8 @@ type Options struct {
 	// a connection, before the store counts as refusing it: a full disk answers
 	// nothing. Default: 5 s.
 	RefuseAfter time.Duration
-	// Integrity is told of every append and may shut the journal. Default: none.
+	// Integrity is told of every append to the journal and may shut it; while it is shut,
+	// no rejection is appended either. Default: none.
 	Integrity Integrity
 }
 
@@ -94,6 +98,9 @@ func (o *Options) withDefaults() Options {
 	if out.Stream == "" {
 		out.Stream = defaultStream
 	}
+	if out.Refusals == "" {
+		out.Refusals = defaultRefusals
+	}
 	if out.TryTimeout <= 0 {
 		out.TryTimeout = defaultTryTimeout
 	}
@@ -121,6 +128,8 @@ type Journal struct {
 	encoder *events.Encoder
 	opts    Options
 	getLast string // the subject that asks the stream's leader for a message
+	// refusals appends to the stream of refusals and reads it; nil: this is the one that does.
+	refusals *Journal
 }
 
 var (
@@ -138,10 +147,19 @@ func New(conn Requester, encoder *events.Encoder, opts *Options) (*Journal, erro
 	if c, ok := conn.(*nats.Conn); ok && c.Opts.ReconnectBufSize >= 0 {
 		return nil, errors.New("open journal: the connection buffers while disconnected; open it with nats.ReconnectBufSize(-1)")
 	}
-	j := &Journal{conn: conn, encoder: encoder, opts: opts.withDefaults()}
-	j.link, _ = conn.(link)
-	j.getLast = "$JS.API.STREAM.MSG.GET." + j.opts.Stream
+	o := opts.withDefaults()
+	apart := o
+	apart.Stream, apart.Integrity = o.Refusals, gateOnly{journal: o.Integrity}
+	j := over(conn, encoder, o)
+	j.refusals = over(conn, encoder, apart)
 	return j, nil
+}
+
+// over is a journal over one stream.
+func over(conn Requester, encoder *events.Encoder, o Options) *Journal {
+	j := &Journal{conn: conn, encoder: encoder, opts: o, getLast: "$JS.API.STREAM.MSG.GET." + o.Stream}
+	j.link, _ = conn.(link)
+	return j
 }
 
 // Last implements journal.Journal. It asks the stream's leader, again until ctx
@@ -182,22 +200,6 @@ func (j *Journal) Append(ctx context.Context, expected uint64, e payment.Event) 
 	a.guard = filter
 	a.msg.Header[jetstream.ExpectedLastSubjSeqSubjHeader] = []string{filter}
 	return j.commit(ctx, a)
-}
-
-// AppendRejection implements journal.Journal. The rejection expects nothing on
-// its own subject; a refusal means that it has been said.
-func (j *Journal) AppendRejection(ctx context.Context, r payment.Rejection) error {
-	m, err := j.encoder.EncodeRejection(r, j.opts.Now())
-	if err != nil {
-		return fmt.Errorf("encode rejection: %w", err)
-	}
-	a, err := j.newAppend(m, 0)
-	if err != nil {
-		return err
-	}
-	a.guard, a.rejection = m.Subject, true
-	_, err = j.commit(ctx, a)
-	return err
 }
 
 // pending is one append on its way: the bytes that every try sends alike.

@@ -16,7 +16,8 @@ import (
 // or an operator's action. It is guarded as Append guards an event, and its errors
 // are Append's. The message keeps its token where it has one, so that the same
 // message, put again, is found to be there. A message of no payment expects that
-// its subject was never written, and whatever lies there is taken for it.
+// its subject was never written, and whatever lies there is taken for it. A rejection goes
+// to the stream of refusals.
 func (j *Journal) Put(ctx context.Context, expected uint64, m events.Message) (uint64, error) {
 	m.Header = maps.Clone(m.Header)
 	a := withToken(m, expected, nats.Header(m.Header).Get(TokenHeader))
@@ -25,6 +26,9 @@ func (j *Journal) Put(ctx context.Context, expected uint64, m events.Message) (u
 		if a, err = j.newAppend(m, expected); err != nil {
 			return 0, err
 		}
+	}
+	if _, rejection := events.RejectedToken(m.Subject); rejection {
+		return j.refuse(ctx, a)
 	}
 	id, err := events.PaymentOf(m.Subject)
 	if err != nil {
@@ -65,9 +69,12 @@ func (j *Journal) PutNext(ctx context.Context, filter string, newest uint64, m e
 }
 
 // On returns the message that lies on a literal subject or is the newest under a
-// filter, read from the stream's leader; the zero Stored if there is none. It asks
-// until somebody answers or ctx ends.
+// filter, read from the stream's leader; the zero Stored if there is none. A rejection
+// is looked for in both places. It asks until somebody answers or ctx ends.
 func (j *Journal) On(ctx context.Context, subject string) (Stored, error) {
+	if token, rejection := events.RejectedToken(subject); rejection {
+		return j.StoredRejection(ctx, token)
+	}
 	return j.read(ctx, subject)
 }
 

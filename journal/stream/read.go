@@ -109,7 +109,7 @@ func (j *Journal) get(ctx context.Context, subject, question string) (Stored, er
 func (j *Journal) readOnce(ctx context.Context, question string) (Stored, error) {
 	reply, err := j.request(ctx, &nats.Msg{Subject: j.getLast, Data: []byte(question)})
 	if err != nil {
-		return Stored{}, fmt.Errorf("ask the journal's leader: %w", err)
+		return Stored{}, fmt.Errorf("ask the leader of %s: %w", j.opts.Stream, err)
 	}
 	var got struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -122,18 +122,18 @@ func (j *Journal) readOnce(ctx context.Context, question string) (Stored, error)
 		} `json:"message"`
 	}
 	if err := json.Unmarshal(reply.Data, &got); err != nil {
-		return Stored{}, fmt.Errorf("decode the answer of the journal's leader: %w", err)
+		return Stored{}, fmt.Errorf("decode the answer of the leader of %s: %w", j.opts.Stream, err)
 	}
 	m := got.Message
 	switch {
 	case got.Error != nil && got.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
 		return Stored{}, nil
 	case streamMissing(got.Error):
-		return Stored{}, fmt.Errorf("the journal's stream %s does not exist: %w", j.opts.Stream, got.Error)
+		return Stored{}, fmt.Errorf("the stream %s does not exist: %w", j.opts.Stream, got.Error)
 	case got.Error != nil:
 		return Stored{}, got.Error
 	case m.Sequence == 0:
-		return Stored{}, errors.New("the answer of the journal's leader holds neither message nor error")
+		return Stored{}, fmt.Errorf("the answer of the leader of %s holds neither message nor error", j.opts.Stream)
 	}
 	out := Stored{Sequence: m.Sequence, Time: m.Time, Message: events.Message{Subject: m.Subject, Data: m.Data}}
 	if len(m.Headers) > 0 {

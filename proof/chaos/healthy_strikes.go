@@ -286,7 +286,7 @@ func (s *healthStrikes) recovered(ctx context.Context) error {
 		return err
 	}
 	t := s.ward.topology
-	for _, stream := range []string{t.Events, t.ControlStream(), t.Commands, t.Due, t.Rejected} {
+	for _, stream := range []string{t.Events, t.ControlStream(), t.Commands, t.Due, t.Refusals, t.Rejected} {
 		if err := program.Await(ctx, func() bool { return s.caughtUp(ctx, stream) }); err != nil {
 			return fmt.Errorf("wait for the replicas of %s: %w", stream, err)
 		}

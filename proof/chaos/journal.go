@@ -30,14 +30,14 @@ type told struct {
 	audits   []compare.Audit
 	answers  map[string]bool
 	subjects map[string]bool
-	begun    map[string]bool // operations with an attempt
-	settled  map[string]bool // operations that ended, or on which only a person can act
-	sequence uint64          // read up to here
-	progress time.Time       // of the last event that settled an operation
+	begun    map[string]bool   // operations with an attempt
+	settled  map[string]bool   // operations that ended, or on which only a person can act
+	read     map[string]uint64 // up to where each stream was read
+	progress time.Time         // of the last event that settled an operation
 }
 
 func newTold(ruled bool) *told {
-	return &told{ruled: ruled, answers: map[string]bool{}, subjects: map[string]bool{}, begun: map[string]bool{}, settled: map[string]bool{}}
+	return &told{ruled: ruled, answers: map[string]bool{}, subjects: map[string]bool{}, begun: map[string]bool{}, settled: map[string]bool{}, read: map[string]uint64{}}
 }
 
 // wireEvent is as much of an event as is looked at here.
@@ -66,23 +66,23 @@ type wireEvent struct {
 	} `json:"data"`
 }
 
-// take adds one message of the journal.
+// take adds one message of the journal or the refusals.
 func (t *told) take(m jetstream.Msg) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return fmt.Errorf("read journal: %w", err)
 	}
-	return t.add(&jetstream.RawStreamMsg{Subject: m.Subject(), Data: m.Data(), Sequence: meta.Sequence.Stream, Time: meta.Timestamp})
+	return t.add(meta.Stream, &jetstream.RawStreamMsg{Subject: m.Subject(), Data: m.Data(), Sequence: meta.Sequence.Stream, Time: meta.Timestamp})
 }
 
 // add adds one message as the stream holds it.
-func (t *told) add(m *jetstream.RawStreamMsg) error {
+func (t *told) add(stream string, m *jetstream.RawStreamMsg) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if m.Sequence <= t.sequence {
+	if m.Sequence <= t.read[stream] {
 		return nil // read before the reader began anew
 	}
-	t.sequence = m.Sequence
+	t.read[stream] = m.Sequence
 	t.subjects[m.Subject] = true
 	if token, ok := events.RejectedToken(m.Subject); ok {
 		t.answers[token] = true
@@ -190,23 +190,31 @@ func (t *told) inFlow() int {
 	return n
 }
 
-// follow reads the journal as it grows until the context ends, whatever
+// follow reads the journal and the refusals as they grow until the context ends, whatever
 // happens to the servers meanwhile; then it sends what went wrong, or nil.
 func (w *world) follow(ctx context.Context, t *told) <-chan error {
+	each := make(chan error, 2)
+	for _, stream := range toldBy() {
+		go func() { each <- w.followOne(ctx, t, stream) }()
+	}
 	ended := make(chan error, 1)
-	go func() {
-		for ctx.Err() == nil {
-			err := w.readOn(ctx, t, false)
-			if unreadable := (*unreadableError)(nil); errors.As(err, &unreadable) {
-				ended <- err
-				return
-			}
-			sleep.For(ctx, 200*time.Millisecond)
-		}
-		ended <- nil
-	}()
+	go func() { ended <- errors.Join(<-each, <-each) }()
 	return ended
 }
+
+func (w *world) followOne(ctx context.Context, t *told, stream string) error {
+	for ctx.Err() == nil {
+		err := w.readStream(ctx, t, stream, false)
+		if unreadable := (*unreadableError)(nil); errors.As(err, &unreadable) {
+			return err
+		}
+		sleep.For(ctx, 200*time.Millisecond)
+	}
+	return nil
+}
+
+// toldBy are the streams that say what became of messages.
+func toldBy() []string { return []string{topology().Events, topology().Refusals} }
 
 // unreadableError is an event that reading again would not help.
 type unreadableError struct {
@@ -217,21 +225,31 @@ type unreadableError struct {
 // Error implements error.
 func (e *unreadableError) Error() string { return fmt.Sprintf("read event %s: %v", e.subject, e.err) }
 
-// readAll reads the journal from its first event to its end.
+// readAll reads the journal and the refusals from the first event to the end.
 func (w *world) readAll(ctx context.Context) (*told, error) {
 	t := newTold(false)
-	return t, w.readOn(ctx, t, true)
+	return t, w.readOn(ctx, t)
 }
 
-// readOn reads from where t stands; toEnd: until there is nothing more.
-func (w *world) readOn(ctx context.Context, t *told, toEnd bool) error {
+// readOn reads from where t stands until there is nothing more.
+func (w *world) readOn(ctx context.Context, t *told) error {
+	for _, stream := range toldBy() {
+		if err := w.readStream(ctx, t, stream, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readStream reads one stream from where t stands; toEnd: until there is nothing more.
+func (w *world) readStream(ctx context.Context, t *told, stream string, toEnd bool) error {
 	t.mu.Lock()
-	from := t.sequence + 1
+	from := t.read[stream] + 1
 	t.mu.Unlock()
 	if toEnd && len(w.servers) > 1 {
-		return w.readLeader(ctx, t, from)
+		return w.readLeader(ctx, t, stream, from)
 	}
-	c, err := w.js.OrderedConsumer(ctx, topology().Events, jetstream.OrderedConsumerConfig{
+	c, err := w.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
 	})
 	if err != nil {
@@ -262,8 +280,8 @@ func (w *world) readOn(ctx context.Context, t *told, toEnd bool) error {
 // readLeader reads from a sequence to the end, each message from the leader: a
 // consumer reads what its own server holds, which may be behind for long after all
 // servers went away together.
-func (w *world) readLeader(ctx context.Context, t *told, from uint64) error {
-	s, err := w.js.Stream(ctx, topology().Events)
+func (w *world) readLeader(ctx context.Context, t *told, stream string, from uint64) error {
+	s, err := w.js.Stream(ctx, stream)
 	if err != nil {
 		return fmt.Errorf("read journal: %w", err)
 	}
@@ -275,7 +293,7 @@ func (w *world) readLeader(ctx context.Context, t *told, from uint64) error {
 		case err != nil:
 			return fmt.Errorf("read journal: %w", err)
 		}
-		if err := t.add(m); err != nil {
+		if err := t.add(stream, m); err != nil {
 			return err
 		}
 	}

@@ -324,7 +324,7 @@ func (p *lossPlay) read(ctx context.Context, t *told) {
 	go func() {
 		for ; ctx.Err() == nil; sleep.For(ctx, lookAgain) {
 			look, cancel := context.WithTimeout(ctx, lookFor)
-			if err := p.world.readOn(look, t, true); err != nil { // the next look goes on where this one ended
+			if err := p.world.readOn(look, t); err != nil { // the next look goes on where this one ended
 				p.say("look at the journal: %v", err)
 			}
 			cancel()

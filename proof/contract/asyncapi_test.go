@@ -20,6 +20,7 @@ import (
 const (
 	commandsStream = "PAYMENT_COMMANDS"
 	eventsStream   = "PAYMENT_EVENTS"
+	refusalsStream = "PAYMENT_REFUSALS"
 )
 
 // asyncAPI says which type travels on which subject, and in which direction.
@@ -77,6 +78,9 @@ func channel(message, address string, params object) object {
 func streamOf(message string) string {
 	if strings.HasSuffix(message, ".requested") {
 		return commandsStream
+	}
+	if message == "payment.command.rejected" {
+		return refusalsStream
 	}
 	return eventsStream
 }

@@ -13,7 +13,7 @@
 // # What is real and what is not
 //
 // Real: handlers, the operator's desk, journal, quarantine, the broker's consumer
-// with its order of journal, timer and acknowledgement, the four streams on one embedded server,
+// with its order of journal, timer and acknowledgement, the five streams on one embedded server,
 // the adapters, and HTTP to the simulators. Commands are published to their
 // stream, timers lie in theirs.
 //

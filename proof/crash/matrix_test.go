@@ -22,7 +22,7 @@ const shortPath = 9
 func TestNoStepThatBreaksCostsAResultOrMovesMoneyTwice(t *testing.T) {
 	t.Parallel()
 	m := &matrix{
-		world: newWorld(t), met: map[kind]int{}, broken: map[breakage]int{}, events: map[string]bool{}, kept: map[string]bool{},
+		world: newWorld(t), met: map[kind]int{}, broken: map[breakage]int{}, events: map[string]bool{}, said: map[string]bool{}, kept: map[string]bool{},
 	}
 	byProvider := map[string][]row{}
 	for _, r := range rows(t) {
@@ -72,6 +72,7 @@ type matrix struct {
 	// events, said and kept are the subjects that must be in the streams: each
 	// once, and no others.
 	events map[string]bool
+	said   map[string]bool
 	kept   map[string]bool
 }
 
@@ -246,7 +247,7 @@ func (m *matrix) enter(c *cell) {
 		m.events[events.OperatorSubject(a.Action, a.ULID)] = true
 	}
 	for token := range c.said {
-		m.events[events.RejectedSubject(token)] = true
+		m.said[events.RejectedSubject(token)] = true
 	}
 	for token := range c.kept {
 		m.kept[events.QuarantineSubject(token)] = true
@@ -271,7 +272,7 @@ func (m *matrix) verify(t *testing.T) {
 	for _, s := range []struct {
 		stream jetstream.Stream
 		want   map[string]bool
-	}{{m.world.events, m.events}, {m.world.rejected, m.kept}} {
+	}{{m.world.events, m.events}, {m.world.refusals, m.said}, {m.world.rejected, m.kept}} {
 		got, err := subjects(t.Context(), s.stream)
 		if err != nil {
 			t.Fatal(err)

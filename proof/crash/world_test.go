@@ -18,7 +18,7 @@ import (
 	"github.com/countermand/countermand/journal/stream"
 )
 
-// world is what outlives every process: one server with the four streams, for
+// world is what outlives every process: one server with the five streams, for
 // the whole matrix.
 type world struct {
 	js       jetstream.JetStream
@@ -26,6 +26,7 @@ type world struct {
 	journal  *stream.Journal
 	events   jetstream.Stream
 	due      jetstream.Stream
+	refusals jetstream.Stream
 	rejected jetstream.Stream
 	decoder  *events.Decoder
 	ulids    atomic.Int64
@@ -46,7 +47,7 @@ func newWorld(t *testing.T) *world {
 		natstest.CreateStream(t, js, cfg)
 	}
 	for name, s := range map[string]*jetstream.Stream{
-		w.topology.Events: &w.events, w.topology.Due: &w.due, w.topology.Rejected: &w.rejected,
+		w.topology.Events: &w.events, w.topology.Due: &w.due, w.topology.Refusals: &w.refusals, w.topology.Rejected: &w.rejected,
 	} {
 		if *s, err = js.Stream(t.Context(), name); err != nil {
 			t.Fatal(err)

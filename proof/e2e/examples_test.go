@@ -124,7 +124,7 @@ func fencedBlock(t *testing.T, page, info string) string {
 // provision creates n streams and consumers as the provisioner.
 func (w *granted) provision(t *testing.T, n int) {
 	t.Helper()
-	js := w.connect(t, w.provisioner)
+	js := w.connect(t, w.provisioner, nats.CustomInboxPrefix(broker.ProvisionInbox))
 	topology := app.Topology(exampleSettings(w.url, "http://127.0.0.1:1", "structured"))
 	changes, err := broker.Provision(t.Context(), js, topology)
 	if err != nil || len(changes) != n {
@@ -133,7 +133,7 @@ func (w *granted) provision(t *testing.T, n int) {
 }
 
 // everything is how many streams and consumers there are: the service's and two readers'.
-const everything = 10
+const everything = 12
 
 // connect returns a connection as somebody in the account of the streams.
 func (w *granted) connect(t *testing.T, as ...nats.Option) jetstream.JetStream {

@@ -37,7 +37,7 @@ func TestTheServiceIsNotReadyWhileNATSIsAwayAndGoesOnAfter(t *testing.T) {
 
 func TestTheServiceIsNotReadyWhileAStreamIsMissing(t *testing.T) {
 	t.Parallel()
-	for _, missing := range []string{"PAYMENT_EVENTS", "PAYMENT_REJECTED", "PAYMENT_COMMANDS"} {
+	for _, missing := range []string{"PAYMENT_EVENTS", "PAYMENT_REFUSALS", "PAYMENT_REJECTED", "PAYMENT_COMMANDS"} {
 		t.Run(missing, func(t *testing.T) {
 			t.Parallel()
 			w := setup(t)

@@ -233,15 +233,17 @@ type ledger struct {
 func (w *world) follow() *ledger {
 	w.t.Helper()
 	l := &ledger{t: w.t, news: make(chan struct{})}
-	c, err := w.js.OrderedConsumer(w.t.Context(), "PAYMENT_EVENTS", jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		w.t.Fatal(err)
+	for _, stream := range []string{"PAYMENT_EVENTS", "PAYMENT_REFUSALS"} {
+		c, err := w.js.OrderedConsumer(w.t.Context(), stream, jetstream.OrderedConsumerConfig{})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		consuming, err := c.Consume(l.take)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.t.Cleanup(consuming.Stop)
 	}
-	consuming, err := c.Consume(l.take)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(consuming.Stop)
 	return l
 }
 

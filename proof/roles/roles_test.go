@@ -17,7 +17,7 @@ import (
 
 // streams are those of the service.
 func streams() []string {
-	return []string{"PAYMENT_COMMANDS", "PAYMENT_EVENTS", "PAYMENT_DUE", "PAYMENT_REJECTED"}
+	return []string{"PAYMENT_COMMANDS", "PAYMENT_EVENTS", "PAYMENT_DUE", "PAYMENT_REFUSALS", "PAYMENT_REJECTED"}
 }
 
 // mayNotPublish is what nobody of the role may publish to. Every line is tried under
@@ -54,10 +54,13 @@ func mayNotPublish() map[party][]string {
 		"$JS.ACK.PAYMENT_COMMANDS.payment-consumer.1.1.1.1.1", "$JS.ACK.PAYMENT_DUE.payment-consumer.1.1.1.1.1", "$JS.ACK.PAYMENT_EVENTS.payment-consumer.1.1.1.1.1",
 	}
 	journal := []string{"$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS", "$JS.payments.API.STREAM.MSG.GET.PAYMENT_EVENTS"}
+	refusals := []string{"$JS.API.STREAM.MSG.GET.PAYMENT_REFUSALS", "$JS.payments.API.STREAM.MSG.GET.PAYMENT_REFUSALS"}
 	durables := func(of ...string) (all []string) {
 		for _, name := range of {
-			all = append(all, "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS."+name, "$JS.payments.API.CONSUMER.INFO.PAYMENT_EVENTS."+name,
-				"$JS.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS."+name, "$JS.ACK.PAYMENT_EVENTS."+name+".1.1.1.1.1", "$JS.FC.PAYMENT_EVENTS."+name+".1")
+			for _, on := range []string{"PAYMENT_EVENTS.", "PAYMENT_REFUSALS."} {
+				all = append(all, "$JS.payments.API.CONSUMER.MSG.NEXT."+on+name, "$JS.payments.API.CONSUMER.INFO."+on+name,
+					"$JS.API.CONSUMER.MSG.NEXT."+on+name, "$JS.ACK."+on+name+".1.1.1.1.1", "$JS.FC."+on+name+".1")
+			}
 		}
 		return all
 	}
@@ -68,23 +71,23 @@ func mayNotPublish() map[party][]string {
 	}
 	ruling := []string{"payments.desk.resolve.operator", "payments.control.pause.operator", "payments.control.resume.orders-eg", "payments.control.journal-accept.operator", "payments.control.journal-status.orders-eg", "payments.desk.queue.orders-eg", "$SRV.PING", "payments.status.tranzzo-ua.x", "payments.status.bento-uk"}
 	asking := []string{"payments.status", "payments.status.tranzzo-ua"}
-	outside := join(writing, timers, control, destroying, changing, creating, readers, reading, kept, taking, ruling, asking)
+	outside := join(writing, refusals, timers, control, destroying, changing, creating, readers, reading, kept, taking, ruling, asking)
 	others := join(outside, commands, own, []string{"payments.status.opay-eg"})
 	return map[party][]string{
 		ordersEG():     join(outside, commands, journal, durables("orders-eg", "orders-ua", "orders-pl", "ledger")),
 		ordersEGRead(): join(others, journal, durables("orders-ua", "orders-pl", "ledger"), []string{"$JS.payments.API.STREAM.INFO.PAYMENT_COMMANDS"}),
 		ordersUA():     join(writing, timers, control, own, journal, readers, creating, durables("orders-eg", "orders-ua", "ledger"), []string{"payments.status", "payments.status.opay-eg"}),
-		ordersPL():     join(outside, commands, own, journal, durables("orders-eg", "ledger"), []string{"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-pl"}),
+		ordersPL():     join(outside, commands, own, journal, durables("orders-eg", "ledger"), []string{"$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-pl", "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_REFUSALS.orders-pl"}),
 		ledger():       join(others, journal, durables("orders-eg", "orders-ua", "orders-pl"), []string{"$JS.payments.API.STREAM.INFO.PAYMENT_COMMANDS"}),
 		reader():       join(others, durables("orders-eg", "orders-ua", "orders-pl", "ledger"), []string{"$JS.API.STREAM.INFO.PAYMENT_REJECTED", "$JS.API.STREAM.INFO.KV_PAYMENT_CONTROL"}),
 		recovery(): join(commands, own, control[:1], destroying, changing, ruling, asking, []string{
 			"payment.operator.journal_propose.1", "payment.operator.journal_accepted.1", "payment.operator.journal_released.1", "payment.operator.journal_trusted.1",
 			"payment.due.refund", "payment.quarantine.1-0", "$JS.API.STREAM.CREATE.EVIL", "$JS.API.STREAM.UPDATE.EVIL", "$JS.API.CONSUMER.CREATE.PAYMENT_REJECTED.spy",
 		}),
-		operator(): join(writing, timers, commands, own, control, destroying, changing, creating, readers, reading, kept, taking, journal, durables("orders-eg", "ledger", "operator"), []string{
+		operator(): join(writing, refusals, timers, commands, own, control, destroying, changing, creating, readers, reading, kept, taking, journal, durables("orders-eg", "ledger", "operator"), []string{
 			"$JS.API.INFO", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.PAYMENT_EVENTS", "$JS.API.STREAM.MSG.GET.PAYMENT_DUE", "$JS.API.STREAM.MSG.GET.KV_PAYMENT_CONTROL", "payments.status.opay-eg", "payments.control.pause.alice", "payments.control.resume.operator.x", "payments.control.journal-accept.alice", "payment.operator.journal_accepted.1", "payments.desk.resolve.alice", "payments.desk.resolve.operator.x", "$SRV.PING",
 		}),
-		provisioner(): join(writing, timers, control, destroying, changing, reading, kept, taking, ruling, asking, commands, own, journal, []string{
+		provisioner(): join(writing, refusals, timers, control, destroying, changing, reading, kept, taking, ruling, asking, commands, own, journal, []string{
 			"$JS.API.STREAM.CREATE.EVIL", "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS.spy", "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS.spy.payment.>",
 			"$JS.API.CONSUMER.CREATE.PAYMENT_REJECTED.payment-consumer", "$JS.API.CONSUMER.DELETE.PAYMENT_EVENTS.ledger", "$JS.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.ledger",
 		}),
@@ -130,6 +133,7 @@ func (w *world) hears(p party, nc *nats.Conn) {
 	for _, subject := range []string{
 		"payment.>", ">", "$JS.>", "$JS.EVENT.>", "$KV.>", "$SYS.>",
 		"_INBOX.>", "_INBOX_orders-eg.>", "_INBOX_orders-eg-read.>", "_INBOX_orders-ua.>", "_INBOX_ledger.>", "_INBOX_provisioner.>", "payments.results.>", "payments.results.orders-eg",
+		"payments.refusals.>", "payments.refusals.orders-eg",
 	} {
 		own := subject == p.inbox()+".>"
 		err := w.objection(nc, func() error { _, err := nc.SubscribeSync(subject); return err })
@@ -198,10 +202,15 @@ func TestAnAnswersSubjectIsNoWayIntoTheStreams(t *testing.T) {
 			w.forge(ledger(), "$JS.ACK.PAYMENT_EVENTS.ledger.1.1.1.1.0", "+NXT")
 			w.forge(ordersEGRead(), "$JS.payments.API.CONSUMER.INFO.PAYMENT_EVENTS.orders-eg", "")
 			w.forge(ordersEGRead(), "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.orders-eg", `{"batch":1,"no_wait":true}`)
+			w.forge(ordersEGRead(), "$JS.payments.API.CONSUMER.INFO.PAYMENT_REFUSALS.orders-eg", "")
+			w.forge(ordersEGRead(), "$JS.payments.API.CONSUMER.MSG.NEXT.PAYMENT_REFUSALS.orders-eg", `{"batch":1,"no_wait":true}`)
 			w.forge(ordersEG(), "$JS.payments.API.STREAM.INFO.PAYMENT_COMMANDS", "")
 			w.forge(ordersPL(), "$JS.payments.API.CONSUMER.INFO.PAYMENT_EVENTS.orders-pl", "")
 			w.forge(ordersPL(), "$JS.ACK.PAYMENT_EVENTS.orders-pl.1.1.1.1.0", "+NXT")
 			w.forge(ordersPL(), "$JS.FC.PAYMENT_EVENTS.orders-pl.1", "")
+			w.forge(ordersPL(), "$JS.payments.API.CONSUMER.INFO.PAYMENT_REFUSALS.orders-pl", "")
+			w.forge(ordersPL(), "$JS.ACK.PAYMENT_REFUSALS.orders-pl.1.1.1.1.0", "+NXT")
+			w.forge(ordersPL(), "$JS.FC.PAYMENT_REFUSALS.orders-pl.1", "")
 			w.forge(reader(), "$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS", `{"seq":1}`)
 			w.forge(reader(), "$JS.API.STREAM.INFO.PAYMENT_EVENTS", "")
 			w.forge(ordersEG(), "payments.status.opay-eg", `{"provider":"opay-eg","payment":"1"}`)

@@ -151,7 +151,7 @@ func layout(t *testing.T) string {
 	path := filepath.Join(dir, "permissions", provisioner().file)
 	text := read(t, path)
 	for _, line := range strings.Split(text, "\n") {
-		if strings.Contains(line, ".PAYMENT_EVENTS.orders-eg") {
+		if strings.Contains(line, ".PAYMENT_EVENTS.orders-eg") || strings.Contains(line, ".PAYMENT_REFUSALS.orders-eg") {
 			text = strings.Replace(text, line, line+"\n"+strings.Replace(line, "orders-eg", "orders-ua", 1)+"\n"+strings.Replace(line, "orders-eg", "orders-pl", 1), 1)
 		}
 	}

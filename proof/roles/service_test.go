@@ -25,6 +25,7 @@ import (
 	"github.com/countermand/countermand/desk/control"
 	"github.com/countermand/countermand/desk/rejected"
 	"github.com/countermand/countermand/desk/remote"
+	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/check"
 	"github.com/countermand/countermand/internal/config"
@@ -206,6 +207,16 @@ providers:
 // the program does. It returns what the server objects to.
 func (w *world) serve(cfg *config.Config) *complaints {
 	w.t.Helper()
+	js := w.stream(consumer())
+	if findings, err := broker.Verify(w.ctx(), js, app.Topology(cfg)); err != nil || len(findings) > 0 {
+		w.t.Fatalf("verify as the consumer: %v, %v", findings, err)
+	}
+	return w.serveAny(cfg)
+}
+
+// serveAny is serve, whatever the topology is.
+func (w *world) serveAny(cfg *config.Config) *complaints {
+	w.t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	instances, err := app.Instances(cfg, log)
 	if err != nil {
@@ -215,13 +226,6 @@ func (w *world) serve(cfg *config.Config) *complaints {
 	nc, err := app.Connect(cfg.NATS, "roles", log, nats.ErrorHandler(objections.add))
 	if err != nil {
 		w.t.Fatal(err)
-	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if findings, err := broker.Verify(w.ctx(), js, app.Topology(cfg)); err != nil || len(findings) > 0 {
-		w.t.Fatalf("verify as the consumer: %v, %v", findings, err)
 	}
 	service, err := app.New(nc, cfg, instances, &app.Options{Logger: log})
 	if err != nil {
@@ -279,7 +283,7 @@ func (w *world) allPaths(sim *opaysim.Simulator) {
 // that was no command: the service publishes them, the operator never does.
 func (w *world) replays() {
 	w.t.Helper()
-	stream, err := w.stream(observer()).Stream(w.ctx(), "PAYMENT_EVENTS")
+	stream, err := w.stream(observer()).Stream(w.ctx(), "PAYMENT_REFUSALS")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -393,7 +397,11 @@ func (w *world) asks() {
 // await waits until there is an event on subjects of a filter.
 func (w *world) await(filter string) {
 	w.t.Helper()
-	c, err := w.stream(observer()).OrderedConsumer(w.ctx(), "PAYMENT_EVENTS", jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
+	stream := "PAYMENT_EVENTS"
+	if events.CoversRejections(filter) {
+		stream = "PAYMENT_REFUSALS"
+	}
+	c, err := w.stream(observer()).OrderedConsumer(w.ctx(), stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func actions(p party) []action {
 		return all
 	}
 	request := func(format string, of ...string) []string { return each(api(p, format), of...) }
-	keeping := []string{"PAYMENT_COMMANDS", "PAYMENT_EVENTS", "PAYMENT_DUE", "KV_PAYMENT_CONTROL"}
+	keeping := []string{"PAYMENT_COMMANDS", "PAYMENT_EVENTS", "PAYMENT_DUE", "PAYMENT_REFUSALS", "KV_PAYMENT_CONTROL"}
 	all := append(slices.Clone(keeping), "PAYMENT_REJECTED")
 	return []action{
 		{name: "publish commands for the provider granted to it", publish: each("payment.%s.requested."+own, "refund", "cancel")},
@@ -84,11 +84,17 @@ func actions(p party) []action {
 		{name: "ask for the status of payments of its provider", publish: []string{"payments.status." + own}},
 		{name: "ask for the status of any payment", publish: []string{"payments.status"}},
 		{name: "pull from its own durable consumer of results", publish: request("CONSUMER.MSG.NEXT.PAYMENT_EVENTS.%s", p.durable())},
+		{name: "pull from its own durable consumer of refusals", publish: request("CONSUMER.MSG.NEXT.PAYMENT_REFUSALS.%s", p.durable())},
 		{name: "have results pushed to it", subscribe: []string{"payments.results." + p.durable()}},
+		{name: "have refusals pushed to it", subscribe: []string{"payments.refusals." + p.durable()}},
 		{name: "acknowledge its own results", publish: []string{"$JS.ACK.PAYMENT_EVENTS." + p.durable() + ".1.1.1.1.1"}},
-		{name: "take from another's durable consumer", publish: append(request("CONSUMER.MSG.NEXT.PAYMENT_EVENTS.%s", "shop-x"), "$JS.ACK.PAYMENT_EVENTS.shop-x.1.1.1.1.1")},
+		{name: "acknowledge its own refusals", publish: []string{"$JS.ACK.PAYMENT_REFUSALS." + p.durable() + ".1.1.1.1.1"}},
+		{name: "take from another's durable consumer", publish: append(
+			request("CONSUMER.MSG.NEXT.%s.shop-x", "PAYMENT_EVENTS", "PAYMENT_REFUSALS"), each("$JS.ACK.%s.shop-x.1.1.1.1.1", "PAYMENT_EVENTS", "PAYMENT_REFUSALS")...,
+		)},
 		{name: "take commands and timers", publish: append(request("CONSUMER.MSG.NEXT.%s.payment-consumer", "PAYMENT_COMMANDS", "PAYMENT_DUE"), "$JS.ACK.PAYMENT_COMMANDS.payment-consumer.1.1.1.1.1")},
 		{name: "read the whole journal", publish: request("STREAM.MSG.GET.%s", "PAYMENT_EVENTS")},
+		{name: "read all refusals", publish: request("STREAM.MSG.GET.%s", "PAYMENT_REFUSALS")},
 		{name: "read the commands", publish: request("STREAM.MSG.GET.%s", "PAYMENT_COMMANDS")},
 		{name: "read the quarantine", publish: request("STREAM.MSG.GET.%s", "PAYMENT_REJECTED")},
 		{name: "delete from the quarantine", publish: request("STREAM.MSG.DELETE.%s", "PAYMENT_REJECTED")},
@@ -96,8 +102,8 @@ func actions(p party) []action {
 		{name: "create the streams and the bucket, where they are missing", publish: request("STREAM.CREATE.%s", all...)},
 		{name: "create another stream", publish: request("STREAM.CREATE.%s", "EVIL")},
 		{name: "change a stream", publish: request("STREAM.UPDATE.%s", all...)},
-		{name: "create or change the named consumers: what they deliver, where to, and until when", publish: request("CONSUMER.CREATE.%s", "PAYMENT_COMMANDS.payment-consumer", "PAYMENT_EVENTS.orders-eg", "PAYMENT_EVENTS.ledger")},
-		{name: "create another consumer", publish: request("CONSUMER.CREATE.%s", "PAYMENT_EVENTS.spy", "PAYMENT_COMMANDS.spy", "PAYMENT_REJECTED.spy")},
+		{name: "create or change the named consumers: what they deliver, where to, and until when", publish: request("CONSUMER.CREATE.%s", "PAYMENT_COMMANDS.payment-consumer", "PAYMENT_EVENTS.orders-eg", "PAYMENT_REFUSALS.orders-eg", "PAYMENT_EVENTS.ledger")},
+		{name: "create another consumer", publish: request("CONSUMER.CREATE.%s", "PAYMENT_EVENTS.spy", "PAYMENT_COMMANDS.spy", "PAYMENT_REFUSALS.spy", "PAYMENT_REJECTED.spy")},
 		{name: "delete or pause consumers by request", publish: request("CONSUMER.%s.PAYMENT_COMMANDS.payment-consumer", "DELETE", "PAUSE")},
 		{name: "write which providers are paused", publish: []string{"$KV.PAYMENT_CONTROL." + own}},
 		{name: "have the service pause, resume and rearm, under its own name", publish: []string{"payments.control.pause." + p.name, "payments.control.rearm." + p.name}},

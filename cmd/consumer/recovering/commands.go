@@ -27,6 +27,9 @@ func (c *Command) commands(w *cli.World, conn *cli.Connection, sources acceptanc
 	if err != nil {
 		return err
 	}
+	if err := c.refusalsReach(w, conn); err != nil {
+		return err
+	}
 	l := &listing{command: c, world: w, table: cli.NewTable(w.Stdout,
 		"state", "presumed", "handed_over", "sequence", "at", "provider", "payment", "operation", "idempotency_key", "command_id")}
 	bar := cli.NewGauge(w, c.JSON || c.CSV, "walking over the commands")
@@ -51,6 +54,32 @@ func (c *Command) commands(w *cli.World, conn *cli.Connection, sources acceptanc
 		return fmt.Errorf("the walk is not finished: %d commands were handed to the service; run it again once it has taken them up", walked.HandedOver)
 	}
 	return err
+}
+
+// refusalsReach compares the oldest command with the oldest refusal: what was refused
+// and forgotten would be presumed.
+func (c *Command) refusalsReach(w *cli.World, conn *cli.Connection) error {
+	names := conn.Config.Streams
+	refusals, err := conn.JetStream.Stream(w.Context, names.Refusals)
+	if err != nil {
+		return fmt.Errorf("open stream %s: %w", names.Refusals, err)
+	}
+	commands, err := conn.JetStream.Stream(w.Context, names.Commands)
+	if err != nil {
+		return fmt.Errorf("open stream %s: %w", names.Commands, err)
+	}
+	info, oldest := refusals.CachedInfo(), commands.CachedInfo().State
+	before, forgotten := recovery.Forgotten(info.State, info.Config.MaxBytes)
+	if !forgotten || oldest.Msgs == 0 || !oldest.FirstTime.Before(before) {
+		return nil
+	}
+	why := fmt.Sprintf("%s keeps no refusal older than %s, and the oldest command is of %s: commands in between may have been refused",
+		names.Refusals, before.UTC().Format(time.RFC3339), oldest.FirstTime.UTC().Format(time.RFC3339))
+	if c.Apply && !c.BeyondRefusals {
+		return fmt.Errorf("%s; look at the list without --apply, then type out --beyond-refusals to presume them all the same", why)
+	}
+	fmt.Fprintf(w.Stderr, "note: %s\n", why)
+	return nil
 }
 
 // finish stores that the walk is finished, once the marks cover what it has appended.

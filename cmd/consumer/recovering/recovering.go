@@ -16,16 +16,17 @@ import (
 type Command struct {
 	cli.Desk
 
-	Archive       []string `help:"Files of consumer archive, older ones first." type:"existingfile" placeholder:"FILE"`
-	OfThisJournal bool     `help:"With --archive: you know that archives which cannot be recognised are this journal's."`
-	Commands      bool     `help:"Walk over the commands instead, and find those that the journal does not know."`
-	Statement     string   `help:"A provider's statement (CSV, as for consumer reconcile): settle what it shows under our own references." type:"existingfile" placeholder:"FILE"`
-	Provider      string   `help:"With --statement: name of the configured provider instance." placeholder:"NAME"`
-	Reason        string   `help:"With --statement --apply: why; it is kept in the journal for good." placeholder:"TEXT"`
-	TempDir       string   `help:"With --statement: directory for sorted temporary files; default: the system's." type:"path" placeholder:"DIR"`
-	Apply         bool     `help:"Do it."`
-	CSV           bool     `name:"csv" help:"One message a row, as CSV."`
-	JSON          bool     `help:"One message a line, then the summary, as JSON."`
+	Archive        []string `help:"Files of consumer archive, older ones first." type:"existingfile" placeholder:"FILE"`
+	OfThisJournal  bool     `help:"With --archive: you know that archives which cannot be recognised are this journal's."`
+	Commands       bool     `help:"Walk over the commands instead, and find those that the journal does not know."`
+	BeyondRefusals bool     `help:"With --commands --apply: presume commands too that are older than the oldest refusal that is kept."`
+	Statement      string   `help:"A provider's statement (CSV, as for consumer reconcile): settle what it shows under our own references." type:"existingfile" placeholder:"FILE"`
+	Provider       string   `help:"With --statement: name of the configured provider instance." placeholder:"NAME"`
+	Reason         string   `help:"With --statement --apply: why; it is kept in the journal for good." placeholder:"TEXT"`
+	TempDir        string   `help:"With --statement: directory for sorted temporary files; default: the system's." type:"path" placeholder:"DIR"`
+	Apply          bool     `help:"Do it."`
+	CSV            bool     `name:"csv" help:"One message a row, as CSV."`
+	JSON           bool     `help:"One message a line, then the summary, as JSON."`
 }
 
 // Help is the long help text.
@@ -44,6 +45,8 @@ With --commands it reads the stream of commands and lists each valid one with ne
 the journal; with --apply it presumes them: the journal gets an event that says that the operation may have been
 carried out, and the service asks about it and never calls it. What cannot be presumed here (its provider is not
 configured) goes to the service as a timer; then run it again. "consumer journal trust" asks for a finished walk.
+Where refusals had to make room, a command older than the oldest that is kept may have been refused: --apply then
+ends with 1, unless you type out --beyond-refusals.
 With --statement it holds a provider's statement against the journal. A movement that carries our own reference
 settles the open operation of that reference as succeeded, with basis operator and your name and reason; nothing is
 settled by its amount. A movement of an operation that only its command knows: the operation is presumed, then
@@ -189,6 +192,8 @@ func (c *Command) check() error {
 		return errors.New("--commands and --statement need --config, which says what the providers are")
 	case c.OfThisJournal && (len(c.Archive) == 0 || c.Config == ""):
 		return errors.New("--of-this-journal belongs to --archive, and needs --config: the accounts in the archives are compared with it")
+	case c.BeyondRefusals && (!c.Commands || !c.Apply):
+		return errors.New("--beyond-refusals belongs to --commands --apply")
 	case (c.Statement != "") != (c.Provider != ""):
 		return errors.New("--statement and --provider belong together")
 	case (c.Reason != "") != (c.Statement != "" && c.Apply):

@@ -62,6 +62,21 @@ func alertCases() []alertCase {
 		{"CountermandStreamFilling", "11 GiB in two streams", []string{`countermand_stream_bytes{stream="PAYMENT_EVENTS",pod="a"} 10737418240x20`, `countermand_stream_bytes{stream="PAYMENT_DUE",pod="a"} 1073741824x20`}, 10 * m, []string{`{}`}},
 		{"CountermandStreamFilling", "6 GiB, said by two replicas", []string{`countermand_stream_bytes{stream="PAYMENT_EVENTS",pod="a"} 6442450944x20`, `countermand_stream_bytes{stream="PAYMENT_EVENTS",pod="b"} 6442450944x20`}, 10 * m, nil},
 
+		{"CountermandCommandsFilling", "600 MiB of commands", []string{`countermand_stream_bytes{stream="PAYMENT_COMMANDS",pod="a"} 629145600x20`, `countermand_stream_bytes{stream="PAYMENT_COMMANDS",pod="b"} 629145600x20`}, 10 * m, []string{`{}`}},
+		{"CountermandCommandsFilling", "300 MiB of commands, said by two replicas, and a large journal", []string{
+			`countermand_stream_bytes{stream="PAYMENT_COMMANDS",pod="a"} 314572800x20`, `countermand_stream_bytes{stream="PAYMENT_COMMANDS",pod="b"} 314572800x20`,
+			`countermand_stream_bytes{stream="PAYMENT_EVENTS",pod="a"} 1073741824x20`,
+		}, 10 * m, nil},
+
+		{"CountermandRejectionsFlood", "2,000 in a few minutes at one provider, over two replicas", []string{
+			`countermand_rejections_total{origin="opay-eg",pod="a"} 0 0 0 500 1000x20`, `countermand_rejections_total{origin="opay-eg",pod="b"} 0 0 0 500 1000x20`,
+			`countermand_rejections_total{origin="none",pod="a"} 0x24`,
+		}, 8 * m, []string{`{origin="opay-eg"}`}},
+		{"CountermandRejectionsFlood", "a few typos at each", []string{`countermand_rejections_total{origin="opay-eg",pod="a"} 0+10x20`, `countermand_rejections_total{origin="other",pod="a"} 0+10x20`}, 15 * m, nil},
+
+		{"CountermandRejectionsNotStored", "none is stored", []string{`countermand_rejections_not_stored_total{pod="a"} 0+6x40`}, 25 * m, []string{`{}`}},
+		{"CountermandRejectionsNotStored", "a moment without a leader", []string{`countermand_rejections_not_stored_total{pod="a"} 0x3 5x40`}, 25 * m, nil},
+
 		{"CountermandJournalIncomplete", "it has lost something", []string{`countermand_journal_standing{pod="a",standing="broken"} 0x5 1x10`, `countermand_journal_standing{pod="b",standing="broken"} 0x15`}, 10 * m, []string{`{standing="broken"}`}},
 		{"CountermandJournalIncomplete", "it is whole", []string{`countermand_journal_standing{pod="a",standing="broken"} 0x15`, `countermand_journal_standing{pod="a",standing="whole"} 1x15`}, 10 * m, nil},
 

@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/deploy/k8s/check"
 )
 
@@ -159,6 +160,9 @@ func TestTheAlertOnSizeKnowsTheServersLimit(t *testing.T) {
 	}
 	if expr := alerts(t)["CountermandStreamFilling"].Expr; !strings.Contains(expr, "0.25 * "+limit+" * 2^30") {
 		t.Errorf("max_file_store is %s GiB, the alert says %s", limit, expr)
+	}
+	if expr := alerts(t)["CountermandCommandsFilling"].Expr; !strings.Contains(expr, "0.5 * 2^30") || broker.DefaultCommandsBytes != 1<<30 {
+		t.Errorf("the commands are bounded by %d bytes, the alert says %s", broker.DefaultCommandsBytes, expr)
 	}
 	volume := r.StatefulSets[0].Spec.VolumeClaimTemplates[0].Spec.Resources.Requests.Storage()
 	if least := resource.MustParse(limit + "Gi"); volume.Value()*4 < least.Value()*5 {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -155,13 +156,36 @@ func (l *Lease) load(ctx context.Context) (map[string]any, integrity.Record, err
 	annotations, _ := metadata["annotations"].(map[string]any)
 	text, _ := annotations[Annotation].(string)
 	var r integrity.Record
-	if text == "" {
-		return object, r, nil
+	if text != "" {
+		if err := json.Unmarshal([]byte(text), &r); err != nil {
+			return nil, integrity.Record{}, fmt.Errorf("read witness: annotation %s: %w", Annotation, err)
+		}
 	}
-	if err := json.Unmarshal([]byte(text), &r); err != nil {
-		return nil, integrity.Record{}, fmt.Errorf("read witness: annotation %s: %w", Annotation, err)
+	if err := agrees(annotations, r); err != nil {
+		return nil, integrity.Record{}, err
 	}
 	return object, r, nil
+}
+
+// agrees returns an error if the numbers that an admission policy keeps from falling
+// are not the record's: somebody has changed the record alone, which the policy cannot
+// read. A Lease of an older version has no such numbers.
+func agrees(annotations map[string]any, r integrity.Record) error {
+	epoch, hasEpoch := annotations[AnnotationEpoch]
+	sequence, hasSequence := annotations[AnnotationSequence]
+	if !hasEpoch && !hasSequence || epoch == numbers(r)[AnnotationEpoch] && sequence == numbers(r)[AnnotationSequence] {
+		return nil
+	}
+	return fmt.Errorf("read witness: annotation %s has sequence %d of epoch %d, but %s and %s say %v of %v: somebody has changed the Lease; put back what it said",
+		Annotation, r.Mark.Journal.Sequence, r.Epoch.Number, AnnotationSequence, AnnotationEpoch, sequence, epoch)
+}
+
+// numbers are the annotations that repeat numbers of the record.
+func numbers(r integrity.Record) map[string]any {
+	return map[string]any{
+		AnnotationEpoch:    strconv.FormatUint(r.Epoch.Number, 10),
+		AnnotationSequence: strconv.FormatUint(r.Mark.Journal.Sequence, 10),
+	}
 }
 
 // annotate puts the record into the object.
@@ -179,8 +203,7 @@ func annotate(object map[string]any, r integrity.Record) error {
 		annotations = map[string]any{}
 	}
 	annotations[Annotation] = string(text)
-	annotations[AnnotationEpoch] = strconv.FormatUint(r.Epoch.Number, 10)
-	annotations[AnnotationSequence] = strconv.FormatUint(r.Mark.Journal.Sequence, 10)
+	maps.Copy(annotations, numbers(r))
 	metadata["annotations"] = annotations
 	return nil
 }

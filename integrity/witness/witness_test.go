@@ -195,6 +195,36 @@ func TestALeaseThatCannotBeReadIsNoEmptyOne(t *testing.T) {
 	}
 }
 
+func TestALeaseWhoseMarkWasChangedAloneIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(annotations map[string]any, lower string){
+		"a lower mark":    func(a map[string]any, lower string) { a[witness.Annotation] = lower },
+		"an empty mark":   func(a map[string]any, _ string) { a[witness.Annotation] = "" },
+		"no mark":         func(a map[string]any, _ string) { delete(a, witness.Annotation) },
+		"half of numbers": func(a map[string]any, _ string) { delete(a, witness.AnnotationEpoch) },
+		"another epoch":   func(a map[string]any, _ string) { a[witness.AnnotationEpoch] = "7" },
+	} {
+		c, open := setup(t)
+		annotations := func() map[string]any {
+			return c.leases[leasePath]["metadata"].(map[string]any)["annotations"].(map[string]any)
+		}
+		if _, err := open().Raise(t.Context(), at(3)); err != nil {
+			t.Fatal(err)
+		}
+		lower := annotations()[witness.Annotation].(string)
+		if _, err := open().Raise(t.Context(), at(9)); err != nil {
+			t.Fatal(err)
+		}
+		change(annotations(), lower)
+		if _, err := open().Load(t.Context()); err == nil || !strings.Contains(err.Error(), "somebody has changed the Lease") {
+			t.Errorf("%s: loaded: %v", name, err)
+		}
+		if _, err := open().Raise(t.Context(), at(11)); err == nil || !strings.Contains(err.Error(), "somebody has changed the Lease") {
+			t.Errorf("%s: raised: %v", name, err)
+		}
+	}
+}
+
 func TestOutsideOfAClusterThereIsNoLease(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	if _, err := witness.InCluster(); err == nil {

@@ -6,5 +6,7 @@
 //
 //	cd deploy/k8s/check && go test ./...
 //
-// It needs no cluster and no network once its modules are downloaded.
+// It needs no cluster and no network once its modules are downloaded. With the paths
+// of etcd and kube-apiserver in COUNTERMAND_ETCD and COUNTERMAND_KUBE_APISERVER it
+// also applies the manifests to a live API server, and tries there what people may.
 package check

@@ -41,7 +41,7 @@ func startCluster(t *testing.T, g guard) *cluster {
 	answer("GET /openapi/v3/apis/batch/v1", `{"openapi":"3.0.0","info":{"title":"x","version":"1"},"paths":{"/apis/batch/v1/namespaces/{namespace}/jobs/{name}":{"patch":{"parameters":[{"name":"fieldValidation","in":"query"}],"x-kubernetes-group-version-kind":{`+batch+`}}}}}`)
 	const one = "/apis/batch/v1/namespaces/countermand/"
 	for _, j := range g.rendered.CronJobs {
-		j.APIVersion, j.Kind, j.UID = "batch/v1", "CronJob", "1"
+		j.APIVersion, j.Kind = "batch/v1", "CronJob"
 		body, err := json.Marshal(j)
 		if err != nil {
 			t.Fatal(err)
@@ -60,8 +60,7 @@ func startCluster(t *testing.T, g guard) *cluster {
 		_ = json.NewEncoder(w).Encode(j) // kubectl says what is missing
 	})
 	mux.HandleFunc("GET "+one+"jobs/{name}", func(w http.ResponseWriter, _ *http.Request) {
-		j := c.taken.DeepCopy()
-		filledIn(j)
+		j := filledIn(c.taken)
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(j)
 	})
@@ -90,18 +89,11 @@ func runbook(t *testing.T) string {
 	return string(block[1])
 }
 
-// Real kubectl and jq; the API server is a stand-in that has no admission, so the Job
-// that it was given is held against the policies here.
-func TestTheFunctionOfTheRunbookMakesAJobThatThePoliciesAdmit(t *testing.T) {
-	t.Parallel()
-	for _, program := range []string{"bash", "kubectl", "jq"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%s is not here", program)
-		}
-	}
-	g := guard{t, typed(t, "production")}
-	function := runbook(t)
-	for _, c := range []struct{ line, account, args string }{
+// runbookLine is a call of the function "op", and the Job that it makes.
+type runbookLine struct{ line, account, args string }
+
+func runbookLines() []runbookLine {
+	return []runbookLine{
 		{"op show opay-eg 1001000", "countermand-operator", `["show" "opay-eg" "1001000" "--config" "/etc/countermand/config.yaml"]`},
 		{"op review resolve opay-eg 1 --reason 'the portal says so'", "countermand-operator", `["review" "resolve" "opay-eg" "1" "--reason" "the portal says so" "--config" "/etc/countermand/config.yaml"]`},
 		{"op provision", "countermand-provisioner", `["provision" "--config" "/etc/countermand/config.yaml"]`},
@@ -111,7 +103,21 @@ func TestTheFunctionOfTheRunbookMakesAJobThatThePoliciesAdmit(t *testing.T) {
 		{"op check", "countermand-check", `["check" "--as" "service" "--config" "/etc/countermand/config.yaml"]`},
 		{"ROLE=recovery op check --deep", "countermand-recovery", `["check" "--deep" "--as" "recovery" "--config" "/etc/countermand/config.yaml"]`},
 		{"ROLE=operator op check", "countermand-operator", `["check" "--as" "operator" "--config" "/etc/countermand/config.yaml"]`},
-	} {
+	}
+}
+
+// Real kubectl and jq; the API server is a stand-in that has no admission, so the Job
+// that it was given is held against the policies here.
+func TestTheFunctionOfTheRunbookMakesAJobThatThePoliciesAdmit(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"bash", "kubectl", "jq"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%s is not here", program)
+		}
+	}
+	g := newGuard(t)
+	function := runbook(t)
+	for _, c := range runbookLines() {
 		k := startCluster(t, g)
 		home := t.TempDir()
 		kubeconfig := filepath.Join(home, "config")
@@ -126,7 +132,6 @@ func TestTheFunctionOfTheRunbookMakesAJobThatThePoliciesAdmit(t *testing.T) {
 		if got := k.taken.Spec.Template.Spec.ServiceAccountName; got != c.account {
 			t.Errorf("%s: runs as %s, not as %s", c.line, got, c.account)
 		}
-		filledIn(k.taken)
 		if why := g.refuses(k.taken, olga("countermand-operators", "countermand-recovery")); why != "" {
 			t.Errorf("%s: refused: %s", c.line, why)
 		}

@@ -62,10 +62,10 @@ async function publish() {
   const body = write({ id, source, type, time: new Date().toISOString() }, data);
   for (;;) {
     try {
-      await js.publish(`${type}.${o.provider}`, body, {
+      const { seq } = await js.publish(`${type}.${o.provider}`, body, {
         headers: h, msgID: `${source}/${id}`, expect: { streamName: "PAYMENT_COMMANDS" },
       });
-      return id;
+      return { id, seq };
     } catch (err) {
       if (err instanceof JetStreamApiError) throw err; // refused by the stream: too large, for example
       await new Promise((again) => setTimeout(again, 1000));
@@ -99,7 +99,7 @@ async function ended() {
 // them would name the subject to deliver to.
 const results = jetstream(reading, domain(o.domain));
 const consumers = await Promise.all(streams.map((stream) => results.consumers.get(stream, o.consumer)));
-const id = await publish().catch((err) => finish(exit.unsent, `publish command: ${err.message}`));
+const { id, seq } = await publish().catch((err) => finish(exit.unsent, `publish command: ${err.message}`));
 console.log("published", id);
 await ended();
 
@@ -108,7 +108,7 @@ async function follow(consumer) {
   for await (const message of await consumer.consume({ max_messages: 100 })) { // the server permits 256
     const { attributes, data } = read(message);
     message.ack(); // a real order service writes down what it reads before it says so
-    if (attributes.type === "payment.command.rejected" && attributes.causationid === id) {
+    if (attributes.type === "payment.command.rejected" && data.originSequence === seq) {
       await finish(exit.refused, `rejected: ${data.code} ${JSON.stringify(data.faults)}`);
     } else if (attributes.idempotencykey === idempotencykey && answers(data)) {
       await tell(data);

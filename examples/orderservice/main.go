@@ -106,17 +106,17 @@ func run(ctx context.Context, o order) (int, error) {
 			return exitUnsent, err
 		}
 	}
-	id, err := publish(ctx, js, o)
+	sent, err := publish(ctx, js, o)
 	if err != nil {
 		return exitUnsent, err
 	}
-	fmt.Fprintln(o.out, "published", id)
+	fmt.Fprintln(o.out, "published", sent.id)
 	// A repeat of a command that has ended adds no event: its result was delivered to an
 	// earlier run, and the status has it.
 	if code, ended := o.ended(ctx, nc); ended {
 		return code, nil
 	}
-	return await(ctx, w.messages, id, o)
+	return await(ctx, w.messages, sent, o)
 }
 
 // connect opens a connection and its JetStream.
@@ -200,9 +200,16 @@ type money struct {
 	Currency string `json:"currency"`
 }
 
+// confirmed is a command that the stream has confirmed: its event, and where it lies. The
+// sequence alone tells its rejection from that of another service's event of the same id.
+type confirmed struct {
+	id       string
+	sequence uint64
+}
+
 // publish sends the command until the stream has confirmed it. Every try is
 // the same event under the same message id, so a lost confirmation is harmless.
-func publish(ctx context.Context, js jetstream.JetStream, o order) (id string, err error) {
+func publish(ctx context.Context, js jetstream.JetStream, o order) (confirmed, error) {
 	c := command{
 		IdempotencyKey: o.key, Provider: o.provider, Full: o.full, Reason: o.reason,
 		Payment: payment{OrderID: o.orderID, TransactionID: o.transactionID, Country: o.country},
@@ -212,9 +219,9 @@ func publish(ctx context.Context, js jetstream.JetStream, o order) (id string, e
 	}
 	data, err := json.Marshal(c)
 	if err != nil {
-		return "", fmt.Errorf("encode command: %w", err)
+		return confirmed{}, fmt.Errorf("encode command: %w", err)
 	}
-	id = o.key + "-" + rand.Text()
+	id := o.key + "-" + rand.Text()
 	body, err := cloudevent.Write(cloudevent.Event{
 		Attributes: map[string]string{
 			"id": id, "source": source, "type": commandsSubject, "time": time.Now().UTC().Format(time.RFC3339),
@@ -222,14 +229,15 @@ func publish(ctx context.Context, js jetstream.JetStream, o order) (id string, e
 		Data: data,
 	})
 	if err != nil {
-		return "", err
+		return confirmed{}, err
 	}
 	msg := &nats.Msg{
 		Subject: commandsSubject + "." + o.provider, Data: body,
 		Header: nats.Header{"Content-Type": {cloudevent.ContentType}},
 	}
+	var ack *jetstream.PubAck
 	for {
-		_, err = js.PublishMsg(ctx, msg, jetstream.WithMsgID(source+"/"+id), jetstream.WithExpectStream("PAYMENT_COMMANDS"))
+		ack, err = js.PublishMsg(ctx, msg, jetstream.WithMsgID(source+"/"+id), jetstream.WithExpectStream("PAYMENT_COMMANDS"))
 		var refused *jetstream.APIError
 		if err == nil || ctx.Err() != nil || errors.As(err, &refused) {
 			break // stored, out of time, or refused by the stream: too large, for example
@@ -240,9 +248,9 @@ func publish(ctx context.Context, js jetstream.JetStream, o order) (id string, e
 		}
 	}
 	if err != nil {
-		return "", fmt.Errorf("publish command: %w", err)
+		return confirmed{}, fmt.Errorf("publish command: %w", err)
 	}
-	return id, nil
+	return confirmed{id, ack.Sequence}, nil
 }
 
 // watch gathers the messages of consumers.
@@ -290,11 +298,13 @@ type result struct {
 		Question string `json:"question"`
 	} `json:"review"`
 	Faults json.RawMessage `json:"faults"`
+	// OriginSequence is where the rejected message lies in PAYMENT_COMMANDS.
+	OriginSequence uint64 `json:"originSequence"`
 }
 
 // await reads events until the terminal one of the key, or the answer that the
 // event was no valid command.
-func await(ctx context.Context, messages <-chan jetstream.Msg, id string, o order) (int, error) {
+func await(ctx context.Context, messages <-chan jetstream.Msg, sent confirmed, o order) (int, error) {
 	for {
 		var msg jetstream.Msg
 		select {
@@ -316,7 +326,7 @@ func await(ctx context.Context, messages <-chan jetstream.Msg, id string, o orde
 			return exitWaiting, fmt.Errorf("acknowledge %s: %w", msg.Subject(), err)
 		}
 		switch {
-		case event.Attributes["type"] == "payment.command.rejected" && event.Attributes["causationid"] == id:
+		case event.Attributes["type"] == "payment.command.rejected" && r.OriginSequence == sent.sequence:
 			fmt.Fprintf(o.out, "rejected: %s %s\n", r.Code, r.Faults)
 			return exitRefused, nil
 		case event.Attributes["idempotencykey"] != o.idempotencyKey() || !r.answers(o):

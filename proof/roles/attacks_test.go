@@ -466,7 +466,7 @@ func TestAProvisionersCredentialHasANamedConsumerDeletedAndMadeToDeliverCommands
 	}
 }
 
-func TestAProvisionersCredentialReadsNoMessageAndDeliversNothingElsewhere(t *testing.T) {
+func TestAProvisionersCredentialTurnsNoConsumerThatIsThereIntoOneThatPublishes(t *testing.T) {
 	t.Parallel()
 	w := start(t, layout(t), byKey(t))
 	w.events()

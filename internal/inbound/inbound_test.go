@@ -24,21 +24,53 @@ func serve(t *testing.T) (address string, slow <-chan struct{}, release chan str
 
 func serveAtMost(t testing.TB, most int, fresh time.Duration) (address string, slow <-chan struct{}, release chan struct{}) {
 	t.Helper()
-	entered := make(chan struct{}, 100)
-	release = make(chan struct{})
+	s := start(t, most, fresh)
+	return s.address, s.entered, s.release
+}
+
+// server is what a test knows of its server.
+type server struct {
+	address          string
+	entered, release chan struct{}
+	idle             chan struct{} // one for each answer after which the server took its connection for idle
+}
+
+func start(t testing.TB, most int, fresh time.Duration) *server {
+	t.Helper()
+	entered, release, idle := make(chan struct{}, 100), make(chan struct{}), make(chan struct{}, 1000)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /slow", func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-release })
-	server := &http.Server{Handler: mux}
-	inbound.Bound(server, most, fresh)
+	running := &http.Server{Handler: mux}
+	inbound.Bound(running, most, fresh)
+	bound := running.ConnState
+	running.ConnState = func(c net.Conn, state http.ConnState) {
+		bound(c, state)
+		if state == http.StateIdle {
+			select {
+			case idle <- struct{}{}:
+			default: // a benchmark's
+			}
+		}
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(l) }()
-	t.Cleanup(func() { server.Close(); <-done })
-	return l.Addr().String(), entered, release
+	go func() { done <- running.Serve(l) }()
+	t.Cleanup(func() { running.Close(); <-done })
+	return &server{l.Addr().String(), entered, release, idle}
+}
+
+// get is a request of a client and its answer, and the server has seen the end of it:
+// that comes a moment after the client has its answer.
+func (s *server) get(c *client) error {
+	if err := c.get(); err != nil {
+		return err
+	}
+	<-s.idle
+	return nil
 }
 
 // client is one connection that stays.
@@ -92,19 +124,19 @@ func (c *client) gone() bool {
 
 func TestANewConnectionTakesThePlaceOfTheOneThatIsIdleForLongest(t *testing.T) {
 	t.Parallel()
-	address, _, _ := serve(t)
+	s := start(t, most, 0)
 	var kept []*client
 	for range most {
-		c := dial(t, address)
-		if err := c.get(); err != nil {
+		c := dial(t, s.address)
+		if err := s.get(c); err != nil {
 			t.Fatal(err)
 		}
 		kept = append(kept, c)
 	}
-	if err := kept[0].get(); err != nil { // so that the second is idle for longest
+	if err := s.get(kept[0]); err != nil { // so that the second is idle for longest
 		t.Fatal(err)
 	}
-	if err := dial(t, address).get(); err != nil {
+	if err := s.get(dial(t, s.address)); err != nil {
 		t.Errorf("one more: %v", err)
 	}
 	if !kept[1].gone() {
@@ -151,18 +183,18 @@ func TestConnectionsThatSayNothingGiveWay(t *testing.T) {
 
 func TestARequestInHandGoesOnWhileAnyConnectionIsIdle(t *testing.T) {
 	t.Parallel()
-	address, entered, release := serve(t)
-	slow := dial(t, address)
+	s := start(t, most, 0)
+	slow := dial(t, s.address)
 	if err := slow.ask("/slow"); err != nil {
 		t.Fatal(err)
 	}
-	<-entered
+	<-s.entered
 	for range 3 * most {
-		if err := dial(t, address).get(); err != nil {
+		if err := s.get(dial(t, s.address)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	close(release)
+	close(s.release)
 	if err := slow.answer(); err != nil {
 		t.Errorf("its request was cut off: %v", err)
 	}

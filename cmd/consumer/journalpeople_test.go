@@ -127,7 +127,9 @@ func TestADecisionIsMadeOnceForARequest(t *testing.T) {
 	p := setupPeople(t, people, 399, 0)
 	id := desk.NewULID()
 	accept := []string{"accept", "--reason", "made anew", "--lose", p.loseAll(), "--apply", "--request-id", id}
-	p.says(cli.ExitUsage, "--request-id is a ULID", "anna", "go", "--request-id", "1")
+	for _, other := range []string{"1", strings.ToLower(id)} {
+		p.says(cli.ExitUsage, "--request-id is a ULID in capitals", "anna", "go", "--request-id", other)
+	}
 	p.says(cli.ExitOK, "recorded: another person", "anna", accept...)
 	p.says(cli.ExitFailed, "this request was made before: journal_propose by anna was recorded at "+time.Now().UTC().Format("2006-"), "anna", accept...)
 	p.says(cli.ExitFailed, "this request was made before", "ben", accept...)

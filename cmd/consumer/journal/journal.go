@@ -93,8 +93,8 @@ func (d *decision) decide(w *cli.World, kind control.Kind, r control.Decision) (
 // check looks at what needs no server, and names the request.
 func (d *decision) check(r *control.Decision) error {
 	r.RequestID = cmp.Or(d.RequestID, desk.NewULID())
-	if _, err := ulid.ParseStrict(r.RequestID); err != nil {
-		return errors.New("--request-id is a ULID, such as 01J8Z3N9Q8K6M2V4T7R5W1X0YA")
+	if parsed, err := ulid.ParseStrict(r.RequestID); err != nil || parsed.String() != r.RequestID {
+		return errors.New("--request-id is a ULID in capitals, such as 01J8Z3N9Q8K6M2V4T7R5W1X0YA")
 	}
 	return checkReason(r.Reason)
 }

@@ -89,12 +89,20 @@ func TestTwoPersonsAcceptALossAndOneWithTwoNamesCannot(t *testing.T) {
 	if d := recorded.Data; d.Operator != "anna and ben" || d.Identity != "nats" || !strings.HasPrefix(d.Login, "nats:PEOPLE/U") {
 		t.Errorf("recorded as %+v", d)
 	}
-	// One person is enough for the rest.
+	// One person is enough to go on, and not to trust it.
 	p.says(cli.ExitFailed, "epoch 1 is held, not doubting", "anna", "trust", "--reason", "x", "--apply")
 	p.says(cli.ExitOK, "epoch 1 is doubting", "anna", "go", "--apply")
 	p.says(cli.ExitFailed, "epoch 1 is doubting, not held (journal_released by anna at ", "ben", "go", "--apply")
 	p.says(cli.ExitFailed, "or type it out with --without-commands", "anna", "trust", "--reason", "x", "--apply")
-	p.says(cli.ExitOK, "epoch 1 is trusted", "anna", "trust", "--reason", "x", "--without-commands", "--apply")
+	trust := []string{"trust", "--reason", "x", "--without-commands", "--apply"}
+	p.says(cli.ExitOK, "would be recorded, and wait for another person to say the same; then epoch 1 would be trusted", "anna", trust[:4]...)
+	p.says(cli.ExitOK, "recorded: another person has to say the same within 24 hours", "anna", trust...)
+	p.says(cli.ExitFailed, "you have said this already: another person has to say the same", "anna", trust...)
+	p.says(cli.ExitFailed, "the server does not let this user act as operator", "anna-as-ben", trust...)
+	if n := p.count("payment.operator.journal_trusted.*"); n != 0 {
+		t.Fatal("one person has trusted the journal")
+	}
+	p.says(cli.ExitOK, "epoch 1 is trusted, recorded as ", "ben", trust...)
 }
 
 // A proposal that somebody writes past the service names a login that is nobody's.
@@ -119,7 +127,9 @@ func TestADecisionIsMadeOnceForARequest(t *testing.T) {
 	p := setupPeople(t, people, 399, 0)
 	id := desk.NewULID()
 	accept := []string{"accept", "--reason", "made anew", "--lose", p.loseAll(), "--apply", "--request-id", id}
-	p.says(cli.ExitUsage, "--request-id is a ULID", "anna", "go", "--request-id", "1")
+	for _, other := range []string{"1", strings.ToLower(id)} {
+		p.says(cli.ExitUsage, "--request-id is a ULID in capitals", "anna", "go", "--request-id", other)
+	}
 	p.says(cli.ExitOK, "recorded: another person", "anna", accept...)
 	p.says(cli.ExitFailed, "this request was made before: journal_propose by anna was recorded at "+time.Now().UTC().Format("2006-"), "anna", accept...)
 	p.says(cli.ExitFailed, "this request was made before", "ben", accept...)

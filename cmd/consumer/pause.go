@@ -157,8 +157,8 @@ func (c *standTarget) one(ctx context.Context, client *remote.Client, say contro
 	if say.RequestID = c.RequestID; say.RequestID == "" {
 		say.RequestID = desk.NewULID()
 	}
-	if _, err := ulid.ParseStrict(say.RequestID); err != nil {
-		return control.Said{}, cli.Usage(errors.New("--request-id is a ULID, such as 01J8Z3N9Q8K6M2V4T7R5W1X0YA"))
+	if parsed, err := ulid.ParseStrict(say.RequestID); err != nil || parsed.String() != say.RequestID {
+		return control.Said{}, cli.Usage(errors.New("--request-id is a ULID in capitals, such as 01J8Z3N9Q8K6M2V4T7R5W1X0YA"))
 	}
 	said, err := client.Say(ctx, say)
 	_, refused := errors.AsType[*desk.Error](err)

@@ -83,12 +83,12 @@ func (r *readings) end(id string) {
 
 // left reads on what is left to do before the journal can be trusted. Where that takes
 // longer than a request may, it says how far it has come.
-func (d *Desk) left(ctx context.Context, sources acceptance.Sources, who desk.Operator, id string) (acceptance.Left, *Reading, error) {
+func (d *Desk) left(ctx context.Context, sources acceptance.Sources, who, id string) (acceptance.Left, *Reading, error) {
 	epoch, err := sources.Epoch(ctx)
 	if err != nil {
 		return acceptance.Left{}, nil, err
 	}
-	r, err := d.readings.of(id, who.Name, d.o.Now())
+	r, err := d.readings.of(id, who, d.o.Now())
 	if err != nil {
 		return acceptance.Left{}, nil, err
 	}
@@ -104,6 +104,7 @@ func (d *Desk) left(ctx context.Context, sources acceptance.Sources, who desk.Op
 		}
 		switch {
 		case err != nil:
+			d.readings.end(id) // nobody has to wait for it
 			return acceptance.Left{}, nil, err
 		case more && d.o.Now().Sub(began) >= readFor:
 			return acceptance.Left{}, &Reading{To: cmp.Or(r.next, r.last+1) - 1, Last: r.last}, nil

@@ -74,7 +74,8 @@ type Losses struct {
 	// have held, and a decision is about what they hold now.
 	Sources func() (acceptance.Sources, error)
 	Encoder *events.Encoder
-	// SecondPerson: a loss is accepted once two persons have said the same.
+	// SecondPerson: a loss is accepted, and the journal trusted after it, once two persons
+	// have said the same.
 	SecondPerson bool
 	// Stored is called once a decision is stored: this process can learn of it at once.
 	Stored func()
@@ -174,10 +175,7 @@ func (d *Desk) Decide(ctx context.Context, who desk.Operator, kind Kind, r Decis
 	case Go:
 		out.Done, err = decisions.Go(ctx, asked)
 	case Trust:
-		var left acceptance.Left
-		if left, out.Reading, err = d.left(ctx, sources, who, r.RequestID); err == nil && out.Reading == nil {
-			out.Done, err = decisions.Trust(ctx, asked, left, r.Open, r.WithoutCommands)
-		}
+		out, err = d.trust(ctx, decisions, sources, asked, r)
 	default:
 		return Decided{}, &desk.Error{Fault: desk.FaultInvalid, Message: "a decision about the journal is accept, go or trust"}
 	}
@@ -186,6 +184,19 @@ func (d *Desk) Decide(ctx context.Context, who desk.Operator, kind Kind, r Decis
 		d.taken(ctx, sources, out.Done.Epoch)
 	}
 	return d.told(asked, kind, out, err)
+}
+
+// trust reads the whole journal for what is left to do, where there is anything to trust,
+// and has the decision made.
+func (d *Desk) trust(ctx context.Context, decisions *acceptance.Desk, s acceptance.Sources, a acceptance.Asked, r Decision) (out Decided, err error) {
+	if out.Done, err = decisions.MayTrust(ctx, a); err != nil {
+		return out, err
+	}
+	var left acceptance.Left
+	if left, out.Reading, err = d.left(ctx, s, a.Operator, a.RequestID); err == nil && out.Reading == nil {
+		out.Done, err = decisions.Trust(ctx, a, left, r.Open, r.WithoutCommands)
+	}
+	return out, err
 }
 
 // takenFor bounds the wait for processes that run and do not look, such as a frozen one.

@@ -128,6 +128,36 @@ func TestTheSecondPersonIsJudgedAsForRulings(t *testing.T) {
 	}
 }
 
+func TestTheJournalIsTrustedByTwoPersonsWhereALossIsAcceptedByTwo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.shut()
+	for _, kind := range []control.Kind{control.Accept, control.Go} {
+		if got, err := b.desk.Decide(t.Context(), ana, kind, decision(true, 3)); err != nil || !got.Done.Applied {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+	b.options.Losses.SecondPerson = true
+	d := control.New(b.options)
+	trust := func(open uint64) control.Decision {
+		r := decision(true, 0)
+		r.Open, r.WithoutCommands = open, true
+		return r
+	}
+	got, err := d.Decide(t.Context(), ana, control.Trust, trust(1))
+	if err != nil || got.Done.Applied || !got.Done.AwaitsSecond || got.Done.By != "ana" {
+		t.Fatalf("the first: %+v, %v", got, err)
+	}
+	got, err = d.Decide(t.Context(), ana, control.Trust, trust(1))
+	if no, _ := errors.AsType[*desk.Error](err); no == nil || no.Fault != desk.FaultForbidden || got.Done.Applied {
+		t.Errorf("the same person: %+v, %v", got, err)
+	}
+	got, err = d.Decide(t.Context(), bo, control.Trust, trust(1))
+	if err != nil || !got.Done.Applied || got.Done.By != "ana and bo" || got.Done.Epoch.Phase != integrity.Trusted {
+		t.Errorf("the second: %+v, %v", got, err)
+	}
+}
+
 func TestADecisionNeedsANameAReasonAnIdentifierAndFewServers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -142,6 +172,7 @@ func TestADecisionNeedsANameAReasonAnIdentifierAndFewServers(t *testing.T) {
 		"no reason":      {ana, control.Accept, func(d *control.Decision) { d.Reason = " " }, desk.FaultInvalid},
 		"two lines":      {ana, control.Go, func(d *control.Decision) { d.Reason = "a\nb" }, desk.FaultInvalid},
 		"no identifier":  {ana, control.Trust, func(d *control.Decision) { d.RequestID = "" }, desk.FaultInvalid},
+		"lower case":     {ana, control.Accept, func(d *control.Decision) { d.RequestID = strings.ToLower(d.RequestID) }, desk.FaultInvalid},
 		"another action": {ana, "purge", func(*control.Decision) {}, desk.FaultInvalid},
 		"many servers":   {ana, control.Accept, func(d *control.Decision) { d.Copies = make([]acceptance.Copy, 65) }, desk.FaultInvalid},
 		"a long text":    {ana, control.Accept, func(d *control.Decision) { d.Unasked = []acceptance.Unasked{{Reason: strings.Repeat("x", 501)}} }, desk.FaultInvalid},
@@ -201,6 +232,46 @@ func TestTheJournalIsReadByRequestsThatFollowEachOther(t *testing.T) {
 	}
 	if fmt.Sprint(reached) != "[2 4 6]" {
 		t.Errorf("read up to %v", reached)
+	}
+}
+
+// What one request fails at stands in nobody's way.
+func TestARequestThatCannotReadTheJournalIsForgottenAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.shut()
+	for _, kind := range []control.Kind{control.Accept, control.Go} {
+		r := decision(true, 3)
+		if got, err := b.desk.Decide(t.Context(), ana, kind, r); err != nil || !got.Done.Applied {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+	b.options.Work.Events = "NONE"
+	d := control.New(b.options)
+	for range 10 {
+		if got, err := d.Decide(t.Context(), ana, control.Trust, decision(true, 0)); err == nil || !strings.Contains(err.Error(), "read what is open") {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+}
+
+func TestTheJournalIsNotReadWhereNothingIsToBeTrusted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.shut()
+	b.options.Work.Events = "NONE"
+	d := control.New(b.options)
+	got, err := d.Decide(t.Context(), ana, control.Trust, decision(true, 0))
+	if err != nil || len(got.Refused) != 1 || !strings.Contains(got.Refused[0], "epoch 0 is trusted, not doubting") {
+		t.Errorf("%+v, %v", got, err)
+	}
+	whole := decision(true, 3)
+	if got, err := d.Decide(t.Context(), ana, control.Accept, whole); err != nil || !got.Done.Applied {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	got, err = d.Decide(t.Context(), ana, control.Trust, whole)
+	if err != nil || len(got.Refused) != 1 || !strings.Contains(got.Refused[0], "this request was made before: journal_accepted by ana") {
+		t.Errorf("a request of before: %+v, %v", got, err)
 	}
 }
 

@@ -10,9 +10,11 @@ import (
 	"github.com/countermand/countermand/desk"
 )
 
+// checkID takes a ULID in its one form: in lower case it would name another record, and
+// be carried out a second time.
 func checkID(id string) error {
-	if _, err := ulid.ParseStrict(id); err != nil {
-		return &desk.Error{Fault: desk.FaultInvalid, Message: "requestId is a ULID of the request's own"}
+	if parsed, err := ulid.ParseStrict(id); err != nil || parsed.String() != id {
+		return &desk.Error{Fault: desk.FaultInvalid, Message: "requestId is a ULID of the request's own, in capitals"}
 	}
 	return nil
 }

@@ -154,6 +154,7 @@ func TestNobodyActsWithoutANameAReasonAndAnIdentifier(t *testing.T) {
 		"no name":          {desk.Operator{Identity: desk.IdentityNATS}, func(*control.Say) {}, desk.FaultInvalid},
 		"no reason":        {ana, func(r *control.Say) { r.Reason = " " }, desk.FaultInvalid},
 		"no identifier":    {ana, func(r *control.Say) { r.RequestID = "" }, desk.FaultInvalid},
+		"lower case":       {ana, func(r *control.Say) { r.RequestID = strings.ToLower(r.RequestID) }, desk.FaultInvalid},
 		"a wildcard":       {ana, func(r *control.Say) { r.RequestID = strings.Repeat("*", 26) }, desk.FaultInvalid},
 		"another provider": {ana, func(r *control.Say) { r.Provider = "_mark" }, desk.FaultInvalid},
 	} {

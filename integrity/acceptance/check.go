@@ -267,10 +267,7 @@ func (l Left) text() string {
 // withoutWalk: the person has typed that the commands are not walked over, or not
 // over all of them, since some were lost.
 func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
-	var no []string
-	if e := v.Record.Epoch; e.Phase != integrity.Doubting {
-		no = append(no, fmt.Sprintf("epoch %d is %s, not doubting%s", e.Number, e.Phase, by(v, ActionTrusted)))
-	}
+	no := notDoubting(v)
 	switch {
 	case left.InDoubt() == open:
 	case open == 0:
@@ -286,6 +283,15 @@ func CheckTrust(v View, left Left, open uint64, withoutWalk bool) []string {
 			"let the order service repeat what it has sent while the journal is doubted, and reconcile with the providers' statements; then type it out with --without-commands", n))
 	}
 	return append(no, lost(v)...)
+}
+
+// notDoubting says that nothing is to be trusted in the epoch as it is.
+func notDoubting(v View) []string {
+	e := v.Record.Epoch
+	if e.Phase == integrity.Doubting {
+		return nil
+	}
+	return []string{fmt.Sprintf("epoch %d is %s, not doubting%s", e.Number, e.Phase, by(v, ActionTrusted))}
 }
 
 // by says who has recorded an action in the epoch that counts; "" where nobody has.

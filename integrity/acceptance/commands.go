@@ -84,7 +84,8 @@ func storedAt(ctx context.Context, stream jetstream.Stream, at uint64) (stored t
 type Typed struct {
 	// Messages of the journal: exactly as many as [Loss] says.
 	Messages uint64
-	// Commands: at least as many as [CommandsLoss] says, since new ones come in meanwhile.
+	// Commands: at least as many as [CommandsLoss] says, since new ones come in meanwhile,
+	// and at most as many as the stream is known to have held.
 	Commands uint64
 }
 
@@ -164,7 +165,10 @@ func unsettled(v View) uint64 {
 
 // checkCommands says what forbids that the loss of commands is accepted.
 func checkCommands(l CommandsLoss, typed uint64) []string {
-	if l.Messages <= typed {
+	switch {
+	case typed > max(l.Known, l.Messages, 1): // one also where nothing is found
+		return []string{fmt.Sprintf("--lose-commands %d is more than can be lost: %s is known to reach %d", typed, l.Stream, l.Known)}
+	case typed >= l.Messages:
 		return nil
 	}
 	return []string{fmt.Sprintf("%s: bring them back first, or type it out with --lose-commands %d", l.Text(), l.Messages)}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -48,8 +49,11 @@ type Done struct {
 	// AwaitsSecond: another operator has to say the same.
 	AwaitsSecond bool `json:"awaitsSecond,omitempty"`
 	// First is the operator who said it before.
-	First string          `json:"first,omitempty"`
-	Epoch integrity.Epoch `json:"epoch"`
+	First string `json:"first,omitempty"`
+	// Differs are proposals of the same decision with other figures, in words. Whoever
+	// decides is not the second person of those.
+	Differs []string        `json:"differs,omitempty"`
+	Epoch   integrity.Epoch `json:"epoch"`
 	// Audit is the audit event's ULID, By who has recorded it. It may be another
 	// request's: see Already.
 	Audit string `json:"audit,omitempty"`
@@ -77,9 +81,6 @@ type Options struct {
 	Open func() error
 	Now  func() time.Time // default time.Now
 }
-
-// proposalFor is how long a proposal waits for the second operator.
-const proposalFor = 24 * time.Hour
 
 // Desk carries decisions out. It is safe for concurrent use, by many replicas too: of
 // decisions that rest on the same view, the journal takes one.
@@ -179,24 +180,10 @@ func (d *Desk) accept(ctx context.Context, t turn, lose Typed) (Done, error) {
 		out.Already, out.Audit, out.By = true, before.ULID, before.Operator
 		return d.begin(ctx, t, before, out)
 	}
-	if d.another != nil {
-		var err error
-		if out.First, out.AwaitsSecond, err = d.firstPerson(v, loss, t.Asked); err != nil {
-			return out, err
-		}
+	if err := d.second(t, said, &out); err != nil || !t.Apply {
+		return out, err
 	}
-	if !t.Apply {
-		return out, nil
-	}
-	action := ActionAccepted
-	switch {
-	case out.AwaitsSecond:
-		action = ActionPropose
-	case out.First != "":
-		t.Operator = out.First + " and " + t.Operator
-	}
-	recorded, err := d.record(ctx, t, action, said)
-	out.Audit, out.By = recorded.ULID, recorded.Operator
+	recorded, err := d.record(ctx, t, said, ActionAccepted, &out)
 	if err != nil || out.AwaitsSecond {
 		return out, err
 	}
@@ -219,7 +206,7 @@ func (d *Desk) begin(ctx context.Context, t turn, accepted Action, out Done) (Do
 func saidOf(v View, loss Loss, lose Typed) events.JournalLoss {
 	said := events.JournalLoss{
 		Epoch: nextEpoch(v, loss), Fingerprint: loss.Fingerprint, Known: loss.Known, Found: loss.End, GivenUp: loss.Messages,
-		CommandsLost: max(loss.Commands.Messages, lose.Commands) + unsettled(v), KnownAt: events.Stamp{Time: v.Record.Mark.At},
+		CommandsLost: plus(max(loss.Commands.Messages, lose.Commands), unsettled(v)), KnownAt: events.Stamp{Time: v.Record.Mark.At},
 	}
 	if first := v.Record.Mark.Identity; first != (integrity.Identity{}) {
 		said.First = (*events.FirstMessage)(&first)
@@ -231,6 +218,14 @@ func saidOf(v View, loss Loss, lose Typed) events.JournalLoss {
 		said.Holes = append(said.Holes, events.SequenceRange(hole))
 	}
 	return said
+}
+
+// plus adds two numbers, and stays at the highest where the sum is above it.
+func plus(a, b uint64) uint64 {
+	if sum := a + b; sum >= a {
+		return sum
+	}
+	return math.MaxUint64
 }
 
 // nothingFound reports whether no place shows a loss that is to be accepted: after a
@@ -308,53 +303,70 @@ func (d *Desk) again(ctx context.Context, t turn, before Action) (Done, error) {
 	return out, err
 }
 
-// firstPerson returns another person who has lately proposed to accept the same loss;
-// waits is true while there is none.
-func (d *Desk) firstPerson(v View, loss Loss, a Asked) (name string, waits bool, err error) {
-	var same []payment.OperatorAction
-	for _, p := range v.Actions {
-		if p.Action == ActionPropose && p.Fingerprint == loss.Fingerprint && p.Epoch > v.reached() && d.now().Sub(p.Time) <= proposalFor {
-			same = append(same, p.OperatorAction)
-		}
-	}
-	first, waits, err := d.another(a, same)
-	return first.Operator, waits, err
-}
-
 // Go lets work begin after an accepted loss: what the journal cannot know is
-// asked before it is called. Errors are those of Accept.
+// asked before it is called. One person is enough: nothing is believed because of it.
+// Errors are those of Accept.
 func (d *Desk) Go(ctx context.Context, a Asked) (Done, error) {
-	return d.decide(ctx, a, func(t turn) (Done, error) { return d.enter(ctx, t, integrity.Doubting, CheckGo(t.View)) })
-}
-
-// Trust takes the journal for complete. open and withoutWalk are what the person
-// has typed, see CheckTrust. Errors are those of Accept.
-func (d *Desk) Trust(ctx context.Context, a Asked, left Left, open uint64, withoutWalk bool) (Done, error) {
 	return d.decide(ctx, a, func(t turn) (Done, error) {
-		return d.enter(ctx, t, integrity.Trusted, CheckTrust(t.View, left, open, withoutWalk))
+		no := CheckGo(t.View)
+		if len(no) > 0 {
+			return Done{Epoch: t.Record.Epoch}, &RefusedError{no}
+		}
+		said := events.JournalLoss{Epoch: t.Record.Epoch.Number}
+		return d.enter(ctx, t, integrity.Doubting, said, Done{})
 	})
 }
 
-// enter records the action and stores the next phase of the epoch.
-func (d *Desk) enter(ctx context.Context, t turn, phase integrity.Phase, no []string) (Done, error) {
-	next := t.Record.Epoch
-	if len(no) > 0 {
-		return Done{Epoch: next}, &RefusedError{no}
-	}
-	next.Phase = phase
+// MayTrust fails where Trust would in any case, whatever is left to do: so nobody reads
+// the whole journal in vain. Errors are those of Accept.
+func (d *Desk) MayTrust(ctx context.Context, a Asked) (Done, error) {
+	return d.decide(ctx, a, func(t turn) (Done, error) {
+		if no := notDoubting(t.View); len(no) > 0 {
+			return Done{Epoch: t.Record.Epoch}, &RefusedError{no}
+		}
+		return Done{}, nil
+	})
+}
+
+// Trust takes the journal for complete. open and withoutWalk are what the person
+// has typed, see CheckTrust. Where a loss needs two persons, this does. Errors are those
+// of Accept.
+func (d *Desk) Trust(ctx context.Context, a Asked, left Left, open uint64, withoutWalk bool) (Done, error) {
+	return d.decide(ctx, a, func(t turn) (Done, error) {
+		if no := CheckTrust(t.View, left, open, withoutWalk); len(no) > 0 {
+			return Done{Epoch: t.Record.Epoch}, &RefusedError{no}
+		}
+		var out Done
+		said := trusting(t.View, left, open, withoutWalk)
+		if err := d.second(t, said, &out); err != nil {
+			return Done{Epoch: t.Record.Epoch}, err
+		}
+		return d.enter(ctx, t, integrity.Trusted, said, out)
+	})
+}
+
+// enter records the action and stores the next phase of the epoch. said is what a
+// proposal says, where another person is waited for.
+func (d *Desk) enter(ctx context.Context, t turn, phase integrity.Phase, said events.JournalLoss, out Done) (Done, error) {
+	out.Epoch = t.Record.Epoch
+	out.Epoch.Phase = phase
 	if !t.Apply {
-		return Done{Epoch: next}, nil
+		return out, nil
 	}
 	action := ActionReleased
 	if phase == integrity.Trusted {
 		action = ActionTrusted
 	}
-	recorded, err := d.record(ctx, t, action, events.JournalLoss{Epoch: next.Number})
-	if err != nil {
+	if !out.AwaitsSecond {
+		said = events.JournalLoss{Epoch: said.Epoch}
+	}
+	if _, err := d.record(ctx, t, said, action, &out); err != nil {
 		return Done{Epoch: t.Record.Epoch}, err
 	}
-	out := Done{Epoch: next, Audit: recorded.ULID, By: recorded.Operator}
-	err = d.store(ctx, integrity.Record{Epoch: next}, &out)
+	if out.AwaitsSecond {
+		return out, nil
+	}
+	err := d.store(ctx, integrity.Record{Epoch: out.Epoch}, &out)
 	return out, err
 }
 
@@ -362,10 +374,23 @@ func (d *Desk) enter(ctx context.Context, t turn, phase integrity.Phase, no []st
 // same decision, made again, finishes it.
 var ErrUnfinished = errors.New("the decision is not finished")
 
-// record appends the audit event of an action and returns it as it lies in the
-// journal. The error is stream.ErrOvertaken if an operator has recorded something
-// since the view.
-func (d *Desk) record(ctx context.Context, t turn, action string, said events.JournalLoss) (Action, error) {
+// record appends the audit event of a decision, or of a proposal where another person is
+// waited for, and returns it as it lies in the journal. The error is stream.ErrOvertaken
+// if an operator has recorded something since the view.
+func (d *Desk) record(ctx context.Context, t turn, said events.JournalLoss, action string, out *Done) (Action, error) {
+	switch {
+	case out.AwaitsSecond:
+		action = ActionPropose
+	case out.First != "":
+		t.Operator = out.First + " and " + t.Operator
+	}
+	recorded, err := d.put(ctx, t, action, said)
+	out.Audit, out.By = recorded.ULID, recorded.Operator
+	return recorded, err
+}
+
+// put is record for an action and an operator as they are.
+func (d *Desk) put(ctx context.Context, t turn, action string, said events.JournalLoss) (Action, error) {
 	if strings.TrimSpace(t.Reason) == "" || t.Operator == "" {
 		return Action{}, &RefusedError{[]string{"operator and reason are required"}}
 	}

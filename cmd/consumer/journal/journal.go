@@ -93,8 +93,8 @@ func (d *decision) decide(w *cli.World, kind control.Kind, r control.Decision) (
 // check looks at what needs no server, and names the request.
 func (d *decision) check(r *control.Decision) error {
 	r.RequestID = cmp.Or(d.RequestID, desk.NewULID())
-	if _, err := ulid.ParseStrict(r.RequestID); err != nil {
-		return errors.New("--request-id is a ULID, such as 01J8Z3N9Q8K6M2V4T7R5W1X0YA")
+	if parsed, err := ulid.ParseStrict(r.RequestID); err != nil || parsed.String() != r.RequestID {
+		return errors.New("--request-id is a ULID in capitals, such as 01J8Z3N9Q8K6M2V4T7R5W1X0YA")
 	}
 	return checkReason(r.Reason)
 }
@@ -146,6 +146,9 @@ func (d *decision) say(w *cli.World, decided control.Decided, err error) error {
 			fmt.Fprintf(w.Stdout, "commands given up: %d; trust needs --without-commands then\n", n)
 		}
 	}
+	for _, text := range done.Differs {
+		fmt.Fprintln(w.Stdout, "note:", text)
+	}
 	for _, u := range done.Unasked {
 		fmt.Fprintln(w.Stdout, "note:", u.Line())
 	}
@@ -156,7 +159,7 @@ func (d *decision) say(w *cli.World, decided control.Decided, err error) error {
 	case done.AwaitsSecond && done.Audit != "":
 		text = "recorded: another person has to say the same within 24 hours"
 	case done.AwaitsSecond:
-		text = fmt.Sprintf("would be recorded, and wait for another person to say the same; then epoch %d would be held", done.Epoch.Number)
+		text = fmt.Sprintf("would be recorded, and wait for another person to say the same; then epoch %d would be %s", done.Epoch.Number, done.Epoch.Phase)
 	case !done.Applied:
 		text = fmt.Sprintf("epoch %d would be %s: the same with --apply does it", done.Epoch.Number, done.Epoch.Phase)
 	case done.Witness != "":

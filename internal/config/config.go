@@ -176,8 +176,9 @@ type Desk struct {
 	Operator string `yaml:"operator" validate:"omitempty,max=64"`
 	// SecondPersonAbove is a list of {value, currency} in minor units. A ruling or a replay
 	// that decides about more than one of these amounts waits until another person says the
-	// same. So do other currencies, amounts that nobody has named, and replays with changed
-	// content. Empty: one person is enough.
+	// same. So do other currencies, amounts that nobody has named, replays with changed
+	// content, and accepting or trusting a journal that has lost something. Empty: one
+	// person is enough.
 	SecondPersonAbove []Amount `yaml:"secondPersonAbove" validate:"unique=Currency,dive"`
 }
 

@@ -1,6 +1,7 @@
 package roles_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/examples/cloudevent"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 )
 
@@ -87,12 +89,45 @@ func TestTheJobsUseEachLineOfTheirFilesAndNothingElse(t *testing.T) {
 	day := func(shift int) string { return time.Now().UTC().AddDate(0, 0, shift).Format(time.DateOnly) }
 	w.must(binary, file, 0, []string{"2 written", "0 findings"}, "archive", kept)
 	w.must(binary, file, 0, []string{"2 events read, 1 operations", "0 differences"}, "reconcile", "--provider", "opay-eg", "--from", day(-1), "--to", day(2))
+	// What the provider says now is asked for by an operator; the reader may not.
+	if err := sim.Return(w.reference("payment.refund.succeeded.opay-eg.paid.*")); err != nil {
+		t.Fatal(err)
+	}
+	again := []string{"reconcile", "--provider", "opay-eg", "--from", day(-1), "--to", day(2), "--apply", "--reason", "weekly"}
+	w.must(binary, file, 2, []string{"your credentials name nobody"}, again...)
+	asking := w.configFile(operator(), w.server.ClientURL(), web.URL)
+	write(t, asking, read(t, asking)+"desk: {operator: operator}\n")
+	w.must(binary, file, 1, []string{"payment.refund.returned went out", "1 events went out"}, append(again, "--ask-as", asking)...)
 	// What is missing has it look whether that was accepted.
 	if _, err := w.stream(consumer()).Publish(w.ctx(), "payment.refund.started.opay-eg.other.2", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
 	w.must(binary, file, 1, []string{"follows version 0", "1 findings"}, "archive", kept)
 	reading.compare(t, reader())
+}
+
+// reference is what the provider was told to call the operation of an event.
+func (w *world) reference(subject string) string {
+	w.t.Helper()
+	s, err := w.stream(consumer()).Stream(w.ctx(), "PAYMENT_EVENTS")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m, err := s.GetLastMsgForSubject(w.ctx(), subject)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	e, err := cloudevent.Read(m.Header, m.Data)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var data struct {
+		ClientReference string `json:"clientReference"`
+	}
+	if err := json.Unmarshal(e.Data, &data); err != nil {
+		w.t.Fatal(err)
+	}
+	return data.ClientReference
 }
 
 // The file of before had one inbox for all in PAYMENTS.

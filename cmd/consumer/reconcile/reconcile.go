@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
@@ -37,6 +38,7 @@ type Command struct {
 	Slack     time.Duration `help:"How far the provider's times may differ from ours at the borders of the period." default:"1h"`
 	Apply     bool          `help:"Make the running service ask the provider again and publish new facts to the ledgers; needs --reason."`
 	Reason    string        `help:"Why you do this; recorded with --apply." placeholder:"TEXT"`
+	AskAs     string        `help:"With --apply: configuration with the login that asks the service. Default: that of --config, which reads the journal." type:"path" placeholder:"FILE"`
 	TempDir   string        `help:"Directory for sorted temporary files; default: the system's." type:"path" placeholder:"DIR"`
 }
 
@@ -59,7 +61,8 @@ executed_at, status. Only a statement shows money that moved for payments withou
 With --apply the running service asks the provider again about each operation that is not_executed,
 executed_anyway, returned or open_too_old. It publishes the provider's answer as an event: returned,
 executed_late, or the result of an open operation. It never publishes a second result, and it publishes nothing
-twice. It records each query as payment.operator.look, with who and why.
+twice. It records each query as payment.operator.look, with who and why. Reading the journal and asking the service are
+rights of two logins: --config names the reader's configuration, and --ask-as that of an operator.
 
 Exit codes: 0 no difference; 1 differences, or something could not be compared; 2 flags, configuration or
 statement are wrong, and nothing was compared.
@@ -79,6 +82,9 @@ func (c *Command) Run(w *cli.World) (err error) {
 	if c.Apply != (c.Reason != "") {
 		return cli.Usage(errors.New("--apply and --reason belong together"))
 	}
+	if c.AskAs != "" && !c.Apply {
+		return cli.Usage(errors.New("--ask-as is for --apply: nobody is asked without it"))
+	}
 	source := books.Source{Provider: c.Provider, Dir: c.TempDir}
 	statement, err := c.statement(w, source)
 	if err != nil {
@@ -97,10 +103,11 @@ func (c *Command) Run(w *cli.World) (err error) {
 	r := &reconciling{command: c, world: w, cfg: cfg, source: source, out: newDifferences(w, c.JSON, c.CSV), began: time.Now()}
 	emit := r.out.emit
 	if c.Apply {
-		client, err := c.Client(w, server)
+		client, done, err := c.service(w, server)
 		if err != nil {
 			return err
 		}
+		defer done()
 		r.again = &requeries{desk: client, world: w, out: r.out, reason: c.Reason}
 		emit = r.again.emit
 	}
@@ -111,6 +118,18 @@ func (c *Command) Run(w *cli.World) (err error) {
 		}
 	}
 	return r.run(server.Conn, statement)
+}
+
+// service returns the desk, asked under the login of --ask-as or of the connection that
+// reads the journal, and what ends that.
+func (c *Command) service(w *cli.World, server *cli.Connection) (*remote.Client, func(), error) {
+	if c.AskAs == "" {
+		client, err := c.Client(w, server)
+		return client, func() {}, err
+	}
+	operator := c.Desk
+	operator.Config = c.AskAs
+	return operator.OpenDesk(w)
 }
 
 // period reads the flags.

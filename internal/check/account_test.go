@@ -119,6 +119,15 @@ func TestEveryWayAroundThePermissionsOfAServerIsNamed(t *testing.T) {
 				b.t.Fatal(err)
 			}
 		}, []line{is("stream PAYMENT_COMMANDS, sources")}},
+		"a quarantine that copies another stream": {func(b *bundle) {
+			b.raw("STREAM.CREATE.EVIL", map[string]any{"name": "EVIL", "subjects": []string{"x"}, "storage": "file", "retention": "limits", "discard": "old"})
+			if err := b.js.DeleteStream(b.ctx(), "PAYMENT_REJECTED"); err != nil {
+				b.t.Fatal(err)
+			}
+			b.raw("STREAM.CREATE.PAYMENT_REJECTED", map[string]any{
+				"name": "PAYMENT_REJECTED", "mirror": map[string]string{"name": "EVIL"}, "storage": "file", "retention": "limits", "discard": "old",
+			})
+		}, []line{is("stream PAYMENT_REJECTED, sources")}},
 		"results that are delivered as commands": {func(b *bundle) {
 			b.raw("CONSUMER.CREATE.PAYMENT_EVENTS.spy", map[string]any{"stream_name": "PAYMENT_EVENTS", "config": map[string]any{
 				"name": "spy", "ack_policy": "none", "deliver_subject": "payment.refund.requested",

@@ -30,3 +30,10 @@ func TestAConfigurationInWhichTwoPersonsCannotBeToldApartIsAWarning(t *testing.T
 	b.cfg.Desk.SecondPersonAbove, b.cfg.People = nil, nil
 	want(t, b.findings(nil))
 }
+
+func TestASecretThatOthersCanReadOrReplaceIsAWarning(t *testing.T) {
+	t.Parallel()
+	b := provisioned(t, durable)
+	b.cfg.Exposed = []config.Exposed{{Setting: "providers[0].secretKey", Mode: 0o666}, {Setting: "nats.nkey", Mode: 0o777, Folder: true}}
+	want(t, b.findings(nil), line{check.Warning, check.SecretFile, "providers[0].secretKey"}, line{check.Warning, check.SecretFile, "nats.nkey"})
+}

@@ -97,6 +97,10 @@ func (c *chatterbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(out) // the caller may be gone
 }
 
+// unseen turns the rest of a line around, breaks it and shows nothing: a right-to-left
+// override, a line separator and a space of no width.
+const unseen = "\u202e\u2028\u200b"
+
 // gossip is a text that says everything, another thing first each time.
 func gossip(kind string, n int, r *http.Request, body []byte) string {
 	parts := append([]string{card, spacedCard, hyphenCard, r.Header.Get("Authorization"), r.Header.Get("X-API-KEY"), string(body)}, secretsOf()[kind]...)
@@ -251,6 +255,7 @@ func newGossiping(t *testing.T) *gossiping {
 	g.write("config.yaml", fmt.Sprintf(`nats: {url: %q, replicas: 1}
 admin: {listen: %q}
 desk: {selfAsserted: true, operator: ana}
+console: {allowLoopback: true}
 tracing: {endpoint: %q}
 providers:
   - {name: opay-eg, kind: opay, baseURL: "%[4]s/opay", merchantID: %q, secretKey: {file: opay-0}, callbackURL: "https://shop.example/opay", country: EG, %[6]s}
@@ -288,6 +293,7 @@ func (g *gossiping) plant() {
 		strings.Replace(good, `"opay-eg"`, `"`+person+` `+card+`"`, 1), strings.Replace(good, `"1"`, `"`+person+` `+mail+`"`, 1),
 		strings.Replace(good, `400`, `"`+card+`"`, 1), strings.Replace(good, `"EGP"`, `"`+card+`"`, 1), strings.Replace(good, `"k"`, `"`+person+` `+card+`"`, 1),
 		good + `,"reason":"` + strings.Repeat(person+" ", 30) + `"`, good + `,"reason":["` + card + `"]`, `"holder": ` + card,
+		good + `,"` + unseen + `":1`,
 	} {
 		send(50+n, "refund", data, spoken, nats.Header{"X-Customer": {person}, "Content-Type": {"application/json; name=" + person}})
 	}
@@ -337,7 +343,7 @@ func TestNothingThatIsEmittedHoldsACredentialACardOrPersonalData(t *testing.T) {
 	awaitStatus(t, "http://"+g.admin+"/readyz", 200)
 	g.plant()
 	g.providers.await(t, 6)
-	awaitEvents(t, g.js, 14)
+	awaitEvents(t, g.js, 15)
 	g.write("bad.jsonl", fmt.Sprintf(`{"id":%[1]q,%[2]q:1}
 {"specversion":"1.0","id":"1","source":"/a","type":"payment.refund.requested","data":{"idempotencyKey":"k","provider":"opay-eg","payment":{"orderId":"1"},"amount":{"value":%[2]q,"currency":%[1]q},"pan":%[2]q}}
 `, person, card))
@@ -349,6 +355,8 @@ func TestNothingThatIsEmittedHoldsACredentialACardOrPersonalData(t *testing.T) {
 		{"show", "tranzzo-ua", "ua-1000", "--config", "config.yaml"},
 		{"show", "openpay-eu", "529-1438673740-0", "--json", "--config", "config.yaml"},
 		{"show", "bento-uk", "tx-1000", "--config", "config.yaml"},
+		{"rejected", "list", "--config", "config.yaml"},
+		{"rejected", "list", "--json", "--config", "config.yaml"},
 		{"publish", "bad.jsonl", "--config", "config.yaml"},
 		{"pause", "opay-eg", "--reason", "card " + card, "--config", "config.yaml"},
 		{"resume", "opay-eg", "--config", "config.yaml"},
@@ -401,6 +409,27 @@ func awaitEvents(t *testing.T, js jetstream.JetStream, rejections int) {
 	}
 }
 
+// searchUnseen looks for characters that nobody sees, wherever people read.
+func (g *gossiping) searchUnseen() {
+	g.t.Helper()
+	shown := map[string]bool{}
+	for where, text := range g.emitted {
+		kind, _, _ := strings.Cut(where, " ")
+		if kind == "stream" || where == "timers" || where == "traces" { // for machines, which get what was said
+			continue
+		}
+		if at := strings.IndexAny(text, unseen); at >= 0 {
+			g.t.Errorf("%s holds what nobody sees: …%q…", where, text[max(0, at-80):min(len(text), at+40)])
+		}
+		shown[kind] = shown[kind] || strings.Contains(text, `\u202e`)
+	}
+	for _, kind := range []string{"consumer", "console"} {
+		if !shown[kind] {
+			g.t.Errorf("%s shows nothing of a sender's name with such characters, so that nothing was searched", kind)
+		}
+	}
+}
+
 // search looks for everything planted in everything emitted.
 func (g *gossiping) search() {
 	g.t.Helper()
@@ -422,6 +451,7 @@ func (g *gossiping) search() {
 			g.t.Errorf("%s holds an identifier of a payment", where)
 		}
 	}
+	g.searchUnseen()
 	for _, where := range []string{"the log", "traces", "GET /metrics", "stream PAYMENT_EVENTS", "timers", "stream PAYMENT_REFUSALS", "stream PAYMENT_REJECTED", "consumer publish bad.jsonl --config config.yaml"} {
 		if len(g.emitted[where]) < 100 {
 			g.t.Errorf("%s says so little that nothing was searched: %q", where, g.emitted[where])

@@ -115,12 +115,13 @@ func TestAReadersConsumerMayDeliverToItsOwnPlaceOnly(t *testing.T) {
 	}
 }
 
-func TestProvisionDoesAllItMayAndNamesEachRightItLacks(t *testing.T) {
-	t.Parallel()
+// denying starts a server with a login that may do everything and one that may not publish
+// to some subjects.
+func denying(t *testing.T, subjects ...string) (admin, some jetstream.JetStream) {
+	t.Helper()
 	s := natstest.StartConfigured(t, filepath.Join(t.TempDir(), "nats.conf"), `listen: "127.0.0.1:-1"
 jetstream {store_dir: "`+t.TempDir()+`"}
-authorization {users: [{user: admin, password: p}, {user: some, password: p, permissions: {publish: {deny: [
-  "$JS.API.STREAM.CREATE.PAYMENT_REJECTED", "$JS.API.STREAM.UPDATE.>", "$JS.API.CONSUMER.INFO.PAYMENT_EVENTS.ledger", "$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS.orders"]}}}]}`)
+authorization {users: [{user: admin, password: p}, {user: some, password: p, permissions: {publish: {deny: ["`+strings.Join(subjects, `", "`)+`"]}}}]}`)
 	as := func(user string) jetstream.JetStream {
 		nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(user, "p"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 		if err != nil {
@@ -133,14 +134,23 @@ authorization {users: [{user: admin, password: p}, {user: some, password: p, per
 		}
 		return js
 	}
+	return as("admin"), as("some")
+}
+
+func TestProvisionDoesAllItMayAndNamesEachRightItLacks(t *testing.T) {
+	t.Parallel()
+	admin, some := denying(
+		t, "$JS.API.STREAM.CREATE.PAYMENT_REJECTED", "$JS.API.STREAM.UPDATE.>", "$JS.API.CONSUMER.INFO.PAYMENT_EVENTS.ledger",
+		"$JS.API.CONSUMER.CREATE.PAYMENT_EVENTS.orders",
+	)
 	topology := broker.DefaultTopology()
 	topology.Readers = readers()
 	older := topology.CommandsConfig()
 	older.MaxMsgSize = 1000
-	if _, err := as("admin").CreateStream(t.Context(), older); err != nil {
+	if _, err := admin.CreateStream(t.Context(), older); err != nil {
 		t.Fatal(err)
 	}
-	changes, err := broker.Provision(t.Context(), as("some"), topology)
+	changes, err := broker.Provision(t.Context(), some, topology)
 	var lacking *broker.NotPermittedError
 	if !errors.As(err, &lacking) {
 		t.Fatalf("error %v, want the rights that are missing", err)
@@ -169,7 +179,7 @@ authorization {users: [{user: admin, password: p}, {user: some, password: p, per
 	if refused != 4 || created != 9 { // four streams, three consumers of the service's, a reader and one's refusals
 		t.Errorf("%d refused, %d created: %v", refused, created, changes)
 	}
-	if changes, err = broker.Provision(t.Context(), as("admin"), topology); err != nil || len(changes) != 4 {
+	if changes, err = broker.Provision(t.Context(), admin, topology); err != nil || len(changes) != 4 {
 		t.Errorf("with all rights: %v, %v", changes, err)
 	}
 }

@@ -2,12 +2,10 @@ package broker_test
 
 import (
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
@@ -25,23 +23,8 @@ type older struct {
 
 func startOlder(t *testing.T) *older {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "nats.conf")
-	s := natstest.StartConfigured(t, path, `listen: "127.0.0.1:-1"
-jetstream {store_dir: "`+t.TempDir()+`"}
-authorization {users: [{user: admin, password: p}, {user: some, password: p, permissions: {publish: {deny: ["$JS.API.STREAM.UPDATE.>"]}}}]}`)
-	as := func(user string) jetstream.JetStream {
-		nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(user, "p"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(nc.Close)
-		js, err := jetstream.New(nc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return js
-	}
-	o := &older{bundle: bundle{t: t, js: as("admin"), topology: broker.DefaultTopology()}, provisioner: as("some")}
+	admin, some := denying(t, "$JS.API.STREAM.UPDATE.>")
+	o := &older{bundle: bundle{t: t, js: admin, topology: broker.DefaultTopology()}, provisioner: some}
 	o.topology.Readers = readers()
 	for _, cfg := range o.topology.Streams() {
 		switch cfg.Name {

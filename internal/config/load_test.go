@@ -271,36 +271,41 @@ func TestASecretsFileIsSeenToChangeWhateverItsAgeAndSize(t *testing.T) {
 	reveals("key-longer")
 }
 
-func TestASecretWhoseFileIsOpenToOthersIsNamed(t *testing.T) {
-	t.Parallel()
+// exposed is what is told of the one secret of a configuration that lies in a file, whose
+// file and folder have these modes.
+func exposed(t *testing.T, file, folder os.FileMode) []config.Exposed {
+	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("files have no such modes there")
 	}
-	for mode, exposed := range map[os.FileMode]bool{
-		0o400: false, 0o440: false, 0o600: false, 0o640: false,
-		0o644: true, 0o604: true, 0o660: true, 0o620: true, 0o602: true, 0o666: true, 0o601: true,
+	dir, secrets := t.TempDir(), t.TempDir()
+	key, path := filepath.Join(secrets, "key"), filepath.Join(dir, "config.yaml")
+	text := "nats: {nkey: {file: " + key + "}}\nproviders: [{name: opay-eg, kind: opay, baseURL: \"https://h\", merchantID: \"1\", secretKey: {env: KEY}, callbackURL: \"https://h\", country: EG}]\n"
+	for _, err := range []error{
+		os.WriteFile(key, []byte("hush"), 0o600), os.Chmod(key, file), os.Chmod(secrets, folder), os.WriteFile(path, []byte(text), 0o600),
 	} {
-		dir := t.TempDir()
-		key, file := filepath.Join(dir, "key"), filepath.Join(dir, "config.yaml")
-		if err := os.WriteFile(key, []byte("hush"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(key, mode); err != nil {
-			t.Fatal(err)
-		}
-		text := "nats: {nkey: {file: " + key + "}}\nproviders: [{name: opay-eg, kind: opay, baseURL: \"https://h\", merchantID: \"1\", secretKey: {env: KEY}, callbackURL: \"https://h\", country: EG}]\n"
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cfg, err := config.Load(file, func(string) string { return "secret" })
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	cfg, err := config.Load(path, func(string) string { return "secret" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg.Exposed
+}
+
+func TestASecretWhoseFileIsOpenToOthersIsNamed(t *testing.T) {
+	t.Parallel()
+	for mode, open := range map[os.FileMode]bool{
+		0o400: false, 0o440: false, 0o600: false, 0o640: false,
+		0o644: true, 0o604: true, 0o660: true, 0o620: true, 0o602: true, 0o666: true, 0o601: true,
+	} {
 		var want []config.Exposed
-		if exposed {
+		if open {
 			want = []config.Exposed{{Setting: "nats.nkey", Mode: mode}}
 		}
-		if diff := cmp.Diff(want, cfg.Exposed); diff != "" {
+		if diff := cmp.Diff(want, exposed(t, mode, 0o700)); diff != "" {
 			t.Errorf("%04o (-want +got):\n%s", mode, diff)
 		}
 	}
@@ -309,33 +314,14 @@ func TestASecretWhoseFileIsOpenToOthersIsNamed(t *testing.T) {
 // Who may write to a folder may put another file in a secret's place.
 func TestASecretInAFolderThatOthersMayWriteToIsNamed(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS == "windows" {
-		t.Skip("folders have no such modes there")
-	}
-	for mode, exposed := range map[os.FileMode]bool{
+	for mode, open := range map[os.FileMode]bool{
 		0o700: false, 0o755: false, 0o775: false, 0o777 | os.ModeSticky: false, 0o777: true, 0o702 | os.ModeSetgid: true,
 	} {
-		dir, secrets := t.TempDir(), t.TempDir()
-		key, file := filepath.Join(secrets, "key"), filepath.Join(dir, "config.yaml")
-		if err := os.WriteFile(key, []byte("hush"), 0o400); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(secrets, mode); err != nil {
-			t.Fatal(err)
-		}
-		text := "nats: {nkey: {file: " + key + "}}\nproviders: [{name: opay-eg, kind: opay, baseURL: \"https://h\", merchantID: \"1\", secretKey: {env: KEY}, callbackURL: \"https://h\", country: EG}]\n"
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cfg, err := config.Load(file, func(string) string { return "secret" })
-		if err != nil {
-			t.Fatal(err)
-		}
 		var want []config.Exposed
-		if exposed {
+		if open {
 			want = []config.Exposed{{Setting: "nats.nkey", Mode: mode.Perm(), Folder: true}}
 		}
-		if diff := cmp.Diff(want, cfg.Exposed); diff != "" {
+		if diff := cmp.Diff(want, exposed(t, 0o400, mode)); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", mode, diff)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -59,13 +58,10 @@ func TestTheJobsUseEachLineOfTheirFilesAndNothingElse(t *testing.T) {
 	dir := layout(t)
 	as := byKey(t)
 	w := bare(t, startServer(t, filepath.Join(dir, "nats.conf"), as.configuration()), as)
-	sim := opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"})
-	t.Cleanup(sim.Close)
-	web := httptest.NewServer(sim)
-	t.Cleanup(web.Close)
+	sim, paysAt := simulated(t)
 
 	provisioning := newTap(t, w.server.ClientURL())
-	file := w.configFile(provisioner(), provisioning.url, web.URL)
+	file := w.configFile(provisioner(), provisioning.url, paysAt)
 	w.must(binary, file, 0, []string{
 		"created stream PAYMENT_EVENTS", "created stream KV_PAYMENT_CONTROL", "created consumer payment-consumer on PAYMENT_DUE",
 		"created consumer ledger on PAYMENT_EVENTS", "created consumer orders-pl on PAYMENT_EVENTS",
@@ -73,7 +69,7 @@ func TestTheJobsUseEachLineOfTheirFilesAndNothingElse(t *testing.T) {
 	w.must(binary, file, 0, []string{"nothing to change"}, "provision")
 	provisioning.compare(t, provisioner())
 
-	w.serve(w.serviceConfig(w.server.ClientURL(), web.URL))
+	w.serve(w.serviceConfig(w.server.ClientURL(), paysAt))
 	if err := sim.AddPayment(opaysim.Payment{Reference: "paid", Country: "EG", Amount: 40000, Currency: "EGP"}); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +80,7 @@ func TestTheJobsUseEachLineOfTheirFilesAndNothingElse(t *testing.T) {
 	w.await("payment.refund.succeeded.opay-eg.paid.*")
 
 	reading := newTap(t, w.server.ClientURL())
-	file = w.configFile(reader(), reading.url, web.URL)
+	file = w.configFile(reader(), reading.url, paysAt)
 	kept := filepath.Join(t.TempDir(), "journal.jsonl")
 	day := func(shift int) string { return time.Now().UTC().AddDate(0, 0, shift).Format(time.DateOnly) }
 	w.must(binary, file, 0, []string{"2 written", "0 findings"}, "archive", kept)
@@ -95,7 +91,7 @@ func TestTheJobsUseEachLineOfTheirFilesAndNothingElse(t *testing.T) {
 	}
 	again := []string{"reconcile", "--provider", "opay-eg", "--from", day(-1), "--to", day(2), "--apply", "--reason", "weekly"}
 	w.must(binary, file, 2, []string{"your credentials name nobody"}, again...)
-	asking := w.configFile(operator(), w.server.ClientURL(), web.URL)
+	asking := w.configFile(operator(), w.server.ClientURL(), paysAt)
 	write(t, asking, read(t, asking)+"desk: {operator: operator}\n")
 	w.must(binary, file, 1, []string{"payment.refund.returned went out", "1 events went out"}, append(again, "--ask-as", asking)...)
 	// What is missing has it look whether that was accepted.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/internal/app"
-	"github.com/countermand/countermand/providers/opay/opaysim"
 )
 
 // At full size: go test ./proof/roles -run Junk -junk 20000 -v.
@@ -23,11 +21,8 @@ var junk = flag.Int("junk", 3000, "messages of two bytes in the attack")
 func TestJunkAddsNoByteToTheJournalAndHonestRefundsGoThrough(t *testing.T) {
 	t.Parallel()
 	w := start(t, layout(t), byKey(t))
-	sim := opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"})
-	t.Cleanup(sim.Close)
-	web := httptest.NewServer(sim)
-	t.Cleanup(web.Close)
-	cfg := w.serviceConfig(w.server.ClientURL(), web.URL)
+	sim, paysAt := simulated(t)
+	cfg := w.serviceConfig(w.server.ClientURL(), paysAt)
 	// The smallest bound: the attack is larger than what is kept of its answers.
 	const bound = 1 << 20
 	topology := app.Topology(cfg)
@@ -82,11 +77,8 @@ func TestJunkAddsNoByteToTheJournalAndHonestRefundsGoThrough(t *testing.T) {
 func TestAStoreOfRefusalsThatTakesNoneStopsNoRefund(t *testing.T) {
 	t.Parallel()
 	w := start(t, layout(t), byKey(t))
-	sim := opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"})
-	t.Cleanup(sim.Close)
-	web := httptest.NewServer(sim)
-	t.Cleanup(web.Close)
-	cfg := w.serviceConfig(w.server.ClientURL(), web.URL)
+	sim, paysAt := simulated(t)
+	cfg := w.serviceConfig(w.server.ClientURL(), paysAt)
 	full := app.Topology(cfg).RefusalsConfig()
 	full.Discard, full.MaxMsgs = jetstream.DiscardNew, 1
 	observed := w.stream(observer())

@@ -3,7 +3,6 @@ package roles_test
 import (
 	"encoding/json"
 	"errors"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -22,14 +21,11 @@ const refundOf = `{"specversion":"1.0","id":"e-attack","source":"/shop","type":"
 func attacked(t *testing.T) (*world, *opaysim.Simulator) {
 	t.Helper()
 	w := start(t, layout(t), byKey(t))
-	sim := opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"})
-	t.Cleanup(sim.Close)
-	web := httptest.NewServer(sim)
-	t.Cleanup(web.Close)
+	sim, paysAt := simulated(t)
 	if err := sim.AddPayment(opaysim.Payment{Reference: "paid", Country: "EG", Amount: 40000, Currency: "EGP", Status: "SUCCESS"}); err != nil {
 		t.Fatal(err)
 	}
-	w.serve(w.serviceConfig(w.server.ClientURL(), web.URL))
+	w.serve(w.serviceConfig(w.server.ClientURL(), paysAt))
 	return w, sim
 }
 

@@ -133,12 +133,9 @@ func covers(pattern, subject string) bool {
 func TestTheServiceUsesEachLineOfItsFileAndNothingElse(t *testing.T) {
 	t.Parallel()
 	w := start(t, layout(t), byKey(t))
-	sim := opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"})
-	t.Cleanup(sim.Close)
-	web := httptest.NewServer(sim)
-	t.Cleanup(web.Close)
+	sim, paysAt := simulated(t)
 	tapped := newTap(t, w.server.ClientURL())
-	cfg := w.serviceConfig(tapped.url, web.URL)
+	cfg := w.serviceConfig(tapped.url, paysAt)
 	objections := w.serve(cfg)
 	w.allPaths(sim)
 	if err := check.Run(w.ctx(), cfg, nil, func(f check.Finding) {
@@ -201,6 +198,16 @@ providers:
      timeout: 1s, retry: {initial: 1s, max: 2s}, poll: {initial: 1s, max: 2s}, reviewAfter: 3s}
 `, strings.Replace(w.nats[p], w.server.ClientURL(), nats, 1), readers, provider, opaysim.DefaultMerchantID))
 	return path
+}
+
+// simulated is a provider that carries out each refund at once, and its address.
+func simulated(t *testing.T) (sim *opaysim.Simulator, url string) {
+	t.Helper()
+	sim = opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"})
+	t.Cleanup(sim.Close)
+	web := httptest.NewServer(sim)
+	t.Cleanup(web.Close)
+	return sim, web.URL
 }
 
 // serve runs the service until the test ends, verifying the topology before as

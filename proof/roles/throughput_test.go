@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -113,11 +112,8 @@ func (w *world) honest(sim *opaysim.Simulator, nc *nats.Conn, round string, n in
 func TestThroughputOfHonestRefundsWhileThreeAccountsPullAllTheyMay(t *testing.T) {
 	t.Parallel()
 	w := start(t, layout(t), byKey(t))
-	sim := opaysim.New(opaysim.Options{FirstStatus: "SUCCESS"})
-	t.Cleanup(sim.Close)
-	web := httptest.NewServer(sim)
-	t.Cleanup(web.Close)
-	cfg := w.serviceConfig(w.server.ClientURL(), web.URL)
+	sim, paysAt := simulated(t)
+	cfg := w.serviceConfig(w.server.ClientURL(), paysAt)
 	cfg.Providers[0].Timeout = 20 * time.Second // a busy machine makes no lost answers
 	w.serve(cfg)
 	if *unbounded {

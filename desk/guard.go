@@ -25,7 +25,7 @@ func (r Ruling) check(now time.Time) error {
 	switch {
 	case r.Version == 0 || r.Seen.IsZero():
 		return invalid("version and seen of the view are required: show the payment first")
-	case r.Seen.After(now.Add(clockSkew)):
+	case r.Seen.After(now.Add(payment.ClockSkew)):
 		return invalid("the view was made later than now: show the payment again")
 	case r.As == AsSucceeded || r.As == AsFailed || r.As == AsRetry:
 		return cmp.Or(r.checkEffect(), r.checkMoved())
@@ -212,7 +212,7 @@ func proposes(a payment.OperatorAction, id payment.ID, op payment.Operation, key
 
 func proposalOf(a payment.OperatorAction) Proposal {
 	return Proposal{
-		Audit: a.ULID, Operator: a.Operator, Login: a.Login, At: a.At, Until: a.At.Add(proposalFor), As: As(a.Ruling), Reason: a.Reason, Evidence: a.Evidence,
+		Audit: a.ULID, Operator: a.Operator, Login: a.Login, At: a.At, Until: a.At.Add(payment.ProposalFor), As: As(a.Ruling), Reason: a.Reason, Evidence: a.Evidence,
 		Testimony: a.Testimony, action: a,
 	}
 }

@@ -208,7 +208,7 @@ func (p *Replayer) judge(ctx context.Context, r *replaying) error {
 	}
 	var same []payment.OperatorAction
 	for _, a := range proposals {
-		if a.Outcome == "" && a.Ruling == rulingReplay && a.Token == r.Token && a.Content == r.content() && a.Version == r.version && !p.desk.lapsed(a.At) {
+		if a.Outcome == "" && a.Ruling == rulingReplay && a.Token == r.Token && a.Content == r.content() && a.Version == r.version && !payment.ProposalLapsed(a.At, p.desk.o.Now()) {
 			same = append(same, a)
 		}
 	}

@@ -32,9 +32,6 @@ const (
 	longestText = 200
 	// longestName bounds an operator's name, in bytes.
 	longestName = 64
-	// clockSkew is how much later than now a view may have been made: another
-	// replica's clock stamped it, and a replica with a larger skew is not ready.
-	clockSkew = 2 * time.Second
 )
 
 // Resolve carries a ruling out: the guards, then the audit event, then the

@@ -9,8 +9,6 @@ import (
 )
 
 const (
-	// proposalFor is how long a proposal waits for another person.
-	proposalFor = 24 * time.Hour
 	// recentFor is how far back audit events are looked at; more than any rule needs.
 	recentFor = 48 * time.Hour
 	// actionsPage is how many audit events the journal hands out at a time, at most.
@@ -139,13 +137,6 @@ func (d *Desk) actions(ctx context.Context, action string, after uint64) (all []
 		}
 		after = page[len(page)-1].Sequence
 	}
-}
-
-// lapsed reports whether a proposal waits no more. One that was made later than now is
-// nobody's.
-func (d *Desk) lapsed(at time.Time) bool {
-	age := d.o.Now().Sub(at)
-	return age >= proposalFor || age < -clockSkew
 }
 
 // Another is the proposal of another person among those that say the same as somebody;

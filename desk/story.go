@@ -212,7 +212,7 @@ func (d *Desk) operation(t telling, op payment.Operation) Operation {
 	o.CallUntil, o.NextLook, o.Review, o.ClientReference = op.Open.CallUntil, op.Open.Due, op.Open.Review, op.Open.Reference
 	o.Choices = d.choices(t, op)
 	for _, a := range t.proposals {
-		if proposes(a, t.id, op, key, t.state.Version) && !d.lapsed(a.At) {
+		if proposes(a, t.id, op, key, t.state.Version) && !payment.ProposalLapsed(a.At, d.o.Now()) {
 			o.Proposals = append(o.Proposals, proposalOf(a))
 		}
 	}

@@ -52,3 +52,18 @@ type OperatorAction struct {
 	// written.
 	Sequence uint64 `json:"-"`
 }
+
+const (
+	// ProposalFor is how long a proposal waits for another person.
+	ProposalFor = 24 * time.Hour
+	// ClockSkew is how much later than now something may have been made: another
+	// process's clock has said when, and a process with a larger skew is not ready.
+	ClockSkew = 2 * time.Second
+)
+
+// ProposalLapsed reports whether a proposal waits no more. One that was made later than
+// now is nobody's.
+func ProposalLapsed(made, now time.Time) bool {
+	age := now.Sub(made)
+	return age >= ProposalFor || age < -ClockSkew
+}

@@ -87,8 +87,9 @@ func (m *Metrics) workMetrics() []prometheus.Collector {
 		Help: "Tries to store a payment.command.rejected that failed; the message comes back, and the journal goes on.",
 	})
 	m.notified = counter("notifications_total", "Notifications of providers, by what became of them.", "provider", "result")
+	m.pushedOut = counter("connections_pushed_out_total", "Connections that were closed to make room for newer ones, by the address they were at: admin or notifications.", "address")
 	return []prometheus.Collector{
-		m.notified, m.conflicts, m.redeliveries, m.timerLag, m.appends, m.refusing, m.inHand, m.dispositions, m.panics, m.forged,
+		m.notified, m.pushedOut, m.conflicts, m.redeliveries, m.timerLag, m.appends, m.refusing, m.inHand, m.dispositions, m.panics, m.forged,
 		m.rejections, m.untold,
 	}
 }

@@ -64,6 +64,7 @@ type Metrics struct {
 	rejections   *prometheus.CounterVec
 	untold       prometheus.Counter
 	notified     *prometheus.CounterVec
+	pushedOut    *prometheus.CounterVec
 
 	pending, ackPending         *prometheus.GaugeVec
 	streamBytes, streamMessages *prometheus.GaugeVec

@@ -126,6 +126,10 @@ func (m *Metrics) Panicked() { m.panics.Inc() }
 // Forged implements handlers.Observer.
 func (m *Metrics) Forged() { m.forged.Inc() }
 
+// PushedOut returns what counts the connections at an address that were closed to make
+// room for newer ones: "admin" or "notifications".
+func (m *Metrics) PushedOut(address string) func() { return m.pushedOut.WithLabelValues(address).Inc }
+
 // Taken implements broker.Observer.
 func (m *Metrics) Taken(timer bool) { m.inHand.WithLabelValues(m.stream(timer)).Inc() }
 

@@ -175,6 +175,7 @@ func (b *bundle) everything() {
 	}
 	b.metrics.Panicked()
 	b.metrics.Forged()
+	b.metrics.PushedOut("admin")()
 	b.metrics.Notified("opay-eg", notifications.Accepted)
 	b.metrics.SetConsumer(telemetry.ConsumerCommands, 1, 2)
 	b.metrics.SetStream("PAYMENT_COMMANDS", 3, 4)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -57,16 +58,21 @@ func TestConnectionsThatAreKeptOpenStopNoPaymentAndNoProbe(t *testing.T) {
 			fmt.Fprintf(c, "GET /livez HTTP/1.1\r\nHost: %s\r\n\r\n", s.admin)
 		}
 	}
+	var metrics strings.Builder
 	for _, path := range []string{"/livez", "/readyz", "/metrics"} {
 		r, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + s.admin + path)
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
-		_, _ = io.Copy(io.Discard, r.Body)
+		metrics.Reset() // the last page stays
+		_, _ = io.Copy(&metrics, r.Body)
 		r.Body.Close()
 		if r.StatusCode != http.StatusOK {
 			t.Errorf("%s answers %d", path, r.StatusCode)
 		}
+	}
+	if pushed := regexp.MustCompile(`(?m)^countermand_connections_pushed_out_total\{address="admin"\} [1-9]`); !pushed.MatchString(metrics.String()) {
+		t.Error("no metric says that connections were pushed out")
 	}
 	for i := range 20 {
 		s.refund(fmt.Sprintf("o-%d", i))

@@ -12,9 +12,6 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// proposalFor is how long a proposal waits for the second operator.
-const proposalFor = 24 * time.Hour
-
 // second finds the other person who has lately said the same; out.AwaitsSecond is true
 // while there is none, and out.Differs tells of those who have said something else.
 // Where one person is enough it finds nobody, and waits for nobody.
@@ -27,7 +24,7 @@ func (d *Desk) second(t turn, said events.JournalLoss, out *Done) error {
 	for _, p := range t.Actions {
 		next := p.Epoch > t.reached() || p.Epoch == said.Epoch
 		switch {
-		case p.Action != ActionPropose || !next || d.now().Sub(p.Time) > proposalFor || trusts(p.JournalLoss) != trusts(said):
+		case p.Action != ActionPropose || !next || payment.ProposalLapsed(p.Time, d.now()) || trusts(p.JournalLoss) != trusts(said):
 		case p.Fingerprint == said.Fingerprint && p.CommandsLost == said.CommandsLost:
 			same = append(same, p.OperatorAction)
 		default:

@@ -78,7 +78,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 	if err != nil {
 		return nil, err
 	}
-	admin := adminPages{log: log, ready: ready, metrics: c.seen.registry, console: pages, feed: feed}
+	admin := adminPages{log: log, ready: ready, metrics: c.seen.registry, pushedOut: c.seen.metrics.PushedOut("admin"), console: pages, feed: feed}
 	return &App{isolation: c.isolation, ready: ready, log: log, stages: []stage{
 		{c.seen.traceService(log)},
 		{adminService(cfg.Admin.Listen, admin)},
@@ -179,7 +179,7 @@ func (c core) notificationService(cfg config.Notifications) service {
 		Logger: c.log, Observer: c.seen.metrics, MaxBody: int64(cfg.MaxBody),
 		RatePerSecond: cfg.RatePerSecond, MaxAge: cfg.MaxAge, Remember: cfg.Remember,
 	})
-	return when(cfg.Listen != "", receiving(cfg.Listen, r, c.log))
+	return when(cfg.Listen != "", receiving(cfg.Listen, r, c.seen.metrics.PushedOut("notifications"), c.log))
 }
 
 // lateService asks once more about results of that age; 0: it does not.

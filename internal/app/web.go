@@ -47,8 +47,10 @@ type adminPages struct {
 	log     *slog.Logger
 	ready   readiness
 	metrics *prometheus.Registry
-	console *console.Console
-	feed    *console.Feed
+	// pushedOut is told each connection that was closed to make room.
+	pushedOut func()
+	console   *console.Console
+	feed      *console.Feed
 }
 
 // server answers /livez (the process runs), /readyz (commands are being carried
@@ -70,7 +72,7 @@ func (p adminPages) server() *http.Server {
 		Handler: mux, ReadHeaderTimeout: adminHeaderFor, ReadTimeout: adminReadFor, WriteTimeout: adminWriteFor, IdleTimeout: adminIdleFor,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
-	inbound.Bound(server, adminConnections, freshFor)
+	inbound.Bound(server, adminConnections, freshFor, p.pushedOut)
 	server.RegisterOnShutdown(p.feed.Close) // otherwise the shutdown waits for the pages that listen
 	return server
 }
@@ -94,14 +96,14 @@ func adminService(address string, p adminPages) service {
 
 // receiving takes notifications in. From the end of its context it takes
 // no more of them, and finishes the queries that they began.
-func receiving(address string, r *notifications.Receiver, log *slog.Logger) service {
+func receiving(address string, r *notifications.Receiver, pushedOut func(), log *slog.Logger) service {
 	return service{"notifications", func(ctx context.Context) error {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			return fmt.Errorf("listen for notifications: %w", err)
 		}
 		server := notifications.NewServer(r)
-		inbound.Bound(server, notifiedConnections, freshFor)
+		inbound.Bound(server, notifiedConnections, freshFor, pushedOut)
 		stop := serve(server, l, func(err error) {
 			log.Error("notifications are not taken in any more; results are found by asking", "error", err.Error())
 		})

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -133,14 +135,16 @@ func scanNext(stream string) string { return "$JS.API.CONSUMER.MSG.NEXT." + stre
 func (c *checker) probe() bool {
 	c.refused = map[string]bool{}
 	t := app.Topology(c.cfg)
-	if !c.hears(c.nc.NewInbox(), c.inbox()+".>", "no answer can be heard") {
-		return false
-	}
+	advice := c.grant()
 	if c.opts.As == Service {
-		c.serves()
+		advice = notTheService
+	}
+	if !c.hears(c.nc.NewInbox(), c.inbox()+".>", "no answer can be heard: "+advice) {
+		return false
 	}
 	own := c.own(t)
 	c.beyond = c.notOwn(own, t)
+	var gaps []probe
 	for _, p := range own {
 		err := c.nc.PublishMsg(&nats.Msg{Subject: p.subject, Header: p.header, Data: []byte(p.data)})
 		if err == nil {
@@ -156,9 +160,20 @@ func (c *checker) probe() bool {
 			continue
 		}
 		c.refused[p.subject] = true
-		if p.onlyHere {
-			continue // reported by the check that needs it
+		if !p.onlyHere { // that is reported by the check that needs it
+			gaps = append(gaps, p)
 		}
+	}
+	if c.opts.As == Service && c.acknowledgesNothing(own) {
+		c.report(Error, Permission, fmt.Sprintf("publish to %d subjects of the service", len(own)), Finding{
+			Is: fmt.Sprintf("%d are refused by the server", len(c.refused)), Want: "permitted", Do: advice,
+		})
+		return false
+	}
+	if c.opts.As == Service {
+		c.serves()
+	}
+	for _, p := range gaps {
 		c.report(Error, Permission, "publish to "+p.subject, Finding{
 			Is: "refused by the server", Want: "permitted", Do: p.gap + ": " + c.grant(),
 		})
@@ -166,19 +181,29 @@ func (c *checker) probe() bool {
 	return true
 }
 
+// acknowledgesNothing reports whether the login may acknowledge no message of any stream,
+// which the service alone may of all roles.
+func (c *checker) acknowledgesNothing(own []probe) bool {
+	return !slices.ContainsFunc(own, func(p probe) bool { return strings.HasPrefix(p.subject, "$JS.ACK.") && !c.refused[p.subject] })
+}
+
 // serves looks whether the service hears those it answers.
 func (c *checker) serves() {
-	c.hears("payments.desk.check."+nobody, "payments.desk.*.*", "operators cannot be answered")
-	c.hears("payments.control.check."+nobody, "payments.control.*.*", "operators cannot pause and resume providers")
-	c.hears("$SRV.PING."+nobody, "$SRV.>", "the desk is not served")
-	if c.cfg.Status.Rate > 0 {
-		c.hears("payments.status", "payments.status", "nobody can ask where a payment stands")
-		c.hears("payments.status."+nobody, "payments.status.*", "nobody can ask where a payment of one provider stands")
+	for _, s := range []struct{ subject, permission, gap string }{
+		{"payments.desk.check." + nobody, "payments.desk.*.*", "operators cannot be answered"},
+		{"payments.control.check." + nobody, "payments.control.*.*", "operators cannot pause and resume providers"},
+		{"$SRV.PING." + nobody, "$SRV.>", "the desk is not served"},
+		{"payments.status", "payments.status", "nobody can ask where a payment stands"},
+		{"payments.status." + nobody, "payments.status.*", "nobody can ask where a payment of one provider stands"},
+	} {
+		if c.cfg.Status.Rate > 0 || !strings.HasPrefix(s.subject, "payments.status") {
+			c.hears(s.subject, s.permission, s.gap+": "+c.grant())
+		}
 	}
 }
 
-// hears looks whether a subject can be listened to; without it there is a gap.
-func (c *checker) hears(subject, permission, gap string) bool {
+// hears looks whether a subject can be listened to, and says what to do if not.
+func (c *checker) hears(subject, permission, do string) bool {
 	sub, err := c.nc.SubscribeSync(subject)
 	if err == nil {
 		defer func() { _ = sub.Unsubscribe() }() // ends with the connection at the latest
@@ -188,7 +213,7 @@ func (c *checker) hears(subject, permission, gap string) bool {
 		return true
 	}
 	c.report(Error, Permission, "subscribe to "+permission, Finding{
-		Is: "refused by the server", Want: "permitted", Do: gap + ": " + c.grant(),
+		Is: "refused by the server", Want: "permitted", Do: do,
 	})
 	return false
 }

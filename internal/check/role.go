@@ -52,6 +52,9 @@ func (c *checker) grant() string {
 	return "give this login the rights of permissions/" + string(c.opts.As) + ".conf, and no others"
 }
 
+// notTheService is the advice to a login that may acknowledge nothing. Somebody else's login must not be given the service's rights.
+const notTheService = "if this login is not the service's, say whose it is, such as --as operator; if it is, give it the rights of permissions/consumer.conf"
+
 // hidden reports what the role may not see, and must not be granted for it.
 func (c *checker) hidden(check, what string) {
 	c.report(NotVerifiable, check, what, Finding{

@@ -177,6 +177,30 @@ func TestARoleThatLacksRightsIsAdvisedExactlyThoseOfItsFile(t *testing.T) {
 	}
 }
 
+// Without --as the check looks for the service's rights. It must not advise to give them
+// to somebody else.
+func TestTheLoginOfAnotherRoleIsNotAdvisedTheServicesRights(t *testing.T) {
+	t.Parallel()
+	b := withRoles(t)
+	for _, role := range roles() {
+		t.Run(string(role), func(t *testing.T) {
+			t.Parallel()
+			said := 0
+			for _, f := range b.as(string(role)).all(&check.Options{Deep: true}) {
+				if strings.Contains(f.Do, "--as operator") {
+					said++
+				}
+				if strings.Contains(f.Do, "allow it to the service's account") && f.Check == check.Permission && strings.HasPrefix(f.What, "publish") {
+					t.Errorf("%s", f)
+				}
+			}
+			if said != 1 {
+				t.Errorf("said %d times that this may be another login", said)
+			}
+		})
+	}
+}
+
 // What the provisioner's credential can make of a reader's consumer, seen without the
 // monitoring address: one that the server deletes, and one that delivers results as commands.
 func TestTheProvisionersCheckNamesAReadersConsumerThatIsNotAsProvisionMakesIt(t *testing.T) {

@@ -23,18 +23,20 @@ import (
 // order: the one that is idle for longest since its last request; the one that has been
 // without any for longest; and, where each has a request in hand, the oldest. The latter
 // two keep their place for the time fresh. A header that is not whole is no request.
-// It sets the server's ConnState and must be called before the server serves.
-func Bound(s *http.Server, most int, fresh time.Duration) {
-	b := &bounded{most: most, fresh: fresh, places: map[net.Conn]*list.Element{}, freed: make(chan struct{}, 1)}
+// closed is told each time, from the goroutine that accepts. Bound sets the server's
+// ConnState and must be called before the server serves.
+func Bound(s *http.Server, most int, fresh time.Duration, closed func()) {
+	b := &bounded{most: most, fresh: fresh, closed: closed, places: map[net.Conn]*list.Element{}, freed: make(chan struct{}, 1)}
 	s.ConnState = b.changed
 }
 
 // bounded knows a server's connections in the order in which they last became what
 // they are. It is safe for concurrent use.
 type bounded struct {
-	most  int
-	fresh time.Duration
-	freed chan struct{} // holds one where a connection may have made room
+	most   int
+	fresh  time.Duration
+	closed func()
+	freed  chan struct{} // holds one where a connection may have made room
 
 	mu     sync.Mutex
 	clock  time.Duration
@@ -62,6 +64,7 @@ func (b *bounded) changed(c net.Conn, state http.ConnState) {
 		switch {
 		case victim != nil:
 			_ = victim.Close() // its server sees that it is gone
+			b.closed()
 			return
 		case wait <= 0:
 			return

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ func serveAtMost(t testing.TB, most int, fresh time.Duration) (address string, s
 type server struct {
 	address          string
 	entered, release chan struct{}
+	closed           atomic.Int64
 	idle             chan struct{} // one for each answer after which the server took its connection for idle
 }
 
@@ -42,7 +44,8 @@ func start(t testing.TB, most int, fresh time.Duration) *server {
 	mux.HandleFunc("GET /", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /slow", func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-release })
 	running := &http.Server{Handler: mux}
-	inbound.Bound(running, most, fresh)
+	s := &server{entered: entered, release: release, idle: idle}
+	inbound.Bound(running, most, fresh, func() { s.closed.Add(1) })
 	bound := running.ConnState
 	running.ConnState = func(c net.Conn, state http.ConnState) {
 		bound(c, state)
@@ -60,7 +63,8 @@ func start(t testing.TB, most int, fresh time.Duration) *server {
 	done := make(chan error, 1)
 	go func() { done <- running.Serve(l) }()
 	t.Cleanup(func() { running.Close(); <-done })
-	return &server{l.Addr().String(), entered, release, idle}
+	s.address = l.Addr().String()
+	return s
 }
 
 // get is a request of a client and its answer, and the server has seen the end of it:
@@ -141,6 +145,9 @@ func TestANewConnectionTakesThePlaceOfTheOneThatIsIdleForLongest(t *testing.T) {
 	}
 	if !kept[1].gone() {
 		t.Error("the one that was idle for longest is still there")
+	}
+	if n := s.closed.Load(); n != 1 {
+		t.Errorf("%d connections were said to be closed, not 1", n)
 	}
 	for _, i := range []int{0, 2, 3} {
 		if err := kept[i].get(); err != nil {

@@ -68,6 +68,12 @@ func alertCases() []alertCase {
 			`countermand_stream_bytes{stream="PAYMENT_EVENTS",pod="a"} 1073741824x20`,
 		}, 10 * m, nil},
 
+		{"CountermandRefusalsFilling", "a slow trickle of large ones has filled half", []string{`countermand_stream_bytes{stream="PAYMENT_REFUSALS",pod="a"} 135000000x20`, `countermand_stream_bytes{stream="PAYMENT_REFUSALS",pod="b"} 135000000x20`}, 10 * m, []string{`{}`}},
+		{"CountermandRefusalsFilling", "100 MB of them, said by two replicas, and many commands", []string{
+			`countermand_stream_bytes{stream="PAYMENT_REFUSALS",pod="a"} 100000000x20`, `countermand_stream_bytes{stream="PAYMENT_REFUSALS",pod="b"} 100000000x20`,
+			`countermand_stream_bytes{stream="PAYMENT_COMMANDS",pod="a"} 500000000x20`,
+		}, 10 * m, nil},
+
 		{"CountermandRejectionsFlood", "2,000 in a few minutes at one provider, over two replicas", []string{
 			`countermand_rejections_total{origin="opay-eg",pod="a"} 0 0 0 500 1000x20`, `countermand_rejections_total{origin="opay-eg",pod="b"} 0 0 0 500 1000x20`,
 			`countermand_rejections_total{origin="none",pod="a"} 0x24`,

@@ -156,3 +156,29 @@ func TestTheDevelopmentOverlayNeedsNothingFromOutside(t *testing.T) {
 		t.Errorf("it needs %q", files)
 	}
 }
+
+// A decision above the amounts waits for another person, and who that is the shipped
+// configuration says: the operator's key is the one that the server knows.
+func TestTheShippedConfigurationTellsTwoPersonsApart(t *testing.T) {
+	t.Parallel()
+	r := typed(t, "production")
+	cfg, err := load(t, mount(t, secretPath.FindAllString(configText(t, r), -1), configText(t, r)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.People) < 2 || len(cfg.Desk.SecondPersonAbove) == 0 {
+		t.Fatalf("%d people, and a second person above %d amounts", len(cfg.People), len(cfg.Desk.SecondPersonAbove))
+	}
+	keys, err := os.ReadFile(filepath.Join("..", "overlays", "production", "nkeys.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	operator := cfg.People[0]
+	if operator.Name != cfg.Desk.Operator {
+		t.Errorf("the desk's operator is %s, the first person %s", cfg.Desk.Operator, operator.Name)
+	}
+	key := regexp.MustCompile(`(?m)^OPERATOR_NKEY: (\S+)$`).FindSubmatch(keys)
+	if key == nil || !slices.Equal(operator.Identities, []string{"nats:PEOPLE/" + string(key[1])}) {
+		t.Errorf("the operator is %v, and OPERATOR_NKEY %s", operator.Identities, key)
+	}
+}

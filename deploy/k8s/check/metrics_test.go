@@ -164,6 +164,9 @@ func TestTheAlertOnSizeKnowsTheServersLimit(t *testing.T) {
 	if expr := alerts(t)["CountermandCommandsFilling"].Expr; !strings.Contains(expr, "0.5 * 2^30") || broker.DefaultCommandsBytes != 1<<30 {
 		t.Errorf("the commands are bounded by %d bytes, the alert says %s", broker.DefaultCommandsBytes, expr)
 	}
+	if expr := alerts(t)["CountermandRefusalsFilling"].Expr; !strings.Contains(expr, "0.5 * 256 * 2^20") || broker.DefaultRefusalsBytes != 256<<20 {
+		t.Errorf("the refusals are bounded by %d bytes, the alert says %s", broker.DefaultRefusalsBytes, expr)
+	}
 	volume := r.StatefulSets[0].Spec.VolumeClaimTemplates[0].Spec.Resources.Requests.Storage()
 	if least := resource.MustParse(limit + "Gi"); volume.Value()*4 < least.Value()*5 {
 		t.Errorf("a volume of %s leaves less than a fifth beside %s GiB", volume, limit)

@@ -22,7 +22,7 @@ type embeddedCommands struct {
 
 // demoCommand is "consumer demo".
 type demoCommand struct {
-	JSON bool   `help:"Print one result event a line as JSON, then the summary."`
+	JSON bool   `help:"Print one event a line as JSON, the steps and the results, then the summary."`
 	Hold bool   `help:"Keep everything running at the end, until Ctrl-C."`
 	Data string `help:"Keep the data in this directory. A demo that was killed continues from it." type:"path" placeholder:"DIR"`
 	Log  bool   `help:"Show the service's log on standard error."`

@@ -53,16 +53,21 @@ type commands struct {
 // exit carries kong's wish to end (help, version) up to run.
 type exit int
 
-// run is the whole program but for the process around it.
-func run(args []string, w *cli.World) (code int) {
-	w = w.Safe()
+// newParser knows all commands and their flags.
+func newParser(w *cli.World) (*kong.Kong, error) {
 	var all commands
-	parser, err := kong.New(&all,
+	return kong.New(&all,
 		kong.Name("consumer"),
 		kong.Description("Countermand carries out payment cancels and refunds for order services, and never refunds twice.\n\nExample: consumer demo"),
 		kong.Vars{"operations": payment.JoinOps(","), "orOperations": payment.JoinOps(" or ")},
 		kong.Writers(w.Stdout, w.Stderr), kong.UsageOnError(), kong.Exit(func(n int) { panic(exit(n)) }),
 	)
+}
+
+// run is the whole program but for the process around it.
+func run(args []string, w *cli.World) (code int) {
+	w = w.Safe()
+	parser, err := newParser(w)
 	if err != nil {
 		fmt.Fprintln(w.Stderr, "consumer:", err)
 		return cli.ExitFailed

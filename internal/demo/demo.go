@@ -30,7 +30,7 @@ type Options struct {
 	// Dir keeps the demo's data, to go on after it was killed; empty: a
 	// temporary directory, removed at the end.
 	Dir string
-	// JSON prints result events, one a line, and a summary.
+	// JSON prints events, the steps and the results, one a line, and a summary.
 	JSON bool
 	// Hold keeps everything running at the end, until ctx ends.
 	Hold bool

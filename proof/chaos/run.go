@@ -103,7 +103,10 @@ func (c *runCommand) strikeAndJudge(s *surroundings, w *world, p *plan) (*report
 	}
 	defer leave()
 	stopTelling := s.tell(ctx, during, len(p.commands))
-	striker, err := c.trouble(s.ctx, w, p.messages, trouble{random: random, sent: sent, people: people})
+	striker, err := c.trouble(s.ctx, w, p.messages, trouble{
+		random: random, sent: sent, people: people,
+		settled: func() bool { n, _ := during.counts(); return n >= len(p.commands) },
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +167,14 @@ type trouble struct {
 	random *rand.Rand
 	sent   *published
 	people *operators // nil: none
+	// settled reports whether every operation has its end.
+	settled func() bool
 }
+
+// leastSorts is how many sorts of faults of providers belong to a run. Where all
+// commands wait until the strikes are over, as on a busy machine, none of them would
+// meet any.
+const leastSorts = 3
 
 // trouble publishes all commands while everything is struck, and returns when
 // the faults are over and all processes run.
@@ -184,12 +194,13 @@ func (c *runCommand) trouble(ctx context.Context, w *world, messages []message, 
 	}
 	publishing := w.publish(ctx, messages, c.over(), t.sent)
 	group.Wait()
+	met := w.simulators.awaitStruck(ctx, leastSorts, t.settled, c.Patience)
 	stop()
 	lasting.Wait()
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("run: %w", ctx.Err())
 	}
-	if err := cmp.Or(publishing, misbehaving, pausing, w.simulators.calm(ctx)); err != nil {
+	if err := cmp.Or(publishing, met, misbehaving, pausing, w.simulators.calm(ctx)); err != nil {
 		return nil, err
 	}
 	if t.people != nil {

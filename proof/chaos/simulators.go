@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/countermand/countermand/internal/program"
+	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/proof/chaos/compare"
 	"github.com/countermand/countermand/providers/simulator"
@@ -131,6 +133,29 @@ func (s *simulators) movements(ctx context.Context, k simulator.Kind) (map[compa
 func (s *simulators) calls(ctx context.Context, k simulator.Kind) (all []simulator.Call, err error) {
 	err = s.do(ctx, http.MethodGet, "/"+k.Name+"/calls", nil, &all)
 	return all, err
+}
+
+// awaitStruck waits until so many sorts of faults have struck calls, all operations have
+// their end, or the patience is over.
+func (s *simulators) awaitStruck(ctx context.Context, sorts int, settled func() bool, patience time.Duration) error {
+	for end := time.Now().Add(patience); time.Now().Before(end) && !settled(); {
+		struck := map[simulator.Mode]bool{}
+		for _, k := range kinds() {
+			calls, err := s.calls(ctx, k)
+			if err != nil {
+				return err
+			}
+			for _, c := range calls {
+				if c.Fault != "" {
+					struck[c.Fault] = true
+				}
+			}
+		}
+		if len(struck) >= sorts || !sleep.For(ctx, faultEvery) {
+			return nil
+		}
+	}
+	return nil
 }
 
 // read reads the ledgers and the calls of every kind.

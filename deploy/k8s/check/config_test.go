@@ -178,7 +178,7 @@ func TestTheShippedConfigurationTellsTwoPersonsApart(t *testing.T) {
 		t.Errorf("the desk's operator is %s, the first person %s", cfg.Desk.Operator, operator.Name)
 	}
 	key := regexp.MustCompile(`(?m)^OPERATOR_NKEY: (\S+)$`).FindSubmatch(keys)
-	if key == nil || !slices.Equal(operator.Identities, []string{"nats:PEOPLE/" + string(key[1])}) {
+	if len(key) < 2 || !slices.Equal(operator.Identities, []string{"nats:PEOPLE/" + string(key[1])}) {
 		t.Errorf("the operator is %v, and OPERATOR_NKEY %s", operator.Identities, key)
 	}
 }

@@ -71,8 +71,12 @@ func TestWhatIsRuledToHaveMovedIsHeldAgainstWhatWasAskedAndWhatIsLeft(t *testing
 		"the provider's reading bounds": {state: func(s *payment.State) {
 			s.Operations[0].Open.Snapshot = &payment.Reading{OK: true, Captured: eur(6000)}
 		}, moved: eur(6001), confirm: eur(6001), want: desk.FaultRefused, says: "at most 60.00 EUR"},
-		"its own command's word bounds":  {state: func(s *payment.State) { s.Operations[0].Open.Payment.CapturedAmount = eur(6000) }, moved: eur(6001), confirm: eur(6001), want: desk.FaultRefused, says: "at most 60.00 EUR"},
-		"its own earlier call is no one": {state: with(5800, earlier(payment.StatusRejected, eur(5800), nil)), moved: eur(5800)},
+		"its own command's word bounds":                                    {state: func(s *payment.State) { s.Operations[0].Open.Payment.CapturedAmount = eur(6000) }, moved: eur(6001), confirm: eur(6001), want: desk.FaultRefused, says: "at most 60.00 EUR"},
+		"more than the command says was captured, which the provider says": {state: saidMore(100, 12340), full: true, moved: eur(12340), confirm: eur(12340), code: payment.CodeAmountDiffers},
+		"that, unconfirmed":                                                {state: saidMore(100, 12340), full: true, moved: eur(12340), want: desk.FaultRefused, code: payment.CodeAmountDiffers, says: "1.00 EUR asked"},
+		"more than both":                                                   {state: saidMore(100, 12340), full: true, moved: eur(12341), confirm: eur(12341), want: desk.FaultRefused, says: "at most 123.40 EUR"},
+		"as asked, which may be":                                           {state: saidMore(100, 12340), full: true, moved: eur(100)},
+		"its own earlier call is no one":                                   {state: with(5800, earlier(payment.StatusRejected, eur(5800), nil)), moved: eur(5800)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -99,6 +103,49 @@ func TestWhatIsRuledToHaveMovedIsHeldAgainstWhatWasAskedAndWhatIsLeft(t *testing
 				t.Errorf("the decision in words is %q", done.Decision)
 			}
 		})
+	}
+}
+
+// saidMore is a full refund whose command names what was captured, and of which the
+// provider says that more has moved.
+func saidMore(captured, moved int64) func(*payment.State) {
+	return func(s *payment.State) {
+		s.Operations[0].Open.Payment.CapturedAmount, s.Operations[0].Moved = eur(captured), eur(moved)
+		s.Operations[0].Open.Review = &payment.Review{Reason: "moved_more_than_asked"}
+	}
+}
+
+// What one person may rule alone rests on the largest word that anybody has said. A
+// command that names less than was captured does not make a ruling a small one.
+func TestWhatTheProviderSaysCountsForTheSecondPersonToo(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*payment.State)
+		waits  bool
+	}{
+		"the provider has moved more":             {saidMore(100, 12340), true},
+		"the provider has moved another currency": {func(s *payment.State) { saidMore(100, 0)(s); s.Operations[0].Moved = nil }, true},
+		"its reading calls more captured": {func(s *payment.State) {
+			s.Operations[0].Open.Payment.CapturedAmount = eur(100)
+			s.Operations[0].Open.Snapshot = &payment.Reading{OK: true, Captured: eur(12340)}
+		}, true},
+		"nobody says more than the command":         {func(s *payment.State) { s.Operations[0].Open.Payment.CapturedAmount = eur(100) }, false},
+		"the provider has moved less than is asked": {saidMore(200, 100), false},
+	} {
+		b := setup(t, payment.RepeatUnsafe, nil, nil, refundOf(5800, func(s *payment.State) {
+			s.Operations[0].Full, s.Operations[0].Amount = true, nil
+			c.change(s)
+		})).with(twoPeople(t), []payment.Money{{Value: 300, Currency: "EUR"}})
+		for _, as := range []desk.As{desk.AsFailed, desk.AsSucceeded} {
+			_, r := b.view(as)
+			r.DryRun = true
+			if as == desk.AsSucceeded {
+				r.Moved, r.ConfirmAmount, r.ProviderReference = eur(100), eur(100), "rf"
+			}
+			if done, err := b.desk.Resolve(t.Context(), logins("anna")[0], r); err != nil || done.AwaitsSecond != c.waits {
+				t.Errorf("%s, as %s: %+v, %v, want it to wait: %t", name, as, done, err, c.waits)
+			}
+		}
 	}
 }
 

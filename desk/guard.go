@@ -121,7 +121,7 @@ func (r Ruling) allowedAmount(op *Operation) error {
 	case op.Currency != "" && r.Moved.Currency != op.Currency:
 		return invalid("what moved is in %s, the payment in %s", r.Moved.Currency, op.Currency)
 	case op.Refundable != nil && r.Moved.Value > op.Refundable.Value:
-		return no("", "at most %s can still be refunded of what was captured", op.Refundable.Text())
+		return no("", "at most %s can still be refunded of what was captured, and the provider has named no larger amount", op.Refundable.Text())
 	case r.differs(op) && (r.ConfirmAmount == nil || *r.ConfirmAmount != *r.Moved):
 		return no(payment.CodeAmountDiffers, "amount_differs: if that is what moved, confirm it by typing %s once more", r.Moved.Text())
 	default:
@@ -132,7 +132,7 @@ func (r Ruling) allowedAmount(op *Operation) error {
 // differs reports whether what moved is not what was asked. An amount that nobody has
 // named is unlike every other.
 func (r Ruling) differs(op *Operation) bool {
-	return r.Moved != nil && (op.AtRisk == nil || *r.Moved != *op.AtRisk)
+	return r.Moved != nil && (op.asked == nil || *r.Moved != *op.asked)
 }
 
 // code is that of a ruling whose amount is not the one asked.
@@ -145,8 +145,8 @@ func (r Ruling) code(op *Operation) payment.Code {
 
 // words is the whole decision for people.
 func (r Ruling) words(op *Operation) string {
-	asked := payment.MoneyText(op.AtRisk) + " asked"
-	if op.AtRisk == nil {
+	asked := payment.MoneyText(op.asked) + " asked"
+	if op.asked == nil {
 		asked = "the amount asked is not known"
 	}
 	switch {

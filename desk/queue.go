@@ -146,7 +146,7 @@ func reviews(id payment.ID, s payment.State, now time.Time) []Item {
 		items = append(items, Item{
 			Provider: id.Provider, Payment: id.Native, Operation: op.Op, Key: op.Open.Key, Version: s.Version,
 			Status: op.Status, Reason: r.Reason, Question: r.Question, Since: r.Since,
-			Age: int64(max(now.Sub(r.Since), 0) / time.Second), AtRisk: atRisk(s, op), Attempts: op.Attempt, NextLook: op.Open.Due,
+			Age: int64(max(now.Sub(r.Since), 0) / time.Second), AtRisk: s.AtRisk(op), Attempts: op.Attempt, NextLook: op.Open.Due,
 		})
 	}
 	return items

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -206,13 +207,12 @@ func (p *Replayer) judge(ctx context.Context, r *replaying) error {
 	if err != nil {
 		return unavailable("read proposals", err)
 	}
-	var same []payment.OperatorAction
-	for _, a := range proposals {
-		if a.Outcome == "" && a.Ruling == rulingReplay && a.Token == r.Token && a.Content == r.content() && a.Version == r.version && !payment.ProposalLapsed(a.At, p.desk.o.Now()) {
-			same = append(same, a)
-		}
-	}
-	r.first, r.waits, err = p.desk.Another(r.who, same)
+	matter := slices.DeleteFunc(proposals, func(a payment.OperatorAction) bool {
+		return a.Outcome != "" || a.Ruling != rulingReplay || a.Token != r.Token || payment.ProposalLapsed(a.At, p.desk.o.Now())
+	})
+	r.first, r.waits, err = p.desk.Another(r.who, matter, func(a payment.OperatorAction) bool {
+		return a.Content == r.content() && a.Version == r.version
+	})
 	return err
 }
 

@@ -317,6 +317,27 @@ func TestTheTableOfWhoMayReplayAloneAndWhoNeedsWhom(t *testing.T) {
 	}
 }
 
+func TestAPersonsNewestProposalOfAReplayReplacesTheEarlierOne(t *testing.T) {
+	t.Parallel()
+	data := refund(`},"amount":{"value":501,"currency":"EGP"}`)
+	r, c := replayingWith(t, data, payment.CodeUnknownProvider, twoPeople(t), []payment.Money{{Value: 500, Currency: "EGP"}})
+	first := replay(c, data)
+	first.Corrected = true
+	second := first
+	second.Data = []byte(strings.Replace(data, "501", "601", 1))
+	for _, wish := range []desk.Replay{first, second} {
+		if done, err := r.Replay(t.Context(), logins("anna")[0], wish); err != nil || !done.AwaitsSecond {
+			t.Fatalf("%+v, %v", done, err)
+		}
+	}
+	if done, err := r.Replay(t.Context(), logins("ben")[0], first); err != nil || done.Applied {
+		t.Errorf("what its first person has changed is published: %+v, %v", done, err)
+	}
+	if done, err := r.Replay(t.Context(), logins("ben")[0], second); err != nil || !done.Applied {
+		t.Errorf("the newest is not: %+v, %v", done, err)
+	}
+}
+
 func TestAProposedReplayIsConfirmedOnlyAsItWasProposed(t *testing.T) {
 	t.Parallel()
 	data := refund(`},"amount":{"value":501,"currency":"EGP"}`)

@@ -109,13 +109,11 @@ func (d *Desk) firstPerson(ctx context.Context, who Operator, r Ruling, op *Oper
 	if needed, err := d.second(ctx, who, r, op); err != nil || !needed {
 		return first, false, err
 	}
-	var same []payment.OperatorAction
-	for _, p := range op.Proposals {
-		if p.same(r) {
-			same = append(same, p.action)
-		}
+	matter := make([]payment.OperatorAction, len(op.Proposals))
+	for i, p := range op.Proposals {
+		matter[i] = p.action
 	}
-	return d.Another(who, same)
+	return d.Another(who, matter, func(a payment.OperatorAction) bool { return proposalOf(a).same(r) })
 }
 
 // cameToNothing says what became of a ruling that was not accepted, to the

@@ -139,11 +139,16 @@ func (d *Desk) actions(ctx context.Context, action string, after uint64) (all []
 	}
 }
 
-// Another is the proposal of another person among those that say the same as somebody;
-// waits is true while there is none. It fails (*Error) if the same person has made one,
-// or if nothing says whether the one who has is another person.
-func (d *Desk) Another(who Operator, same []payment.OperatorAction) (first payment.OperatorAction, waits bool, err error) {
-	for _, p := range same {
+// Another is the proposal of another person that says the same as somebody, among all
+// those about one matter, in their order; waits is true while there is none. Of each
+// person the newest word counts alone: who has proposed something else since stands by
+// the earlier proposal no more. It fails (*Error) if the same person's newest proposal is
+// the same, or if nothing says whether the one who has made it is another person.
+func (d *Desk) Another(who Operator, matter []payment.OperatorAction, same func(payment.OperatorAction) bool) (first payment.OperatorAction, waits bool, err error) {
+	for _, p := range d.newest(matter) {
+		if !same(p) {
+			continue
+		}
 		switch d.relate(p, who) {
 		case anotherPerson:
 			return p, false, nil
@@ -156,4 +161,19 @@ func (d *Desk) Another(who Operator, same []payment.OperatorAction) (first payme
 		}
 	}
 	return payment.OperatorAction{}, true, err
+}
+
+// newest are those of the proposals about one matter, in their order, that no later one of
+// the same person has replaced.
+func (d *Desk) newest(matter []payment.OperatorAction) []payment.OperatorAction {
+	var standing []payment.OperatorAction
+	for i, p := range matter {
+		replaced := slices.ContainsFunc(matter[i+1:], func(later payment.OperatorAction) bool {
+			return d.relate(p, Operator{Name: later.Operator, Identity: Identity(later.Identity), Login: later.Login}) == samePerson
+		})
+		if !replaced {
+			standing = append(standing, p)
+		}
+	}
+	return standing
 }

@@ -34,9 +34,11 @@ type Operation struct {
 	Status payment.Status `json:"status"`
 	Amount *payment.Money `json:"amount,omitempty"`
 	Full   bool           `json:"full,omitempty"`
-	AtRisk *payment.Money `json:"atRisk,omitempty"` // what would be paid twice; absent: not known
-	// Currency is the payment's, where anything names it. Refundable is what can still
-	// be refunded of the captured amount; absent: what was captured is not known.
+	// AtRisk is the largest amount that anybody says it moves; absent: not known.
+	AtRisk *payment.Money `json:"atRisk,omitempty"`
+	// Currency is the payment's, where anything names it. Refundable is what may be ruled
+	// to have moved at most: what can still be refunded of the captured amount, or what the
+	// provider says has moved; absent: what was captured is not known.
 	Currency   payment.Currency `json:"currency,omitempty"`
 	Refundable *payment.Money   `json:"refundable,omitempty"`
 	Moved      *payment.Money   `json:"moved,omitempty"`
@@ -56,7 +58,8 @@ type Operation struct {
 	// Proposals wait for a second person to rule the same.
 	Proposals []Proposal `json:"proposals,omitempty"`
 
-	content string // the fingerprint of what was asked
+	asked   *payment.Money // the amount, of a full one what was captured; nil: nobody has named it
+	content string         // the fingerprint of what was asked
 }
 
 // Attempt is one call: what was asked, and what is known of the answer.
@@ -207,14 +210,18 @@ func (d *Desk) operation(t telling, op payment.Operation) Operation {
 	if op.Open == nil {
 		return o
 	}
-	o.AtRisk, o.Refundable = atRisk(t.state, op), t.state.Refundable(op)
+	o.AtRisk, o.Refundable, o.asked = t.state.AtRisk(op), mayHaveMoved(t.state, op), t.state.Asked(op)
 	o.Currency, o.content = currencyOf(t.state, op), op.Fingerprint
 	o.CallUntil, o.NextLook, o.Review, o.ClientReference = op.Open.CallUntil, op.Open.Due, op.Open.Review, op.Open.Reference
 	o.Choices = d.choices(t, op)
+	var matter []payment.OperatorAction
 	for _, a := range t.proposals {
 		if proposes(a, t.id, op, key, t.state.Version) && !payment.ProposalLapsed(a.At, d.o.Now()) {
-			o.Proposals = append(o.Proposals, proposalOf(a))
+			matter = append(matter, a)
 		}
+	}
+	for _, a := range d.newest(matter) {
+		o.Proposals = append(o.Proposals, proposalOf(a))
 	}
 	return o
 }
@@ -243,13 +250,14 @@ func attempts(op payment.Op, key payment.Key, all []Event) []Attempt {
 	return list
 }
 
-// atRisk is what would be paid twice: the amount asked for, or all that was
-// captured; nil where nobody has named it.
-func atRisk(s payment.State, op payment.Operation) *payment.Money {
-	if op.Amount != nil {
-		return op.Amount
+// mayHaveMoved is the largest amount that may be ruled to have moved: what can still be
+// given back, or what the provider itself says has moved. Nil: any.
+func mayHaveMoved(s payment.State, op payment.Operation) *payment.Money {
+	left := s.Refundable(op)
+	if left != nil && op.Moved != nil && op.Moved.Currency == left.Currency && op.Moved.Value > left.Value {
+		return op.Moved
 	}
-	return s.CapturedOf(op)
+	return left
 }
 
 // currencyOf is the currency of the payment, or nothing where nothing names it.
@@ -272,7 +280,7 @@ func limitText(left *payment.Money) string {
 
 // choices says what may be ruled on an open operation.
 func (d *Desk) choices(t telling, op payment.Operation) []Choice {
-	second := NeedsSecond(d.o.SecondPersonAbove, atRisk(t.state, op))
+	second := NeedsSecond(d.o.SecondPersonAbove, t.state.AtRisk(op))
 	under := ""
 	if now := d.o.Now(); op.Status == payment.StatusStarted && now.Before(op.Open.CallUntil) {
 		under = "a call may be under way until " + op.Open.CallUntil.UTC().Format(time.RFC3339)
@@ -287,7 +295,7 @@ func (d *Desk) choices(t telling, op payment.Operation) []Choice {
 	}
 	list[0].Effects = effects(op.Op)
 	if under == "" {
-		list[0].Why = limitText(t.state.Refundable(op))
+		list[0].Why = limitText(mayHaveMoved(t.state, op))
 	}
 	retry := Choice{As: AsRetry, Allowed: under == "", Why: under, NeedsSecond: second}
 	if retry.Allowed {
@@ -308,7 +316,7 @@ func retryChoice(c Choice, in providers.Instance, s payment.State, op payment.Op
 	case repeat == payment.RepeatHarmless || repeat == payment.RepeatRefused:
 		c.Why = fmt.Sprintf("a repeat is %s by the provider: it cannot pay twice", repeat)
 	default:
-		c.Confirm = atRisk(s, op)
+		c.Confirm = s.AtRisk(op)
 		c.Why = "it could pay twice: type the amount out to confirm"
 		if c.Confirm == nil {
 			c.Allowed, c.Why = false, "it could pay twice, and nobody has named the amount that would be confirmed"

@@ -227,6 +227,41 @@ func TestAProposalCountsOnlyAsItWasMadeAndForADay(t *testing.T) {
 	}
 }
 
+// Who finds out that the money has moved after all rules something else, and does not
+// stand by what was proposed before.
+func TestAPersonsNewestProposalReplacesTheEarlierOnes(t *testing.T) {
+	t.Parallel()
+	b := setup(t, payment.RepeatUnsafe, nil, nil, refundOf(501, nil)).with(twoPeople(t), above())
+	anna, ben := logins("anna"), logins("ben")
+	rule := func(who desk.Operator, as desk.As) desk.Done {
+		t.Helper()
+		_, r := b.view(as)
+		if r.ConfirmAmount = r.Moved; as == desk.AsRetry {
+			r.ConfirmAmount = &payment.Money{Value: 501, Currency: "EUR"}
+		}
+		done, err := b.desk.Resolve(t.Context(), who, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return done
+	}
+	rule(anna[0], desk.AsRetry)
+	rule(anna[1], desk.AsSucceeded) // the same person by another login
+	if s, _ := b.view(desk.AsRetry); len(s.Operations[0].Proposals) != 1 || s.Operations[0].Proposals[0].As != desk.AsSucceeded {
+		t.Errorf("shown: %+v", s.Operations[0].Proposals)
+	}
+	if done := rule(ben[0], desk.AsRetry); done.Applied || !done.AwaitsSecond {
+		t.Fatalf("a ruling that its first person has changed counts: %+v", done)
+	}
+	rule(anna[0], desk.AsFailed)
+	if done := rule(ben[0], desk.AsSucceeded); done.Applied || !done.AwaitsSecond {
+		t.Fatalf("one that was replaced counts: %+v", done)
+	}
+	if done := rule(anna[0], desk.AsSucceeded); !done.Applied { // ben's newest word
+		t.Errorf("the newest word of both is the same, and does not count: %+v", done)
+	}
+}
+
 func TestTheSumOfADaysRulingsFromFilesCounts(t *testing.T) {
 	t.Parallel()
 	named := func(i int) payment.ID { return payment.ID{Provider: id.Provider, Native: fmt.Sprint("bulk-", i)} }

@@ -341,6 +341,36 @@ func (s State) CapturedOf(op Operation) *Money {
 	}
 }
 
+// Asked is the amount that an operation asks for: its own, or all that was captured.
+// Nil: nobody has named it.
+func (s State) Asked(op Operation) *Money {
+	if op.Amount != nil {
+		return op.Amount
+	}
+	return s.CapturedOf(op)
+}
+
+// AtRisk is the largest amount that anybody says an open operation moves: what it asks
+// for; of a full one also what the provider's own reading calls captured, since its
+// command may name less; and what the provider says has moved. Nil: nobody has named an
+// amount, or the provider names another currency.
+func (s State) AtRisk(op Operation) *Money {
+	most := s.Asked(op)
+	if most == nil || op.Open == nil || op.Open.Review.is(reviewMoved) && op.Moved == nil {
+		return nil
+	}
+	said := []*Money{op.Moved}
+	if snapshot := op.Open.Snapshot; op.Full && snapshot != nil {
+		said = append(said, snapshot.Captured)
+	}
+	for _, m := range said {
+		if m != nil && m.Currency == most.Currency && m.Value > most.Value {
+			most = m
+		}
+	}
+	return most
+}
+
 // Refundable is what can still be given back by one operation, as far as the journal
 // knows: what was captured without what the others have given back. Nil: what was
 // captured is not known.

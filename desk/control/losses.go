@@ -214,12 +214,12 @@ func (d *Desk) taken(ctx context.Context, sources acceptance.Sources, e integrit
 }
 
 // another judges the second person as rulings do; nil: one is enough.
-func (d *Desk) another(who desk.Operator) func(acceptance.Asked, []payment.OperatorAction) (payment.OperatorAction, bool, error) {
+func (d *Desk) another(who desk.Operator) acceptance.Another {
 	if !d.o.Losses.SecondPerson {
 		return nil
 	}
-	return func(_ acceptance.Asked, same []payment.OperatorAction) (payment.OperatorAction, bool, error) {
-		return d.o.Desk.Another(who, same)
+	return func(_ acceptance.Asked, matter []payment.OperatorAction, same func(payment.OperatorAction) bool) (payment.OperatorAction, bool, error) {
+		return d.o.Desk.Another(who, matter, same)
 	}
 }
 

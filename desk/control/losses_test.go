@@ -128,6 +128,34 @@ func TestTheSecondPersonIsJudgedAsForRulings(t *testing.T) {
 	}
 }
 
+// Who has found out that commands were lost as well does not stand by the first figures.
+func TestOtherFiguresOfTheSamePersonReplaceTheFirst(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.shut()
+	b.options.Losses.SecondPerson = true
+	d := control.New(b.options)
+	say := func(who desk.Operator, commands uint64) bool {
+		t.Helper()
+		r := decision(true, 3)
+		r.LoseCommands = commands
+		got, err := d.Decide(t.Context(), who, control.Accept, r)
+		if err != nil || len(got.Refused) > 0 {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		return got.Done.Applied
+	}
+	if say(ana, 0) || say(ana, 1) {
+		t.Fatal("one person alone has accepted")
+	}
+	if say(bo, 0) {
+		t.Fatal("figures that their first person has changed count")
+	}
+	if !say(bo, 1) {
+		t.Error("the newest figures of both are the same, and do not count")
+	}
+}
+
 func TestTheJournalIsTrustedByTwoPersonsWhereALossIsAcceptedByTwo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -116,8 +116,11 @@ func (b *bundle) desk(second bool) *acceptance.Desk {
 }
 
 // anotherName takes another name for another person.
-func anotherName(a acceptance.Asked, same []payment.OperatorAction) (first payment.OperatorAction, waits bool, err error) {
-	for _, p := range same {
+func anotherName(a acceptance.Asked, matter []payment.OperatorAction, same func(payment.OperatorAction) bool) (first payment.OperatorAction, waits bool, err error) {
+	for _, p := range matter {
+		if !same(p) {
+			continue
+		}
 		if p.Operator != a.Operator {
 			return p, false, nil
 		}

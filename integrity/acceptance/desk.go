@@ -71,11 +71,15 @@ type Done struct {
 	NothingFound bool `json:"nothingFound,omitempty"`
 }
 
+// Another finds, among the proposals about one matter in their order, that of another
+// person which says the same; waits is true while there is none. A person's newest
+// proposal replaces the earlier ones.
+type Another func(a Asked, matter []payment.OperatorAction, same func(payment.OperatorAction) bool) (first payment.OperatorAction, waits bool, err error)
+
 // Options are the optional parts of a Desk; nil and zero mean the defaults.
 type Options struct {
-	// Another finds the proposal of another person among those that say the same; waits
-	// is true while there is none. Its errors are Accept's. Nil: one person is enough.
-	Another func(a Asked, same []payment.OperatorAction) (first payment.OperatorAction, waits bool, err error)
+	// Another finds the other person. Its errors are Accept's. Nil: one person is enough.
+	Another Another
 	// Open reports why the gate of this process is shut; nil from it: it is open. Default:
 	// this process has none.
 	Open func() error
@@ -87,7 +91,7 @@ type Options struct {
 type Desk struct {
 	sources Sources
 	encoder *events.Encoder
-	another func(Asked, []payment.OperatorAction) (payment.OperatorAction, bool, error)
+	another Another
 	open    func() error // nil: no gate here
 	now     func() time.Time
 }

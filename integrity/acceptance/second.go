@@ -19,19 +19,22 @@ func (d *Desk) second(t turn, said events.JournalLoss, out *Done) error {
 	if d.another == nil {
 		return nil
 	}
-	var same []payment.OperatorAction
+	var matter []payment.OperatorAction
+	same := map[string]bool{}
 	var others []string
 	for _, p := range t.Actions {
 		next := p.Epoch > t.reached() || p.Epoch == said.Epoch
 		switch {
 		case p.Action != ActionPropose || !next || payment.ProposalLapsed(p.Time, d.now()) || trusts(p.JournalLoss) != trusts(said):
+			continue
 		case p.Fingerprint == said.Fingerprint && p.CommandsLost == said.CommandsLost:
-			same = append(same, p.OperatorAction)
+			same[p.ULID] = true
 		default:
 			others = append(others, differs(p, said))
 		}
+		matter = append(matter, p.OperatorAction)
 	}
-	first, waits, err := d.another(t.Asked, same)
+	first, waits, err := d.another(t.Asked, matter, func(a payment.OperatorAction) bool { return same[a.ULID] })
 	out.First, out.AwaitsSecond = first.Operator, waits
 	if waits {
 		out.Differs = others

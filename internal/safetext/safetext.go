@@ -37,7 +37,8 @@ func Escape(text []byte) []byte {
 
 // escaper escapes a text that comes in parts.
 type escaper struct {
-	marks int // in a row, at the end of what has come
+	marks  int  // in a row, at the end of what has come
+	before rune // the last character that has come
 }
 
 // escape returns the next part escaped; the part itself where nothing is to be escaped.
@@ -60,6 +61,11 @@ func (e *escaper) escape(text []byte) []byte {
 
 // seen reports whether the next character may be shown as it is.
 func (e *escaper) seen(r rune, size int) bool {
+	before := e.before
+	e.before = r
+	if script := joined(r); script != nil && !unicode.Is(script, before) {
+		return false
+	}
 	if !unicode.Is(unicode.M, r) {
 		e.marks = 0
 		return visible(r, size)
@@ -92,11 +98,51 @@ func visible(r rune, size int) bool {
 func blank(r rune) bool {
 	switch r {
 	case '\u2800', // BRAILLE PATTERN BLANK
+		'\U00013441', // EGYPTIAN HIEROGLYPH FULL BLANK
+		'\U00013442', // EGYPTIAN HIEROGLYPH HALF BLANK
 		'\U00016fe4', // KHITAN SMALL SCRIPT FILLER
 		'\U0001d159': // MUSICAL SYMBOL NULL NOTEHEAD
 		return true
 	default:
 		return false
+	}
+}
+
+// joined is the script whose characters a joiner joins: it has no form of its own, and
+// shows only in how they stand. Nil: the character is none (IndicSyllabicCategory.txt,
+// Invisible_Stacker and Number_Joiner, and U+2D7F).
+func joined(r rune) *unicode.RangeTable {
+	switch r {
+	case '\u1039':
+		return unicode.Myanmar
+	case '\u17d2':
+		return unicode.Khmer
+	case '\u1a60':
+		return unicode.Tai_Tham
+	case '\u1bab':
+		return unicode.Sundanese
+	case '\u2d7f':
+		return unicode.Tifinagh
+	case '\uaaf6':
+		return unicode.Meetei_Mayek
+	case '\U00010a3f':
+		return unicode.Kharoshthi
+	case '\U0001107f':
+		return unicode.Brahmi
+	case '\U00011133':
+		return unicode.Chakma
+	case '\U0001193e':
+		return unicode.Dives_Akuru
+	case '\U00011a47':
+		return unicode.Zanabazar_Square
+	case '\U00011a99':
+		return unicode.Soyombo
+	case '\U00011d45':
+		return unicode.Masaram_Gondi
+	case '\U00011d97':
+		return unicode.Gunjala_Gondi
+	default:
+		return nil
 	}
 }
 

@@ -159,9 +159,7 @@ func (b *bench) glanceAgrees(m integrity.Mark, findings []integrity.Finding) {
 
 func (b *bench) deleteStream(name string) {
 	b.t.Helper()
-	if err := b.js.DeleteStream(b.t.Context(), name); err != nil {
-		b.t.Fatalf("delete stream: %v", err)
-	}
+	b.server.DeleteStream(b.t, b.js, name)
 }
 
 func (b *bench) change(change func(*jetstream.StreamConfig)) {

@@ -47,6 +47,8 @@ const (
 	WitnessLost Kind = "witness_lost"
 	// ReplicaBroken: another process of the service has found a loss.
 	ReplicaBroken Kind = "replica_broken"
+	// ReplicaSuspect: another process has found what may be one, and is not sure yet.
+	ReplicaSuspect Kind = "replica_suspect"
 	// TimerAhead: a timer knows a newer version of its payment than the journal.
 	TimerAhead Kind = "timer_ahead"
 	// TimerUnknown: a timer names an operation that the journal does not know.
@@ -62,6 +64,9 @@ func (k Kind) OfStream() bool {
 		return false
 	}
 }
+
+// OfReplica reports whether a kind is what another process says.
+func (k Kind) OfReplica() bool { return k == ReplicaBroken || k == ReplicaSuspect }
 
 // Finding is one difference that only a loss explains.
 type Finding struct {

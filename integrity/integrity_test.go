@@ -1,6 +1,7 @@
 package integrity_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -300,6 +301,7 @@ func TestAStandingFollowsTheTable(t *testing.T) {
 	shorter := []integrity.Finding{{Kind: integrity.JournalShorter, Object: "J"}}
 	missing := []integrity.Finding{{Kind: integrity.JournalMissing, Object: "J"}}
 	taken := integrity.Finding{Kind: integrity.RecordUnreadable, Object: "payment.x"}
+	heard := []integrity.Finding{{Kind: integrity.ReplicaSuspect, Object: "a"}, {Kind: integrity.ReplicaSuspect, Object: "b"}}
 	type step struct {
 		second   int
 		findings []integrity.Finding
@@ -319,6 +321,25 @@ func TestAStandingFollowsTheTable(t *testing.T) {
 			{6, shorter, nil, integrity.Suspect},
 			{7, shorter, nil, integrity.Broken},
 			{8, nil, nil, integrity.Broken},
+		}},
+		{"others' suspicions alone are never sure", []step{
+			{0, nil, nil, integrity.Whole}, {5, heard, nil, integrity.Suspect}, {6, heard, nil, integrity.Suspect}, {7, heard, nil, integrity.Suspect}, {8, heard, nil, integrity.Suspect}, {9, nil, nil, integrity.Whole},
+		}},
+		{"nor do they confirm what was found before", []step{
+			{5, shorter, nil, integrity.Suspect},
+			{6, heard, nil, integrity.Suspect},
+			{7, heard, nil, integrity.Suspect},
+			{8, append(slices.Clone(heard), shorter...), nil, integrity.Suspect},
+			{9, shorter, nil, integrity.Suspect},
+			{10, shorter, nil, integrity.Broken},
+		}},
+		{"nor a report", []step{
+			{0, nil, nil, integrity.Whole}, {1, nil, &taken, integrity.Suspect}, {2, heard, nil, integrity.Suspect}, {3, heard, nil, integrity.Suspect}, {4, heard, nil, integrity.Suspect},
+		}},
+		{"a process that is sure is firm", []step{
+			{5, []integrity.Finding{{Kind: integrity.ReplicaBroken, Object: "a"}}, nil, integrity.Suspect},
+			{6, []integrity.Finding{{Kind: integrity.ReplicaBroken, Object: "a"}}, nil, integrity.Suspect},
+			{7, []integrity.Finding{{Kind: integrity.ReplicaBroken, Object: "a"}}, nil, integrity.Broken},
 		}},
 		{"readings in one moment count once", []step{
 			{5, shorter, nil, integrity.Suspect}, {5, shorter, nil, integrity.Suspect}, {5, shorter, nil, integrity.Suspect}, {6, shorter, nil, integrity.Suspect}, {7, shorter, nil, integrity.Broken},

@@ -87,9 +87,11 @@ func FoundByOthers(epoch uint64, others []Registered) []Finding {
 	var all []Finding
 	for _, r := range others {
 		if r.Epoch.Number == epoch && (r.Standing == Broken.String() || r.Standing == Suspect.String()) && len(r.Found)+r.MoreFound > 0 {
-			all = append(all, Finding{
-				Kind: ReplicaBroken, Object: r.ID, Text: "process " + r.ID + " has found that the journal has lost something",
-			})
+			f := Finding{Kind: ReplicaBroken, Object: r.ID, Text: "process " + r.ID + " has found that the journal has lost something"}
+			if r.Standing == Suspect.String() {
+				f.Kind, f.Text = ReplicaSuspect, "process "+r.ID+" has found that the journal may have lost something"
+			}
+			all = append(all, f)
 		}
 	}
 	return all
@@ -97,7 +99,7 @@ func FoundByOthers(epoch uint64, others []Registered) []Finding {
 
 // Own are the findings that a process has made itself.
 func Own(findings []Finding) []Finding {
-	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Kind == ReplicaBroken })
+	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Kind.OfReplica() })
 }
 
 // Open returns those that do not report their gate shut.

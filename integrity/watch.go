@@ -1,6 +1,9 @@
 package integrity
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Standing is how the journal stands in one process. The zero value is the
 // careful one: nothing was read yet, and nothing may be sent.
@@ -45,6 +48,7 @@ const (
 //	suspect   a reading without findings                       whole, if it was begun after the newest report
 //	suspect   two more readings, a second apart, that agree    broken
 //	suspect   a reading with other findings                    suspect, counted anew
+//	suspect   a reading that shows others' suspicions only     suspect, counts for nothing
 //	broken    anything                                         broken
 type Watch struct {
 	Standing Standing
@@ -95,8 +99,12 @@ func (w Watch) Read(began time.Time, findings []Finding) Watch {
 		return w
 	case len(findings) == 0:
 		return Watch{Standing: Whole, Since: began}
-	case w.Standing != Suspect:
+	case w.Standing != Suspect && len(firm(findings)) > 0:
 		return Watch{Standing: Suspect, Since: began, Findings: findings, counted: began}
+	case w.Standing != Suspect:
+		return Watch{Standing: Suspect, Since: began, Findings: findings}
+	case len(firm(findings)) == 0:
+		return Watch{Standing: Suspect, Since: w.Since, Findings: findings}
 	case !w.reported && !agree(w.Findings, findings):
 		return Watch{Standing: Suspect, Since: w.Since, Findings: findings, counted: began}
 	case !w.counted.IsZero() && began.Before(w.counted.Add(apart)):
@@ -109,10 +117,17 @@ func (w Watch) Read(began time.Time, findings []Finding) Watch {
 	return w
 }
 
-// agree reports whether two readings have a finding in common.
+// firm are the findings by which readings can agree. That another process suspects a loss
+// may be an old word: it cannot take it back while it cannot write, and is as far from a
+// leader as this one. Several that suspect each other are not sure together.
+func firm(findings []Finding) []Finding {
+	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Kind == ReplicaSuspect })
+}
+
+// agree reports whether two readings have a firm finding in common.
 func agree(a, b []Finding) bool {
-	for _, f := range a {
-		for _, g := range b {
+	for _, f := range firm(a) {
+		for _, g := range firm(b) {
 			if f.Same(g) {
 				return true
 			}

@@ -116,7 +116,7 @@ func aboutJournal(v View) bool {
 			if f.Object != v.Journal {
 				return true
 			}
-		case integrity.ReplicaBroken:
+		case integrity.ReplicaBroken, integrity.ReplicaSuspect:
 			if !foundByStreamsOnly(v, f.Object) {
 				return true
 			}

@@ -34,7 +34,11 @@ func TestWhatAnotherProcessHasFoundCountsHere(t *testing.T) {
 		others.Store(&heard) // it has only heard of something
 		b.wait(time.Second)
 		b.standing(integrity.Whole)
-		others.Store(&found)
+		others.Store(&found) // and takes it back when it can write again
+		b.wait(20 * time.Second)
+		b.standing(integrity.Suspect)
+		sure := []integrity.Registered{{Replica: integrity.Replica{ID: "host.1", Standing: integrity.Broken.String(), Found: found[0].Found}}}
+		others.Store(&sure)
 		b.wait(8 * time.Second)
 		b.standing(integrity.Broken)
 	})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/keeper"
+	"github.com/countermand/countermand/internal/quorum"
 	"github.com/countermand/countermand/internal/sleep"
 )
 
@@ -51,27 +52,61 @@ func NewBucket(nc Requester, name string) *Bucket {
 	return &Bucket{nc: nc, name: name}
 }
 
-// Load implements keeper.Store. A bucket that does not exist is keeper.ErrNoStore.
+// Load implements keeper.Store. A bucket that does not exist is keeper.ErrNoStore. One
+// that holds less than it did is keeper.ErrSetBack, unless it is a server without
+// followers that says so.
 func (b *Bucket) Load(ctx context.Context) (integrity.Record, error) {
 	before := b.highest() // an answer may come after that of a later raise
-	m, err := lastMessage(ctx, b.nc, "KV_"+b.name, b.subject())
-	var failed *jetstream.APIError
-	switch {
-	case errors.As(err, &failed) && failed.ErrorCode == jetstream.JSErrCodeStreamNotFound:
-		return integrity.Record{}, fmt.Errorf("read mark in bucket %s: %w", b.name, keeper.ErrNoStore)
-	case err != nil:
-		return integrity.Record{}, fmt.Errorf("read mark in bucket %s: %w", b.name, err)
-	}
-	var r integrity.Record
-	if len(m.Data) > 0 { // nothing there, or a deletion by hand
-		if err := json.Unmarshal(m.Data, &r); err != nil {
-			return integrity.Record{}, fmt.Errorf("read mark in bucket %s: %w", b.name, err)
+	r, revision, err := b.read(ctx)
+	if err == nil && setBack(before, r) {
+		if err = b.led(ctx); err == nil {
+			r, revision, err = b.read(ctx) // of the one that leads
 		}
 	}
-	if setBack(before, r) {
+	switch {
+	case err != nil:
+		return integrity.Record{}, fmt.Errorf("read mark in bucket %s: %w", b.name, err)
+	case setBack(before, r):
 		return r, fmt.Errorf("read mark in bucket %s: %w", b.name, keeper.ErrSetBack)
+	default:
+		return b.remember(r, revision), nil
 	}
-	return b.remember(r, m.Seq), nil
+}
+
+// read reads the key: what it holds, and its revision; 0: nothing is there.
+func (b *Bucket) read(ctx context.Context) (r integrity.Record, revision uint64, err error) {
+	m, err := lastMessage(ctx, b.nc, "KV_"+b.name, b.subject())
+	if failed, ok := errors.AsType[*jetstream.APIError](err); ok && failed.ErrorCode == jetstream.JSErrCodeStreamNotFound {
+		err = keeper.ErrNoStore
+	}
+	if err == nil && len(m.Data) > 0 { // nothing there, or a deletion by hand
+		err = json.Unmarshal(m.Data, &r)
+	}
+	return r, m.Seq, err
+}
+
+// ledFor bounds the question who leads the bucket. It may not be permitted, as in another
+// NATS; then it has no answer.
+const ledFor = 500 * time.Millisecond
+
+// led returns an error if the server that answers for the bucket is known to be followed by
+// too few: it has been cut off, and shows what the others had before. Who says nothing
+// is believed.
+func (b *Bucket) led(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, ledFor)
+	defer cancel()
+	reply, err := request(ctx, b.nc, "$JS.API.STREAM.INFO.KV_"+b.name, "")
+	if err != nil {
+		return nil //nolint:nilerr // what cannot be asked excuses nothing
+	}
+	var info struct {
+		// Cluster is absent where a single server answers, and where the stream is gone.
+		Cluster *jetstream.ClusterInfo `json:"cluster"`
+	}
+	if json.Unmarshal(reply.Data, &info) != nil {
+		return nil
+	}
+	return quorum.Led(info.Cluster)
 }
 
 // setBack reports whether the key held more before than it does now, or the bucket

@@ -93,7 +93,7 @@ func (c *checker) losses(v acceptance.View) {
 		})
 	}
 	for _, f := range v.Findings {
-		if f.Kind == integrity.ReplicaBroken {
+		if f.Kind.OfReplica() {
 			continue // processes says why
 		}
 		c.report(Error, Journal, string(f.Kind)+" of "+f.Object, Finding{Is: f.Text, Want: "what it was known to hold", Do: lookUp})

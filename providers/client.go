@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -31,6 +32,8 @@ const (
 	maxHeader     = 64 << 10
 	maxRoom       = 64 << 10
 	maxRetryAfter = 24 * time.Hour
+
+	userAgent = "countermand"
 )
 
 // ErrTooLate is in Answer.Err when Call.SendBefore had passed before the first
@@ -62,16 +65,24 @@ type ClientOptions struct {
 	// whole transport: only on connections of its own can the client know
 	// whether anything left.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Proxy returns the proxy (see ParseProxy) that a host with its port is reached
+	// through; nil: none. It is asked for each new connection with TLS, and must be
+	// safe for concurrent use. Default: no proxy, also none that the environment names.
+	Proxy func(address string) (*url.URL, error)
 }
 
 // Client is the one HTTP client of all adapters; safe for concurrent use. It
 // sends a call at most once: no redirect is followed, nothing is retried, no
-// connection is tried after another one was written to. It uses no proxy, also
-// none named by the environment, because a proxy may repeat what it forwards;
-// and it speaks HTTP/1.1 only, because with one call on a connection at a time
+// connection is tried after another one was written to. A proxy only connects it
+// with the provider and sees no call, because it might repeat what it forwards.
+// The client speaks HTTP/1.1 only, because with one call on a connection at a time
 // a broken connection puts one call in doubt and not all of them.
+//
+// It logs a warning when calls to a host begin to get no answer or do so for another
+// cause, and a line when they are answered again.
 type Client struct {
 	transport *http.Transport
+	reach     *reach
 	timeout   time.Duration
 	maxBody   int64
 	now       func() time.Time
@@ -105,6 +116,8 @@ type Answer struct {
 	// body or secret; errors.Is finds ErrTooLate, ErrBodyTooLarge and the
 	// context's errors.
 	Err error
+	// Cause is the kind of Err's cause; CauseUnknown where that is none of the list.
+	Cause Cause
 	// RetryAfter is the answer's Retry-After, between 0 and 24 hours.
 	RetryAfter time.Duration
 }
@@ -133,10 +146,11 @@ func NewClient(o *ClientOptions) *Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	idle := cmp.Or(o.Concurrent, defaultIdle)
+	l := &lines{dial: dial, tls: o.TLS, proxy: o.Proxy}
+	c.reach = &reach{log: c.log, now: c.now}
 	c.transport = &http.Transport{
-		DialContext:            gatedDial(dial),
-		TLSClientConfig:        o.TLS,
-		TLSHandshakeTimeout:    dialTimeout,
+		DialContext:            l.plain,
+		DialTLSContext:         l.secured,
 		Protocols:              protocols,
 		IdleConnTimeout:        idleTimeout,
 		MaxIdleConns:           idle,
@@ -175,8 +189,10 @@ func (c *Client) Do(ctx context.Context, call Call) Answer {
 		if late {
 			err = ErrTooLate
 		}
-		answer.Err = redactError(call, err)
+		answer.Cause = causeOf(err, answer.NeverSent)
+		answer.Err = redactError(call, err, answer.Cause)
 	}
+	c.reach.note(ctx, call.URL, err != nil, answer.Cause)
 	answer.Body = redactBytes(answer.Body, call.Secrets)
 	if c.log.Enabled(ctx, slog.LevelDebug) { // what it says costs more than asking
 		c.log.LogAttrs(ctx, slog.LevelDebug, "provider call",
@@ -230,7 +246,7 @@ func newRequest(ctx context.Context, call Call) (*http.Request, error) {
 		}
 	}
 	if request.Header.Get("User-Agent") == "" {
-		request.Header.Set("User-Agent", "countermand")
+		request.Header.Set("User-Agent", userAgent)
 	}
 	return request, nil
 }

@@ -29,15 +29,15 @@ func ClassifyTransport(a Answer) (payment.Outcome, bool) {
 	switch {
 	case a.NeverSent && errors.Is(a.Err, ErrTooLate):
 		unavailable.Result = payment.NotExecuted
-		unavailable.Message = "not sent: the time to send had passed"
+		unavailable.Message = "not sent: " + CauseTooLate.Words()
 	case a.NeverSent:
 		unavailable.Result = payment.NotExecuted
-		unavailable.Message = "not sent: no connection to the provider"
+		unavailable.Message = unsent(a.Cause)
 	case a.Status == http.StatusTooManyRequests:
 		unavailable.Result = payment.NotExecuted
 		unavailable.Message = "the provider limits the rate of calls"
 	case a.Err != nil:
-		unavailable.Message = "the call may have been executed, its answer was lost"
+		unavailable.Message = a.Cause.Because("the call may have been executed, its answer was lost")
 	case a.Status >= 500:
 		unavailable.Message = "the provider answered with a server error (" + http.StatusText(a.Status) + ")"
 	case a.Status < 200, a.Status >= 300 && a.Status < 400, a.Status == http.StatusRequestTimeout:
@@ -46,6 +46,14 @@ func ClassifyTransport(a Answer) (payment.Outcome, bool) {
 		return payment.Outcome{}, false
 	}
 	return unavailable, true
+}
+
+// unsent says why nothing was sent.
+func unsent(cause Cause) string {
+	if cause.ours() {
+		return "not sent: " + cause.Words()
+	}
+	return cause.Because("not sent: no connection to the provider")
 }
 
 // AsQuery turns an outcome classified as a call's into a query's: what says

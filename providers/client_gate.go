@@ -108,15 +108,3 @@ func (c *gatedConn) Write(b []byte) (int, error) {
 	}
 	return c.Conn.Write(b)
 }
-
-type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
-
-func gatedDial(dial dialFunc) dialFunc {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return &gatedConn{Conn: conn}, nil
-	}
-}

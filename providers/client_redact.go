@@ -2,13 +2,9 @@ package providers
 
 import (
 	"bytes"
-	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"io"
 	"iter"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -113,35 +109,21 @@ func (e *callError) Error() string { return e.text }
 // Is reports whether the cause is target.
 func (e *callError) Is(target error) bool { return e.is(target) }
 
-func redactError(call Call, cause error) error {
+func redactError(call Call, cause error, kind Cause) error {
 	return &callError{
-		text: Redact(call.Method+" "+safeURL(call.URL)+": "+describe(cause), call.Secrets...),
+		text: Redact(call.Method+" "+safeURL(call.URL)+": "+describe(cause, kind), call.Secrets...),
 		is:   func(target error) bool { return errors.Is(cause, target) },
 	}
 }
 
 // describe says what went wrong in words that cannot come from the other side:
-// net/http quotes what it cannot parse, and that may be anything.
-func describe(cause error) string {
-	known := []error{
-		ErrTooLate, ErrBodyTooLarge, errRepeat, context.DeadlineExceeded, context.Canceled,
-		io.ErrUnexpectedEOF, io.EOF,
-	}
-	for _, sentinel := range known {
-		if errors.Is(cause, sentinel) {
-			return sentinel.Error()
-		}
-	}
+// net/http quotes what it cannot parse, a certificate names hosts, and both may be
+// anything.
+func describe(cause error, kind Cause) string {
 	if errors.Is(cause, errInvalidCall) {
-		return cause.Error()
+		return cause.Error() // it is ours
 	}
-	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](cause); ok {
-		return certificate.Error()
-	}
-	if network, ok := errors.AsType[net.Error](cause); ok {
-		return network.Error()
-	}
-	return "the connection broke, or what came was no HTTP answer"
+	return kind.Words()
 }
 
 // safeURL names a URL by scheme and host; a path may hold identifiers and a

@@ -107,7 +107,7 @@ func (t *tokens) request(ctx context.Context) (string, time.Duration, payment.Ou
 	case a.Err == nil && (a.Status == http.StatusBadRequest || a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden):
 		return "", 0, notAccepted("not sent: the token endpoint does not accept the client's credentials")
 	case a.Err != nil || a.Status != http.StatusOK:
-		o := tokenFailure("not sent: the token endpoint gave no token")
+		o := tokenFailure(a.Cause.Because("not sent: the token endpoint gave no token"))
 		o.RetryAfter = a.RetryAfter
 		return "", 0, o
 	}

@@ -31,7 +31,7 @@ In a job it runs with another login than the service's: say whose with --as. It 
 alone, and advises no others. What the role may not see is "not verifiable".
 
 It prints one line for each finding: severity, check, what, is, want, what to do. "not verifiable" means that the
-check could not find out. Such findings and warnings do not count as errors.
+check could not find out. A "note" names what is used, such as a proxy. Both, and warnings, do not count as errors.
 
 Exit codes: 0 no error found; 1 errors found; 2 flags or configuration are wrong.
 

@@ -18,8 +18,9 @@ func Instances(cfg *config.Config, log *slog.Logger) ([]providers.Instance, erro
 	}
 	var all []providers.Instance
 	for _, p := range cfg.Providers {
+		log, route := log.With("provider", p.Name), cfg.Route(p)
 		client := providers.NewClient(&providers.ClientOptions{
-			Timeout: p.Timeout, Concurrent: p.MaxConcurrent, Logger: log.With("provider", p.Name),
+			Timeout: p.Timeout, Concurrent: p.MaxConcurrent, Logger: log, Proxy: route.To,
 		})
 		kind, known := kinds.Find(p.Kind)
 		if !known {
@@ -28,6 +29,9 @@ func Instances(cfg *config.Config, log *slog.Logger) ([]providers.Instance, erro
 		a, err := kind.Open(p.Settings, client)
 		if err != nil {
 			return nil, fmt.Errorf("provider %q: %w", p.Name, err)
+		}
+		if via := route.Via(p.BaseURL); via != "" {
+			log.Info("provider is called through a proxy", "proxy", via, "from", route.From)
 		}
 		all = append(all, providers.Instance{
 			Name: p.Name, Kind: p.Kind, Account: a.Account(), Provider: a, Currencies: p.Currencies,

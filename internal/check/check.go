@@ -106,6 +106,8 @@ type checker struct {
 	js jetstream.JetStream
 	// built are the configured instances; nil where one could not be built.
 	built []providers.Instance
+	// via are the proxies' hosts by the name of the instance that is called through them.
+	via map[string]string
 	// refused are the subjects that may not be published to; beyond are those that are
 	// none of the role's.
 	refused, beyond map[string]bool

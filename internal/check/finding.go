@@ -13,6 +13,8 @@ const (
 	Warning Severity = "warning"
 	// NotVerifiable: it could not be found out with what was given.
 	NotVerifiable Severity = "not verifiable"
+	// Note: nothing is wrong; it is said because it is not seen elsewhere.
+	Note Severity = "note"
 )
 
 // The names of the checks, as they stand in findings. Machines may rely on them.
@@ -33,6 +35,7 @@ const (
 	ProviderSettings = "provider-settings"
 	ProviderAccount  = "provider-account"
 	ProviderLogin    = "provider-credentials"
+	ProviderProxy    = "provider-proxy"
 	ProviderReach    = "provider-reachable"
 	ProviderRemoved  = "provider-removed"
 	ProviderPaused   = "provider-paused"
@@ -44,7 +47,8 @@ const (
 	SecondPerson     = "second-person"
 )
 
-// Finding is one thing that is not as it should be, or could not be seen.
+// Finding is one thing that is not as it should be, could not be seen, or is worth
+// knowing.
 type Finding struct {
 	Severity Severity `json:"severity"`
 	// Check is one of the names above.

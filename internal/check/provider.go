@@ -29,6 +29,7 @@ func (c *checker) instances() {
 		return
 	}
 	c.built = built
+	c.proxies()
 	if _, err := providers.NewSet(built...); err != nil {
 		for _, fault := range faults(err) {
 			c.report(Error, ProviderAccount, "providers", Finding{
@@ -36,6 +37,25 @@ func (c *checker) instances() {
 				Do: "the service does not start, since one refund could be sent under two names: keep one of them",
 			})
 		}
+	}
+}
+
+// proxies names the proxy that each provider is called through, if there is one.
+func (c *checker) proxies() {
+	for _, p := range c.cfg.Providers {
+		route := c.cfg.Route(p)
+		via := route.Via(p.BaseURL)
+		if via == "" {
+			continue
+		}
+		if c.via == nil {
+			c.via = map[string]string{}
+		}
+		c.via[p.Name] = via
+		c.report(Note, ProviderProxy, "provider "+p.Name, Finding{
+			Is: "called through the proxy " + via + " (" + route.From + ")", Want: "the proxy that you mean",
+			Do: "nothing if it is; otherwise except the host in NO_PROXY, or give the provider another proxy",
+		})
 	}
 }
 
@@ -96,6 +116,11 @@ func (c *checker) judgeLogin(name string, r payment.Reading) {
 	if r.Message != "" {
 		answer += " (" + r.Message + ")"
 	}
+	do := "its operations wait: check baseURL, the network, and the provider's state"
+	if via := c.via[name]; via != "" {
+		answer += ", through the proxy " + via
+		do = "its operations wait: check the proxy, baseURL, the network, and the provider's state"
+	}
 	switch {
 	case r.OK:
 	case r.Unhealthy, r.Code == payment.CodeProviderAuthentication:
@@ -105,7 +130,7 @@ func (c *checker) judgeLogin(name string, r payment.Reading) {
 		})
 	case r.Code == payment.CodeProviderUnavailable:
 		c.report(Warning, ProviderReach, what, Finding{
-			Is: "not reachable: " + answer, Want: "reachable", Do: "its operations wait: check baseURL, the network, and the provider's state",
+			Is: "not reachable: " + answer, Want: "reachable", Do: do,
 		})
 	default:
 		c.report(NotVerifiable, ProviderLogin, what, Finding{

@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/countermand/countermand/providers/opay/opaysim"
 	"github.com/countermand/countermand/providers/openpay"
 	"github.com/countermand/countermand/providers/openpay/openpaysim"
+	"github.com/countermand/countermand/providers/providertest"
 )
 
 // openpay adds an instance of that kind.
@@ -94,4 +96,60 @@ func TestAProviderThatNeverAnswersDoesNotHoldTheCheck(t *testing.T) {
 	s.BaseURL = web.URL
 	b.cfg.Providers[0].Timeout = 100 * time.Millisecond
 	want(t, b.findings(nil), line{check.Warning, check.ProviderReach, "provider opay-eg"})
+}
+
+// away points the first instance at an address where no provider is.
+func (b *bundle) away(url string) *config.Provider {
+	b.t.Helper()
+	s, ok := b.cfg.Providers[0].Settings.(*opay.Settings)
+	if !ok {
+		b.t.Fatal("not an opay instance")
+	}
+	s.BaseURL, b.cfg.Providers[0].BaseURL = url, url
+	return &b.cfg.Providers[0]
+}
+
+func TestTheCheckNamesWhyAProviderIsNotReached(t *testing.T) {
+	t.Parallel()
+	b := provisioned(t, durable)
+	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
+	untrusted.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	untrusted.StartTLS()
+	t.Cleanup(untrusted.Close)
+	for url, want := range map[string]string{
+		"http://127.0.0.1:1": "not reachable: provider_unavailable (not sent: no connection to the provider (the port is closed))",
+		untrusted.URL:        "not reachable: provider_unavailable (not sent: no connection to the provider (the certificate is of no trusted authority))",
+	} {
+		b.away(url)
+		all := b.findings(nil)
+		if len(all) != 1 || all[0].Is != want || all[0].Check != check.ProviderReach {
+			t.Errorf("%s: %v, want %s", url, all, want)
+		}
+	}
+}
+
+func TestTheCheckNamesTheProxysHostAndNothingElseOfIt(t *testing.T) {
+	t.Parallel()
+	b := provisioned(t, durable)
+	proxy := providertest.NewProxy(t, providertest.ProxyOptions{User: "clerk", Password: "other"})
+	p := b.away("https://provider.test")
+	p.Proxy = config.Proxy{Address: providers.NewSecret("http://clerk:proxy-password@" + proxy.Address)}
+	all := b.findings(nil)
+	want(t, all,
+		line{check.Note, check.ProviderProxy, "provider opay-eg"},
+		line{check.Warning, check.ProviderReach, "provider opay-eg"})
+	if text := all[0].String(); !strings.HasPrefix(text, "note: provider-proxy: provider opay-eg is called through the proxy "+proxy.Address+" (providers[].proxy), want ") {
+		t.Errorf("finding is %s", text)
+	}
+	if !strings.Contains(all[1].Is, "the proxy wants other credentials") || !strings.Contains(all[1].Is, "through the proxy "+proxy.Address) {
+		t.Errorf("finding is %s", all[1])
+	}
+	for _, f := range all {
+		if strings.Contains(f.String(), "clerk") || strings.Contains(f.String(), "password") {
+			t.Errorf("a finding shows a login: %s", f)
+		}
+	}
+	if got := proxy.Asked(); len(got) == 0 || got[0] != "provider.test:443" {
+		t.Errorf("the proxy was asked for %v", got)
+	}
 }

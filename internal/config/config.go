@@ -46,6 +46,8 @@ type Config struct {
 	Exposed []Exposed `yaml:"-"`
 	// NotGiven are the settings whose secrets are not there: LoadNotCalling.
 	NotGiven []string `yaml:"-"`
+
+	environment environment
 }
 
 // NATS says how to reach the server.
@@ -295,6 +297,11 @@ type Provider struct {
 	Kind string `yaml:"kind" validate:"required"`
 	// BaseURL is scheme, host and an optional prefix. It is in Settings too.
 	BaseURL string `yaml:"baseURL" validate:"required"`
+	// Proxy is the HTTP proxy for the calls with https, such as http://proxy.example:3128. With
+	// a user and password it is given as a secret. Empty: the proxy that the environment's
+	// HTTPS_PROXY names, unless NO_PROXY excepts the host. The proxy makes connections
+	// (CONNECT) and sees no call.
+	Proxy Proxy `yaml:"proxy"`
 	// Currencies lists the currencies that commands may name. Empty: any.
 	Currencies []payment.Currency `yaml:"currencies" validate:"unique,dive,currency"`
 	// Country and Currency are used if a command names none. Empty: no default.

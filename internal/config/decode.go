@@ -91,6 +91,9 @@ func (d *decoder) value(node ast.Node, path string, field reflect.Value) {
 	case *providers.Secret:
 		d.secret(node, path, target)
 		return
+	case *Proxy:
+		d.proxy(node, path, target)
+		return
 	case *time.Duration:
 		d.duration(node, path, target)
 		return

@@ -43,6 +43,7 @@ func load(path string, getenv func(string) string, notCalling bool) (*Config, er
 	}
 	d := &decoder{faults: f, getenv: getenv, lines: map[string]int{"": 1}, notCalling: notCalling}
 	cfg := Defaults()
+	cfg.environment = environmentOf(getenv)
 	d.mapping(root, "", reflect.ValueOf(cfg).Elem())
 	d.verify(cfg)
 	if err := f.err(); err != nil {

@@ -26,6 +26,7 @@ func (d *decoder) verify(cfg *Config) {
 		}
 	}
 	d.uniqueNames(cfg.Providers)
+	d.proxies(cfg)
 	d.oneLogin(cfg.NATS)
 	d.distinctStreams(cfg.Streams)
 	d.plainEndpoint(cfg.Tracing)

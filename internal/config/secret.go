@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,7 +36,7 @@ func (d *decoder) secret(node ast.Node, path string, target *providers.Secret) {
 	case from.File != "":
 		d.secretFile(line(node), path, from.File, target)
 	default:
-		value := d.getenv(from.Env)
+		value := withoutLineBreak(d.getenv(from.Env))
 		if value == "" && d.excused(path, target) {
 			return
 		}
@@ -45,6 +44,7 @@ func (d *decoder) secret(node ast.Node, path string, target *providers.Secret) {
 			d.add(line(node), path, "names an environment variable that is not set")
 			return
 		}
+		d.oddEnds(line(node), path, value)
 		*target = providers.NewSecret(value)
 	}
 }
@@ -69,6 +69,7 @@ func (d *decoder) secretFile(line int, path, file string, target *providers.Secr
 	case value == "":
 		d.add(line, path, "names an empty file")
 	default:
+		d.oddEnds(line, path, value)
 		*target = providers.NewSecretFunc((&rotating{file: file, last: value}).read)
 		d.expose(path, file)
 	}
@@ -144,10 +145,16 @@ func readSecret(file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if line, ended := bytes.CutSuffix(data, []byte("\n")); ended {
-		data = bytes.TrimSuffix(line, []byte("\r"))
+	return withoutLineBreak(string(data)), nil
+}
+
+// withoutLineBreak trims one line break at the end, which editors and shells put there. It
+// trims nothing else.
+func withoutLineBreak(text string) string {
+	if text, ended := strings.CutSuffix(text, "\n"); ended {
+		return strings.TrimSuffix(text, "\r")
 	}
-	return string(data), nil
+	return text
 }
 
 // rotating reads a secret's file anew once it has changed; each use looks. While

@@ -36,8 +36,12 @@ The file is YAML and strict. Countermand refuses unknown and repeated keys, valu
 It reports all faults at once, each with file, line and key. Durations are Go's (` + "`10s`, `1h30m`" + `).
 
 A secret is given as ` + "`{file: PATH}` or `{env: NAME}`" + `, never as its own value. Countermand reads the file again for each
-use and trims its last line break. Keys that end in ` + "`URL`" + ` must be https, or http to a loopback address, without user,
-query or fragment. ` + "`nats.url`" + ` has its own rule.
+use. It trims one line break at the end, of a file or a variable, and nothing else. It refuses a secret that begins or
+ends with white space, a zero-width character or a byte order mark, or is written in UTF-16, and names the character.
+The content of a .creds file may begin and end with anything.
+
+Keys that end in ` + "`URL`" + ` must be https, or http to a loopback address, without user, query or fragment. ` + "`nats.url`" + ` has its
+own rule.
 `
 
 func TestTheSettingsPageIsCurrent(t *testing.T) {
@@ -127,7 +131,7 @@ func settingRows(t *testing.T, v reflect.Value, prefix string) []settingRow {
 		}
 		key := join(prefix, name)
 		value := v.Field(i)
-		if _, secret := value.Interface().(providers.Secret); field.Type.Kind() == reflect.Struct && !secret {
+		if field.Type.Kind() == reflect.Struct && typeWord(value) == field.Type.String() {
 			rows = append(rows, settingRows(t, value, key)...)
 			continue
 		}
@@ -162,6 +166,8 @@ func typeWord(v reflect.Value) string {
 	switch v.Interface().(type) {
 	case providers.Secret:
 		return "secret"
+	case Proxy:
+		return "text or secret"
 	case time.Duration:
 		return "duration"
 	}

@@ -1,21 +1,8 @@
 package broker
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"sync"
-	"time"
-
-	"github.com/countermand/countermand/internal/sleep"
-)
-
-const (
-	// maxSkew is the difference to the server's clock above which due times and
-	// deadlines mean nothing any more.
-	maxSkew = 2 * time.Second
-	// skewInterval is the time between two measurements.
-	skewInterval = time.Minute
 )
 
 // health is what Ready is told from.
@@ -23,7 +10,8 @@ type health struct {
 	mu        sync.Mutex
 	running   bool
 	unboundBy map[bool]error
-	skew      time.Duration
+	skew      Skew
+	measured  bool // the skew was
 	// failing counts messages whose timer cannot be scheduled, lastErr is why.
 	failing int
 	lastErr error
@@ -72,10 +60,14 @@ func (h *health) timersRecovered() {
 	h.failing--
 }
 
-func (h *health) setSkew(skew time.Duration) {
+// setSkew notes the largest skew and reports whether it is too large by news: it was
+// not, or it is another stream's or another leader's.
+func (h *health) setSkew(s Skew) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.skew = skew
+	last := h.skew
+	h.skew, h.measured = s, true
+	return s.Ahead.Abs() > maxSkew && (last.Ahead.Abs() <= maxSkew || last.Stream != s.Stream || last.Leader != s.Leader)
 }
 
 // Ready reports whether the consumer takes messages in hand and can do
@@ -100,48 +92,9 @@ func (c *Consumer) Ready() (ok bool, reason string) {
 		return false, "the journal's store refuses appends"
 	case h.failing > 0:
 		return false, "timers cannot be scheduled: " + h.lastErr.Error()
-	case h.skew.Abs() > maxSkew:
-		return false, fmt.Sprintf("the clock differs from the server's by %s", h.skew.Round(time.Millisecond))
+	case h.skew.Ahead.Abs() > maxSkew:
+		return false, "the clock differs " + h.skew.String()
 	default:
 		return true, ""
-	}
-}
-
-// Skew measures how far the local clock is ahead of the server's (behind:
-// negative), from the time in one answer of the server and half the round trip.
-func (c *Consumer) Skew(ctx context.Context) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
-	asked := c.now()
-	consumer, err := c.js.Consumer(ctx, c.topology.Commands, c.topology.Consumer)
-	if err != nil {
-		return 0, fmt.Errorf("measure clock skew: %w", err)
-	}
-	answered := c.now()
-	stamp := consumer.CachedInfo().TimeStamp
-	if stamp.IsZero() {
-		return 0, errors.New("measure clock skew: the server's answer has no time")
-	}
-	return asked.Add(answered.Sub(asked) / 2).Sub(stamp), nil
-}
-
-// watchSkew measures the skew now and then. A measurement that fails changes
-// nothing: being disconnected is reported by itself.
-func (c *Consumer) watchSkew(ctx context.Context) {
-	for {
-		skew, err := c.Skew(ctx)
-		next := skewInterval
-		switch {
-		case err != nil:
-			next = pause
-		case skew.Abs() > maxSkew:
-			c.log.Error("the clock differs from the server's", "ahead_by", skew.String())
-			fallthrough
-		default:
-			c.health.setSkew(skew)
-		}
-		if !sleep.For(ctx, next) {
-			return
-		}
 	}
 }

@@ -27,7 +27,7 @@ type serverWatch struct {
 	js       jetstream.JetStream
 	topology broker.Topology
 	metrics  *telemetry.Metrics
-	skew     func(context.Context) (time.Duration, error) // measures the clock
+	skew     func() (broker.Skew, bool) // the largest that was measured
 	every    time.Duration
 	monitor  string // the server's monitoring address; empty: not asked
 }
@@ -47,7 +47,7 @@ func (w serverWatch) run(ctx context.Context) {
 	}
 }
 
-// measure reads sizes, backlogs and the clock. Each question has the client's own
+// measure reads sizes and backlogs, and shows the clock's difference. Each question has the client's own
 // five seconds, so that a missing answer does not prevent the others.
 func (w serverWatch) measure(ctx context.Context) {
 	t := w.topology
@@ -62,8 +62,8 @@ func (w serverWatch) measure(ctx context.Context) {
 			w.metrics.SetConsumer(which, info.NumPending, uint64(max(info.NumAckPending, 0)))
 		}
 	}
-	if skew, err := w.skew(ctx); err == nil {
-		w.metrics.SetClockSkew(skew)
+	if skew, measured := w.skew(); measured {
+		w.metrics.SetClockSkew(skew.Ahead)
 	}
 }
 

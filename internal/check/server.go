@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -159,27 +160,26 @@ func (c *checker) notAnswered(check, what string, err error) {
 // topology reports.
 func missing(err error) bool { return errors.Is(err, jetstream.ErrStreamNotFound) }
 
-// clock compares the local clock with the server's. The server's answer says
-// when it was made; the middle between asking and hearing is when that should be.
+// clock compares the local clock with those of the servers that lead the streams which
+// the role may ask about.
 func (c *checker) clock(ctx context.Context) {
-	if c.lacks(ClockSkew, "clock of this machine", streamInfo(c.cfg.Streams.Events)) {
+	const what = "clock of this machine"
+	if c.lacks(ClockSkew, what, streamInfo(c.cfg.Streams.Events)) {
 		return
 	}
+	streams := slices.DeleteFunc(app.Topology(c.cfg).Measured(), func(name string) bool {
+		return c.refused[streamInfo(name)] || c.beyond[streamInfo(name)]
+	})
 	ctx, cancel := c.within(ctx)
 	defer cancel()
-	asked := c.opts.Now()
-	s, err := c.js.Stream(ctx, c.cfg.Streams.Events)
-	answered := c.opts.Now()
-	if err != nil {
-		if !missing(err) {
-			c.notAnswered(ClockSkew, "clock of this machine", err)
-		}
+	all, err := broker.Skews(ctx, c.js, c.opts.Now, streams...)
+	if err != nil && len(all) == 0 {
+		c.notAnswered(ClockSkew, what, err)
 		return
 	}
-	skew := asked.Add(answered.Sub(asked) / 2).Sub(s.CachedInfo().TimeStamp)
-	if skew.Abs() > maxSkew+answered.Sub(asked)/2 {
-		c.report(Error, ClockSkew, "clock of this machine", Finding{
-			Is: fmt.Sprintf("%s off the server's", skew.Round(time.Millisecond)), Want: "within " + maxSkew.String(),
+	if worst, ok := broker.Worst(all); ok && worst.Ahead.Abs() > maxSkew+worst.Doubt {
+		c.report(Error, ClockSkew, what, Finding{
+			Is: "off " + worst.String(), Want: "within " + maxSkew.String(),
 			Do: "deadlines of calls mean nothing with it, and the service is not ready: synchronise the clocks",
 		})
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -34,7 +35,7 @@ func (demoCommand) Help() string {
 misbehave, and publishes scripted commands. It needs no server, no configuration and no network.
 
 Exit codes: 0 if every operation has its one terminal result or waits for a person, and the simulators' own
-count shows that no money moved twice; 1 otherwise.
+count shows that no money moved twice; 1 otherwise; 130 if it was stopped before its last story.
 
 Example: consumer demo --json | tail -n 1`
 }
@@ -45,10 +46,14 @@ func (c *demoCommand) Run(w *cli.World) error {
 	if c.Log {
 		log = slog.New(slog.NewJSONHandler(w.Stderr, nil))
 	}
-	return demo.Run(w.Context, cli.Drawing(w.Stdout), demo.Options{
+	err := demo.Run(w.Context, cli.Drawing(w.Stdout), demo.Options{
 		Dir: c.Data, JSON: c.JSON, Hold: c.Hold, Logger: log,
 		Colour: cli.Terminal(w.Stdout) && w.Getenv("NO_COLOR") == "",
 	})
+	if errors.Is(err, demo.ErrStopped) {
+		return cli.Stopped(err)
+	}
+	return err
 }
 
 // localFlags say where "consumer run" without a configuration listens.

@@ -43,8 +43,9 @@ replica sees the pause, after about a second. Calls under way are finished, stat
 continue, and commands wait.
 
 The service records who pauses and why, then stores it. A pause outlives restarts. It does not count against
-giveUpAfter, but a command's own expiry continues to run. If no service answers, nothing is called anyway: start
-it again with startPaused.
+giveUpAfter, but a command's own expiry continues to run. A provider that is paused already keeps the time and the
+reason of its first pause, and the command says so. If no service answers, nothing is called anyway: start it again
+with startPaused.
 
 Exit codes: 0 stored; 1 not stored, or no service answers; 2 arguments or configuration are wrong.
 
@@ -174,9 +175,10 @@ func (c *standTarget) print(w *cli.World, said control.Said) error {
 		return w.JSON(struct {
 			control.Standing
 
-			Audit string `json:"audit,omitempty"`
-		}{said.Standing, said.Audit})
+			Audit   string `json:"audit,omitempty"`
+			Already bool   `json:"already,omitempty"`
+		}{said.Standing, said.Audit, said.Already})
 	}
-	_, err := fmt.Fprintln(w.Stdout, said.Standing)
+	_, err := fmt.Fprintln(w.Stdout, said)
 	return err
 }

@@ -56,6 +56,17 @@ type Said struct {
 	// Audit is the audit event's ULID; empty where the journal takes nothing and
 	// the bucket alone tells of the pause.
 	Audit string `json:"audit,omitempty"`
+	// Already: the provider was paused before. Its first time and reason stay, nothing
+	// was stored, and nothing recorded.
+	Already bool `json:"already,omitempty"`
+}
+
+// String is a line for people.
+func (s Said) String() string {
+	if s.Already {
+		return s.Standing.String() + ": it was paused before, and its first time and reason stay"
+	}
+	return s.Standing.String()
 }
 
 // Bucket is the bucket of pauses (*broker.Control).
@@ -118,8 +129,8 @@ func (d *Desk) standing(ctx context.Context, provider string) (Standing, error) 
 	return Standing{Provider: provider, Paused: p.Paused, Reason: p.Reason, By: p.By, Since: p.Since, Revision: p.Revision}, nil
 }
 
-// Say pauses a provider or ends its pause, on the revision that was seen. Errors are
-// *desk.Error.
+// Say pauses a provider or ends its pause, on the revision that was seen. A pause of a
+// paused provider changes nothing. Errors are *desk.Error.
 func (d *Desk) Say(ctx context.Context, who desk.Operator, r Say) (Said, error) {
 	if err := cmp.Or(desk.CheckActor(who, r.Reason), checkID(r.RequestID)); err != nil {
 		return Said{}, err
@@ -144,6 +155,9 @@ func (d *Desk) Say(ctx context.Context, who desk.Operator, r Say) (Said, error) 
 	}
 	if now.Revision != r.Revision {
 		return Said{Standing: now}, stale(now)
+	}
+	if now.Paused && r.Paused {
+		return Said{Standing: now, Already: true}, nil
 	}
 	a := payment.OperatorAction{ULID: r.RequestID, Action: ActionResume, Reason: r.Reason, ID: payment.ID{Provider: r.Provider}}
 	if r.Paused {

@@ -173,3 +173,33 @@ func TestNobodyActsWithoutANameAReasonAndAnIdentifier(t *testing.T) {
 		t.Errorf("recorded: %s", got)
 	}
 }
+
+func TestAProviderThatIsPausedAgainKeepsItsFirstPauseAndSaysSo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first, err := b.say(control.Say{RequestID: desk.NewULID(), Provider: "opay-eg", Paused: true, Reason: "wrong account"})
+	if err != nil || first.Already || first.Audit == "" {
+		t.Fatalf("said %+v, %v", first, err)
+	}
+	b.bucket.first = func(uint64) { t.Error("something was stored") }
+	for _, closed := range []error{nil, errors.New("the journal is broken")} {
+		b.closed = closed
+		again, err := b.say(control.Say{RequestID: desk.NewULID(), Provider: "opay-eg", Paused: true, Reason: "another"})
+		if err != nil || !again.Already || again.Audit != "" || again.Standing != first.Standing {
+			t.Errorf("journal %v: said %+v, %v; first %+v", closed, again, err, first)
+		}
+		if text := again.String(); !strings.Contains(text, `by "ana": "wrong account" (revision `) || !strings.HasSuffix(text, ": it was paused before, and its first time and reason stay") {
+			t.Errorf("it says %s", text)
+		}
+	}
+	b.closed, b.bucket.first = nil, nil
+	if got, want := b.outcomes(control.ActionPause), "ana "; got != want {
+		t.Errorf("the journal says %q, want %q", got, want)
+	}
+	for _, paused := range []bool{false, true} {
+		said, err := b.say(control.Say{RequestID: desk.NewULID(), Provider: "opay-eg", Paused: paused, Reason: "other words"})
+		if err != nil || said.Already || said.Standing.Paused != paused || said.Standing.Reason != "other words" {
+			t.Errorf("paused %v: said %+v, %v", paused, said, err)
+		}
+	}
+}

@@ -49,10 +49,22 @@ const ackWait = 4 * time.Second
 // ErrNotShown is returned when a story did not end as it must.
 var ErrNotShown = errors.New("the demo did not end as it must")
 
+// ErrStopped is returned when the context ended before the last story did.
+var ErrStopped = errors.New("stopped")
+
 // Run plays the script and prints it. It returns ErrNotShown, wrapped with
 // what is wrong, if an operation has neither its terminal result nor
-// reviewRequired, or money moved twice.
-func Run(ctx context.Context, out io.Writer, o Options) (err error) {
+// reviewRequired, or money moved twice; ErrStopped, and nothing else, if it was
+// stopped before it could tell.
+func Run(ctx context.Context, out io.Writer, o Options) error {
+	err := run(ctx, out, o)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, ErrNotShown) {
+		return ErrStopped // whatever was in hand then failed for it
+	}
+	return err
+}
+
+func run(ctx context.Context, out io.Writer, o Options) (err error) {
 	if o.Dir == "" {
 		if o.Dir, err = os.MkdirTemp("", "countermand-demo-"); err != nil {
 			return fmt.Errorf("create data directory: %w", err)
@@ -174,13 +186,20 @@ func (p *play) tell(ctx context.Context) error {
 	}
 	var wrong []error
 	for i, s := range p.stories {
-		if err := p.await(ctx, i); err != nil {
+		err := p.await(ctx, i)
+		if stopped(ctx) {
+			return ErrStopped
+		}
+		if err != nil {
 			wrong = append(wrong, err)
 		}
 		p.out.story(i+1, s, p)
 	}
 	if err := p.quiet(ctx); err != nil {
 		wrong = append(wrong, err)
+	}
+	if stopped(ctx) {
+		return ErrStopped
 	}
 	sum := p.sum()
 	for i, s := range p.stories {
@@ -197,6 +216,9 @@ func (p *play) tell(ctx context.Context) error {
 	}
 	return nil
 }
+
+// stopped reports whether somebody ended the demo; its own time limit does not count.
+func stopped(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
 // publish sends the script. An event's message id is its source and id, so
 // that a demo that goes on does not send anything twice.

@@ -19,6 +19,8 @@ const (
 	ExitFailed = 1 // the command was tried and did not work
 	ExitUsage  = 2 // nothing was tried: flags, arguments or configuration are wrong
 	ExitNone   = 3 // not found
+
+	ExitStopped = 130 // Ctrl-C before the end, as shells count it
 )
 
 // MaxFaults is how many faults of an input people are shown; machines get all of them.
@@ -45,16 +47,23 @@ type usageError struct{ error }
 // notFoundError marks an error that says that nothing was found.
 type notFoundError struct{ error }
 
+// stoppedError marks the end of what was told to end too early.
+type stoppedError struct{ error }
+
 // Usage returns err as an error that ends the program with ExitUsage.
 func Usage(err error) error { return usageError{err} }
 
 // NotFound returns err as an error that ends the program with ExitNone.
 func NotFound(err error) error { return notFoundError{err} }
 
+// Stopped returns err as an error that ends the program with ExitStopped.
+func Stopped(err error) error { return stoppedError{err} }
+
 // ExitCode is the exit code of a command that ended with err.
 func ExitCode(err error) int {
 	var usage usageError
 	var missing notFoundError
+	var stopped stoppedError
 	switch {
 	case err == nil:
 		return ExitOK
@@ -62,6 +71,8 @@ func ExitCode(err error) int {
 		return ExitUsage
 	case errors.As(err, &missing):
 		return ExitNone
+	case errors.As(err, &stopped):
+		return ExitStopped
 	default:
 		return ExitFailed
 	}

@@ -82,6 +82,12 @@ type program struct {
 // start runs the program in dir; the test's end kills what is left of it.
 func start(t *testing.T, dir string, args ...string) *program {
 	t.Helper()
+	return startAmid(t, dir, nil, args...)
+}
+
+// startAmid adds variables to the program's environment.
+func startAmid(t *testing.T, dir string, env []string, args ...string) *program {
+	t.Helper()
 	own, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +96,7 @@ func start(t *testing.T, dir string, args ...string) *program {
 	p.cmd = exec.Command(own, args...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, p.stdout, p.stderr
 	p.cmd.Env = append(os.Environ(), asProgram+"=1", "OPENPAY_KEY=0123456789abcdef0123456789abcdef")
+	p.cmd.Env = append(p.cmd.Env, env...)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -270,7 +270,7 @@ func (in Input) prepared(op Operation, refusal Status) (Decision, bool) {
 		if code == "" {
 			code = CodeProviderUnavailable
 		}
-		return in.wait(op, code, r.RetryAfter), true
+		return in.waitFor(op, Outcome{Code: code, Message: r.Message}, r.RetryAfter), true
 	case in.outdated(*r):
 		return in.wait(op, CodeProviderUnavailable, 0), true
 	}
@@ -302,6 +302,12 @@ func (in Input) needsReading(op Operation) bool {
 // wait is "come back later". The first minute needs no event. Then there is one
 // deferred event, and another only when the cause changes.
 func (in Input) wait(op Operation, cause Code, after time.Duration) Decision {
+	return in.waitFor(op, Outcome{Code: cause}, after)
+}
+
+// waitFor is wait with words for the event, where there is one.
+func (in Input) waitFor(op Operation, why Outcome, after time.Duration) Decision {
+	cause := why.Code
 	p := in.Instance.Policy
 	asked := in.Command.RequestedAt
 	if op.Open != nil && !op.Open.RequestedAt.IsZero() {
@@ -320,7 +326,7 @@ func (in Input) wait(op Operation, cause Code, after time.Duration) Decision {
 	if (!known && age < quietFor) || (known && op.Status == StatusDeferred && op.Code == cause) {
 		return in.comeBack(at, cause, "")
 	}
-	return in.deferred(op, Outcome{Code: cause}, at)
+	return in.deferred(op, why, at)
 }
 
 // unconfigured handles a provider that is not configured here, or not any more.

@@ -1,6 +1,7 @@
 package payment_test
 
 import (
+	"testing"
 	"time"
 
 	"github.com/countermand/countermand/payment"
@@ -183,5 +184,17 @@ func callingCases() []decideCase {
 				EventCode: payment.CodeAmountExceedsRefundable, Attempt: 1, Status: payment.StatusFailed,
 			},
 		},
+	}
+}
+
+func TestAWaitForAReadingSaysInTheEventWhyItFailed(t *testing.T) {
+	t.Parallel()
+	s := tell(t, opay())
+	s.with(askingAmount).with(func(in *payment.Input) {
+		in.Reading = &payment.Reading{Code: payment.CodeProviderUnavailable, Message: "not sent: the port is closed"}
+	})
+	d := s.pass(time.Minute).command(a()).last
+	if d.Event == nil || d.Event.Type != payment.EventDeferred || d.Event.Message != "not sent: the port is closed" {
+		t.Errorf("decision %+v", d)
 	}
 }

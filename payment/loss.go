@@ -232,7 +232,8 @@ func (in Input) startNewer(op Operation) Decision {
 	case in.Reading == nil:
 		return Decision{Action: ReadPayment}
 	case !in.Reading.OK:
-		return in.wait(op, orCode(in.Reading.Code, CodeProviderUnavailable), in.Reading.RetryAfter)
+		why := Outcome{Code: orCode(in.Reading.Code, CodeProviderUnavailable), Message: in.Reading.Message}
+		return in.waitFor(op, why, in.Reading.RetryAfter)
 	case !in.explains(*in.Reading):
 		return in.inReview(op, CodeJournalIncomplete)
 	default:

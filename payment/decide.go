@@ -242,15 +242,15 @@ func (in Input) decideRetry(op Operation) Decision {
 // mustWait says whether something stands in the way of a call.
 func (in Input) mustWait(op Operation) (Decision, bool) {
 	if in.Instance.Paused {
-		return in.wait(op, CodePaused, 0), true
+		return in.wait(op, CodePaused), true
 	}
 	// This comes before the breaker, which opens and probes. Each change of the
 	// cause is an event, so the cause must not follow each state of the breaker.
 	if code := in.inTheWay(op); code != "" {
-		return in.wait(op, code, 0), true
+		return in.wait(op, code), true
 	}
 	if in.Instance.Breaker == BreakerOpen {
-		return in.wait(op, CodeProviderUnavailable, 0), true
+		return in.wait(op, CodeProviderUnavailable), true
 	}
 	return Decision{}, false
 }
@@ -272,7 +272,7 @@ func (in Input) prepared(op Operation, refusal Status) (Decision, bool) {
 		}
 		return in.waitFor(op, Outcome{Code: code, Message: r.Message}, r.RetryAfter), true
 	case in.outdated(*r):
-		return in.wait(op, CodeProviderUnavailable, 0), true
+		return in.wait(op, CodeProviderUnavailable), true
 	}
 	if out, done := judgeReading(op, *r); done {
 		out.Basis = BasisQuery
@@ -282,7 +282,7 @@ func (in Input) prepared(op Operation, refusal Status) (Decision, bool) {
 		return in.refused(op, refusal, out), true
 	}
 	if in.Traits.For(op.Op, op.Full).NeedsAmount && op.Full && in.fullAmount() == nil {
-		return in.wait(op, CodeProviderUnavailable, 0), true
+		return in.wait(op, CodeProviderUnavailable), true
 	}
 	return Decision{}, false
 }
@@ -301,11 +301,11 @@ func (in Input) needsReading(op Operation) bool {
 
 // wait is "come back later". The first minute needs no event. Then there is one
 // deferred event, and another only when the cause changes.
-func (in Input) wait(op Operation, cause Code, after time.Duration) Decision {
-	return in.waitFor(op, Outcome{Code: cause}, after)
+func (in Input) wait(op Operation, cause Code) Decision {
+	return in.waitFor(op, Outcome{Code: cause}, 0)
 }
 
-// waitFor is wait with words for the event, where there is one.
+// waitFor is wait with words for the event, where there is one, and no sooner than after.
 func (in Input) waitFor(op Operation, why Outcome, after time.Duration) Decision {
 	cause := why.Code
 	p := in.Instance.Policy

@@ -219,6 +219,14 @@ func TestWithoutATokenNothingIsSent(t *testing.T) {
 	}
 }
 
+func TestATokenEndpointThatIsNotReachedIsNamedWithTheCause(t *testing.T) {
+	t.Parallel()
+	o := clientOf(t, "http://127.0.0.1:1", nil).Call(context.Background(), part(1))
+	if want := "not sent: the token endpoint gave no token (the port is closed)"; o.Result != payment.NotExecuted || !strings.Contains(o.Message, want) {
+		t.Errorf("refund %+v, want %s", o, want)
+	}
+}
+
 func TestATokenThatCannotBeSentMakesTheInstanceUnhealthy(t *testing.T) {
 	t.Parallel()
 	for _, token := range []string{"", "two lines\nof it"} {

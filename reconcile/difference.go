@@ -25,11 +25,13 @@ const (
 	AmountDiffers Kind = "amount_differs"
 	// OpenTooOld: it has not ended for longer than is allowed.
 	OpenTooOld Kind = "open_too_old"
+	// RowRepeated: the statement has a row twice, equal in every column. Its parts overlap.
+	RowRepeated Kind = "row_repeated"
 )
 
 // Kinds lists every kind of difference, the worst first.
 func Kinds() []Kind {
-	return []Kind{MovedTwice, UnknownMoney, NotExecuted, ExecutedAnyway, Returned, AmountDiffers, OpenTooOld}
+	return []Kind{MovedTwice, UnknownMoney, NotExecuted, ExecutedAnyway, Returned, AmountDiffers, OpenTooOld, RowRepeated}
 }
 
 // Difference is one thing in which our books and the provider's differ.
@@ -55,6 +57,8 @@ type Difference struct {
 	At time.Time `json:"at,omitzero"`
 	// Line is the row's in the statement; 0: none.
 	Line int `json:"line,omitempty"`
+	// FirstLine is that of the row which Line repeats; 0: it repeats none.
+	FirstLine int `json:"firstLine,omitempty"`
 	// Note says what a reader could not see from the rest.
 	Note string `json:"note,omitempty"`
 }
@@ -75,6 +79,10 @@ type Report struct {
 	// statement that lie outside the period and match nothing.
 	Border  int `json:"border,omitempty"`
 	Outside int `json:"outside,omitempty"`
+	// Unlisted counts successful cancels that are not in the statement, because it lists money
+	// only. Cancels counts the statement's cancels without an amount that match nothing.
+	Unlisted int `json:"unlisted,omitempty"`
+	Cancels  int `json:"cancels,omitempty"`
 	// CannotTell counts operations of which the provider cannot say what became;
 	// Unanswered those it was asked about in vain.
 	CannotTell int `json:"cannotTell,omitempty"`
@@ -97,6 +105,9 @@ type Sink struct {
 	Period   Period
 	Provider string
 	Report   *Report
+	// ListsCancels: the statement has cancels that moved no money, so that one which is not
+	// in it was not carried out. Else it is one of money.
+	ListsCancels bool
 	// Emit takes each difference; its error ends everything.
 	Emit func(Difference) error
 }

@@ -1,12 +1,14 @@
 package reconcile
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/countermand/countermand/payment"
 )
 
-// Judge compares one operation with the rows of the statement that are about it.
+// Judge compares one operation with the rows of the statement that are about it, in the
+// order of time. Of each transaction of the provider the newest row counts (see follow).
 //
 //	ours \ rows      none          failed or pending   one succeeded          more succeeded   returned
 //	executed         not_executed  not_executed        (amount_differs)       moved_twice      returned
@@ -16,37 +18,35 @@ import (
 //	open, too old    open_too_old  open_too_old        open_too_old           both             open_too_old
 //
 // "none" and "failed or pending" count only where the operation can have been carried
-// out in the period alone; near its border it may be in another statement. An
+// out in the period alone; near its border it may be in another statement. What a row took
+// back that was succeeded, or failed after our books had changed, counts in any case. An
 // operation that was not executed, and one that needed nothing done, is no
-// difference without a row.
+// difference without a row. A cancel that moved no money is none without a row either, unless
+// the statement lists such cancels. A row that is there again is row_repeated and counts once.
 func (s *Sink) Judge(o Operation, rows []Row) error {
-	executed := with(rows, RowSucceeded)
-	back := with(rows, RowReturned)
+	c := follow(rows)
+	if err := s.repeated(&o, c.repeats); err != nil {
+		return err
+	}
 	before := s.Report.Differences()
 	b := o.book()
-	if len(executed) > 1 {
-		if err := s.twice(o, executed[1:]); err != nil {
+	for _, r := range c.twice {
+		if err := s.found(MovedTwice, &o, theirs([]Row{r})); err != nil {
 			return err
 		}
 	}
 	var err error
 	switch {
 	case s.Period.tooOld(o):
-		err = s.found(OpenTooOld, &o, theirs(rows))
-	case b == bookNotExecuted && len(executed) == 1 && len(back) == 0:
-		err = s.found(ExecutedAnyway, &o, theirs(executed))
-	case b == bookExecuted && len(back) > 0:
-		err = s.found(Returned, &o, theirs(back))
-	case b == bookExecuted && len(executed) == 0:
-		if !s.Period.holds(o) {
-			if s.Period.Touches(o) {
-				s.Report.Border++
-			}
-			return nil
-		}
-		err = s.found(NotExecuted, &o, theirs(rows))
-	case b == bookExecuted && differ(o.money(), executed[0].Amount):
-		err = s.found(AmountDiffers, &o, theirs(executed))
+		err = s.found(OpenTooOld, &o, theirs(c.distinct))
+	case b == bookNotExecuted && len(c.executed) > 0 && len(c.twice) == 0 && len(c.back) == 0:
+		err = s.found(ExecutedAnyway, &o, theirs(c.executed))
+	case b == bookExecuted && len(c.back) > 0:
+		err = s.found(Returned, &o, theirs(c.back))
+	case b == bookExecuted && len(c.executed) == 0:
+		return s.missing(o, c)
+	case b == bookExecuted && differ(o.money(), c.amount()):
+		err = s.found(AmountDiffers, &o, theirs(c.executed))
 	}
 	if err == nil && s.Period.Touches(o) && s.Report.Differences() == before {
 		s.Report.Agreed++
@@ -54,24 +54,73 @@ func (s *Sink) Judge(o Operation, rows []Row) error {
 	return err
 }
 
-// twice reports what was carried out beyond the first time.
-func (s *Sink) twice(o Operation, more []Row) error {
-	for _, r := range more {
-		if err := s.found(MovedTwice, &o, theirs([]Row{r})); err != nil {
+// missing judges an operation that was executed, and of which the statement shows no
+// success that counts.
+func (s *Sink) missing(o Operation, c course) error {
+	d := theirs(c.distinct)
+	switch {
+	case len(c.undone) > 0:
+		d.Note = fmt.Sprintf("line %d said succeeded, and a later row took it back", c.undone[0].Line)
+	case len(c.distinct) > 0 && d.At.After(o.Changed.Add(s.Period.Slack)): // it failed after all
+	case len(c.distinct) == 0 && !o.givesBack() && !s.ListsCancels:
+		if s.Period.Touches(o) {
+			s.Report.Unlisted++
+		}
+		return nil
+	case !s.Period.holds(o):
+		if s.Period.Touches(o) {
+			s.Report.Border++
+		}
+		return nil
+	}
+	return s.found(NotExecuted, &o, d)
+}
+
+// amount is what the statement says moved; nil: it says none.
+func (c course) amount() *payment.Money {
+	for _, r := range c.executed {
+		if r.moves() {
+			return r.Amount
+		}
+	}
+	return nil
+}
+
+// repeated reports rows that are in the statement again.
+func (s *Sink) repeated(o *Operation, all []repeat) error {
+	for _, r := range all {
+		d := theirs([]Row{r.again})
+		d.FirstLine, d.Note = r.first.Line, fmt.Sprintf("line %d says the same in every column", r.first.Line)
+		if o == nil {
+			d.Reference, d.Operation = r.again.Reference, r.again.Op
+		}
+		if err := s.found(RowRepeated, o, d); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Stray judges a row that is about no operation of ours: only money that moved in the
-// period is a difference.
-func (s *Sink) Stray(r Row) error {
+// Strays judges rows of one reference that are about no operation of ours, in the order of
+// time.
+func (s *Sink) Strays(rows []Row) error {
+	c := follow(rows)
+	for _, r := range c.moved() {
+		if err := s.stray(r); err != nil {
+			return err
+		}
+	}
+	return s.repeated(nil, c.repeats)
+}
+
+// stray judges one row: only money that moved in the period is a difference.
+func (s *Sink) stray(r Row) error {
 	switch {
-	case r.Status != RowSucceeded && r.Status != RowReturned:
-		return nil
 	case !s.Period.Has(r.ExecutedAt):
 		s.Report.Outside++
+		return nil
+	case !r.moves():
+		s.Report.Cancels++
 		return nil
 	}
 	d := theirs([]Row{r})
@@ -122,6 +171,7 @@ func Match(claims []Claim, rows []Row, sure bool) (strays []Row) {
 		func(c Claim, r Row) bool { return c.free(r) && c.booked(r) },
 		func(c Claim, r Row) bool { return c.free(r) && c.Operation.Op == r.Op },
 		func(c Claim, r Row) bool { return c.free(r) && c.Operation.Op.EndsPayment() }, // it became a refund
+		func(c Claim, r Row) bool { return slices.ContainsFunc(c.Rows, r.repeats) },
 		func(c Claim, r Row) bool { return c.Operation.Op == r.Op && c.amount(r) },
 	} {
 		strays = nil

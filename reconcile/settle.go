@@ -23,6 +23,8 @@ const (
 	// amount or was made more than once, it came back, or only the provider's
 	// reference names the operation.
 	MovementDoubtful Standing = "doubtful"
+	// MovementRepeated: the row repeats another in every column, so it is no movement.
+	MovementRepeated Standing = "repeated"
 )
 
 // Movement is one movement of a statement, and where it stands.
@@ -33,9 +35,11 @@ type Movement struct {
 	Operation *Operation `json:"operation,omitempty"`
 }
 
-// Explain says what the rows that name one reference mean for the operations that do.
+// Explain says what the rows that name one reference mean for the operations that do. The
+// rows are in the order of time.
 // ours: it is our own reference. An operation is settled by that alone, never by a
-// movement of its amount. Rows of which no money moved say nothing.
+// movement of its amount. Of each transaction the newest row counts (see follow). Rows of
+// which no money moved, and successes that a later row took back, say nothing.
 //
 //	operations under the reference  and the rows                             then
 //	none                            our reference                            MovementUnclaimed
@@ -46,29 +50,37 @@ type Movement struct {
 //	open                            one success of its kind and amount,
 //	                                our reference                            MovementSettles
 //	open                            else                                     MovementDoubtful
+//	any                             equal in every column to one before      MovementRepeated
 func Explain(ours bool, operations []Operation, rows []Row) []Movement {
-	moved := make([]Row, 0, len(rows))
-	for _, r := range rows {
-		if r.Status == RowSucceeded || r.Status == RowReturned {
-			moved = append(moved, r)
-		}
-	}
 	claims := make([]Claim, 0, len(operations))
 	for _, o := range operations {
 		claims = append(claims, Claim{Operation: o})
 	}
-	var all []Movement
-	for _, r := range Match(claims, moved, ours) {
-		s := MovementUnexplained
-		if ours && len(operations) == 0 {
-			s = MovementUnclaimed
-		}
-		all = append(all, Movement{Standing: s, Row: r})
+	unmatched := MovementUnexplained
+	if ours && len(operations) == 0 {
+		unmatched = MovementUnclaimed
 	}
+	var all []Movement
+	strays := follow(Match(claims, rows, ours))
+	for _, r := range strays.moved() {
+		all = append(all, Movement{Standing: unmatched, Row: r})
+	}
+	all = append(all, strays.repeated(nil)...)
 	for i := range claims {
-		for n, r := range claims[i].Rows {
-			all = append(all, Movement{claims[i].standing(ours && len(operations) == 1, n), r, &claims[i].Operation})
+		c, course := &claims[i], follow(claims[i].Rows)
+		c.Rows = course.moved()
+		for n, r := range c.Rows {
+			all = append(all, Movement{c.standing(ours && len(operations) == 1, n), r, &c.Operation})
 		}
+		all = append(all, course.repeated(&c.Operation)...)
+	}
+	return all
+}
+
+func (c course) repeated(o *Operation) []Movement {
+	var all []Movement
+	for _, r := range c.repeats {
+		all = append(all, Movement{MovementRepeated, r.again, o})
 	}
 	return all
 }
@@ -79,7 +91,7 @@ func (c Claim) standing(sure bool, n int) Standing {
 	switch b := o.book(); {
 	case b == bookNotExecuted:
 		return MovementContradicts
-	case b != bookOpen && n > 0:
+	case b != bookOpen && n > 0 && r.moves():
 		return MovementUnexplained
 	case b != bookOpen:
 		return MovementBooked

@@ -20,6 +20,7 @@ func TestAMovementStandsByItsReferenceAndNotByItsAmount(t *testing.T) {
 	returned.Fact = payment.EventReturned
 	full := reconcile.Operation{Op: payment.Refund, Last: payment.EventIndeterminate, Full: true}
 	cancel := reconcile.Operation{Op: payment.Cancel, Last: payment.EventIndeterminate}
+	cancelled := reconcile.Operation{Op: payment.Cancel, Last: payment.EventSucceeded, Effect: payment.EffectVoided}
 	row := func(status string, v int64) reconcile.Row {
 		r := reconcile.Row{Op: payment.Refund, Status: status}
 		if v > 0 {
@@ -28,6 +29,14 @@ func TestAMovementStandsByItsReferenceAndNotByItsAmount(t *testing.T) {
 		return r
 	}
 	yes := row(reconcile.RowSucceeded, 400)
+	another := func(r reconcile.Row) reconcile.Row {
+		r.ProviderReference = "another"
+		return r
+	}
+	later := func(r reconcile.Row) reconcile.Row {
+		r.ExecutedAt = noon()
+		return r
+	}
 	closed := reconcile.Row{Op: payment.Cancel, Status: reconcile.RowSucceeded}
 	type rows = []reconcile.Row
 	type operations = []reconcile.Operation
@@ -42,7 +51,11 @@ func TestAMovementStandsByItsReferenceAndNotByItsAmount(t *testing.T) {
 		{"open, ours", true, operations{open}, rows{yes}, standings{reconcile.MovementSettles}},
 		{"open, theirs", false, operations{open}, rows{yes}, standings{reconcile.MovementDoubtful}},
 		{"open, another amount", true, operations{open}, rows{row(reconcile.RowSucceeded, 401)}, standings{reconcile.MovementDoubtful}},
-		{"open, twice", true, operations{open}, rows{yes, yes}, standings{reconcile.MovementDoubtful, reconcile.MovementDoubtful}},
+		{"open, twice", true, operations{open}, rows{yes, another(yes)}, standings{reconcile.MovementDoubtful, reconcile.MovementDoubtful}},
+		{"open, a row again", true, operations{open}, rows{yes, yes}, standings{reconcile.MovementSettles, reconcile.MovementRepeated}},
+		{"open, failed later", true, operations{open}, rows{yes, later(row(reconcile.RowFailed, 400))}, nil},
+		{"open, failed before", true, operations{open}, rows{row(reconcile.RowFailed, 400), later(yes)}, standings{reconcile.MovementSettles}},
+		{"open, came back later", true, operations{open}, rows{yes, later(row(reconcile.RowReturned, 400))}, standings{reconcile.MovementDoubtful, reconcile.MovementDoubtful}},
 		{"open, came back", true, operations{open}, rows{row(reconcile.RowReturned, 400)}, standings{reconcile.MovementDoubtful}},
 		{"open, another kind", true, operations{open}, rows{closed}, standings{reconcile.MovementDoubtful}},
 		{"open in full", true, operations{full}, rows{yes}, standings{reconcile.MovementSettles}},
@@ -51,11 +64,16 @@ func TestAMovementStandsByItsReferenceAndNotByItsAmount(t *testing.T) {
 		{"two of one reference", true, operations{open, open}, rows{yes}, standings{reconcile.MovementDoubtful}},
 		{"nothing moved", true, operations{open}, rows{row(reconcile.RowFailed, 400), row(reconcile.RowPending, 400)}, nil},
 		{"succeeded", true, operations{done}, rows{yes}, standings{reconcile.MovementBooked}},
-		{"succeeded, twice", true, operations{done}, rows{yes, yes}, standings{reconcile.MovementBooked, reconcile.MovementUnexplained}},
+		{"succeeded, twice", true, operations{done}, rows{yes, another(yes)}, standings{reconcile.MovementBooked, reconcile.MovementUnexplained}},
+		{"succeeded, a row again", true, operations{done}, rows{yes, yes}, standings{reconcile.MovementBooked, reconcile.MovementRepeated}},
+		{"two alike, theirs", false, operations{done, done}, rows{yes, yes}, standings{reconcile.MovementBooked, reconcile.MovementBooked}},
+		{"cancelled, twice", true, operations{cancelled}, rows{closed, later(closed)}, standings{reconcile.MovementBooked, reconcile.MovementBooked}},
 		{"succeeded, theirs", false, operations{done}, rows{yes}, standings{reconcile.MovementBooked}},
 		{"returned", true, operations{returned}, rows{row(reconcile.RowReturned, 400)}, standings{reconcile.MovementBooked}},
 		{"failed", true, operations{failed}, rows{yes}, standings{reconcile.MovementContradicts}},
 		{"nobody's, ours", true, nil, rows{yes}, standings{reconcile.MovementUnclaimed}},
+		{"nobody's, a row again", true, nil, rows{yes, yes}, standings{reconcile.MovementUnclaimed, reconcile.MovementRepeated}},
+		{"nobody's, failed later", true, nil, rows{yes, later(row(reconcile.RowFailed, 400))}, nil},
 		{"nobody's, theirs", false, nil, rows{yes}, standings{reconcile.MovementUnexplained}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

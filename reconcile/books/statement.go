@@ -1,10 +1,13 @@
 package books
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"time"
 
 	"github.com/countermand/countermand/internal/spill"
 	"github.com/countermand/countermand/reconcile"
@@ -14,6 +17,11 @@ import (
 type Statement struct {
 	files pair
 	rows  int
+	// cancels: it lists cancels that moved no money, so that it is no list of money alone.
+	cancels bool
+	// rises and falls: from a row to the next the time became later, earlier.
+	last         time.Time
+	rises, falls bool
 }
 
 // pair is two sortings of one sort of thing: by our reference, and by the
@@ -57,11 +65,31 @@ func (s *Statement) Close() error { return s.files.close() }
 
 // Add takes one row.
 func (s *Statement) Add(r reconcile.Row) error {
+	if s.rows > 0 {
+		s.rises = s.rises || r.ExecutedAt.After(s.last)
+		s.falls = s.falls || r.ExecutedAt.Before(s.last)
+	}
 	s.rows++
+	s.last = r.ExecutedAt
+	s.cancels = s.cancels || !r.Op.GivesBack() && r.Amount == nil
 	if r.Reference != "" {
 		return file(s.files.ours, r.Reference, r)
 	}
 	return file(s.files.theirs, r.ProviderReference, r)
+}
+
+// inTime sorts rows by time. Rows of one time keep the order of the file, which begins with
+// the newest if its times never rise.
+func (s *Statement) inTime(rows []reconcile.Row) []reconcile.Row {
+	newestFirst := s.falls && !s.rises
+	slices.SortStableFunc(rows, func(a, b reconcile.Row) int {
+		line := cmp.Compare(a.Line, b.Line)
+		if newestFirst {
+			line = -line
+		}
+		return cmp.Or(a.ExecutedAt.Compare(b.ExecutedAt), line)
+	})
+	return rows
 }
 
 // Compare holds the journal against the statement, first by our references, then by
@@ -72,19 +100,19 @@ func (s *Statement) Compare(j *Journal, sink *reconcile.Sink, source Source) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, operations.close()) }()
-	sink.Report.Rows = s.rows
+	sink.Report.Rows, sink.ListsCancels = s.rows, s.cancels
 	if err := operations.fill(j, sink); err != nil {
 		return err
 	}
 	byOurs := func(_ string, claims []reconcile.Claim, rows []reconcile.Row) error {
-		return byOurReference(claims, rows, sink, onward{operations.theirs, s.files.theirs})
+		return s.byOurReference(claims, rows, sink, onward{operations.theirs, s.files.theirs})
 	}
 	if err := reconcile.Join(keyed[reconcile.Claim](operations.ours), keyed[reconcile.Row](s.files.ours), byOurs); err != nil {
 		return err
 	}
 	byTheirs := func(_ string, claims []reconcile.Claim, rows []reconcile.Row) error {
-		strays := reconcile.Match(claims, rows, false)
-		return judge(claims, strays, sink)
+		strays := reconcile.Match(claims, s.inTime(rows), false)
+		return s.judge(claims, strays, sink)
 	}
 	return reconcile.Join(keyed[reconcile.Claim](operations.theirs), keyed[reconcile.Row](s.files.theirs), byTheirs)
 }
@@ -123,8 +151,8 @@ type onward struct{ operations, rows *spill.Sorter }
 // byOurReference matches what names one reference of ours. What the provider has
 // a reference for is looked for by that as well, also where it was found: a second
 // movement may be listed without ours.
-func byOurReference(claims []reconcile.Claim, rows []reconcile.Row, sink *reconcile.Sink, next onward) error {
-	strays := reconcile.Match(claims, rows, true)
+func (s *Statement) byOurReference(claims []reconcile.Claim, rows []reconcile.Row, sink *reconcile.Sink, next onward) error {
+	strays := reconcile.Match(claims, s.inTime(rows), true)
 	var ended []reconcile.Claim
 	for _, c := range claims {
 		key := c.Operation.ProviderReference
@@ -151,21 +179,16 @@ func byOurReference(claims []reconcile.Claim, rows []reconcile.Row, sink *reconc
 			return err
 		}
 	}
-	return judge(ended, unknown, sink)
+	return s.judge(ended, unknown, sink)
 }
 
-func judge(claims []reconcile.Claim, strays []reconcile.Row, sink *reconcile.Sink) error {
+func (s *Statement) judge(claims []reconcile.Claim, strays []reconcile.Row, sink *reconcile.Sink) error {
 	for _, c := range claims {
-		if err := sink.Judge(c.Operation, c.Rows); err != nil {
+		if err := sink.Judge(c.Operation, s.inTime(c.Rows)); err != nil {
 			return err
 		}
 	}
-	for _, r := range strays {
-		if err := sink.Stray(r); err != nil {
-			return err
-		}
-	}
-	return nil
+	return sink.Strays(s.inTime(strays))
 }
 
 // keyed reads a sorting back.

@@ -139,6 +139,8 @@ func (d *differences) summary(r *reconciling, j *books.Journal) error {
 		{s.Rows, "rows in the statement"},
 		{s.Border, "near the border and not in the statement"},
 		{s.Outside, "movements outside the period"},
+		{s.Unlisted, "cancels that a statement of money does not list"},
+		{s.Cancels, "cancels in the statement that match nothing"},
 		{s.CannotTell, "of which the provider cannot tell"},
 		{s.Unanswered, "asked about in vain"},
 		{r.recalled, "payments not asked about again"},

@@ -54,9 +54,11 @@ operation, or reads the provider's statement (--file). Without --apply it change
   returned         for us it succeeded, and the provider says that the money came back
   amount_differs   for both it succeeded, with different amounts
   open_too_old     it has not ended for longer than --older-than
+  row_repeated     the statement has a row again, equal in every column: its parts overlap, and it counts once
 
 A statement is CSV with the columns reference, provider_reference, operation, amount_minor, currency,
-executed_at, status. Only a statement shows money that moved for payments without an operation of ours.
+executed_at, status. Of the rows of one provider_reference the newest counts.
+Only a statement shows money that moved for payments without an operation of ours.
 
 With --apply the running service asks the provider again about each operation that is not_executed,
 executed_anyway, returned or open_too_old. It publishes the provider's answer as an event: returned,

@@ -50,7 +50,8 @@ ends with 1, unless you type out --beyond-refusals.
 With --statement it holds a provider's statement against the journal. A movement that carries our own reference
 settles the open operation of that reference as succeeded, with basis operator and your name and reason; nothing is
 settled by its amount. A movement of an operation that only its command knows: the operation is presumed, then
-settled. Whatever no operation explains is listed.
+settled. Whatever no operation explains is listed. Of the rows of one provider_reference the newest counts: a
+success that a later row takes back settles nothing. A row that is there again is listed as repeated.
 Without --apply it only says what it would do. With it a loss has to be accepted (consumer journal accept) and
 not trusted yet. With --apply it writes the events of payments: run it with the credentials of the service.
 Exit codes: 0 all is there, or would be; 1 something was left or could not be done; 2 arguments are wrong.

@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"bufio"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -56,16 +55,20 @@ func (f CSVFault) String() string {
 	return fmt.Sprintf("%d:%d: %s: %s", f.Line, f.Column, f.Field, f.Rule)
 }
 
-// ReadStatement reads a statement: CSV as of RFC 4180 with a header line. Each
-// valid row goes to row, each fault to fault, so that all are told at once; neither is kept.
+// ReadStatement reads a statement: CSV with a header line, separated by commas, semicolons
+// or tabs. Each valid row goes to row, each fault to fault, so that all are told at once;
+// neither is kept. What is no statement at all is one fault.
 // The error is the reader's, or that of a function.
 func ReadStatement(r io.Reader, row func(Row) error, fault func(CSVFault) error) error {
-	text := bufio.NewReader(r)
-	if mark, err := text.Peek(3); err == nil && string(mark) == "\xef\xbb\xbf" {
-		_, _ = text.Discard(3) // spreadsheets write a byte order mark; it was just peeked at
+	d, unreadable, err := recognise(r)
+	if err != nil {
+		return err
 	}
-	s := &statement{csv: csv.NewReader(text), row: row, fault: fault}
-	s.csv.FieldsPerRecord, s.csv.ReuseRecord = -1, true
+	if unreadable != nil {
+		return fault(*unreadable)
+	}
+	s := &statement{csv: csv.NewReader(d.text), skipped: d.skipped, damages: newDamages(), bad: map[string]bool{}, row: row, fault: fault}
+	s.csv.Comma, s.csv.FieldsPerRecord, s.csv.ReuseRecord = d.separator, -1, true
 	fields, err := s.next()
 	if errors.Is(err, io.EOF) {
 		return fault(CSVFault{Line: 1, Column: 1, Rule: "there is no header line"})
@@ -80,9 +83,9 @@ func ReadStatement(r io.Reader, row func(Row) error, fault func(CSVFault) error)
 	for {
 		fields, err := s.next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return s.end()
 		}
-		if err == nil && fields != nil {
+		if err == nil && !empty(fields) {
 			err = s.read(fields)
 		}
 		if err != nil {
@@ -92,11 +95,15 @@ func ReadStatement(r io.Reader, row func(Row) error, fault func(CSVFault) error)
 }
 
 type statement struct {
-	csv   *csv.Reader
-	row   func(Row) error
-	fault func(CSVFault) error
-	names []string
-	bad   bool // the row being read has a fault
+	csv     *csv.Reader
+	skipped int // lines before those that csv counts
+	damages damages
+	// ours and theirs watch the columns of references.
+	ours, theirs rounding
+	row          func(Row) error
+	fault        func(CSVFault) error
+	names        []string
+	bad          map[string]bool // columns of the row being read that have a fault
 }
 
 // next reads a line; nil without an error: it is no CSV, and that was told.
@@ -104,7 +111,11 @@ func (s *statement) next() ([]string, error) {
 	fields, err := s.csv.Read()
 	var broken *csv.ParseError
 	if errors.As(err, &broken) {
-		return nil, s.fault(CSVFault{Line: broken.Line, Column: broken.Column, Rule: broken.Err.Error()})
+		rule := broken.Err.Error()
+		if errors.Is(broken.Err, csv.ErrBareQuote) {
+			rule += `; a value written as ="123" is a formula for a spreadsheet: write 123`
+		}
+		return nil, s.fault(CSVFault{Line: broken.Line + s.skipped, Column: broken.Column, Rule: rule})
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read statement: %w", err)
@@ -112,7 +123,14 @@ func (s *statement) next() ([]string, error) {
 	return fields, err
 }
 
-// header checks the names of the columns.
+// empty reports whether a line has nothing in it: spreadsheets write such lines below a
+// table.
+func empty(fields []string) bool {
+	return !slices.ContainsFunc(fields, func(field string) bool { return strings.TrimSpace(field) != "" })
+}
+
+// header checks the names of the columns. Spreadsheets write columns without a name and
+// without anything in them beside a table.
 func (s *statement) header(fields []string) (bool, error) {
 	seen := map[string]bool{}
 	good := fields != nil
@@ -120,6 +138,7 @@ func (s *statement) header(fields []string) (bool, error) {
 		name = strings.TrimSpace(name)
 		rule := ""
 		switch {
+		case name == "":
 		case !slices.Contains(columns(), name):
 			rule = "unknown column; there are " + strings.Join(columns(), ", ")
 		case seen[name]:
@@ -137,7 +156,7 @@ func (s *statement) header(fields []string) (bool, error) {
 	for _, name := range columns() {
 		if fields != nil && !seen[name] {
 			good = false
-			if err := s.fault(CSVFault{Line: 1, Column: 1, Field: name, Rule: "column is missing"}); err != nil {
+			if err := s.fault(CSVFault{Line: 1 + s.skipped, Column: 1, Field: name, Rule: "column is missing"}); err != nil {
 				return false, err
 			}
 		}
@@ -145,48 +164,103 @@ func (s *statement) header(fields []string) (bool, error) {
 	return good, nil
 }
 
+// place is where the field at i of the line just read is; the line's beginning if it has
+// none there.
+func (s *statement) place(i int, field string) CSVFault {
+	line, column := s.csv.FieldPos(i)
+	return CSVFault{Line: line + s.skipped, Column: column, Field: field}
+}
+
 // told reports a fault of the field at i of the line just read.
 func (s *statement) told(i int, field, rule string) error {
-	s.bad = true
-	line, column := s.csv.FieldPos(i)
-	return s.fault(CSVFault{Line: line, Column: column, Field: field, Rule: rule})
+	s.bad[field] = true
+	f := s.place(i, field)
+	f.Rule = rule
+	return s.fault(f)
+}
+
+// fits returns what is wrong with the number of fields, or nothing: Excel leaves out
+// separators at the end of a line, and writes some for columns that are empty.
+func (s *statement) fits(fields []string) string {
+	for i := len(fields); i < len(s.names); i++ {
+		switch s.names[i] {
+		case "", "reference", "provider_reference":
+		default:
+			return fmt.Sprintf("%d fields, want %d", len(fields), len(s.names))
+		}
+	}
+	if len(fields) > len(s.names) && !empty(fields[len(s.names):]) {
+		return fmt.Sprintf("%d fields, want %d", len(fields), len(s.names))
+	}
+	return ""
 }
 
 // read checks one row and hands it on.
 func (s *statement) read(fields []string) error {
-	s.bad = false
-	if len(fields) != len(s.names) {
-		return s.told(0, "", fmt.Sprintf("%d fields, want %d", len(fields), len(s.names)))
+	clear(s.bad)
+	if rule := s.fits(fields); rule != "" {
+		return s.told(0, "", rule)
 	}
 	text := map[string]string{}
 	place := map[string]int{}
-	for i, name := range s.names {
-		text[name], place[name] = strings.TrimSpace(fields[i]), i
+	for i, name := range s.names[:min(len(s.names), len(fields))] {
+		value := strings.TrimSpace(fields[i])
+		rule := s.damages.any(value)
+		if name == "" && value != "" {
+			rule = "a value in a column without a name"
+		}
+		if rule != "" {
+			if err := s.told(i, name, rule); err != nil {
+				return err
+			}
+		}
+		text[name], place[name] = value, i
 	}
-	line, _ := s.csv.FieldPos(0)
+	return s.check(text, place)
+}
+
+// check checks the columns of one row, each by its own rules.
+func (s *statement) check(text map[string]string, place map[string]int) error {
+	at := s.place(0, "")
 	r := Row{
-		Line: line, Reference: strings.Clone(text["reference"]), ProviderReference: strings.Clone(text["provider_reference"]),
+		Line: at.Line, Reference: strings.Clone(text["reference"]), ProviderReference: strings.Clone(text["provider_reference"]),
 		Op: payment.Op(strings.Clone(text["operation"])), Status: strings.Clone(text["status"]),
 	}
-	for _, check := range []struct{ field, rule string }{
-		{"reference", r.checkReferences()},
-		{"operation", r.checkOp()},
-		{"amount_minor", r.readAmount(text["amount_minor"], text["currency"])},
-		{"currency", checkCurrency(text["amount_minor"], text["currency"])},
-		{"executed_at", r.readTime(text["executed_at"])},
-		{"status", r.checkStatus()},
+	s.ours.see(r.Reference, s.place(place["reference"], "reference"))
+	s.theirs.see(r.ProviderReference, s.place(place["provider_reference"], "provider_reference"))
+	for _, check := range []struct{ field, rule, more string }{
+		{"reference", r.checkReferences(), ""},
+		{"reference", s.damages.reference(r.Reference), ""},
+		{"provider_reference", s.damages.reference(r.ProviderReference), ""},
+		{"operation", r.checkOp(), ""},
+		{"amount_minor", r.readAmount(text["amount_minor"], text["currency"]), s.damages.amount(text["amount_minor"])},
+		{"currency", checkCurrency(text["amount_minor"], text["currency"]), ""},
+		{"executed_at", r.readTime(text["executed_at"]), s.damages.time(text["executed_at"])},
+		{"status", r.checkStatus(), ""},
 	} {
-		if check.rule == "" {
+		if check.rule == "" || s.bad[check.field] { // one rule for one field
 			continue
 		}
-		if err := s.told(place[check.field], check.field, check.rule); err != nil {
+		if err := s.told(place[check.field], check.field, check.rule+check.more); err != nil {
 			return err
 		}
 	}
-	if s.bad {
+	if len(s.bad) > 0 {
 		return nil
 	}
 	return s.row(r)
+}
+
+// end tells what only all rows together show.
+func (s *statement) end() error {
+	for _, column := range []*rounding{&s.ours, &s.theirs} {
+		if f, found := column.found(); found {
+			if err := s.fault(f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (r *Row) checkReferences() string {

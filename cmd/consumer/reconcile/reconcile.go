@@ -29,7 +29,7 @@ type Command struct {
 	Provider  string        `help:"Name of the configured provider instance." required:"" placeholder:"NAME"`
 	From      string        `help:"Start of the period: a date (its midnight, UTC) or a time (RFC 3339)." required:"" placeholder:"TIME"`
 	To        string        `help:"End of the period; the end itself is not included." required:"" placeholder:"TIME"`
-	File      string        `help:"The provider's statement (CSV). Without it, the command asks the provider about each operation." type:"path" placeholder:"FILE"`
+	File      string        `help:"The provider's statement (CSV, also with semicolons or tabs). Without it, the command asks the provider about each operation." type:"path" placeholder:"FILE"`
 	JSON      bool          `help:"Print one difference a line as JSON, then the summary." xor:"form"`
 	CSV       bool          `help:"Print the differences as CSV; the summary goes to standard error." name:"csv" xor:"form"`
 	Resume    string        `help:"Keep answers in this file, and continue with the answers it contains." type:"path" placeholder:"FILE"`
@@ -57,7 +57,9 @@ operation, or reads the provider's statement (--file). Without --apply it change
   row_repeated     the statement has a row again, equal in every column: its parts overlap, and it counts once
 
 A statement is CSV with the columns reference, provider_reference, operation, amount_minor, currency,
-executed_at, status. Of the rows of one provider_reference the newest counts.
+executed_at, status. Semicolons and tabs are read as well, and UTF-16 that begins with a byte order mark.
+Of the rows of one provider_reference the newest counts. A workbook, another program's export, and references
+and amounts that a spreadsheet has damaged are refused, and the fault says what to do.
 Only a statement shows money that moved for payments without an operation of ours.
 
 With --apply the running service asks the provider again about each operation that is not_executed,

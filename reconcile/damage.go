@@ -105,9 +105,11 @@ const (
 
 // rounding watches one column of references for numbers that were rounded.
 type rounding struct {
-	zeros  int  // behind the digits that are kept, of all long numbers so far
-	intact bool // a long number is not rounded, so none is
-	first  CSVFault
+	zeros   int  // behind the digits that are kept, of all long numbers so far
+	several bool // they are not all the same
+	intact  bool // a long number is not rounded, so none is
+	text    string
+	first   CSVFault
 }
 
 // see takes one reference, at its place.
@@ -116,13 +118,14 @@ func (r *rounding) see(text string, at CSVFault) {
 		return
 	}
 	rest := text[keptDigits:]
-	if strings.Trim(rest, "0") != "" {
+	if text[0] == '0' || strings.Trim(rest, "0") != "" { // a number has no zero in front
 		r.intact = true
 		return
 	}
 	if r.zeros == 0 {
-		r.first = at
+		r.text, r.first = strings.Clone(text), at
 	}
+	r.several = r.several || text != r.text
 	r.zeros += len(rest)
 }
 
@@ -130,5 +133,5 @@ func (r *rounding) see(text string, at CSVFault) {
 func (r *rounding) found() (CSVFault, bool) {
 	f := r.first
 	f.Rule = damaged + "every long number of this column, first here, ends in zeros behind its 15th digit" + asText
-	return f, !r.intact && r.zeros >= suspectZeros
+	return f, !r.intact && r.several && r.zeros >= suspectZeros
 }

@@ -155,9 +155,9 @@ func (b *bookkeeping) provider(s story, reference, number string, at time.Time) 
 	b.refunds = append(b.refunds, map[string]any{
 		"reference": reference, "original": s.order, "orderNo": number, "currency": "EGP", "status": s.theirs, "end": s.theirs, "amount": 400 + s.more,
 	})
-	for range s.times {
+	for n := range s.times { // rows that were equal in every column would be one row twice
 		b.moves = append(b.moves, simulator.Movement{
-			Time: at, Operation: "refund", Payment: s.order, Reference: reference, ProviderReference: number, Amount: 400 + s.more, Currency: "EGP",
+			Time: at.Add(time.Duration(n) * time.Second), Operation: "refund", Payment: s.order, Reference: reference, ProviderReference: number, Amount: 400 + s.more, Currency: "EGP",
 		})
 	}
 }
@@ -406,12 +406,51 @@ func TestReconcileWithoutDifferencesEndsWithZero(t *testing.T) {
 	}
 }
 
+// An export that overlaps and is written by a spreadsheet program, in which one refund failed
+// after it had succeeded and another succeeded after it had failed.
+func TestReconcileCountsTheNewestRowAndTellsARepeatedOne(t *testing.T) {
+	t.Parallel()
+	b := setupBooks(t)
+	var references []string
+	for i, order := range []string{"agrees", "repeated", "failed-later", "succeeded-later", "failed-unnamed", "returned-unnamed"} {
+		references = append(references, b.tell(story{order: order, ours: payment.Succeeded, theirs: "SUCCESS", times: 1}, i))
+	}
+	b.settle()
+	row := func(i, hour int, ours bool, status string) string {
+		reference := references[i]
+		if !ours {
+			reference = ""
+		}
+		return fmt.Sprintf("%s;29%014d;refund;400;EGP;2026-11-10T%02d:00:00Z;%s", reference, i, hour, status)
+	}
+	newestFirst := []string{
+		"sep=;", "reference;provider_reference;operation;amount_minor;currency;executed_at;status",
+		row(4, 9, false, "failed"), row(5, 9, false, "returned"), row(3, 8, true, "succeeded"), row(3, 8, true, "failed"),
+		row(2, 7, true, "failed"), row(2, 6, true, "succeeded"), row(4, 5, true, "succeeded"), row(5, 5, true, "succeeded"),
+		row(1, 4, true, "succeeded"), row(1, 4, true, "succeeded"), row(0, 3, true, "succeeded"),
+		"nobody's;77;cancel;;;2026-11-10T02:00:00Z;succeeded", "",
+	}
+	b.write("statement.csv", strings.Join(newestFirst, "\r\n"))
+	want := []string{"not_executed failed-later", "not_executed failed-unnamed", "returned returned-unnamed", "row_repeated repeated"}
+	got, code, p := b.compare("--file", "statement.csv")
+	if diff := cmp.Diff(want, got); diff != "" || code != cli.ExitFailed {
+		t.Errorf("exit code %d (-want +got):\n%s%s", code, diff, p.stderr)
+	}
+	for _, part := range []string{`"line":11,"firstLine":12`, `"agreed":3`, `"cancels":1`, `"note":"line 8 said succeeded, and a later row took it back"`} {
+		if !strings.Contains(p.stdout.String(), part) {
+			t.Errorf("%s is not in\n%s", part, p.stdout)
+		}
+	}
+}
+
 func TestReconcileRefusesWhatItCannotReadBeforeAnythingElse(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir() // there is no server, and none is looked for
 	good := "reference,provider_reference,operation,amount_minor,currency,executed_at,status\n"
 	for name, text := range map[string]string{
 		"good.csv": good,
+		"book.csv": "PK\x03\x04[Content_Types].xml",
+		"cut.csv":  good + "a,2.11009E+17,refund,400,EGP,2026-11-10T12:00:00Z,succeeded\n",
 		"bad.csv":  good + "a,9,void,400,EGP,2026-11-10T12:00:00Z,succeeded\n,,refund,x,EGP,2026-11-10T12:00:00Z,succeeded\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -423,11 +462,13 @@ func TestReconcileRefusesWhatItCannotReadBeforeAnythingElse(t *testing.T) {
 		"bad.csv:3:1: reference":     {"--from", "2026-11-01", "--to", "2026-11-02", "--file", "bad.csv"},
 		"bad.csv:3:10: amount_minor": {"--from", "2026-11-01", "--to", "2026-11-02", "--file", "bad.csv"},
 		"3 faults":                   {"--from", "2026-11-01", "--to", "2026-11-02", "--file", "bad.csv"},
-		"no such file":               {"--from", "2026-11-01", "--to", "2026-11-02", "--file", "absent.csv"},
-		"--from must be":             {"--from", "yesterday", "--to", "2026-11-02"},
-		"--from is not before --to":  {"--from", "2026-11-02", "--to", "2026-11-02"},
-		"nobody is asked":            {"--from", "2026-11-01", "--to", "2026-11-02", "--file", "good.csv", "--resume", "x"},
-		"can't be used together":     {"--from", "2026-11-01", "--to", "2026-11-02", "--csv", "--json"},
+		"book.csv:1:1: is an Excel":  {"--from", "2026-11-01", "--to", "2026-11-02", "--file", "book.csv"},
+		"cut.csv:2:3: provider_reference: looks damaged by a spreadsheet": {"--from", "2026-11-01", "--to", "2026-11-02", "--file", "cut.csv"},
+		"no such file":              {"--from", "2026-11-01", "--to", "2026-11-02", "--file", "absent.csv"},
+		"--from must be":            {"--from", "yesterday", "--to", "2026-11-02"},
+		"--from is not before --to": {"--from", "2026-11-02", "--to", "2026-11-02"},
+		"nobody is asked":           {"--from", "2026-11-01", "--to", "2026-11-02", "--file", "good.csv", "--resume", "x"},
+		"can't be used together":    {"--from", "2026-11-01", "--to", "2026-11-02", "--csv", "--json"},
 	} {
 		code, p := runProgram(t, dir, append([]string{"reconcile", "--provider", "opay-eg", "--nats", "nats://127.0.0.1:1"}, args...)...)
 		if code != cli.ExitUsage || !strings.Contains(p.stderr.String(), want) {

@@ -167,6 +167,50 @@ func TestAStatementInWhichMoneyCameBackOrMovedTwiceSettlesNoCommand(t *testing.T
 	}
 }
 
+// The newest row of a transaction counts, also one without our reference, and a row that is
+// there again is no second movement.
+func TestAStatementSettlesWhatItsNewestRowsSay(t *testing.T) {
+	t.Parallel()
+	b := setupRearm(t)
+	b.setting("desk: {selfAsserted: true}")
+	orders := []string{"1001", "1002", "1003", "1004", "1005", "1006"}
+	for _, order := range orders {
+		b.command(order, "event-"+order, 400)
+	}
+	b.epoch(integrity.Held, time.Now().Add(time.Minute))
+	if code, out, errs := b.run("recover", "--commands", "--apply", "--config", b.file); code != 0 {
+		t.Fatalf("walk: %d\n%s%s", code, out, errs)
+	}
+	row := func(order, theirs string, hour int, status string) string {
+		reference := ""
+		if order != "" {
+			reference = b.reference(order)
+		}
+		return fmt.Sprintf("%s,%s,refund,400,EGP,2026-11-30T%02d:00:00Z,%s", reference, theirs, hour, status)
+	}
+	file := b.statement(
+		row("1001", "p-1", 8, "succeeded"), row("1001", "p-1", 9, "failed"),
+		row("1002", "p-2", 8, "succeeded"), row("", "p-2", 9, "failed"),
+		row("1003", "p-3", 8, "succeeded"), row("", "p-3", 9, "returned"),
+		row("1004", "p-4", 8, "failed"), row("1004", "p-4", 9, "succeeded"),
+		row("1005", "p-5", 8, "succeeded"), row("1005", "p-5", 8, "succeeded"),
+		row("1006", "p-6", 8, "succeeded"),
+	)
+	code, out, errs := b.run("recover", "--statement", file, "--provider", "opay-eg", "--config", b.file, "--json",
+		"--apply", "--reason", "x", "--operator", "ann")
+	if code != 1 || !strings.Contains(out, `"outcomes":{"doubtful":2,"repeated":1,"settled":3}`) {
+		t.Errorf("code %d\n%s%s", code, out, errs)
+	}
+	for i, status := range []payment.Status{
+		payment.StatusIndeterminate, payment.StatusIndeterminate, payment.StatusIndeterminate,
+		payment.StatusSucceeded, payment.StatusSucceeded, payment.StatusSucceeded,
+	} {
+		if op := b.refundOf(orders[i]); op.Status != status {
+			t.Errorf("%s is %+v, want %s", orders[i], op, status)
+		}
+	}
+}
+
 func TestAStatementDoesNotSettleWhatTwoPersonsRuleOn(t *testing.T) {
 	t.Parallel()
 	b := setupRearm(t)

@@ -102,11 +102,11 @@ func (s *Sink) repeated(o *Operation, all []repeat) error {
 }
 
 // Strays judges rows of one reference that are about no operation of ours, in the order of
-// time.
-func (s *Sink) Strays(rows []Row) error {
+// time. The note, if any, says why they may be about one after all.
+func (s *Sink) Strays(rows []Row, note string) error {
 	c := follow(rows)
 	for _, r := range c.moved() {
-		if err := s.stray(r); err != nil {
+		if err := s.stray(r, note); err != nil {
 			return err
 		}
 	}
@@ -114,7 +114,7 @@ func (s *Sink) Strays(rows []Row) error {
 }
 
 // stray judges one row: only money that moved in the period is a difference.
-func (s *Sink) stray(r Row) error {
+func (s *Sink) stray(r Row, note string) error {
 	switch {
 	case !s.Period.Has(r.ExecutedAt):
 		s.Report.Outside++
@@ -124,7 +124,7 @@ func (s *Sink) stray(r Row) error {
 		return nil
 	}
 	d := theirs([]Row{r})
-	d.Reference, d.Operation = r.Reference, r.Op
+	d.Reference, d.Operation, d.Note = r.Reference, r.Op, note
 	return s.found(UnknownMoney, nil, d)
 }
 

@@ -197,7 +197,7 @@ func TestARowThatIsThereAgainIsToldWithBothLines(t *testing.T) {
 	if err := b.sink.Judge(refund(payment.EventSucceeded), []reconcile.Row{first, again}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.sink.Strays([]reconcile.Row{first, again}); err != nil {
+	if err := b.sink.Strays([]reconcile.Row{first, again}, ""); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
@@ -243,7 +243,7 @@ func TestARowAboutNothingOfOursIsUnknownMoneyIfItMovedInThePeriod(t *testing.T) 
 		"failed, and a cancel succeeds": {[]reconcile.Row{row("failed", 400), later(void)}, "", 0, 1},
 	} {
 		b := newBooks()
-		if err := b.sink.Strays(c.rows); err != nil {
+		if err := b.sink.Strays(c.rows, ""); err != nil {
 			t.Fatal(err)
 		}
 		r := b.sink.Report

@@ -112,6 +112,8 @@ type story struct {
 	times  int
 	// quiet: our books do not have OPay's number for it.
 	quiet bool
+	// number is OPay's; empty: one is made up.
+	number string
 }
 
 // tell writes one story to both sides and returns our reference.
@@ -129,7 +131,10 @@ func (b *bookkeeping) tell(s story, i int) string {
 	started := payment.Decide(in)
 	b.append(started.Event)
 	reference := started.Event.ClientReference
-	number := fmt.Sprintf("29%014d", i)
+	number := s.number
+	if number == "" {
+		number = fmt.Sprintf("29%014d", i)
+	}
 	in.State, in.Now = started.Event.State, in.Now.Add(time.Millisecond)
 	out := payment.Outcome{Result: s.ours, ProviderReference: number}
 	if s.quiet {
@@ -412,8 +417,12 @@ func TestReconcileCountsTheNewestRowAndTellsARepeatedOne(t *testing.T) {
 	t.Parallel()
 	b := setupBooks(t)
 	var references []string
-	for i, order := range []string{"agrees", "repeated", "failed-later", "succeeded-later", "failed-unnamed", "returned-unnamed"} {
-		references = append(references, b.tell(story{order: order, ours: payment.Succeeded, theirs: "SUCCESS", times: 1}, i))
+	for i, order := range []string{"agrees", "repeated", "failed-later", "succeeded-later", "failed-unnamed", "returned-unnamed", "zeros", "renumbered"} {
+		s := story{order: order, ours: payment.Succeeded, theirs: "SUCCESS", times: 1}
+		if order == "zeros" {
+			s.number = "00012345"
+		}
+		references = append(references, b.tell(s, i))
 	}
 	b.settle()
 	row := func(i, hour int, ours bool, status string) string {
@@ -428,15 +437,26 @@ func TestReconcileCountsTheNewestRowAndTellsARepeatedOne(t *testing.T) {
 		row(4, 9, false, "failed"), row(5, 9, false, "returned"), row(3, 8, true, "succeeded"), row(3, 8, true, "failed"),
 		row(2, 7, true, "failed"), row(2, 6, true, "succeeded"), row(4, 5, true, "succeeded"), row(5, 5, true, "succeeded"),
 		row(1, 4, true, "succeeded"), row(1, 4, true, "succeeded"), row(0, 3, true, "succeeded"),
-		"nobody's;77;cancel;;;2026-11-10T02:00:00Z;succeeded", "",
+		"nobody's;77;cancel;;;2026-11-10T02:00:00Z;succeeded",
+		";console-7;refund;400;EGP;2026-11-10T01:30:00Z;failed", references[7] + ";console-7;refund;400;EGP;2026-11-10T01:20:00Z;succeeded",
+		";12345;refund;400;EGP;2026-11-10T01:10:00Z;succeeded", ";123;refund;400;EGP;2026-11-10T01:00:00Z;succeeded", "",
 	}
 	b.write("statement.csv", strings.Join(newestFirst, "\r\n"))
-	want := []string{"not_executed failed-later", "not_executed failed-unnamed", "returned returned-unnamed", "row_repeated repeated"}
+	want := []string{
+		"not_executed failed-later", "not_executed failed-unnamed", "not_executed renumbered", "not_executed zeros",
+		"returned returned-unnamed", "row_repeated repeated", "unknown_money 123", "unknown_money 12345",
+	}
 	got, code, p := b.compare("--file", "statement.csv")
 	if diff := cmp.Diff(want, got); diff != "" || code != cli.ExitFailed {
 		t.Errorf("exit code %d (-want +got):\n%s%s", code, diff, p.stderr)
 	}
-	for _, part := range []string{`"line":11,"firstLine":12`, `"agreed":3`, `"cancels":1`, `"note":"line 8 said succeeded, and a later row took it back"`} {
+	if strings.Count(p.stdout.String(), "zeros in front") != 1 {
+		t.Errorf("zeros in front are not noted once:\n%s", p.stdout)
+	}
+	for _, part := range []string{
+		`"note":"with zeros in front this would be the reference of payment zeros: a spreadsheet may have removed them"`,
+		`"line":11,"firstLine":12`, `"agreed":3`, `"cancels":1`, `"note":"line 8 said succeeded, and a later row took it back"`,
+	} {
 		if !strings.Contains(p.stdout.String(), part) {
 			t.Errorf("%s is not in\n%s", part, p.stdout)
 		}

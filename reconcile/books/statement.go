@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/countermand/countermand/internal/spill"
@@ -95,49 +96,69 @@ func (s *Statement) inTime(rows []reconcile.Row) []reconcile.Row {
 // Compare holds the journal against the statement, first by our references, then by
 // the provider's for what is left. The statement cannot be used again.
 func (s *Statement) Compare(j *Journal, sink *reconcile.Sink, source Source) (err error) {
-	operations, err := newPair(source.Dir, source.Memory)
-	if err != nil {
+	c := comparison{Statement: s, sink: sink}
+	if c.operations, err = newPair(source.Dir, source.Memory); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, operations.close()) }()
+	defer func() { err = errors.Join(err, c.operations.close()) }()
+	if c.shortened, err = newPair(source.Dir, source.Memory); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.shortened.close()) }()
 	sink.Report.Rows, sink.ListsCancels = s.rows, s.cancels
-	if err := operations.fill(j, sink); err != nil {
+	if err := c.fill(j); err != nil {
 		return err
 	}
-	byOurs := func(_ string, claims []reconcile.Claim, rows []reconcile.Row) error {
-		return s.byOurReference(claims, rows, sink, onward{operations.theirs, s.files.theirs})
-	}
-	if err := reconcile.Join(keyed[reconcile.Claim](operations.ours), keyed[reconcile.Row](s.files.ours), byOurs); err != nil {
+	if err := reconcile.Join(keyed[reconcile.Claim](c.operations.ours), keyed[reconcile.Row](s.files.ours), c.byOurReference); err != nil {
 		return err
 	}
-	byTheirs := func(_ string, claims []reconcile.Claim, rows []reconcile.Row) error {
+	byTheirs := func(key string, claims []reconcile.Claim, rows []reconcile.Row) error {
 		strays := reconcile.Match(claims, s.inTime(rows), false)
-		return s.judge(claims, strays, sink)
+		return c.judge(key, claims, strays)
 	}
-	return reconcile.Join(keyed[reconcile.Claim](operations.theirs), keyed[reconcile.Row](s.files.theirs), byTheirs)
+	if err := reconcile.Join(keyed[reconcile.Claim](c.operations.theirs), keyed[reconcile.Row](s.files.theirs), byTheirs); err != nil {
+		return err
+	}
+	return reconcile.Join(keyed[reconcile.Operation](c.shortened.ours), keyed[reconcile.Row](c.shortened.theirs), c.lengthen)
+}
+
+// comparison is a statement being held against the journal.
+type comparison struct {
+	*Statement
+
+	sink       *reconcile.Sink
+	operations pair
+	// shortened has operations and rows by references without the zeros in front, which
+	// spreadsheets remove. Rows are there only if they match nothing as they are, and only if there
+	// are such operations.
+	shortened pair
+	zeros     bool
 }
 
 // fill files every operation that a statement could speak of. Those of which
 // neither knows a reference cannot be matched and are judged at once.
-func (p pair) fill(j *Journal, sink *reconcile.Sink) error {
+func (c *comparison) fill(j *Journal) error {
 	for ops, err := range j.Payments() {
 		if err != nil {
 			return err
 		}
 		for _, o := range ops {
-			sink.Report.Operations++
-			if sink.Period.Touches(o) {
-				sink.Report.InPeriod++
+			c.sink.Report.Operations++
+			if c.sink.Period.Touches(o) {
+				c.sink.Report.InPeriod++
 			}
 			switch {
 			case o.Reference != "":
-				err = file(p.ours, o.Reference, reconcile.Claim{Operation: o})
+				err = file(c.operations.ours, o.Reference, reconcile.Claim{Operation: o})
 			case o.ProviderReference != "":
-				err = file(p.theirs, o.ProviderReference, reconcile.Claim{Operation: o})
+				err = file(c.operations.theirs, o.ProviderReference, reconcile.Claim{Operation: o})
 			default:
-				err = sink.Judge(o, nil)
+				err = c.sink.Judge(o, nil)
 			}
 			if err != nil {
+				return err
+			}
+			if err := c.shorten(o); err != nil {
 				return err
 			}
 		}
@@ -145,27 +166,44 @@ func (p pair) fill(j *Journal, sink *reconcile.Sink) error {
 	return nil
 }
 
-// onward is where is filed what is looked for by the provider's reference.
-type onward struct{ operations, rows *spill.Sorter }
+// shorten files an operation under those of its references that a spreadsheet would shorten.
+func (c *comparison) shorten(o reconcile.Operation) error {
+	for _, reference := range []string{o.Reference, o.ProviderReference} {
+		short := strings.TrimLeft(reference, "0")
+		if short == "" || short == reference || strings.Trim(short, "0123456789") != "" {
+			continue
+		}
+		c.zeros = true
+		if err := file(c.shortened.ours, short, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lengthen reports rows that match nothing, and says so if zeros in front would make them
+// match.
+func (c *comparison) lengthen(_ string, ops []reconcile.Operation, rows []reconcile.Row) error {
+	note := ""
+	if len(ops) > 0 {
+		note = "with zeros in front this would be the reference of payment " + ops[0].Payment.Native + ": a spreadsheet may have removed them"
+	}
+	return c.sink.Strays(rows, note)
+}
 
 // byOurReference matches what names one reference of ours. What the provider has
 // a reference for is looked for by that as well, also where it was found: a second
 // movement may be listed without ours.
-func (s *Statement) byOurReference(claims []reconcile.Claim, rows []reconcile.Row, sink *reconcile.Sink, next onward) error {
-	strays := reconcile.Match(claims, s.inTime(rows), true)
+func (c *comparison) byOurReference(reference string, claims []reconcile.Claim, rows []reconcile.Row) error {
+	strays := reconcile.Match(claims, c.inTime(rows), true)
 	var ended []reconcile.Claim
-	for _, c := range claims {
-		key := c.Operation.ProviderReference
-		for _, r := range c.Rows {
-			if key == "" {
-				key = r.ProviderReference
-			}
-		}
+	for _, claim := range claims {
+		key := theirReference(claim)
 		if key == "" {
-			ended = append(ended, c)
+			ended = append(ended, claim)
 			continue
 		}
-		if err := file(next.operations, key, c); err != nil {
+		if err := file(c.operations.theirs, key, claim); err != nil {
 			return err
 		}
 	}
@@ -175,20 +213,45 @@ func (s *Statement) byOurReference(claims []reconcile.Claim, rows []reconcile.Ro
 			unknown = append(unknown, r)
 			continue
 		}
-		if err := file(next.rows, r.ProviderReference, r); err != nil {
+		if err := file(c.files.theirs, r.ProviderReference, r); err != nil {
 			return err
 		}
 	}
-	return s.judge(ended, unknown, sink)
+	return c.judge(reference, ended, unknown)
 }
 
-func (s *Statement) judge(claims []reconcile.Claim, strays []reconcile.Row, sink *reconcile.Sink) error {
-	for _, c := range claims {
-		if err := sink.Judge(c.Operation, s.inTime(c.Rows)); err != nil {
+// theirReference is what an operation has to be looked for by: the provider's reference in
+// our books, or in the statement if that has another one. A provider's console and its
+// interface may number differently.
+func theirReference(c reconcile.Claim) string {
+	key := c.Operation.ProviderReference
+	first := ""
+	for _, r := range c.Rows {
+		if r.ProviderReference == key && key != "" {
+			return key
+		}
+		first = cmp.Or(first, r.ProviderReference)
+	}
+	return cmp.Or(first, key)
+}
+
+// judge judges what names one reference.
+func (c *comparison) judge(key string, claims []reconcile.Claim, strays []reconcile.Row) error {
+	for _, claim := range claims {
+		if err := c.sink.Judge(claim.Operation, c.inTime(claim.Rows)); err != nil {
 			return err
 		}
 	}
-	return sink.Strays(s.inTime(strays))
+	strays = c.inTime(strays)
+	if !c.zeros || strings.Trim(key, "0123456789") != "" {
+		return c.sink.Strays(strays, "")
+	}
+	for _, r := range strays {
+		if err := file(c.shortened.theirs, key, r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keyed reads a sorting back.

@@ -23,17 +23,26 @@ func ToBinary(m Message) (Message, error) {
 		}
 	}
 	for name, value := range members {
-		if name == "data" {
-			out.Data = value
-			continue
+		if value.Kind() == 'n' {
+			continue // unset
 		}
 		text := value.String()
-		if value.Kind() == '"' {
-			if err := json.Unmarshal(value, &text); err != nil {
-				return Message{}, fmt.Errorf("write event in binary mode: attribute %s: %w", name, err)
-			}
+		var err error
+		switch {
+		case name == memberData:
+			out.Data = value
+			continue
+		case name == memberBase64:
+			err = json.Unmarshal(value, &out.Data)
+		case value.Kind() == '"':
+			err = json.Unmarshal(value, &text)
 		}
-		out.Header["ce-"+name] = []string{encodeHeader(text)}
+		if err != nil {
+			return Message{}, fmt.Errorf("write event in binary mode: member %s: %w", name, err)
+		}
+		if name != memberBase64 {
+			out.Header["ce-"+name] = []string{encodeHeader(text)}
+		}
 	}
 	if out.Data == nil {
 		return Message{}, errors.New("write event in binary mode: it has no data")

@@ -16,7 +16,7 @@ type commandData struct {
 	Payment        *paymentDetails `json:"payment" validate:"required"`
 	Amount         *money          `json:"amount,omitzero" validate:"omitempty"`
 	Full           *bool           `json:"full,omitzero" validate:"omitnil,eq=true"`
-	Reason         string          `json:"reason,omitzero" validate:"omitempty,max=200,nocontrol"`
+	Reason         string          `json:"reason,omitzero" validate:"omitempty,max=200"`
 }
 
 // paymentDetails names the payment; at least one identifier is given.
@@ -45,8 +45,9 @@ func (r *commandData) command() payment.Command {
 			CapturedAmount: r.Payment.CapturedAmount.noun(),
 		},
 		Amount: r.Amount.noun(), Full: r.Full != nil,
-		// Masked on the way in, so that the folded state and every event that
-		// carries it are clean; the reason is no part of the command's content.
+		// Text is text. What must not be published is taken out of it on the way in, so
+		// that the folded state and every event that carries it are clean; the reason is
+		// no part of the command's content.
 		Reason: Mask(r.Reason),
 	}
 }

@@ -65,6 +65,9 @@ func (d *Decoder) DecodeCommand(m Message) (payment.Command, *InvalidError) {
 // cannot be known, and the faults of the envelope must do.
 func (d *Decoder) decodeData(r *reader, e *envelope, s commandSubject, f *faults) payment.Command {
 	op := s.op
+	if e.badData {
+		return payment.Command{}
+	}
 	if !e.hasData {
 		f.Add(rootPointer, ruleRequired, "data")
 		return payment.Command{}

@@ -101,7 +101,14 @@ func TestACommandIsReadInEveryMode(t *testing.T) {
 	due := structured
 	due.Subject = "payment.due.refund"
 
+	bytesOf := structured
+	bytesOf.Data = []byte(strings.Replace(string(structured.Data), `"data":`+refundJSON, `"data_base64":"`+base64JSON(refundJSON)+`"`, 1))
+	unset := bytesOf
+	unset.Data = []byte(strings.Replace(string(bytesOf.Data), `"data_base64":`, `"data":null,"data_base64":`, 1))
+
 	tests := map[string]events.Message{
+		"structured, its data as bytes":             bytesOf,
+		"structured, its data as bytes, data unset": unset,
 		"structured":                                  structured,
 		"binary":                                      binaryRefund(attrs, refundJSON),
 		"binary, header names in upper case":          titled,
@@ -180,6 +187,55 @@ func TestAMalformedTraceContextIsDroppedAndNeverARefusal(t *testing.T) {
 	got, err := d.DecodeCommand(long)
 	if err != nil || got.TraceParent != traceParent || got.TraceState != "" {
 		t.Errorf("too long a tracestate: %q %q %v", got.TraceParent, got.TraceState, err)
+	}
+}
+
+func TestDataOfEveryMediaTypeForJSONIsRead(t *testing.T) {
+	t.Parallel()
+	for _, contentType := range []string{
+		"application/json", "text/json", "application/vnd.shop+json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8", " application/json",
+	} {
+		for mode, m := range map[string]events.Message{
+			"structured":                  structuredRefund(`"datacontenttype":"`+contentType+`",`, refundJSON),
+			"binary":                      binaryRefund(map[string][]string{"Content-Type": {contentType}}, refundJSON),
+			"binary, as an attribute":     binaryRefund(map[string][]string{"ce-datacontenttype": {strings.ReplaceAll(contentType, " ", "%20")}}, refundJSON),
+			"structured, as bytes":        structuredRefund(`"datacontenttype":"`+contentType+`","data_base64":"`+base64JSON(refundJSON)+`",`, "null"),
+			"binary, without a type":      binaryRefund(map[string][]string{"Content-Type": nil}, refundJSON),
+			"structured, null for a type": structuredRefund(`"datacontenttype":null,`, refundJSON),
+		} {
+			got, err := newDecoder(t).DecodeCommand(m)
+			if err != nil {
+				t.Errorf("%s in %s mode: %v", contentType, mode, err)
+				continue
+			}
+			if diff := cmp.Diff(wantRefund(), got); diff != "" {
+				t.Errorf("%s in %s mode (-want +got):\n%s", contentType, mode, diff)
+			}
+		}
+	}
+}
+
+func TestAReasonIsTextOfAnyKind(t *testing.T) {
+	t.Parallel()
+	for _, reason := range []struct{ sent, kept string }{
+		{`two\nlines\r\nand\ttabs`, "two lines  and tabs"},
+		{`a line\u2028break of\u0085Unicode`, "a line break of Unicode"},
+		{`she said \"no\", l'été \u201cthere\u201d \\ / & <b>`, `she said "no", l'été “there” \ / & <b>`},
+		{`returned 👍🏽`, "returned 👍🏽"},
+		{`الطلب مرتجع · замовлення · 返品 · ส่งคืน · तक`, "الطلب مرتجع · замовлення · 返品 · ส่งคืน · तक"},
+		{`turned \u202eround\u202c, hidden\u200b\ufeff\u2060\u00ad`, "turned round, hidden"},
+		{`card 4111\u200b1111\n1111 1111`, "card ******** **** ****"},
+		{strings.Repeat("é", 200), strings.Repeat("é", 200)},
+		{`\u0000`, " "},
+	} {
+		got, err := newDecoder(t).DecodeCommand(structuredRefund("", strings.Replace(refundJSON, "item returned", reason.sent, 1)))
+		if err != nil {
+			t.Errorf("%s: %v", reason.sent, err)
+			continue
+		}
+		if got.Reason != reason.kept {
+			t.Errorf("%s is kept as %q, want %q", reason.sent, got.Reason, reason.kept)
+		}
 	}
 }
 

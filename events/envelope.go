@@ -1,6 +1,7 @@
 package events
 
 import (
+	"mime"
 	"net/url"
 	"slices"
 	"strconv"
@@ -45,9 +46,17 @@ func (a attr) name() string { return memberNames()[a] }
 func memberNames() []string {
 	return []string{
 		"id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time",
-		"correlationid", "traceparent", "tracestate", "expirytime", "data",
+		"correlationid", "traceparent", "tracestate", "expirytime", memberData,
 	}
 }
+
+// The members of an event in the JSON format that hold its data, and how faults name
+// the second. The faults of the first are those of the data itself.
+const (
+	memberData    = "data"
+	memberBase64  = "data_base64"
+	base64Pointer = "ce-" + memberBase64
+)
 
 // pointer is how faults name the attribute.
 func (a attr) pointer() string { return "ce-" + a.name() }
@@ -72,6 +81,8 @@ type envelope struct {
 	extensions []extension
 	data       []byte
 	hasData    bool
+	base64     *string // data_base64, if it was given
+	badData    bool    // it has a fault, so that the data must not be called missing as well
 	// broken: the message is no event at all, so what is missing from it says nothing.
 	broken bool
 
@@ -127,6 +138,9 @@ func (e *envelope) check(f *faults) {
 	if _, err := url.Parse(e.values[attrSource]); err != nil {
 		e.fault(attrSource, rulePattern, "a URI reference", f)
 	}
+	if !maybeJSON(e.values[attrDataContentType]) {
+		e.fault(attrDataContentType, ruleOneOf, "application/json, text/json or a type that ends in +json", f)
+	}
 	e.time = e.checkTime(attrTime, f)
 	e.expiry = e.checkTime(attrExpiryTime, f)
 	e.cleanTrace()
@@ -171,6 +185,16 @@ func (e *envelope) checkTime(a attr, f *faults) time.Time {
 		return time.Time{}
 	}
 	return t
+}
+
+// maybeJSON reports whether a datacontenttype can be that of JSON: absent, which means
+// JSON, or a media type for JSON. A malformed one is left to the CloudEvents specification.
+func maybeJSON(contentType string) bool {
+	if contentType == "" || contentType == "application/json" {
+		return true
+	}
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	return err != nil || mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json")
 }
 
 // cleanTrace drops a malformed trace context instead of refusing the command.

@@ -18,6 +18,8 @@ func FuzzDecodeCommand(f *testing.F) {
 	f.Add("payment.refund.requested", "", "", envelopeJSON("payment.refund.requested", `"time":"2026-09-01T12:00:00.25+02:00",`, refundJSON))
 	f.Add("payment.cancel.requested", "1.0", "ev%201", []byte(cancelJSON))
 	f.Add("payment.due.refund", "1.0", `"q"`, []byte(refundJSON))
+	f.Add("payment.refund.requested", "", "", []byte(`{"specversion":"1.0","id":"a","source":"/s","type":"payment.refund.requested","data_base64":"`+base64JSON(refundJSON)+`"}`))
+	f.Add("payment.refund.requested", "", "", []byte("\ufeff"+refundJSON))
 	f.Add("payment.refund.requested.opay-eg", "", "", []byte(`{"specversion":1,"data":{"amount":{"value":1e3}},"data":[]}`))
 	f.Fuzz(func(t *testing.T, subject, specVersion, id string, data []byte) {
 		m := events.Message{Subject: subject, Data: data}

@@ -17,21 +17,17 @@ const (
 	maxSeparators = 3
 )
 
-// Mask makes a text from outside fit to be published: digit runs of 13 to 19,
-// also when grouped by spaces or dashes, become stars (separators stay), then
-// the text is cut to 200 characters. Control characters become spaces and
-// invalid UTF-8 becomes U+FFFD, so that no provider's answer can make an event
-// unwritable. Masking what is already masked changes nothing.
+// Mask makes a text from outside fit to be published. Control characters and the line
+// breaks of Unicode become spaces. Characters that are not seen, those that turn the
+// order of what is around them among them, are removed. Invalid UTF-8 becomes U+FFFD, so
+// that no provider's answer can make an event unwritable. Then digit runs of 13 to 19,
+// also when grouped by spaces or dashes, become stars (separators stay), and the text is
+// cut to 200 characters. Masking what is already masked changes nothing.
 func Mask(s string) string {
 	if harmless(s) {
 		return s
 	}
-	text := []rune(strings.ToValidUTF8(s, "\uFFFD"))
-	for i, r := range text {
-		if unicode.IsControl(r) {
-			text[i] = ' '
-		}
-	}
+	text := []rune(strings.Map(seen, strings.ToValidUTF8(s, "\uFFFD")))
 	maskNumbers(text)
 	if len(text) > maxFreeText {
 		text = text[:maxFreeText]
@@ -39,6 +35,21 @@ func Mask(s string) string {
 		maskNumbers(text)
 	}
 	return string(text)
+}
+
+// seen is what a character becomes: itself, a space, or nothing (-1). What is not seen
+// follows from Unicode's properties, as in package safetext: format characters but for
+// those that show, and what else may be ignored.
+func seen(r rune) rune {
+	switch {
+	case unicode.IsControl(r), r == '\u2028', r == '\u2029':
+		return ' '
+	case unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r),
+		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
+		return -1
+	default:
+		return r
+	}
 }
 
 // harmless reports whether a text surely needs no change: the common case, in one pass.

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"encoding/base64"
 	"strings"
 
 	"github.com/countermand/countermand/internal/strictjson"
@@ -19,11 +20,47 @@ func readEnvelope(r *reader, m Message, f *faults) *envelope {
 	case isStructured(m):
 		r.Begin(m.Data, envelopePointer, f)
 		r.structured(e, m.Data)
+		if !isCloudEventsType(contentType) {
+			checkAnnounced(e, m, f)
+		}
 	default:
 		readBinary(e, m, f)
 	}
 	f.Sort()
 	return e
+}
+
+// checkAnnounced looks at a message whose headers announce no mode. If it is no event in
+// itself, whatever else is wrong with it would mislead: its body may be the data alone,
+// beside headers that another binding names differently.
+func checkAnnounced(e *envelope, m Message, f *faults) {
+	foreign := foreignVersion(m)
+	if e.present[attrSpecVersion] || foreign == "" && (e.broken || e.named()) {
+		return
+	}
+	detail := "no ce-specversion and no CloudEvents Content-Type"
+	if foreign != "" {
+		detail += "; " + foreign + " is another binding's"
+	}
+	f.List, f.Dropped = nil, 0
+	e.broken = true
+	f.Add(attrSpecVersion.pointer(), ruleRequired, detail)
+}
+
+// foreignVersion returns the name that another binding of CloudEvents gives the version
+// of a binary message, if there is such a header: that of Kafka, of MQTT or of AMQP.
+func foreignVersion(m Message) string {
+	for _, name := range []string{"ce_specversion", "specversion", "cloudevents:specversion", "cloudevents_specversion"} {
+		if header(m, name) != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// named reports whether the event has an attribute that every event must have.
+func (e *envelope) named() bool {
+	return e.present[attrID] || e.present[attrSource] || e.present[attrSpecVersion] || e.present[attrType]
 }
 
 // readBinary reads ce- headers. Names are compared in lower case.
@@ -39,8 +76,8 @@ func readBinary(e *envelope, m Message, f *faults) {
 		for i, raw := range values {
 			value, err := decodeHeader(raw)
 			switch {
-			case name == "data_base64":
-				f.Add("ce-data_base64", ruleUnknown, "data is JSON")
+			case name == memberBase64:
+				f.Add(base64Pointer, ruleUnknown, "the data is the body")
 			case a != noAttr && a.tracing() && err != nil:
 			case err != nil:
 				f.Add("ce-"+ShortName(name), ruleEncoding, "percent-encoded UTF-8")
@@ -75,8 +112,29 @@ func (r *reader) structured(e *envelope, text []byte) {
 		}
 		r.attribute(e, name, text)
 	})
+	e.decodeData(r.Faults)
 	// Of a text that is no event nothing is worth checking field by field.
 	e.broken = !ok || !r.End()
+}
+
+// decodeData takes the data from data_base64: bytes, as senders write that are not told
+// that the data is JSON.
+func (e *envelope) decodeData(f *faults) {
+	if e.base64 == nil {
+		return
+	}
+	if e.hasData {
+		e.badData = true
+		f.Add(base64Pointer, ruleExclusive, "data or data_base64, not both")
+		return
+	}
+	data, err := base64.StdEncoding.Strict().DecodeString(*e.base64)
+	if err != nil {
+		e.badData = true
+		f.Add(base64Pointer, ruleEncoding, "base64, with its padding")
+		return
+	}
+	e.data, e.hasData = data, len(data) > 0
 }
 
 // names are those of an event's members that are no attributes we know. Most
@@ -88,7 +146,7 @@ type names struct {
 
 // again reports whether the name was there before.
 func (n *names) again(name string) bool {
-	if name == "data" {
+	if name == memberData {
 		was := n.data
 		n.data = true
 		return was
@@ -105,7 +163,7 @@ func (n *names) again(name string) bool {
 
 // attribute reads one member of a structured event.
 func (r *reader) attribute(e *envelope, name string, text []byte) {
-	if name == "data" {
+	if name == memberData {
 		value := r.Value()
 		end := r.Offset()
 		e.data = text[end-len(value) : end]
@@ -116,8 +174,11 @@ func (r *reader) attribute(e *envelope, name string, text []byte) {
 	value, kind := r.Scalar()
 	switch {
 	case r.Broken() || kind == 'n': // null means unset in the JSON format (its section 2.2)
-	case name == "data_base64":
-		r.Faults.Add("ce-data_base64", ruleUnknown, "data is JSON")
+	case name == memberBase64 && kind == '"':
+		e.base64 = &value
+	case name == memberBase64:
+		e.badData = true
+		r.Faults.Add(base64Pointer, ruleType, "a string")
 	case a != noAttr && kind == '"':
 		e.set(a, value, r.Faults)
 	case a != noAttr && a.tracing():

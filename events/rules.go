@@ -18,11 +18,10 @@ const (
 
 // The names of our own rules in validate tags.
 const (
-	tagGraphic   = "graphic"   // printable ASCII without space
-	tagProvider  = "provider"  // the name of a provider instance
-	tagCurrency  = "currency"  // an ISO 4217 code that has minor units
-	tagNoControl = "nocontrol" // no control characters
-	tagOneID     = "one_id"    // orderId or transactionId
+	tagGraphic   = "graphic"  // printable ASCII without space
+	tagProvider  = "provider" // the name of a provider instance
+	tagCurrency  = "currency" // an ISO 4217 code that has minor units
+	tagOneID     = "one_id"   // orderId or transactionId
 	tagOneAmount = "one_amount"
 	tagExclusive = "exclusive"
 )
@@ -36,10 +35,9 @@ func newValidator() (*validator.Validate, error) {
 		return name
 	})
 	rules := map[string]func(string) bool{
-		tagGraphic:   graphic,
-		tagProvider:  validProvider,
-		tagCurrency:  func(s string) bool { _, ok := payment.Currency(s).Exponent(); return ok },
-		tagNoControl: func(s string) bool { return !hasControl(s) },
+		tagGraphic:  graphic,
+		tagProvider: validProvider,
+		tagCurrency: func(s string) bool { _, ok := payment.Currency(s).Exponent(); return ok },
 	}
 	for tag, valid := range rules {
 		err := v.RegisterValidation(tag, func(fl validator.FieldLevel) bool { return valid(fl.Field().String()) })
@@ -115,8 +113,6 @@ func describe(fe validator.FieldError) (rule, detail string) {
 		return rulePattern, "printable ASCII characters without space"
 	case tagProvider:
 		return rulePattern, "^[a-z0-9][a-z0-9-]{0,31}$"
-	case tagNoControl:
-		return rulePattern, "no control characters"
 	case "iso3166_1_alpha2":
 		return ruleCountry, "ISO 3166-1 alpha-2"
 	case tagCurrency:

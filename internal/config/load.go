@@ -12,6 +12,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/countermand/countermand/internal/bom"
 )
 
 // maxFile bounds the configuration file, in bytes.
@@ -33,6 +35,9 @@ func LoadNotCalling(path string, getenv func(string) string) (*Config, error) {
 
 func load(path string, getenv func(string) string, notCalling bool) (*Config, error) {
 	data, err := readLimited(path, maxFile)
+	if err == nil {
+		data, err = bom.Trim(data)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read configuration %s: %w", path, err)
 	}

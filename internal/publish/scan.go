@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/bom"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -53,7 +54,7 @@ func (f Fault) String() string {
 // its faults. What is no JSON is a fault too; reading goes on behind its line
 // where the commands stand one a line. The error is each's, or the reader's.
 func Scan(r io.Reader, file string, d *events.Decoder, each func(Item) error) error {
-	s := &scanner{lines: bufio.NewReaderSize(r, 1<<20), file: file, decoder: d, each: each}
+	s := &scanner{lines: bufio.NewReaderSize(bom.Skip(r), 1<<20), file: file, decoder: d, each: each}
 	return s.run()
 }
 

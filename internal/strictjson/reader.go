@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/countermand/countermand/internal/bom"
 	"github.com/countermand/countermand/internal/spelling"
 )
 
@@ -34,6 +35,7 @@ type Reader struct {
 	dec    jsontext.Decoder
 	source bytes.Buffer
 	root   string
+	mark   string // the encoding whose byte order mark the text begins with
 	broken bool
 }
 
@@ -44,7 +46,7 @@ type Reader struct {
 func (r *Reader) Begin(text []byte, root string, f *Faults) {
 	r.source = *bytes.NewBuffer(text)
 	r.dec.Reset(&r.source, jsontext.AllowDuplicateNames(true))
-	r.Faults, r.root, r.broken = f, root, false
+	r.Faults, r.root, r.mark, r.broken = f, root, bom.Name(text), false
 }
 
 // Forget lets go of the text.
@@ -217,6 +219,10 @@ func (r *Reader) check(err error) {
 		return
 	}
 	r.broken = true
+	if r.mark != "" { // JSON has none, so that nothing behind it was read
+		r.Faults.Add(r.root, RuleJSON, "begins with a byte order mark of "+r.mark+": send UTF-8 without one")
+		return
+	}
 	at := r.dec.InputOffset()
 	var syntax *jsontext.SyntacticError
 	if errors.As(err, &syntax) {

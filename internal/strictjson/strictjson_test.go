@@ -58,6 +58,8 @@ func TestEveryFaultIsFoundWithItsPointer(t *testing.T) {
 		`{"name":"a",}`:                {fault("ce", "json", "not readable as JSON at byte 11")},
 		`{"name":"\ud800"}`:            {fault("ce", "json", "not readable as JSON at byte 9")},
 		``:                             {fault("ce", "json", "not readable as JSON at byte 0")},
+		"\ufeff{}":                     {fault("ce", "json", "begins with a byte order mark of UTF-8: send UTF-8 without one")},
+		"\xff\xfe{\x00}":               {fault("ce", "json", "begins with a byte order mark of UTF-16: send UTF-8 without one")},
 		`{"x":1,"name"`:                {fault("/X", "unknown", ""), fault("ce", "json", "not readable as JSON at byte 13")},
 	} {
 		f := &strictjson.Faults{Max: 9}

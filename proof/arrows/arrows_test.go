@@ -34,7 +34,8 @@ func rows() []row {
 		{"status/service", []string{"payment", "status", "internal/requests"}},
 		{"internal/requests", nil},
 		{"internal/spelling", nil},
-		{"internal/strictjson", []string{"payment", "internal/spelling"}},
+		{"internal/strictjson", []string{"payment", "internal/bom", "internal/spelling"}},
+		{"internal/bom", nil},
 		{"console", []string{"payment", "events", "desk", "providers", "internal/safetext"}},
 		{"broker", []string{"payment", "events", "handlers", "integrity", "internal/quorum", "internal/sleep"}},
 		{"isolation", []string{"payment", "handlers", "internal/sleep"}},
@@ -45,7 +46,7 @@ func rows() []row {
 		{"internal/embedded", nil},
 		{"internal/natstest", []string{"events"}},
 		{"internal/sidebyside", nil},
-		{"internal/publish", []string{"payment", "events"}},
+		{"internal/publish", []string{"payment", "events", "internal/bom"}},
 		{"internal/simulators", []string{"payment", "providers", "providers/kinds", "providers/simulator", "providers/*/*sim"}},
 		{"internal/passage", []string{"internal/sleep"}},
 		{"internal/sleep", nil},
@@ -64,7 +65,7 @@ func rows() []row {
 		{"integrity/acceptance", []string{"payment", "events", "journal", "journal/stream", "integrity", "integrity/keeper", "integrity/replicas", "internal/sleep"}},
 		{"internal/archive", []string{"events", "journal/stream", "internal/sleep"}},
 		{"internal/recovery", []string{"payment", "events", "journal", "journal/stream", "providers", "handlers", "integrity", "internal/archive", "internal/passage", "internal/sleep"}},
-		{"reconcile", []string{"payment"}},
+		{"reconcile", []string{"payment", "internal/bom"}},
 		{"internal/spill", nil},
 		{"reconcile/books", []string{"payment", "events", "journal/stream", "providers", "reconcile", "internal/archive", "internal/spill", "internal/sleep"}},
 		{"proof/contract", nil},
@@ -78,14 +79,14 @@ func rows() []row {
 		{"proof/chaos/*", nil}, // the judge knows none of what it judges
 		{"proof/roles", nil},
 		{"examples/**", []string{"examples/cloudevent"}}, // what any client could be written with
-		{"internal/config", []string{"payment", "providers", "providers/kinds", "internal/spelling"}},
+		{"internal/config", []string{"payment", "providers", "providers/kinds", "internal/bom", "internal/spelling"}},
 		// The commands that have a folder of their own, and what all commands share.
 		{"cmd/consumer/cli", []string{"internal/safetext", "payment", "events", "journal/stream", "desk", "desk/control", "desk/remote", "integrity", "integrity/*", "reconcile", "reconcile/books", "internal/app", "internal/archive", "internal/config", "internal/monitor"}},
 		{"cmd/consumer/journal", []string{"integrity", "integrity/acceptance", "desk", "desk/control", "desk/remote", "cmd/consumer/cli"}},
 		{"cmd/consumer/archive", []string{"internal/archive", "journal/stream", "cmd/consumer/cli"}},
 		{"cmd/consumer/recovering", []string{"payment", "events", "desk", "reconcile", "reconcile/books", "providers", "handlers", "broker", "integrity", "integrity/acceptance", "internal/app", "internal/openwork", "internal/recovery", "cmd/consumer/cli"}},
-		{"cmd/consumer/review", []string{"payment", "events", "desk", "desk/remote", "cmd/consumer/cli"}},
-		{"cmd/consumer/rejected", []string{"payment", "events", "desk", "desk/rejected", "desk/remote", "cmd/consumer/cli"}},
+		{"cmd/consumer/review", []string{"payment", "events", "desk", "desk/remote", "internal/bom", "cmd/consumer/cli"}},
+		{"cmd/consumer/rejected", []string{"payment", "events", "desk", "desk/rejected", "desk/remote", "internal/bom", "cmd/consumer/cli"}},
 		{"cmd/consumer/reconcile", []string{"payment", "events", "providers", "desk", "desk/remote", "reconcile", "reconcile/books", "internal/app", "internal/config", "cmd/consumer/cli"}},
 		// The last three put the program together.
 		{"internal/app", []string{

@@ -12,6 +12,7 @@ import (
 	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/bom"
 )
 
 // replayCommand is "consumer rejected replay".
@@ -82,9 +83,9 @@ func (c *replayCommand) fill(r *desk.Replay) error {
 		return cli.Usage(err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxCorrected+1))
+	data, err := io.ReadAll(io.LimitReader(bom.Skip(f), maxCorrected+1))
 	if err != nil || len(data) > maxCorrected {
-		return cli.Usage(cmp.Or(err, errors.New("the corrected command is over 64 KiB")))
+		return cli.Usage(fmt.Errorf("read %s: %w", c.File, cmp.Or(err, errors.New("the corrected command is over 64 KiB"))))
 	}
 	var envelope struct {
 		Type string `json:"type"`

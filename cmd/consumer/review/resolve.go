@@ -16,6 +16,7 @@ import (
 	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/remote"
+	"github.com/countermand/countermand/internal/bom"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -157,7 +158,7 @@ func (c *resolveCommand) read(w *cli.World) ([]desk.Ruling, error) {
 		defer f.Close()
 		in = f
 	}
-	lines := bufio.NewScanner(in)
+	lines := bufio.NewScanner(bom.Skip(in))
 	lines.Buffer(nil, longestDecision)
 	var all []desk.Ruling
 	var faults []error

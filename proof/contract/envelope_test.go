@@ -1,6 +1,10 @@
 package contract_test
 
 import (
+	"fmt"
+	"strings"
+	"unicode"
+
 	"github.com/go-playground/validator/v10"
 
 	"github.com/countermand/countermand/payment"
@@ -116,7 +120,7 @@ func journalLoss() object {
 func envelopeSchema() object {
 	nonEmpty := obj("type", "string", "minLength", 1)
 	return schemaHead("envelope").with(obj(
-		"description", "A structured CloudEvents 1.0 event of one of the types of this service. Data is JSON: data_base64 and batches are refused.",
+		"description", "A structured CloudEvents 1.0 event of one of the types of this service. Data is JSON. A command may hold it as bytes, in data_base64. Batches are refused.",
 		"type", "object",
 		"properties", obj(
 			"specversion", obj("const", "1.0"),
@@ -128,7 +132,8 @@ func envelopeSchema() object {
 			"datacontenttype", nonEmpty,
 			"dataschema", nonEmpty,
 			"data", true,
-			"data_base64", false,
+			"data_base64", obj("type", "string", "minLength", 1, "contentEncoding", "base64", "contentMediaType", "application/json",
+				"description", "Of a command: the data as bytes, in place of data. Its content has the schema of the type's data."),
 			"correlationid", nonEmpty,
 			"causationid", nonEmpty,
 			"partitionkey", nonEmpty,
@@ -137,7 +142,9 @@ func envelopeSchema() object {
 			"tracestate", obj("type", "string"),
 			"expirytime", obj("type", "string", "format", "date-time"),
 		),
-		"required", []string{"specversion", "id", "source", "type", "data"},
+		"required", []string{"specversion", "id", "source", "type"},
+		"anyOf", []object{requires("data"), requires("data_base64")},
+		"dependentSchemas", obj("data_base64", obj("properties", obj("data", false))),
 		"allOf", envelopeConditions(),
 	))
 }
@@ -152,6 +159,7 @@ func envelopeConditions() []object {
 				"id", line(128),
 				"source", line(255),
 				"correlationid", obj("maxLength", 255),
+				"datacontenttype", mediaTypeOfJSON(),
 				"data", fileRef(commandType(op)),
 			))))
 	}
@@ -159,6 +167,24 @@ func envelopeConditions() []object {
 		all = append(all, obj("if", r.matches(), "then", r.envelope()))
 	}
 	return all
+}
+
+// mediaTypeOfJSON is application/json, text/json or a type that ends in +json, in any
+// case, with parameters or without.
+func mediaTypeOfJSON() object {
+	anyCase := func(s string) string {
+		var b strings.Builder
+		for _, r := range s {
+			if unicode.IsLetter(r) {
+				fmt.Fprintf(&b, "[%c%c]", unicode.ToUpper(r), r)
+			} else {
+				b.WriteRune(r)
+			}
+		}
+		return b.String()
+	}
+	types := anyCase("application/json") + "|" + anyCase("text/json") + `|[^;]*\+` + anyCase("json")
+	return obj("pattern", `^\s*(`+types+`)\s*(;|$)`)
 }
 
 // line is a text of one line that is not blank.
@@ -177,12 +203,13 @@ func (r resultType) matches() object {
 }
 
 func (r resultType) envelope() object {
-	required := []string{"time", "datacontenttype", "dataschema"}
+	required := []string{"data", "time", "datacontenttype", "dataschema"}
 	props := obj(
 		"id", obj("pattern", `^payment\.`, "description", "The NATS subject of the event."),
 		"time", def("time"),
 		"datacontenttype", obj("const", "application/json"),
 		"data", fileRef(r.name),
+		"data_base64", false,
 	)
 	switch {
 	case r.op == "":

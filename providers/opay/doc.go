@@ -20,5 +20,5 @@
 // What OPay does not say: limits of references, how long it remembers them,
 // and whether it verifies the bytes sent or the body encoded anew. The adapter
 // therefore keeps characters that encoders escape (< > & = ') out of the
-// values it has a say in.
+// values it has a say in. A reason is sent only if it is ASCII.
 package opay

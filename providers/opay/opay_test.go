@@ -102,6 +102,32 @@ func TestARefundIsAcceptedThenFoundDone(t *testing.T) {
 	}
 }
 
+func TestAReasonIsSentAsEveryEncoderOfJSONWritesIt(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]string{
+		"item returned":            `,"refundReason":"item returned"`,
+		"two  lines":               `,"refundReason":"two  lines"`,
+		`she said "no" + \n` + "`": `,"refundReason":"she said  no     n"`,
+		"returned \U0001f44d — ok": `,"refundReason":"returned     ok"`,
+		"«returned» \u200b":        `,"refundReason":"returned"`,
+		"المنتج مرتجع":             "",
+		"café closed":              "",
+		"cafe\u0301 closed":        "",
+		"\U0001f44d":               "",
+		"line\nbreak\u2028\u0085.": `,"refundReason":"line break  ."`,
+	} {
+		p, sim := setup(t, opaysim.Options{})
+		r := refund("r1", 400)
+		r.Reason = reason
+		p.Call(t.Context(), r)
+		body := `{"amount":{"currency":"EGP","total":400},"callbackUrl":"https://merchant.example/cb","country":"EG",` +
+			`"originalReference":"paid","reference":"r1"` + want + `}`
+		if got := sim.Calls()[0].Body; got != body {
+			t.Errorf("%q is sent as %s, want %s", reason, got, body)
+		}
+	}
+}
+
 func TestALostAnswerIsInDoubtAndFoundByItsReference(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []simulator.Mode{simulator.CutAfter, simulator.StatusAfter, simulator.GarbageAfter, simulator.OversizedAfter} {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
@@ -222,11 +223,17 @@ func noEnvelope(status int) payment.Outcome {
 // redact masks the secret key in OPay's free text.
 func (p *Provider) redact(text string) string { return providers.Redact(text, p.settings.SecretKey) }
 
-// plain takes the characters out of a free text that JSON encoders escape
-// differently: OPay may verify a body it has encoded anew.
+// plain makes a free text one that every encoder of JSON writes the same way: OPay may
+// verify a body it has encoded anew, and a signature that differs looks like a wrong key.
+// Encoders differ in what is not ASCII, and in some signs, which become spaces. A text
+// with letters or digits beyond ASCII is left out as a whole, since the rest of it may
+// say something else.
 func plain(text string) string {
+	if strings.ContainsFunc(text, func(c rune) bool { return c > unicode.MaxASCII && unicode.In(c, unicode.L, unicode.M, unicode.N) }) {
+		return ""
+	}
 	return strings.TrimSpace(strings.Map(func(c rune) rune {
-		if strings.ContainsRune(escaped, c) {
+		if c < ' ' || c > '~' || strings.ContainsRune(escaped+"\"\\+`", c) {
 			return ' '
 		}
 		return c

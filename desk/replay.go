@@ -101,7 +101,8 @@ type Replayed struct {
 }
 
 // Replay checks the message, records the action, and publishes the command under
-// a new id. A message with faults is told and not published. Published twice, it is one
+// a new id. A message with faults is told and not published, and so is one that its
+// provider's rules or the payment's state would have the service refuse. Published twice, it is one
 // operation: the key and the content are the same. Where rulings need a second person
 // above an amount, a command above it and one with changed content do too. Errors are
 // *Error.
@@ -128,6 +129,9 @@ func (p *Replayer) Replay(ctx context.Context, who Operator, r Replay) (Replayed
 		return out, err
 	}
 	again := replaying{Replay: r, who: who, command: c, unchanged: unchanged}
+	if out.Faults, err = p.foresee(ctx, &again); err != nil || len(out.Faults) > 0 {
+		return out, err
+	}
 	if err := p.judge(ctx, &again); err != nil {
 		return out, err
 	}
@@ -190,19 +194,28 @@ func (r replaying) words() string {
 	return text
 }
 
+// foresee says why the service would refuse the command: what its provider needs of it,
+// and what the payment has been through. It notes the payment and its version.
+func (p *Replayer) foresee(ctx context.Context, r *replaying) ([]payment.Fault, error) {
+	in, _ := p.desk.o.Providers.Get(r.command.Provider)
+	if _, faults := in.Complete(r.command); len(faults) > 0 {
+		return faults, nil
+	}
+	r.id = in.Provider.Traits().ID(r.command.Provider, r.command.Payment)
+	last, err := p.desk.o.Journal.Last(ctx, r.id)
+	if err != nil {
+		return nil, unavailable("read the payment", err)
+	}
+	r.version = last.State.Version
+	return in.Foresee(r.command, last.State, p.now()), nil
+}
+
 // judge finds out whether a replay waits for another person.
 func (p *Replayer) judge(ctx context.Context, r *replaying) error {
-	in, _ := p.desk.o.Providers.Get(r.command.Provider)
-	r.id = in.Provider.Traits().ID(r.command.Provider, r.command.Payment)
 	above := p.desk.o.SecondPersonAbove
 	if len(above) == 0 || r.unchanged && !NeedsSecond(above, r.stake()) {
 		return nil
 	}
-	last, err := p.desk.o.Journal.Last(ctx, r.id)
-	if err != nil {
-		return unavailable("read the payment", err)
-	}
-	r.version = last.State.Version
 	proposals, err := p.desk.recent(ctx, ActionPropose)
 	if err != nil {
 		return unavailable("read proposals", err)

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
@@ -28,10 +30,12 @@ type counter struct {
 	audited   payment.OperatorAction
 	actions   []payment.OperatorAction // all that was audited
 	version   uint64                   // the payment's
+
+	operations []payment.Operation // the payment\'s
 }
 
 func (c *counter) Last(context.Context, payment.ID) (journal.Record, error) {
-	return journal.Record{State: payment.State{Version: c.version}}, nil
+	return journal.Record{State: payment.State{Version: c.version, Operations: c.operations}}, nil
 }
 
 func (*counter) History(context.Context, payment.ID) ([]events.Entry, bool, error) {
@@ -84,7 +88,17 @@ func (c *counter) Publish(_ context.Context, m events.Message, _ string) error {
 // orders names payments by their order, and is never called.
 type orders struct{ providers.Provider }
 
-func (orders) Traits() payment.Traits { return payment.Traits{Kind: "opay"} }
+func (orders) Traits() payment.Traits {
+	does := payment.OperationTraits{Supported: true}
+	return payment.Traits{Kind: "opay", Cancel: does, FullRefund: does, PartialRefund: does}
+}
+
+// strict is a kind that needs a currency and refunds whole payments only.
+type strict struct{ providers.Provider }
+
+func (strict) Traits() payment.Traits {
+	return payment.Traits{Kind: "strict", FullRefund: payment.OperationTraits{Supported: true}, RequiresCurrency: true}
+}
 
 // replaying returns a replayer for a message that was rejected for a reason.
 func replaying(t *testing.T, data string, code payment.Code) (*desk.Replayer, *counter) {
@@ -99,7 +113,10 @@ func replayingWith(t *testing.T, data string, code payment.Code, people *desk.Pe
 	c := &counter{rejection: payment.Rejection{
 		Token: events.RejectionToken(7, []byte(data)), Code: code, SHA256: hex.EncodeToString(sum[:]), OriginSubject: "payment.refund.requested",
 	}}
-	set, err := providers.NewSet(providers.Instance{Name: "opay-eg", Kind: "opay", Account: "a", Provider: orders{}})
+	set, err := providers.NewSet(
+		providers.Instance{Name: "opay-eg", Kind: "opay", Account: "a", Provider: orders{}},
+		providers.Instance{Name: "strict-eg", Kind: "strict", Account: "b", Provider: strict{}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,6 +251,41 @@ func TestATimersBytesMayBeOthersAndWhetherItWasSentMayBeUnknown(t *testing.T) {
 	}
 	if strings.Contains(c.audited.Evidence, "unchanged") || !strings.Contains(c.audited.Evidence, "not compared") {
 		t.Errorf("recorded as %q, which nobody has compared", c.audited.Evidence)
+	}
+}
+
+func TestAReplayThatWouldBeRefusedAgainIsToldAndNotPublished(t *testing.T) {
+	t.Parallel()
+	const amount = `},"amount":{"value":499,"currency":"EGP"}`
+	other := payment.Command{Op: payment.Refund, Key: "k", Full: true}
+	at := func(provider, data string) string { return strings.Replace(data, "opay-eg", provider, 1) }
+	for name, c := range map[string]struct {
+		data       string
+		operations []payment.Operation
+		want       []payment.Fault
+	}{
+		"nothing is wrong": {data: refund(amount)},
+		"its kind needs more": {
+			data: at("strict-eg", refund(amount)), want: []payment.Fault{{Pointer: "/payment/currency", Rule: "required", Detail: "this provider kind needs it"}},
+		},
+		"its kind cannot": {
+			data: at("strict-eg", refund(`,"currency":"EGP"`+amount)), want: []payment.Fault{{Rule: "partial_refund_unsupported"}},
+		},
+		"its key is another's": {
+			data: refund(amount), operations: []payment.Operation{{Op: payment.Refund, KeyHash: other.Key.Hash(), Fingerprint: other.Fingerprint()}},
+			want: []payment.Fault{{Pointer: "/idempotencyKey", Rule: "idempotency_key_reused"}},
+		},
+		"the payment is cancelled": {
+			data: refund(amount), operations: []payment.Operation{{Op: payment.Cancel, Status: payment.StatusSucceeded, Effect: payment.EffectVoided}},
+			want: []payment.Fault{{Rule: "payment_cancelled"}},
+		},
+	} {
+		r, around := replaying(t, c.data, payment.CodeUnknownProvider)
+		around.operations = c.operations
+		got, err := r.Replay(t.Context(), ana(), replay(around, c.data))
+		if diff := cmp.Diff(c.want, got.Faults); err != nil || diff != "" || got.Applied != (c.want == nil) || len(around.did) > 0 != got.Applied {
+			t.Errorf("%s: %+v, %v, did %v; faults (-want +got):\n%s", name, got, err, around.did, diff)
+		}
 	}
 }
 

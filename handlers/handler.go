@@ -143,7 +143,7 @@ func (h *Handler) prepare(ctx context.Context, d Delivery, c payment.Command) (*
 		return w, step{journal: view}
 	}
 	traits := w.base.Traits
-	c, faults := traits.Complete(c, payment.Defaults{Country: in.Country, Currency: in.Currency})
+	c, faults := in.Complete(c)
 	if len(faults) > 0 {
 		return w, step{}.ends(h.undecodable(ctx, d, invalidCommand(c, payment.CodeInvalidCommand, faults...)))
 	}

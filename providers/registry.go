@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/countermand/countermand/payment"
 )
@@ -29,6 +30,26 @@ type Instance struct {
 	// a second, zero: unlimited. Both are one process's.
 	MaxConcurrent int
 	RateLimit     float64
+}
+
+// Complete fills in what the instance knows of a command, and returns what its kind lacks.
+func (in Instance) Complete(c payment.Command) (payment.Command, []payment.Fault) {
+	return in.Provider.Traits().Complete(c, payment.Defaults{Country: in.Country, Currency: in.Currency})
+}
+
+// Foresee says why the service would refuse a command for this instance: what its kind
+// lacks, or what the service's guards say of it in a state of its payment. The zero State
+// is that of a payment without operations.
+func (in Instance) Foresee(c payment.Command, s payment.State, now time.Time) []payment.Fault {
+	c, faults := in.Complete(c)
+	if len(faults) > 0 {
+		return faults
+	}
+	traits := in.Provider.Traits()
+	return payment.Foresee(payment.Input{
+		Command: c, ID: traits.ID(c.Provider, c.Payment), State: s, Traits: traits, Now: now,
+		Instance: payment.Instance{Configured: true, Account: in.Account, Currencies: in.Currencies, Policy: in.Policy},
+	})
 }
 
 // Set is the configured instances by name. It does not change after NewSet and

@@ -3,15 +3,22 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
+	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/internal/publish"
+	"github.com/countermand/countermand/payment"
 )
 
 // publishCommand is "consumer publish".
@@ -29,31 +36,63 @@ type publishCommand struct {
 func (publishCommand) Help() string {
 	return `Reads commands as CloudEvents, either one JSON value a line or one array. It checks each command as the consumer
 will, and publishes them. It reports faults with file, line and field, and publishes nothing unless all commands
-are valid.
+are valid. What depends on a provider is checked with --config only, and as if each payment had no operation yet.
 
 If you publish a file again within two minutes, nothing is added: the message id is made of the event's source and
-id.
+id. What the stream has under it is read and compared. Other content is reported, and was not published.
 
-Exit codes: 0 published; 1 not published, or not all; 2 faults in the input, and nothing published.
+Exit codes: 0 published, or already there with the same content; 1 not published, or not all, or what is there
+already could not be compared; 2 faults in the input, and nothing published.
 
-Example: consumer publish schemas/examples/commands.jsonl --mode binary`
+Example: consumer publish examples/local/commands.jsonl --mode binary`
 }
 
 // Run checks everything, then publishes.
-func (c *publishCommand) Run(w *cli.World) error {
+func (c *publishCommand) Run(w *cli.World) (err error) {
 	d, err := events.NewDecoder()
 	if err != nil {
 		return fmt.Errorf("build decoder: %w", err)
 	}
-	b := &batch{command: c, world: w, decoder: d}
+	b := &batch{command: c, world: w, decoder: d, began: time.Now()}
 	defer b.close()
+	if b.rules, err = c.rules(w, b.began); err != nil {
+		return err
+	}
+	if b.twins, err = publish.NewTwins(); err != nil {
+		return err
+	}
 	if err := b.check(); err != nil {
 		return err
 	}
 	if b.faults > 0 && !c.SkipInvalid {
-		return cli.Usage(fmt.Errorf("%d of %d commands are not valid; nothing was published", b.invalid, b.valid+b.invalid))
+		return errors.Join(b.summary(publish.Sent{}, 0),
+			cli.Usage(fmt.Errorf("%d of %d commands are not valid; nothing was published", b.invalid, b.valid+b.invalid)))
 	}
 	return b.send()
+}
+
+// rules are those of the configured providers; nil without a configuration.
+func (c *publishCommand) rules(w *cli.World, now time.Time) (publish.Rules, error) {
+	if c.Config == "" {
+		return nil, nil //nolint:nilnil // no rules are no error
+	}
+	cfg, err := config.LoadNotCalling(c.Config, w.Getenv)
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	set, err := app.Rules(cfg)
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	return func(c payment.Command) []payment.Fault {
+		in, configured := set.Get(c.Provider)
+		if !configured {
+			return []payment.Fault{{
+				Pointer: "/provider", Rule: string(payment.CodeUnknownProvider), Detail: "configured are " + strings.Join(set.Names(), ", "),
+			}}
+		}
+		return in.Foresee(c, payment.State{}, now)
+	}, nil
 }
 
 // batch is the commands of one invocation. Files are read twice, standard
@@ -62,7 +101,11 @@ type batch struct {
 	command                *publishCommand
 	world                  *cli.World
 	decoder                *events.Decoder
+	rules                  publish.Rules // nil: not known
+	began                  time.Time
 	files                  []*os.File
+	twins                  *publish.Twins
+	unclear                map[publish.Place]bool // they have a twin that says something else
 	valid, invalid, faults int
 }
 
@@ -76,29 +119,42 @@ func (b *batch) check() error {
 			return cli.Usage(err)
 		}
 		b.files = append(b.files, f)
-		err = publish.Scan(f, label(name), b.decoder, func(i publish.Item) error {
+		err = publish.Scan(f, label(name), b.decoder, b.rules, func(i publish.Item) error {
 			bar.Add(1, -1)
 			if len(i.Faults) == 0 {
 				b.valid++
-				return nil
+				return b.twins.Add(i)
 			}
 			b.invalid++
-			return b.report(i.Faults)
+			return b.report(i.Faults...)
 		})
 		if err != nil {
 			return err
 		}
 	}
+	var err error
+	if b.unclear, err = b.twins.Faults(func(f publish.Fault) error { return b.report(f) }); err != nil {
+		return err
+	}
+	b.valid, b.invalid = b.valid-len(b.unclear), b.invalid+len(b.unclear)
+	return b.checked()
+}
+
+// checked says what is left to say once everything was read.
+func (b *batch) checked() error {
 	if b.faults > cli.MaxFaults && !b.command.JSON {
 		fmt.Fprintf(b.world.Stderr, "… and %d more faults\n", b.faults-cli.MaxFaults)
 	}
 	if b.valid+b.invalid == 0 {
 		return cli.Usage(errors.New("there is no command in the input"))
 	}
+	if b.rules == nil && !b.command.JSON {
+		fmt.Fprintln(b.world.Stderr, "What the providers ask of a command was not checked: with --config FILE it is.")
+	}
 	return nil
 }
 
-func (b *batch) report(faults []publish.Fault) error {
+func (b *batch) report(faults ...publish.Fault) error {
 	for _, f := range faults {
 		b.faults++
 		switch {
@@ -122,34 +178,59 @@ func (b *batch) send() error {
 	defer c.Close()
 	bar := cli.NewGauge(b.world, b.command.JSON, "publishing")
 	began := time.Now()
+	originals := broker.NewOriginals(c.JetStream, app.Topology(c.Config))
+	var told []publish.Fault // the sender's goroutine tells them
 	s := publish.NewSender(c.JetStream, &publish.SendOptions{
 		Binary: b.command.Mode == "binary", ByProvider: b.command.ByProvider, Progress: func(n int) { bar.Add(n, int64(b.valid)) },
+		Decoder: b.decoder, Fault: func(f publish.Fault) { told = append(told, f) },
+		Stored: func(ctx context.Context, sequence uint64) (events.Message, bool, error) {
+			p, found, err := originals.Original(ctx, sequence)
+			return p.Message, found, err
+		},
 	})
 	failed := b.sendAll(s)
 	sent, err := s.Close()
 	bar.End()
-	if failed == nil {
-		failed = err
+	b.faults = 0 // those of the input were told
+	return errors.Join(b.report(told...), b.summary(sent, time.Since(began)), cmp.Or(failed, err), dropped(sent, s.NotCompared()))
+}
+
+// dropped is the error of commands that the stream has not taken, or may not have.
+func dropped(sent publish.Sent, why error) error {
+	var errs []error
+	if sent.Different > 0 {
+		errs = append(errs, fmt.Errorf("%d commands were not published: the stream has other content under their source and id; an event of its own needs an id of its own", sent.Different))
 	}
-	took := time.Since(began)
-	if b.command.JSON {
-		summary := map[string]any{"summary": map[string]any{
-			"published": sent.Published, "duplicates": sent.Duplicates, "invalid": b.invalid, "seconds": took.Seconds(),
-		}}
-		return errors.Join(b.world.JSON(summary), failed)
+	if sent.NotCompared > 0 {
+		errs = append(errs, fmt.Errorf("the stream has %d of the commands, or others under their source and id: they could not be compared: %w", sent.NotCompared, why))
 	}
-	fmt.Fprintf(b.world.Stdout, "%d published, %d were there already, %d skipped as invalid, in %s (%.0f a second)\n",
-		sent.Published, sent.Duplicates, b.invalid, took.Round(time.Millisecond), float64(b.valid)/took.Seconds())
-	return failed
+	return errors.Join(errs...)
+}
+
+// summary says what became of the commands; for people only once something was sent.
+func (b *batch) summary(sent publish.Sent, took time.Duration) error {
+	switch {
+	case b.command.JSON:
+		return b.world.JSON(map[string]any{"summary": map[string]any{
+			"published": sent.Published, "duplicates": sent.Duplicates, "different": sent.Different, "notCompared": sent.NotCompared,
+			"invalid": b.invalid, "providerRules": b.rules != nil, "seconds": took.Seconds(),
+		}})
+	case took == 0:
+		return nil
+	default:
+		_, err := fmt.Fprintf(b.world.Stdout, "%d published, %d were there already with the same content, %d skipped as invalid, in %s (%.0f a second)\n",
+			sent.Published, sent.Duplicates, b.invalid, took.Round(time.Millisecond), float64(b.valid)/took.Seconds())
+		return err
+	}
 }
 
 func (b *batch) sendAll(s *publish.Sender) error {
-	for _, f := range b.files {
+	for n, f := range b.files {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return fmt.Errorf("read again: %w", err)
 		}
-		err := publish.Scan(f, f.Name(), b.decoder, func(i publish.Item) error {
-			if len(i.Faults) > 0 {
+		err := publish.Scan(f, label(b.command.Files[n]), b.decoder, b.rules, func(i publish.Item) error {
+			if len(i.Faults) > 0 || b.unclear[publish.Place{File: i.File, Line: i.Line}] {
 				return nil
 			}
 			return s.Send(b.world.Context, i)
@@ -181,6 +262,9 @@ func (b *batch) open(name string) (*os.File, error) {
 }
 
 func (b *batch) close() {
+	if b.twins != nil {
+		_ = b.twins.Close() // nothing of it is kept
+	}
 	for _, f := range b.files {
 		_ = f.Close() // only read from
 	}

@@ -82,7 +82,7 @@ func (w *walk) line(line string) {
 	case "publish":
 		published := "5 published, 0 were there already"
 		if strings.Contains(line, "--mode binary") {
-			published = "0 published, 5 were there already"
+			published = "0 published, 5 were there already with the same content"
 		}
 		w.must(published, append(fields, server)...)
 	case "show":

@@ -3,12 +3,39 @@ package app
 import (
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/providers/kinds"
 )
+
+// Rules builds every configured provider for one who asks what it takes, and calls none.
+// The configuration may have been loaded without the providers' secrets; it is for
+// nothing else afterwards.
+func Rules(cfg *config.Config) (*providers.Set, error) {
+	for i := range cfg.Providers {
+		standIn(reflect.ValueOf(cfg.Providers[i].Settings))
+	}
+	cfg.NotGiven = nil
+	instances, err := Instances(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	return providers.NewSet(instances...)
+}
+
+// standIn puts something in place of each secret that is configured and not there.
+func standIn(settings reflect.Value) {
+	settings = reflect.Indirect(settings)
+	for i := range settings.NumField() {
+		secret, ok := settings.Field(i).Addr().Interface().(*providers.Secret)
+		if ok && !settings.Field(i).IsZero() && secret.Reveal() == "" {
+			*secret = providers.NewSecret("not given")
+		}
+	}
+}
 
 // Instances builds every configured provider; providers.NewSet checks them together. A
 // configuration that was loaded without the providers' secrets is refused.

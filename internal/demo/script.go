@@ -319,6 +319,11 @@ func (w *world) seed() error {
 			return err
 		}
 	}
+	for _, m := range w.sims { // for whoever goes on by hand
+		if err := simulators.Seed(m.kind, m.sim, func(name string) bool { return done[m.instance+"/"+name] }); err != nil {
+			return err
+		}
+	}
 	for instance, faults := range plannedFaults() {
 		if err := w.member(instance).sim.Fault(faults...); err != nil {
 			return err

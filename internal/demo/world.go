@@ -19,6 +19,7 @@ import (
 	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/internal/embedded"
 	"github.com/countermand/countermand/internal/simulators"
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/providers/opay/opaysim"
 	"github.com/countermand/countermand/providers/simulator"
@@ -317,6 +318,7 @@ func (w *world) config() *config.Config {
 	for _, m := range w.sims {
 		one := config.DefaultProvider()
 		one.Name, one.Kind, one.Settings = m.instance, m.kind.Name, m.settings
+		defaults(&one, m.kind.Account)
 		one.Timeout = 2 * time.Second
 		one.Retry.Initial, one.Retry.Max = time.Second, 4*time.Second
 		one.Poll.Initial, one.Poll.Max = time.Second, 4*time.Second
@@ -324,6 +326,18 @@ func (w *world) config() *config.Config {
 		cfg.Providers = append(cfg.Providers, one)
 	}
 	return cfg
+}
+
+// defaults fills in what the account's instance knows where a command is silent.
+func defaults(p *config.Provider, account []simulator.Setting) {
+	for _, s := range account {
+		switch s.Key {
+		case "country":
+			p.Country = s.Text()
+		case "currency":
+			p.Currency = payment.Currency(s.Text())
+		}
+	}
 }
 
 // quicken shortens the one wait that is no setting.

@@ -21,6 +21,7 @@ const maxCommand = 64 << 10
 
 // Item is one command of a file.
 type Item struct {
+	File    string
 	Line    int // where it begins, from 1
 	Command payment.Command
 	Raw     jsontext.Value // the event as written; the caller's to keep
@@ -49,12 +50,16 @@ func (f Fault) String() string {
 	return s
 }
 
+// Rules say what else is wrong with a valid command, such as what its provider asks of it.
+// Nil: nothing is known of that.
+type Rules func(payment.Command) []payment.Fault
+
 // Scan reads the commands of one file: JSON values one after the other (one a
 // line, or spread over lines), or one array of them. Each is given to each, with
 // its faults. What is no JSON is a fault too; reading goes on behind its line
 // where the commands stand one a line. The error is each's, or the reader's.
-func Scan(r io.Reader, file string, d *events.Decoder, each func(Item) error) error {
-	s := &scanner{lines: bufio.NewReaderSize(bom.Skip(r), 1<<20), file: file, decoder: d, each: each}
+func Scan(r io.Reader, file string, d *events.Decoder, rules Rules, each func(Item) error) error {
+	s := &scanner{lines: bufio.NewReaderSize(bom.Skip(r), 1<<20), file: file, decoder: d, rules: rules, each: each}
 	return s.run()
 }
 
@@ -62,6 +67,7 @@ type scanner struct {
 	lines   *bufio.Reader
 	file    string
 	decoder *events.Decoder
+	rules   Rules
 	each    func(Item) error
 	line    int // of what is read next
 }
@@ -79,10 +85,12 @@ func (s *scanner) run() error {
 		} else if len(line) > 0 {
 			s.line++
 		}
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			return nil
-		}
-		if err != nil {
+		case errors.Is(err, bom.ErrUTF16):
+			return s.each(Item{File: s.file, Line: s.line, Faults: []Fault{{File: s.file, Line: s.line, Rule: "json", Detail: err.Error()}}})
+		case err != nil:
 			return fmt.Errorf("read %s: %w", s.file, err)
 		}
 	}
@@ -102,7 +110,7 @@ func (s *scanner) value(line, text []byte) error {
 	}
 	at := s.line
 	s.line++
-	return s.each(Item{Line: at, Faults: []Fault{{File: s.file, Line: at, Rule: "json", Detail: "not a JSON value"}}})
+	return s.each(Item{File: s.file, Line: at, Faults: []Fault{{File: s.file, Line: at, Rule: "json", Detail: "not a JSON value"}}})
 }
 
 // begun reports whether text is a good beginning of an object or array that
@@ -161,7 +169,7 @@ func (s *scanner) broken(line int) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", s.file, err)
 	}
-	return s.each(Item{Line: line, Faults: []Fault{{
+	return s.each(Item{File: s.file, Line: line, Faults: []Fault{{
 		File: s.file, Line: line, Rule: "json", Detail: "the JSON breaks off or is malformed here; what follows was not read",
 	}}})
 }
@@ -169,13 +177,18 @@ func (s *scanner) broken(line int) error {
 // item checks one value as the consumer would.
 func (s *scanner) item(line int, raw jsontext.Value) error {
 	c, invalid := s.decoder.DecodeCommand(events.Message{Subject: events.SubjectOfType(attribute(raw, "type")), Data: raw})
-	item := Item{Line: line, Raw: raw, Command: c}
-	if invalid != nil {
-		for _, f := range relevant(invalid.Faults) {
-			item.Faults = append(item.Faults, Fault{
-				File: s.file, Line: line + lineOf(raw, f.Pointer), Pointer: f.Pointer, Rule: f.Rule, Detail: f.Detail,
-			})
-		}
+	item := Item{File: s.file, Line: line, Raw: raw, Command: c}
+	var faults []payment.Fault
+	switch {
+	case invalid != nil:
+		faults = relevant(invalid.Faults)
+	case s.rules != nil:
+		faults = s.rules(c)
+	}
+	for _, f := range faults {
+		item.Faults = append(item.Faults, Fault{
+			File: s.file, Line: line + lineOf(raw, f.Pointer), Pointer: f.Pointer, Rule: f.Rule, Detail: f.Detail,
+		})
 	}
 	if len(raw) > maxCommand {
 		item.Faults = append(item.Faults, Fault{File: s.file, Line: line, Rule: "size", Detail: "over 64 KiB"})

@@ -24,7 +24,7 @@ func scan(t *testing.T, text string) []string {
 		t.Fatal(err)
 	}
 	var out []string
-	err = publish.Scan(strings.NewReader(text), "f", d, func(i publish.Item) error {
+	err = publish.Scan(strings.NewReader(text), "f", d, nil, func(i publish.Item) error {
 		line := fmt.Sprintf("%d", i.Line)
 		if len(i.Faults) == 0 {
 			line += " " + i.Command.CommandID
@@ -48,22 +48,26 @@ func TestScanReadsOneALineAnArrayAndSpreadValues(t *testing.T) {
 		text string
 		want []string
 	}{
-		"one a line":                 {good + "\n\n" + good + "\n", []string{"1 a", "3 a"}},
-		"no line break at the end":   {good, []string{"1 a"}},
-		"an array":                   {"[\n" + good + ",\n" + good + "\n]\n", []string{"2 a", "3 a"}},
-		"an array on one line":       {"[" + good + "," + good + "]", []string{"1 a", "1 a"}},
-		"an empty array":             {"[]", nil},
-		"nothing":                    {" \n\n", nil},
-		"spread over lines":          {"\n" + spread + "\n" + good, []string{"2 [7 /amount/value min]", "9 a"}},
-		"a fault names its field":    {good + "\n" + bad, []string{"1 a", "2 [2 /ammount unknown]"}},
-		"a line that is no JSON":     {"nonsense\n" + good, []string{"1 [1  json]", "2 a"}},
-		"an object that breaks off":  {good + "\n{\"specversion\":", []string{"1 a", "2 [2  json]"}},
-		"an array that breaks off":   {"[\n" + good + ",\n", []string{"2 a", "3 [3  json]"}},
-		"rubbish behind the array":   {"[" + good + "]\nrubbish", []string{"1 a", "2 [2  json]"}},
-		"a value that is no object":  {"5\n", []string{"1 [1 ce type]"}},
-		"a type that is no command":  {strings.Replace(good, "cancel", "capture", 1), []string{"1 [1 ce-type one_of]"}},
-		"a command over 64 KiB":      {strings.Replace(good, `"k"`, `"`+strings.Repeat("k", 70000)+`"`, 1), []string{"1 [1 /idempotencyKey max] [1  size]"}},
-		"carriage returns are blank": {good + "\r\n" + good + "\r\n", []string{"1 a", "2 a"}},
+		"one a line":                        {good + "\n\n" + good + "\n", []string{"1 a", "3 a"}},
+		"no line break at the end":          {good, []string{"1 a"}},
+		"an array":                          {"[\n" + good + ",\n" + good + "\n]\n", []string{"2 a", "3 a"}},
+		"an array on one line":              {"[" + good + "," + good + "]", []string{"1 a", "1 a"}},
+		"an empty array":                    {"[]", nil},
+		"nothing":                           {" \n\n", nil},
+		"spread over lines":                 {"\n" + spread + "\n" + good, []string{"2 [7 /amount/value min]", "9 a"}},
+		"a fault names its field":           {good + "\n" + bad, []string{"1 a", "2 [2 /ammount unknown]"}},
+		"a line that is no JSON":            {"nonsense\n" + good, []string{"1 [1  json]", "2 a"}},
+		"an object that breaks off":         {good + "\n{\"specversion\":", []string{"1 a", "2 [2  json]"}},
+		"an array that breaks off":          {"[\n" + good + ",\n", []string{"2 a", "3 [3  json]"}},
+		"rubbish behind the array":          {"[" + good + "]\nrubbish", []string{"1 a", "2 [2  json]"}},
+		"a value that is no object":         {"5\n", []string{"1 [1 ce type]"}},
+		"a type that is no command":         {strings.Replace(good, "cancel", "capture", 1), []string{"1 [1 ce-type one_of]"}},
+		"a command over 64 KiB":             {strings.Replace(good, `"k"`, `"`+strings.Repeat("k", 70000)+`"`, 1), []string{"1 [1 /idempotencyKey max] [1  size]"}},
+		"a byte order mark":                 {"\ufeff" + good + "\n" + bad, []string{"1 a", "2 [2 /ammount unknown]"}},
+		"a byte order mark before an array": {"\ufeff[\n" + good + "]", []string{"2 a"}},
+		"UTF-16":                            {"\xff\xfe{\x00}\x00", []string{"1 [1  json]"}},
+		"a byte order mark within":          {good + "\n\ufeff" + good, []string{"1 a", "2 [2  json]"}},
+		"carriage returns are blank":        {good + "\r\n" + good + "\r\n", []string{"1 a", "2 a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -27,14 +27,26 @@ func New() (*Set, error) {
 	for _, k := range Kinds() {
 		sim := k.New(simulator.Manner{})
 		s.all = append(s.all, one{k, sim})
-		for n, name := range k.Names() {
-			if err := sim.Seed(k.Seed(name, k.Amount, firstState(k, n))); err != nil {
-				s.Close()
-				return nil, fmt.Errorf("seed %s: %w", k.Name, err)
-			}
+		if err := Seed(k, sim, func(string) bool { return false }); err != nil {
+			s.Close()
+			return nil, err
 		}
 	}
 	return s, nil
+}
+
+// Seed gives a simulator the payments of its kind to begin with, but for those that are
+// there.
+func Seed(k simulator.Kind, sim simulator.Simulated, there func(name string) bool) error {
+	for n, name := range k.Names() {
+		if there(name) {
+			continue
+		}
+		if err := sim.Seed(k.Seed(name, k.Amount, firstState(k, n))); err != nil {
+			return fmt.Errorf("seed %s: %w", k.Name, err)
+		}
+	}
+	return nil
 }
 
 // firstState leaves the last two payments to be cancelled, where that works.

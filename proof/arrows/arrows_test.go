@@ -46,7 +46,7 @@ func rows() []row {
 		{"internal/embedded", nil},
 		{"internal/natstest", []string{"events"}},
 		{"internal/sidebyside", nil},
-		{"internal/publish", []string{"payment", "events", "internal/bom"}},
+		{"internal/publish", []string{"payment", "events", "internal/bom", "internal/spill"}},
 		{"internal/simulators", []string{"payment", "providers", "providers/kinds", "providers/simulator", "providers/*/*sim"}},
 		{"internal/passage", []string{"internal/sleep"}},
 		{"internal/sleep", nil},

@@ -203,8 +203,17 @@ func TestTheExampleFilePassesInTheBuiltInSetUpAndInThatOfTheExample(t *testing.T
 	if n := natstest.Messages(t, l.js, "PAYMENT_REFUSALS"); n != 0 {
 		t.Errorf("%d commands were rejected", n)
 	}
-	// In the example's own set-up nothing but the providers' rules can differ: the walk-through runs the rest.
-	code, p = runProgram(t, root, "publish", "examples/local/commands.jsonl", "--config", "examples/local/config.yaml", "--json")
+	// In the example's own set-up nothing but the providers' rules can differ: the
+	// walk-through runs the rest. Nobody listens at this address.
+	nobody := filepath.Join(t.TempDir(), "config.yaml")
+	own := strings.Replace(readFile(t, filepath.Join(root, "examples", "local", "config.yaml")), "127.0.0.1:4222", "127.0.0.1:1", 1)
+	if err := os.WriteFile(nobody, []byte(own), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, p = runProgram(t, root, "publish", "examples/local/commands.jsonl", "--config", nobody, "--json")
+	if !strings.Contains(p.stderr.String(), "127.0.0.1:1") {
+		t.Errorf("exit code %d\n%s%s", code, p.stdout, p.stderr)
+	}
 	if faults, _ := published(t, p.stdout.String()); len(faults) > 0 {
 		t.Errorf("exit code %d, faults %v\n%s", code, faults, p.stderr)
 	}

@@ -200,6 +200,9 @@ func TestTheExampleFilePassesInTheBuiltInSetUpAndInThatOfTheExample(t *testing.T
 	} {
 		l.event(strings.Replace(subject, "*", "succeeded", 1))
 	}
+	// The instances know what theirs do in the example's configuration.
+	l.publish("payment.refund.requested", wish("silent", "tranzzo-ua", `"orderId":"ua-1004"`, `"amount":{"value":400,"currency":"UAH"}`))
+	l.event("payment.refund.succeeded.tranzzo-ua.ua-1004.*")
 	if n := natstest.Messages(t, l.js, "PAYMENT_REFUSALS"); n != 0 {
 		t.Errorf("%d commands were rejected", n)
 	}

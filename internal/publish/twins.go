@@ -21,7 +21,7 @@ func MessageID(c payment.Command) string { return c.CommandSource + "/" + c.Comm
 // content is all that a command says. When its event was made, and in which trace, is no
 // part of it.
 func content(c payment.Command) (digest, error) {
-	c.Trace.TraceParent, c.Trace.TraceState = "", ""
+	c.TraceParent, c.TraceState = "", ""
 	c.Time = time.Time{}
 	m, err := events.NewEncoder(nil).EncodeCommand(c)
 	if err != nil {

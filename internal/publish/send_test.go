@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -185,6 +186,47 @@ func TestTwoCommandsOfOneSourceAndIDMustSayTheSame(t *testing.T) {
 	}
 	if diff := cmp.Diff(all, unclear); diff != "" {
 		t.Errorf("unclear (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatIsBytesOrUnsetInAFileIsSentInBinaryModeAsTheSameCommand(t *testing.T) {
+	t.Parallel()
+	js := natstest.Start(t, nil).JetStream(t)
+	topology := broker.DefaultTopology()
+	if _, err := js.CreateStream(t.Context(), topology.CommandsConfig()); err != nil {
+		t.Fatal(err)
+	}
+	d, err := events.NewDecoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, data, _ := strings.Cut(strings.TrimSuffix(good, "}"), `,"data":`)
+	for n, text := range []string{
+		good,
+		head + `,"datacontenttype":"application/json","data_base64":"` + base64.StdEncoding.EncodeToString([]byte(data)) + `"}`,
+		head + `,"correlationid":null,"data":null,"x":null,"data_base64":"` + base64.StdEncoding.EncodeToString([]byte(data)) + `"}`,
+		strings.Replace(good, `"data":`, `"data_base64":null,"data":`, 1),
+	} {
+		s := publish.NewSender(js, &publish.SendOptions{Binary: true})
+		err := publish.Scan(strings.NewReader(text), "f", d, nil, func(i publish.Item) error {
+			if len(i.Faults) > 0 {
+				t.Errorf("%s: %v", text, i.Faults)
+			}
+			i.Command.CommandID += strings.Repeat("+", n) // the stream takes each id once
+			return s.Send(t.Context(), i)
+		})
+		sent, closing := s.Close()
+		if err != nil || closing != nil || sent.Published != 1 {
+			t.Errorf("%s: %+v, %v, %v", text, sent, err, closing)
+		}
+		m, _, err := stored(js, topology.Commands)(t.Context(), uint64(n+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, invalid := d.DecodeCommand(m)
+		if invalid != nil || got.Key != "k" || got.CorrelationID != "" || string(m.Data) != data {
+			t.Errorf("%s is stored as %v %s: %v", text, m.Header, m.Data, invalid)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
+	"github.com/countermand/countermand/internal/safetext"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -89,7 +90,7 @@ func (r Ruling) checkMoved() error {
 	if err := line("provider's reference", r.ProviderReference, longestText); err != nil {
 		return err
 	}
-	if events.CardLike(r.ProviderReference) {
+	if safetext.CardLike(r.ProviderReference) {
 		return invalid("the provider's reference looks like a card number")
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/countermand/countermand/internal/safetext"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -171,7 +172,7 @@ func actionName(s string) bool {
 // reference is a provider's reference as it was typed, masked if it could be a
 // card number.
 func reference(s string) string {
-	if CardLike(s) {
+	if safetext.CardLike(s) {
 		return Mask(s)
 	}
 	return s

@@ -9,6 +9,8 @@ import (
 
 	strictjson "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/countermand/countermand/internal/safetext"
 )
 
 // ErrUnreadable is returned for an answer that is not the JSON expected. It
@@ -122,14 +124,12 @@ func (t Text) Int() (int64, bool) {
 	return n, err == nil && strconv.FormatInt(n, 10) == string(t)
 }
 
-// maxReference is the longest reference of a provider's that is kept. It stays
-// in the payment's state for ever, and an answer can hold a megabyte.
-const maxReference = 128
-
-// Reference reads the text as a provider's reference of an operation; one too
-// long to be any is "".
+// Reference reads the text as a provider's reference of an operation. One that
+// cannot be the name of anything is "": too long, since it stays in the payment's
+// state for ever and an answer can hold a megabyte, or more like a person's name,
+// address, account or card number.
 func (t Text) Reference() string {
-	if len(t) > maxReference {
+	if !safetext.Identifier(string(t)) {
 		return ""
 	}
 	return string(t)

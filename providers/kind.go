@@ -31,13 +31,15 @@ type Kind struct {
 	NewSettings func() any
 	// Defaults returns settings that hold the defaults alone.
 	Defaults func() any
-	// Open builds an adapter from what NewSettings returned, once it is filled in.
-	// It does no I/O. The error lists all faults of the settings.
-	Open func(settings any, client *Client) (Adapter, error)
+	// Texts are the provider's messages that may be told.
+	Texts Texts
+
+	open func(settings any, client *Client) (Adapter, error)
 }
 
-// NewKind makes a kind of its settings type and its adapter's constructor.
-func NewKind[S Settings[S], A Adapter](name string, build func(S, *Client) (A, error)) Kind {
+// NewKind makes a kind of the texts that its documentation lists, its settings type
+// and its adapter's constructor.
+func NewKind[S Settings[S], A Adapter](name string, texts Texts, build func(S, *Client) (A, error)) Kind {
 	return Kind{
 		Name:        name,
 		NewSettings: func() any { return new(S) },
@@ -45,7 +47,8 @@ func NewKind[S Settings[S], A Adapter](name string, build func(S, *Client) (A, e
 			var none S
 			return none.WithDefaults()
 		},
-		Open: func(settings any, client *Client) (Adapter, error) {
+		Texts: texts,
+		open: func(settings any, client *Client) (Adapter, error) {
 			s, ok := settings.(*S)
 			if !ok {
 				return nil, fmt.Errorf("open %s: settings are %T", name, settings)
@@ -57,6 +60,27 @@ func NewKind[S Settings[S], A Adapter](name string, build func(S, *Client) (A, e
 			return a, nil
 		},
 	}
+}
+
+// Open builds an adapter from what NewSettings returned, once it is filled in. It
+// does no I/O. The error lists all faults of the settings. Of the provider's own words
+// the adapter tells only the kind's Texts.
+func (k Kind) Open(settings any, client *Client) (Adapter, error) {
+	a, err := k.open(settings, client)
+	if err != nil {
+		return nil, err
+	}
+	return tell(a, k.Texts), nil
+}
+
+// Silent is the kind whose adapters tell none of the provider's messages.
+func (k Kind) Silent() Kind {
+	none := make(Texts, len(k.Texts))
+	for code := range k.Texts {
+		none[code] = nil
+	}
+	k.Texts = none
+	return k
 }
 
 // Complete fills in a kind's defaults and verifies the result: the first step

@@ -40,6 +40,9 @@ const (
 	hyphenCard  = "3400-000000-00009"
 	person      = "Plantagenet"
 	mail        = "zelda.planted@example.com"
+	starredCard = "400000******0119"
+	account     = "RO49 AAAA 1B31 0075 9384 0000"
+	telephone   = "+40 721 555 013"
 	orderOfCard = "4000056655665556" // an identifier: everything about the payment names it, but no label does
 )
 
@@ -52,8 +55,8 @@ func secretsOf() map[string][]string {
 }
 
 // chatterbox stands before the simulators and makes their answers tell all they
-// heard: every text says credentials and cards, and there is personal data in
-// members nobody asked for. One answer in three is none of the provider's own.
+// heard: every text says credentials, cards and who the customer is, and there is
+// personal data in members nobody asked for. One answer in three is none of the provider's own.
 type chatterbox struct {
 	simulators http.Handler
 
@@ -103,7 +106,7 @@ const unseen = "\u202e\u2028\u200b"
 
 // gossip is a text that says everything, another thing first each time.
 func gossip(kind string, n int, r *http.Request, body []byte) string {
-	parts := append([]string{card, spacedCard, hyphenCard, r.Header.Get("Authorization"), r.Header.Get("X-API-KEY"), string(body)}, secretsOf()[kind]...)
+	parts := append([]string{card, spacedCard, hyphenCard, person, mail, starredCard, account, telephone, r.Header.Get("Authorization"), r.Header.Get("X-API-KEY"), string(body)}, secretsOf()[kind]...)
 	first := n % len(parts)
 	return "your " + strings.Join(slices.Concat(parts[first:], parts[:first]), " and ")
 }
@@ -433,7 +436,10 @@ func (g *gossiping) searchUnseen() {
 // search looks for everything planted in everything emitted.
 func (g *gossiping) search() {
 	g.t.Helper()
-	planted := map[string]string{"a card": card, "a card with spaces": spacedCard, "a card with hyphens": hyphenCard, "a name": person, "an address": mail}
+	planted := map[string]string{
+		"a card": card, "a card with spaces": spacedCard, "a card with hyphens": hyphenCard, "a name": person, "an address": mail,
+		"a card with stars": starredCard, "a bank account": account, "a telephone number": telephone,
+	}
 	for kind, all := range secretsOf() {
 		for n, secret := range all {
 			planted[fmt.Sprintf("credential %d of %s", n, kind)] = secret

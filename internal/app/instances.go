@@ -53,6 +53,9 @@ func Instances(cfg *config.Config, log *slog.Logger) ([]providers.Instance, erro
 		if !known {
 			return nil, fmt.Errorf("provider %q: kind %q is not known", p.Name, p.Kind)
 		}
+		if p.ProviderMessages == config.MessagesNone {
+			kind = kind.Silent()
+		}
 		a, err := kind.Open(p.Settings, client)
 		if err != nil {
 			return nil, fmt.Errorf("provider %q: %w", p.Name, err)

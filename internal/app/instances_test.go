@@ -2,7 +2,10 @@ package app_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,5 +54,44 @@ func TestTheProxyOfTheEnvironmentIsUsedAndExceptedHostsAreNot(t *testing.T) {
 	if text := log.String(); strings.Count(text, "is called through a proxy") != 1 || !strings.Contains(text, "proxy="+proxy.Address+" from=HTTPS_PROXY") ||
 		strings.Contains(text, "hush") || strings.Contains(text, "clerk") {
 		t.Errorf("log: %s", text)
+	}
+}
+
+func TestTheServiceTellsOfAProvidersMessagesWhatItsSettingSays(t *testing.T) {
+	t.Parallel()
+	said := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"code":"02001","message":%q}`, said)
+	}))
+	t.Cleanup(server.Close)
+	for _, row := range []struct{ setting, said, told string }{
+		{"", "request params not valid.", "request params not valid."},
+		{"", "params of Zoë Okafor not valid", ""},
+		{", providerMessages: documented", "request params not valid.", "request params not valid."},
+		{", providerMessages: none", "request params not valid.", ""},
+	} {
+		file := filepath.Join(t.TempDir(), "config.yaml")
+		text := fmt.Sprintf(`providers:
+  - {name: opay-eg, kind: opay, baseURL: %q, merchantID: "256612345678901", secretKey: {env: KEY}, callbackURL: "https://shop.example/opay", country: EG%s}
+`, server.URL, row.setting)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := config.Load(file, func(string) string { return "a-secret-key" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := app.Instances(cfg, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said = row.said
+		out := all[0].Provider.Call(t.Context(), providers.Request{
+			Op: payment.Refund, Amount: &payment.Money{Value: 400, Currency: "EGP"}, Reference: "r-1",
+			Payment: payment.Details{OrderID: "1001000", Country: "EG", Currency: "EGP"},
+		})
+		if out.ProviderCode != "02001" || out.ProviderMessage != row.told {
+			t.Errorf("%q with %q: told %q %q", row.said, row.setting, out.ProviderCode, out.ProviderMessage)
+		}
 	}
 }

@@ -318,10 +318,20 @@ type Provider struct {
 	Poll          Poll  `yaml:"poll"`
 	// ReviewAfter is how long Countermand goes on asking the provider before it asks a person.
 	ReviewAfter time.Duration `yaml:"reviewAfter" validate:"min=1s"`
+	// ProviderMessages says which of the provider's messages results carry: those that its
+	// documentation lists for the code (documented), or none. Any other message can name a
+	// customer, and never leaves the program.
+	ProviderMessages string `yaml:"providerMessages" validate:"oneof=documented none"`
 
 	// Settings are the kind's own, as its NewSettings returns them.
 	Settings any `yaml:"-" validate:"-"`
 }
+
+// The values of ProviderMessages. There is no third one.
+const (
+	MessagesDocumented = "documented"
+	MessagesNone       = "none"
+)
 
 // Retry sets the time between attempts while no attempt was executed.
 type Retry struct {
@@ -384,5 +394,7 @@ func DefaultProvider() Provider {
 		Retry:         Retry{Initial: policy.RetryInitial, Max: policy.RetryMax, GiveUpAfter: policy.GiveUpAfter},
 		Poll:          Poll{Initial: policy.PollInitial, Max: policy.PollMax},
 		ReviewAfter:   policy.ReviewAfter,
+
+		ProviderMessages: MessagesDocumented,
 	}
 }

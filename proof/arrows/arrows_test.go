@@ -15,17 +15,17 @@ func rows() []row {
 	return []row{
 		{"payment", nil},
 		{"schemas", nil},
-		{"events", []string{"payment", "internal/strictjson"}},
+		{"events", []string{"payment", "internal/safetext", "internal/strictjson"}},
 		{"journal", []string{"payment", "events"}},
 		{"journal/*", []string{"payment", "events", "journal", "internal/sleep"}},
-		{"providers", []string{"payment"}},
+		{"providers", []string{"payment", "internal/safetext"}},
 		{"providers/simulator", []string{}},
 		{"providers/providertest", []string{"payment", "providers", "providers/simulator"}},
 		{"providers/kinds", []string{"providers", "providers/*"}}, // the table
 		{"providers/*", []string{"payment", "providers"}},         // a kind: never another kind
 		{"providers/*/*sim", []string{"payment", "providers/simulator"}},
 		{"handlers", []string{"payment", "events", "journal", "providers", "internal/sleep"}},
-		{"desk", []string{"payment", "events", "journal", "providers", "handlers"}},
+		{"desk", []string{"payment", "events", "journal", "providers", "handlers", "internal/safetext"}},
 		{"desk/control", []string{"payment", "events", "handlers", "desk", "broker", "integrity", "integrity/acceptance", "internal/openwork"}},
 		{"desk/rejected", []string{"payment", "events", "journal/stream", "desk"}},
 		{"desk/history", []string{"payment", "events", "journal/stream", "desk"}},

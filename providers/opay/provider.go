@@ -25,7 +25,7 @@ type Provider struct {
 var _ providers.Provider = (*Provider)(nil)
 
 // Definition is the kind's entry in the table of kinds.
-func Definition() providers.Kind { return providers.NewKind(Kind, New) }
+func Definition() providers.Kind { return providers.NewKind(Kind, texts(), New) }
 
 // New returns an adapter, or an error that lists every fault of the settings.
 func New(s Settings, client *providers.Client) (*Provider, error) {

@@ -33,9 +33,6 @@ const (
 // modeHosted is a payment on Tranzzo's page; only such a one can be cancelled.
 const modeHosted = "hosted"
 
-// maxReference keeps a reference that is none out of events.
-const maxReference = 128
-
 // operation is one operation as all answers show it, as far as it is used.
 // Members that name or describe the payer are not read at all. comment in a
 // listing is known from a third-party client only.
@@ -161,12 +158,12 @@ func (op operation) primary() bool { return op.Method == methodPurchase || op.Me
 // their payment_id.
 func (op operation) reference() string {
 	for _, id := range []providers.Text{op.OperationID, op.TransactionID} {
-		if id != "" && len(id) <= maxReference {
-			return string(id)
+		if reference := id.Reference(); reference != "" {
+			return reference
 		}
 	}
-	if op.primary() && len(op.PaymentID) <= maxReference {
-		return string(op.PaymentID)
+	if op.primary() {
+		return op.PaymentID.Reference()
 	}
 	return ""
 }

@@ -26,7 +26,7 @@ type Provider struct {
 var _ providers.Provider = (*Provider)(nil)
 
 // Definition is the kind's entry in the table of kinds.
-func Definition() providers.Kind { return providers.NewKind(Kind, New) }
+func Definition() providers.Kind { return providers.NewKind(Kind, texts(), New) }
 
 // New builds a provider from its settings and the client it calls through. It
 // does no I/O. The error lists all faults of the settings; none holds a secret.

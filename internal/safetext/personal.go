@@ -1,0 +1,137 @@
+package safetext
+
+import (
+	"slices"
+	"strings"
+)
+
+// CardLike reports whether digits in a text could be a card number: as long and
+// beginning as one of the schemes' numbers do, with the right check digit. A
+// provider's own references are runs of digits too (OPay's have 18), so the mere
+// length, by which free texts are masked, would refuse them.
+func CardLike(s string) bool {
+	digits := strings.Map(func(r rune) rune {
+		switch {
+		case r >= '0' && r <= '9':
+			return r
+		case r == ' ' || r == '-':
+			return -1
+		default:
+			return '/'
+		}
+	}, s)
+	for run := range strings.SplitSeq(digits, "/") {
+		if issued(run) && luhn(run) {
+			return true
+		}
+	}
+	return false
+}
+
+// scheme is a range of the numbers that a card scheme issues.
+type scheme struct {
+	from, to string
+	lengths  []int
+}
+
+// issued reports whether a card scheme issues numbers of this beginning and
+// length (ISO/IEC 7812 ranges as the schemes publish them).
+func issued(n string) bool {
+	return slices.ContainsFunc([]scheme{
+		{"2221", "2720", []int{16}},
+		{"34", "34", []int{15}},
+		{"37", "37", []int{15}},
+		{"30", "30", []int{14, 16, 19}},
+		{"35", "36", []int{14, 16, 17, 18, 19}},
+		{"38", "39", []int{14, 16, 19}},
+		{"4", "4", []int{13, 16, 19}},
+		{"50", "50", []int{13, 14, 15, 16, 17, 18, 19}},
+		{"51", "55", []int{16}},
+		{"56", "69", []int{13, 14, 15, 16, 17, 18, 19}},
+	}, func(s scheme) bool {
+		return slices.Contains(s.lengths, len(n)) && n[:len(s.from)] >= s.from && n[:len(s.to)] <= s.to
+	})
+}
+
+// luhn reports whether the last digit is the check digit of the others (ISO/IEC 7812-1).
+func luhn(digits string) bool {
+	sum := 0
+	for i := range len(digits) {
+		d := int(digits[len(digits)-1-i] - '0')
+		if i%2 == 1 {
+			if d *= 2; d > 9 {
+				d -= 9
+			}
+		}
+		sum += d
+	}
+	return sum%10 == 0
+}
+
+// The bounds of an identifier.
+const (
+	maxIdentifier = 128
+	maxCode       = 32
+	maxCodeDigits = 6 // of a code: a telephone number has more
+	minIBAN       = 15
+	maxIBAN       = 34
+)
+
+// Identifier reports whether a text can be a computer's name of something, and not a
+// person's name, address, telephone, account or card number. It has at most 128 letters,
+// digits and the signs -_.:/=~ of ASCII, a digit among them if there are more than three,
+// and is no card number and no IBAN. Digits alone are an identifier: nothing tells a
+// telephone number without its plus sign from one.
+func Identifier(s string) bool {
+	short, digit := len(s) <= 3, strings.ContainsFunc(s, isDigit)
+	return s != "" && len(s) <= maxIdentifier && plain(s, "-_.:/=~") && (short || digit) && !wholeCard(s) && !iban(s)
+}
+
+// Code reports whether a text can be a code that a provider answers with: at most 32
+// letters, digits and the signs -_. of ASCII, one to six digits among them. It is much
+// narrower than Identifier, because a code names one of few things.
+func Code(s string) bool {
+	digits := 0
+	for i := range len(s) {
+		if isDigit(rune(s[i])) {
+			digits++
+		}
+	}
+	return len(s) <= maxCode && plain(s, "-_.") && digits > 0 && digits <= maxCodeDigits
+}
+
+// plain reports whether a text is of ASCII letters, digits and the given signs alone.
+func plain(s, signs string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return !isDigit(r) && (r|0x20 < 'a' || r|0x20 > 'z') && !strings.ContainsRune(signs, r)
+	})
+}
+
+func isDigit(r rune) bool { return r >= '0' && r <= '9' }
+
+// wholeCard reports whether a text is a card number, and nothing else. A UUID may
+// hold digits that look like one.
+func wholeCard(s string) bool {
+	return plain(s, "-") && !strings.ContainsFunc(s, isLetter) && CardLike(s)
+}
+
+func isLetter(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' }
+
+// iban reports whether a text is an international bank account number with the right
+// check digits (ISO 13616).
+func iban(s string) bool {
+	s = strings.ToUpper(strings.ReplaceAll(s, "-", ""))
+	if len(s) < minIBAN || len(s) > maxIBAN || !plain(s, "") || !isLetter(rune(s[0])) || !isLetter(rune(s[1])) ||
+		!isDigit(rune(s[2])) || !isDigit(rune(s[3])) {
+		return false
+	}
+	rest := 0
+	for _, r := range s[4:] + s[:4] {
+		if isDigit(r) {
+			rest = (rest*10 + int(r-'0')) % 97
+			continue
+		}
+		rest = (rest*100 + int(r-'A') + 10) % 97
+	}
+	return rest == 1
+}

@@ -1,0 +1,65 @@
+package safetext_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/countermand/countermand/internal/safetext"
+)
+
+func TestACardNumberIsNoProvidersReference(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{
+		"4111111111111111", "4111 1111 1111 1111", "ref 4111-1111-1111-1111", "5555555555554444", "2223003122003222",
+		"378282246310005", "6011111111111117", "3530111333300000", "30569309025904", "x5019717010103742",
+	} {
+		if !safetext.CardLike(s) {
+			t.Errorf("%q passes", s)
+		}
+	}
+	for _, s := range []string{
+		"", "p-1", "211003140885499643", "220507145660712931829", "10000000-0000-4000-8000-000000000001", "4111111111111112", "1234567890123",
+		"20261121123456789", "rf_411111", "0000000000000000",
+	} {
+		if safetext.CardLike(s) {
+			t.Errorf("%q is refused", s)
+		}
+	}
+}
+
+func TestAPersonsDataIsNoIdentifier(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{
+		"211003140885499643", "529-1438673740-2", "tx_01H84D1GN7AGCBFACSDYC1D4AF", "9b1392a5-d030-4e85-b02d-9b7191ea2a5e", "7",
+		"4111-1111-1111-1111-a", "GB33BUKB20201555555556", strings.Repeat("9", 128),
+	} {
+		if !safetext.Identifier(s) {
+			t.Errorf("%q is refused", s)
+		}
+	}
+	for _, s := range []string{
+		"", "Kovalenko", "Olena-Kovalenko", "Olena Kovalenko 2", "olena7@example.org", "+380441234567", "(044) 1234567", "537541******4242",
+		"4111111111111111", "4111-1111-1111-1111", "378282246310005", "GB33BUKB20201555555555", "ua21-3223-1300-0002-6007-2335-6600-1", "Олена7",
+		"a\u20287", "1%40", strings.Repeat("9", 129),
+	} {
+		if safetext.Identifier(s) {
+			t.Errorf("%q passes", s)
+		}
+	}
+}
+
+func TestAPersonsDataIsNoCode(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"00000", "32", "PG0005", "S-404", "e_1.2"} {
+		if !safetext.Code(s) {
+			t.Errorf("%q is refused", s)
+		}
+	}
+	for _, s := range []string{
+		"", "Kovalenko", "KOVALENKO", "Olena 7", "o7@example.org", "5551234", "4242-4242", "a1:b", "UA213223130000026007233566001", strings.Repeat("a", 32) + "1",
+	} {
+		if safetext.Code(s) {
+			t.Errorf("%q passes", s)
+		}
+	}
+}

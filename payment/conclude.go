@@ -25,6 +25,7 @@ type Heard struct {
 //	pending                                                              pending
 //	failed                             no other attempt may have left    failed
 //	not executed                       no other attempt may have left    deferred
+//	failed                             repeats one that may have left    still in doubt, no further repeat: query
 //	failed, not executed               another attempt may have left     still in doubt: query
 //	duplicate                                                            in doubt, no further repeat: query
 //	indeterminate                                                        in doubt: query
@@ -39,9 +40,14 @@ type Heard struct {
 //	not found                          in doubt, first time              recorded; query again
 //	not found                          again, repeat harmless or refused repeat once: started, Call
 //	not found                          repeated, and still not found     after giveUpAfter review
-//	not found                          a repeat was refused as known     after reviewAfter review
+//	not found                          a repeat was refused              after reviewAfter review
 //	not found                          repeat unsafe                     after reviewAfter review
 //	no usable answer                                                     query again; review when it lasts
+//
+// A refusal says nothing of an attempt before it. "There is no such payment" may come
+// from a cache, from a test account whose key was put in, or before the payment is
+// there, and the lost call may run later. So it makes no doubt a failure, whatever its
+// code: a repeat that was answered is not repeated again, and a person is asked.
 //
 // An operation that has ended gets no second terminal result. An outcome that
 // contradicts the end is published as a fact.
@@ -96,10 +102,12 @@ func (in Input) concludeCall(op Operation, n int, out Outcome) Decision {
 		p := in.Instance.Policy
 		at := in.Now.Add(max(backoff(p.RetryInitial, p.RetryMax, op.Attempt), out.RetryAfter))
 		return in.deferred(op, out, at)
-	case out.Result == Failed, out.Result == NotExecuted:
-		return in.stillInDoubt(op, others, out)
+	case out.Result == Failed:
+		return in.stillInDoubt(op, others, out, n > slices.Min(others))
+	case out.Result == NotExecuted:
+		return in.stillInDoubt(op, others, out, false)
 	default:
-		return in.stillInDoubt(op, appendOnce(others, n), out)
+		return in.stillInDoubt(op, appendOnce(others, n), out, out.Result == Duplicate)
 	}
 }
 
@@ -156,12 +164,14 @@ func (in Input) most(op Operation) *Money {
 }
 
 // stillInDoubt records new doubt, or nothing when the state already says the same.
-func (in Input) stillInDoubt(op Operation, attempts []int, out Outcome) Decision {
-	known := op.Status == StatusIndeterminate && len(attempts) == len(op.Open.Doubt) &&
-		(out.Result != Duplicate || op.Open.Refused)
+// refused says that the provider has refused a repeat: there is no further one.
+func (in Input) stillInDoubt(op Operation, attempts []int, out Outcome, refused bool) Decision {
+	known := op.Status == StatusIndeterminate && len(attempts) == len(op.Open.Doubt) && (!refused || op.Open.Refused)
 	if known {
 		return in.comeBack(in.nextLook(op), op.Code, "")
 	}
+	op = op.own()
+	op.Open.Refused = op.Open.Refused || refused
 	out.Moved, out.Effect = nil, ""
 	return in.doubt(op, attempts, out)
 }
@@ -232,7 +242,7 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 	case unsafe:
 		return in.comeBack(in.later(op, out), op.Code, "")
 	case o.Refused && overdue:
-		return in.review(op, Outcome{Code: op.Code}, reviewRefused, "a provider refuses an operation as already known and does not find it")
+		return in.review(op, Outcome{Code: op.Code}, op.refusal(), "a provider refuses the repeat of an operation and does not find it")
 	case o.Refused:
 		return in.comeBack(in.later(op, out), op.Code, "")
 	case tooLong && op.tries() > 1: // repeated, and never found
@@ -248,6 +258,15 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 	default:
 		return in.start(op, nil)
 	}
+}
+
+// refusal is why a person is asked about a repeat that was refused. Without a code the
+// provider said that it knows our reference; a code says why it carried out nothing.
+func (o Operation) refusal() reviewReason {
+	if o.Code == "" {
+		return reviewRefused
+	}
+	return reviewDeclined
 }
 
 // tries counts the calls since the operation came into doubt. Repeats that the

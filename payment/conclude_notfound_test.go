@@ -17,7 +17,7 @@ func notFoundCases() []concludeCase {
 		first    = "query: not found | in doubt, first time"
 		again    = "query: not found | again, repeat harmless or refused"
 		tooLong  = "query: not found | repeated, and still not found"
-		refused  = "query: not found | a repeat was refused as known"
+		refused  = "query: not found | a repeat was refused"
 		unsafe   = "query: not found | repeat unsafe"
 		patience = 15 * time.Minute
 	)
@@ -43,13 +43,21 @@ func notFoundCases() []concludeCase {
 		repeatLost(s)
 		s.pass(2 * time.Second).told(payment.Outcome{Result: payment.NotFound})
 	}
-	declinedNote := func(s *story) {
+	declined := func(s *story) {
 		repeated(s)
-		s.pass(time.Second).answered(2, payment.Outcome{Result: payment.Failed})
+		s.pass(time.Second).answered(2, payment.Outcome{Result: payment.Failed, Code: payment.CodePaymentNotFound})
+	}
+	declinedNote := func(s *story) {
+		declined(s)
 		s.pass(2 * time.Second).told(payment.Outcome{Result: payment.NotFound})
 	}
-	declinedReview := review("no_answer_from_provider", payment.StatusIndeterminate, 1)
-	declinedReview.Attempt = 2
+	declinedReview := review("repeat_refused_and_not_found", payment.StatusIndeterminate, 1)
+	declinedReview.Attempt, declinedReview.Code, declinedReview.EventCode = 2, payment.CodePaymentNotFound, payment.CodePaymentNotFound
+	declinedAsksAgain := func(at string) seen {
+		s := asksAgain(at)
+		s.Code = payment.CodePaymentNotFound
+		return s
+	}
 	return []concludeCase{
 		{row: accepted, name: "what was accepted stays pending when it is not found", begin: pending, after: 2 * time.Second, heard: notFound, want: asksAgain("4s")},
 		{row: accepted, name: "what was accepted stays pending until just before reviewAfter", begin: pending, after: patience - 1, heard: notFound, want: asksAgain("1ns")},
@@ -67,12 +75,13 @@ func notFoundCases() []concludeCase {
 		{row: again, name: "the next repeat waits twice as long", begin: lostNote, after: 8*time.Second - 1, heard: notFound, want: asksAgain("6.000000001s")},
 		{row: again, name: "the next repeat follows then", begin: lostNote, after: 8 * time.Second, heard: notFound, want: third},
 		{row: tooLong, name: "a repeat that is never found is for a person after giveUpAfter", begin: lostNote, after: giveUp, heard: notFound, want: repeatedReview},
-		{row: again, name: "after a repeat that was declined the next waits twice as long", begin: declinedNote, after: 8*time.Second - 1, heard: notFound, want: asksAgain("6.000000001s")},
-		{row: tooLong, name: "repeats that are declined and never found are for a person after giveUpAfter", begin: declinedNote, after: giveUp, heard: notFound, want: declinedReview},
 		{row: tooLong, name: "what was never repeated is repeated however late it is asked", begin: notedNotFound, after: 2 * giveUp, heard: notFound, want: second},
 		{row: refused, name: "refused as known and not found is asked again", begin: repeatRefused, after: time.Minute, heard: notFound, want: asksAgain("2s")},
 		{row: refused, name: "refused as known and not found is no repeat, however often", begin: repeatRefused, after: patience - 10*time.Second, heard: notFound, want: asksAgain("1s")},
 		{row: refused, name: "refused as known and not found after reviewAfter is for a person", begin: repeatRefused, after: patience, heard: notFound, want: refusedReview},
+		{row: refused, name: "a repeat that was declined is asked about", begin: declined, after: 2 * time.Second, heard: notFound, want: declinedAsksAgain("4s")},
+		{row: refused, name: "a repeat that was declined is not repeated, however often it is not found", begin: declinedNote, after: time.Minute, heard: notFound, want: declinedAsksAgain("1m4s")},
+		{row: refused, name: "a repeat that was declined and is not found after reviewAfter is for a person", begin: declinedNote, after: patience, heard: notFound, want: declinedReview},
 		{row: unsafe, name: "what is unsafe is asked again until just before reviewAfter", traits: openpay, begin: doubtful, after: patience - 1, heard: notFound, want: asksAgain("1ns")},
 		{row: unsafe, name: "what is unsafe is for a person after reviewAfter", traits: openpay, begin: doubtful, after: patience, heard: notFound, want: review("not_found_and_repeat_unsafe", payment.StatusIndeterminate, 1)},
 		{row: unsafe, name: "what compares with a snapshot is for a person too", traits: tranzzo, begin: unsafeDoubt, after: patience, heard: notFound, want: review("not_found_and_repeat_unsafe", payment.StatusIndeterminate, 1)},

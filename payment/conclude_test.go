@@ -211,6 +211,7 @@ func answerCases() []concludeCase {
 
 func lateAnswerCases() []concludeCase {
 	const (
+		again   = "call: failed | repeats one that may have left"
 		other   = "call: failed, not executed | another attempt may have left"
 		known   = "call: duplicate"
 		nothing = "call: indeterminate"
@@ -220,10 +221,13 @@ func lateAnswerCases() []concludeCase {
 	}
 	first := stillInDoubt("2s", payment.BasisAnswer, 1)
 	first.Attempt = 2
+	absent := first
+	absent.Code, absent.EventCode = payment.CodePaymentNotFound, payment.CodePaymentNotFound
 	return []concludeCase{
-		{row: other, name: "a no to the repeat says nothing of the first attempt", begin: repeated, heard: answer(2, payment.Outcome{Result: payment.Failed}), want: first},
+		{row: again, name: "a no to the repeat says nothing of the first attempt", begin: repeated, heard: answer(2, payment.Outcome{Result: payment.Failed}), want: first},
+		{row: again, name: "a late no to the repeat is news", begin: repeatLost, after: time.Minute, heard: answer(2, payment.Outcome{Result: payment.Failed, Code: payment.CodePaymentNotFound}), want: absent},
 		{row: other, name: "a repeat that was not executed leaves the first in doubt", begin: repeated, heard: answer(2, payment.Outcome{Result: payment.NotExecuted}), want: nobodyAnswered(first)},
-		{row: other, name: "a no to one of two lost attempts leaves the other", begin: repeatLost, heard: answer(2, payment.Outcome{Result: payment.Failed}), want: first},
+		{row: again, name: "a no to one of two lost attempts leaves the other", begin: repeatLost, heard: answer(2, payment.Outcome{Result: payment.Failed}), want: first},
 		{row: other, name: "a no to the first waits for the repeat under way", begin: repeated, after: 5 * time.Second, heard: answer(1, payment.Outcome{Result: payment.Failed}), want: wait("10s")},
 		{row: other, name: "a no to the first leaves a repeat that was never concluded", begin: repeated, after: 15 * time.Second, heard: answer(1, payment.Outcome{Result: payment.Failed}), want: stillInDoubt("2s", payment.BasisAnswer, 2)},
 		{row: other, name: "a no to a settled attempt adds nothing to a wait", begin: retrying, heard: answer(1, payment.Outcome{Result: payment.Failed}), want: seen{Action: payment.ComeBack, Code: payment.CodeInsufficientBalance, At: "1s"}},

@@ -81,9 +81,6 @@ func (in Input) doubt(op Operation, attempts []int, out Outcome) Decision {
 	if o.DoubtSince.IsZero() {
 		o.DoubtSince = in.Now
 	}
-	if out.Result == Duplicate {
-		o.Refused = true
-	}
 	if out.Result == NotFound {
 		o.NotFoundSince = in.Now
 	}

@@ -11,6 +11,7 @@ type reviewReason string
 const (
 	reviewUnsafe     reviewReason = "not_found_and_repeat_unsafe"
 	reviewRefused    reviewReason = "refused_as_known_but_not_found"
+	reviewDeclined   reviewReason = "repeat_refused_and_not_found"
 	reviewAmbiguous  reviewReason = "several_movements_fit"
 	reviewVanished   reviewReason = "accepted_then_not_found"
 	reviewUnanswered reviewReason = "no_answer_from_provider"
@@ -28,6 +29,7 @@ func (r reviewReason) review(now time.Time) *Review {
 	question := map[reviewReason]string{
 		reviewUnsafe:     "Does the provider's own ledger show this refund? Its API cannot tell, and sending it again could pay twice.",
 		reviewRefused:    "The provider says it knows our reference but does not find the operation. Was it executed?",
+		reviewDeclined:   "The provider refused the repeat of a call whose answer was lost, and does not find the operation. Was the first call executed?",
 		reviewAmbiguous:  "Which of the provider's movements is this operation?",
 		reviewVanished:   "The provider accepted the operation and no longer knows it. Was it executed?",
 		reviewUnanswered: "The provider does not answer. Was the operation executed?",

@@ -20,6 +20,11 @@ func TestAReviewAsksAQuestionAndNamesSafeActions(t *testing.T) {
 			repeatRefused(s)
 			s.pass(time.Hour).told(payment.Outcome{Result: payment.NotFound})
 		},
+		"repeat_refused_and_not_found": func(s *story) {
+			repeated(s)
+			s.pass(time.Second).answered(2, payment.Outcome{Result: payment.Failed, Code: payment.CodePaymentNotFound})
+			s.pass(time.Hour).told(payment.Outcome{Result: payment.NotFound})
+		},
 		"not_found_and_repeat_unsafe": func(s *story) {
 			s.in.Traits = openpay()
 			doubtful(s)

@@ -102,7 +102,8 @@ type Open struct {
 	// Presumed: the journal has lost what it knew of the operation, which may have
 	// been called before. The program never calls it.
 	Presumed bool `json:"presumed,omitempty"`
-	// Refused: the provider refused a repeat as a duplicate; there is no further repeat.
+	// Refused: the provider refused a repeat, as a duplicate or otherwise; there is no
+	// further repeat.
 	Refused bool `json:"refused,omitempty"`
 	// NotFoundSince is when a query since the last attempt first answered "not found".
 	NotFoundSince time.Time `json:"notFoundSince,omitzero"`

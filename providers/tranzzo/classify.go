@@ -60,7 +60,7 @@ func classify(s Settings, c call, r providers.Request, a providers.Answer) payme
 	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden:
 		return notAccepted()
 	case final(a.Status) && !isOperation && isRefusal && s.state(operation{Status: e.Status}) == stateUnknown:
-		return refused(c, r, payment.Outcome{
+		return refused(r, payment.Outcome{
 			Code: refusalCode(a.Status), ProviderCode: e.code(), ProviderMessage: string(e.Message),
 			Message: "the provider refused the request",
 		})
@@ -119,9 +119,9 @@ func cancelOutcome(s Settings, c call, r providers.Request, op operation) paymen
 	case state == stateInit, state == statePending:
 		return op.outcome(payment.Outcome{Result: payment.Pending, Message: "the payment is not cancelled yet"})
 	case state == stateSuccess && op.Method == methodPurchase:
-		return refused(c, r, op.outcome(payment.Outcome{Code: payment.CodePaymentAlreadyPaid, Message: "the payment was paid before it was cancelled"}))
+		return refused(r, op.outcome(payment.Outcome{Code: payment.CodePaymentAlreadyPaid, Message: "the payment was paid before it was cancelled"}))
 	case state == stateSuccess:
-		return refused(c, r, op.outcome(payment.Outcome{Code: payment.CodePaymentNotCancellable, Message: "the payment was authorised before it was cancelled"}))
+		return refused(r, op.outcome(payment.Outcome{Code: payment.CodePaymentNotCancellable, Message: "the payment was authorised before it was cancelled"}))
 	default:
 		return op.outcome(indeterminate("the payment's status is none we know"))
 	}
@@ -164,7 +164,7 @@ func executed(s Settings, c call, r providers.Request, op operation) payment.Out
 func failed(s Settings, c call, r providers.Request, op operation) payment.Outcome {
 	o := op.outcome(payment.Outcome{Code: failureCode(s, op), Message: "the provider carried it out without success"})
 	if o.Code != payment.CodeInsufficientBalance {
-		return refused(c, r, o)
+		return refused(r, o)
 	}
 	o.Unhealthy, o.Message = true, "the merchant's balance is too low"
 	if !r.InDoubt {
@@ -182,19 +182,14 @@ func failureCode(s Settings, op operation) payment.Code {
 
 // refused completes the outcome of a definite no to this call:
 //
-//	| An earlier attempt | Call         | Outcome                                                     |
-//	|--------------------|--------------|-------------------------------------------------------------|
-//	| none left          | any          | failed                                                      |
-//	| may have left      | refund       | duplicate: perhaps that one used up the payment; no further repeat |
-//	| may have left      | cancel, void | indeterminate: the order's listing tells                    |
-func refused(c call, r providers.Request, o payment.Outcome) payment.Outcome {
-	switch {
-	case !r.InDoubt:
-		o.Result = payment.Failed
-	case c == callRefund:
+//	| An earlier attempt | Outcome                                                            |
+//	|--------------------|--------------------------------------------------------------------|
+//	| none left          | failed                                                             |
+//	| may have left      | duplicate: perhaps that one was carried out; no further repeat     |
+func refused(r providers.Request, o payment.Outcome) payment.Outcome {
+	o.Result = payment.Failed
+	if r.InDoubt {
 		o.Result = payment.Duplicate
-	default:
-		o.Result = payment.Indeterminate
 	}
 	return o
 }

@@ -176,7 +176,7 @@ func TestACancelThatMeetsAPaymentSaysSo(t *testing.T) {
 	if o := lost.ask(r); o.Result != payment.Failed || o.Code != payment.CodePaymentAlreadyPaid {
 		t.Errorf("the payment was paid instead: %s %s", o.Result, o.Code)
 	}
-	if o := lost.p.Call(context.Background(), r); o.Result != payment.Indeterminate {
+	if o := lost.p.Call(context.Background(), r); o.Result != payment.Duplicate {
 		t.Errorf("the repeat of a cancel in doubt is %s", o.Result)
 	}
 }
@@ -186,7 +186,7 @@ func TestARepeatedCancelStaysTheCallItWas(t *testing.T) {
 	b := setup(t, tranzzosim.Options{}, tranzzosim.Payment{Method: "auth", Status: "init"})
 	r := b.lose(b.prepared(cancelOf("")), simulator.CutBefore)
 	b.must(b.Pay("order-1")) // authorised now: a void would release the hold
-	if o := b.p.Call(context.Background(), r); o.Result != payment.Indeterminate {
+	if o := b.p.Call(context.Background(), r); o.Result != payment.Duplicate {
 		t.Errorf("the repeat is %s", o.Result)
 	}
 	if n := len(b.Ledger().Movements("")); n != 0 {
@@ -215,7 +215,7 @@ func TestARefusedRepeatOfACancelOrVoidIsSettledByTheListing(t *testing.T) {
 	for name, p := range map[string]tranzzosim.Payment{"cancel": {Status: "init"}, "void": {Method: "auth"}} {
 		b := setup(t, tranzzosim.Options{RefuseRepeats: true}, p)
 		r := b.lose(b.prepared(cancelOf("")), simulator.CutAfter)
-		if o := b.p.Call(context.Background(), r); o.Result != payment.Indeterminate {
+		if o := b.p.Call(context.Background(), r); o.Result != payment.Duplicate {
 			t.Errorf("%s: the refused repeat is %s", name, o.Result)
 		}
 		if o := b.ask(r); o.Result != payment.Succeeded {

@@ -4,7 +4,7 @@ import "slices"
 
 // mutants lists the deliberate bugs, each one that somebody could write.
 func mutants() []mutant {
-	return slices.Concat(deciding(), concluding(), handling(), storing(), delaying(), losing(), comingBack())
+	return slices.Concat(deciding(), concluding(), handling(), storing(), delaying(), losing(), denying(), comingBack())
 }
 
 // deciding: bugs of the rules about what is to be done.
@@ -56,7 +56,7 @@ func concluding() []mutant {
 	return []mutant{
 		{
 			"a timeout is read as failed", "payment/conclude.go",
-			"		return in.stillInDoubt(op, appendOnce(others, n), out)",
+			"		return in.stillInDoubt(op, appendOnce(others, n), out, out.Result == Duplicate)",
 			"		return in.end(op, StatusFailed, out)",
 		},
 		{
@@ -200,6 +200,20 @@ func delaying() []mutant {
 		{
 			"the state's own time is taken for the timer's", "handlers/requery.go",
 			"	if due.After(now) && !due.After(at) {", "	if !due.After(at) {",
+		},
+	}
+}
+
+// denying: bugs about a payment that a provider denies. The first costs calls alone.
+func denying() []mutant {
+	return []mutant{
+		{
+			"a repeat that was refused is repeated again", "payment/conclude.go",
+			"	op.Open.Refused = op.Open.Refused || refused\n", "",
+		},
+		{
+			"no such payment, to a repeat, is taken for the end", "payment/conclude.go",
+			"case out.Result == Failed && len(others) == 0:", "case out.Result == Failed && (len(others) == 0 || out.Code == CodePaymentNotFound):",
 		},
 	}
 }

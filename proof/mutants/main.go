@@ -140,6 +140,9 @@ func (h *hunt) proofs(m mutant) [][]string {
 	if slices.Contains(comingBack(), m) {
 		return [][]string{{"./handlers", "-timeout", "4m", "-run", "ATimer|AfterItWaited|AcceptedLoss"}}
 	}
+	if slices.Contains(denying(), m) {
+		return [][]string{{"./handlers", "-timeout", "4m", "-run", "Denied"}}
+	}
 	proofs := [][]string{
 		{"./proof/simulation", "-timeout", "4m", "-run", "TestNoSchedule|TestWhatBroke", "-schedules", strconv.Itoa(h.schedules)},
 		{"./proof/crash", "-timeout", "4m", "-run", "TestNoStep/matrix/opay", "-every"},

@@ -101,7 +101,7 @@ type fate int
 const (
 	accept  fate = iota // do it
 	decline             // say no, and remember it where the kind remembers
-	refuse              // say no to this request alone
+	refuse              // say no to this request alone: from a cache, a test account, or too early
 	later               // accept it, decide later
 )
 
@@ -117,7 +117,7 @@ func (w *world) execute(r *request, f fate) payment.Outcome {
 	case known && repeat == payment.RepeatHarmless:
 		return a.truth(r.name, r.amount)
 	case f == refuse:
-		return payment.Outcome{Result: payment.Failed, Code: payment.CodeProviderRejectedRequest, ProviderCode: "refused"}
+		return payment.Outcome{Result: payment.Failed, Code: payment.CodePaymentNotFound, ProviderCode: "refused"}
 	case f == decline, !a.takes(r.name.op), w.losses > 0 && a.exceeded(r):
 		rec.declined = repeat != payment.RepeatUnsafe
 		return payment.Outcome{Result: payment.Failed, Code: payment.CodeDeclined, ProviderCode: "declined"}

@@ -2,6 +2,7 @@ package events_test
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -248,5 +249,19 @@ func TestAReasonIsMaskedOnTheWayIn(t *testing.T) {
 	}
 	if got.Reason != "card **** **** **** ****" {
 		t.Errorf("reason %q", got.Reason)
+	}
+}
+
+func TestARefundMayComeYearsAfterItsCurrencyWasWithdrawn(t *testing.T) {
+	t.Parallel()
+	for code, accepted := range map[string]bool{"BGN": true, "HRK": true, "ANG": true, "SLL": true, "BGM": false, "HKR": false, "DEM": false, "bgn": false} {
+		data := fmt.Sprintf(`{"specversion":"1.0","id":"e-1","source":"/shop","type":"payment.refund.requested","data":{"idempotencyKey":"k","provider":"p","payment":{"orderId":"1"},"amount":{"value":400,"currency":%q}}}`, code)
+		c, invalid := newDecoder(t).DecodeCommand(events.Message{Subject: "payment.refund.requested", Data: []byte(data)})
+		switch {
+		case accepted && (invalid != nil || c.Amount.Currency != payment.Currency(code)):
+			t.Errorf("%s is refused: %v", code, invalid)
+		case !accepted && (invalid == nil || len(invalid.Faults) != 1 || invalid.Faults[0].Rule != "currency" || invalid.Faults[0].Pointer != "/amount/currency"):
+			t.Errorf("%s: %+v", code, invalid)
+		}
 	}
 }

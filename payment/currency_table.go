@@ -40,15 +40,65 @@ func historic(c Currency) (int, bool) {
 	switch c {
 	case "BYR":
 		return 0, true
-	case "ANG", "BGN", "CUC", "EEK", "GHC", "HRK", "LTL", "LVL", "MRO", "SKK", "SLL", "STD",
-		"TMM", "VEF", "ZMK", "ZWL", "ZWR":
+	case "ANG", "BGN", "CUC", "CYP", "EEK", "GHC", "HRK", "LTL", "LVL", "MRO", "MTL", "SKK",
+		"SLL", "STD", "TMM", "VEB", "VEF", "ZMK", "ZWL", "ZWR":
 		return 2, true
 	default:
 		return 0, false
 	}
 }
 
-// currencies lists the table's codes in alphabetical order.
+// withdrawn says when ISO 4217 withdrew a currency, and what replaced it.
+func withdrawn(c Currency) (since string, by Currency) {
+	switch c {
+	case "ANG":
+		return "2025-03-31", "XCG"
+	case "BGN":
+		return "2026-01-01", "EUR"
+	case "BYR":
+		return "2017-01", "BYN"
+	case "CUC":
+		return "2021-06-30", "CUP"
+	case "CYP":
+		return "2008-01-01", "EUR"
+	case "EEK":
+		return "2011-01-01", "EUR"
+	case "GHC":
+		return "2008-01", "GHS"
+	case "HRK":
+		return "2023-01-01", "EUR"
+	case "LTL":
+		return "2015-01-01", "EUR"
+	case "LVL":
+		return "2014-01-01", "EUR"
+	case "MRO":
+		return "2017-12-31", "MRU"
+	case "MTL":
+		return "2008-01-01", "EUR"
+	case "SKK":
+		return "2009-01-01", "EUR"
+	case "SLL":
+		return "2023-12-31", "SLE"
+	case "STD":
+		return "2017-12-31", "STN"
+	case "TMM":
+		return "2009-01", "TMT"
+	case "VEB":
+		return "2008-01-01", "VEF"
+	case "VEF":
+		return "2018-08-20", "VES"
+	case "ZMK":
+		return "2012-12-31", "ZMW"
+	case "ZWL":
+		return "2024-08-31", "ZWG"
+	case "ZWR":
+		return "2009-06", "ZWL"
+	default:
+		return "", ""
+	}
+}
+
+// currencies lists the active codes in alphabetical order.
 func currencies() []Currency {
 	return []Currency{
 		"AED", "AFN", "ALL", "AMD", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT",
@@ -65,5 +115,13 @@ func currencies() []Currency {
 		"SZL", "THB", "TJS", "TMT", "TND", "TOP", "TRY", "TTD", "TWD", "TZS", "UAH", "UGX",
 		"USD", "USN", "UYI", "UYU", "UYW", "UZS", "VED", "VES", "VND", "VUV", "WST", "XAD",
 		"XAF", "XCD", "XCG", "XOF", "XPF", "XTS", "YER", "ZAR", "ZMW", "ZWG",
+	}
+}
+
+// historicCurrencies lists the withdrawn codes in alphabetical order.
+func historicCurrencies() []Currency {
+	return []Currency{
+		"ANG", "BGN", "BYR", "CUC", "CYP", "EEK", "GHC", "HRK", "LTL", "LVL", "MRO", "MTL",
+		"SKK", "SLL", "STD", "TMM", "VEB", "VEF", "ZMK", "ZWL", "ZWR",
 	}
 }

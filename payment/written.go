@@ -12,7 +12,7 @@ import (
 // that it had. An amount in no currency that ISO 4217 has had is written in minor
 // units, and says so.
 func (m Money) Text() string {
-	digits, ok := m.Currency.decimals()
+	digits, ok := m.Currency.Exponent()
 	if !ok {
 		return m.String()
 	}
@@ -47,7 +47,7 @@ func (e *WrittenError) Error() string { return e.message }
 func ParseMoney(typed string) (Money, error) {
 	number, code, space := strings.Cut(typed, " ")
 	c := Currency(strings.ToUpper(strings.TrimSpace(code)))
-	digits, ok := c.decimals()
+	digits, ok := c.Exponent()
 	if !space || !ok {
 		return Money{}, &WrittenError{`an amount is written with the decimals of its currency, one space and the currency, such as "25.00 EUR" or "2500 JPY"`}
 	}
@@ -86,12 +86,4 @@ func decimalsText(digits int) string {
 	default:
 		return fmt.Sprintf("%d decimals", digits)
 	}
-}
-
-// decimals is Exponent that also knows the currencies that ISO 4217 has withdrawn.
-func (c Currency) decimals() (digits int, ok bool) {
-	if digits, ok = exponent(c); ok {
-		return digits, ok
-	}
-	return historic(c)
 }

@@ -207,7 +207,7 @@ func ruleText(b validator.FieldError) string {
 		"hostname_rfc1123": "must be a name of small letters, digits, hyphens and dots",
 		"hostname_port":    "must be an address with a port, such as 127.0.0.1:9090",
 		"iso3166_1_alpha2": "must be a country of ISO 3166-1, two capital letters",
-		"currency":         "must be an active currency of ISO 4217, three capital letters",
+		"currency":         "must be a currency of ISO 4217, three capital letters",
 		"providername":     "must be 1 to 32 small letters, digits and hyphens, not starting with a hyphen",
 		"natsname":         "must be 1 to 64 letters, digits, underscores and hyphens",
 		"personname":       "must be 1 to 64 printable ASCII characters without space",

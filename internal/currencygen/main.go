@@ -14,6 +14,7 @@ import (
 	"go/format"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,9 +69,15 @@ func generate(list, changes, withdrawn []byte) ([]byte, error) {
 		"// in internal/currencygen/amendments.txt. Withdrawn currencies are those of\n"+
 		"// internal/currencygen/historic.txt.\n\npackage payment\n\n", published)
 	writeExponents(&b, "exponent looks a currency up in the table.", "exponent", exponents)
-	writeExponents(&b, "historic looks a currency up that ISO 4217 has withdrawn.", "historic", old)
-	writeCodes(&b, exponents)
-	return format.Source(b.Bytes())
+	historicExponents := make(map[string]int)
+	for code, w := range old {
+		historicExponents[code] = w.exponent
+	}
+	writeExponents(&b, "historic looks a currency up that ISO 4217 has withdrawn.", "historic", historicExponents)
+	writeWithdrawn(&b, old)
+	writeCodes(&b, "currencies lists the active codes in alphabetical order.", "currencies", exponents)
+	writeCodes(&b, "historicCurrencies lists the withdrawn codes in alphabetical order.", "historicCurrencies", historicExponents)
+	return format.Source(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
 
 // parseList returns the list's date and the exponents of its currencies.
@@ -119,12 +126,20 @@ func amend(exponents map[string]int, changes []byte) (removed []string, err erro
 	return removed, nil
 }
 
+// withdrawn is a line of historic.txt.
+type withdrawn struct {
+	exponent int
+	date     string // a day or a month
+	by       string // what replaced it
+}
+
 // parseHistoric reads historic.txt. It holds each removed code, and no active one.
-func parseHistoric(text []byte, active map[string]int, removed []string) (map[string]int, error) {
-	old := make(map[string]int)
+func parseHistoric(text []byte, active map[string]int, removed []string) (map[string]withdrawn, error) {
+	old := make(map[string]withdrawn)
+	date := regexp.MustCompile(`^\d{4}-\d{2}(-\d{2})?$`)
 	err := eachLine(text, func(words []string) error {
-		if len(words) != 2 {
-			return fmt.Errorf("neither a code nor its exponent: %q", words)
+		if len(words) != 4 {
+			return fmt.Errorf("not a code, its exponent, its date and its replacement: %q", words)
 		}
 		_, isActive := active[words[0]]
 		_, twice := old[words[0]]
@@ -136,8 +151,10 @@ func parseHistoric(text []byte, active map[string]int, removed []string) (map[st
 			return fmt.Errorf("%s stands here twice", words[0])
 		case err != nil:
 			return fmt.Errorf("read exponent of %s: %w", words[0], err)
+		case !date.MatchString(words[2]):
+			return fmt.Errorf("date of %s is neither a day nor a month: %q", words[0], words[2])
 		}
-		old[words[0]] = exp
+		old[words[0]] = withdrawn{exp, words[2], words[3]}
 		return nil
 	})
 	if err != nil {
@@ -208,11 +225,21 @@ func writeExponents(w io.Writer, comment, name string, exponents map[string]int)
 	fmt.Fprint(w, "default:\nreturn 0, false\n}\n}\n\n")
 }
 
-// writeCodes writes the list of codes.
-func writeCodes(w io.Writer, exponents map[string]int) {
-	fmt.Fprint(w, "// currencies lists the table's codes in alphabetical order.\nfunc currencies() []Currency {\nreturn []Currency{\n")
+// writeWithdrawn writes since when each code is withdrawn, and what replaced it.
+func writeWithdrawn(w io.Writer, old map[string]withdrawn) {
+	fmt.Fprint(w, "// withdrawn says when ISO 4217 withdrew a currency, and what replaced it.\n"+
+		"func withdrawn(c Currency) (since string, by Currency) {\nswitch c {\n")
+	for _, code := range sortedKeys(old) {
+		fmt.Fprintf(w, "case %q:\nreturn %q, %q\n", code, old[code].date, old[code].by)
+	}
+	fmt.Fprint(w, "default:\nreturn \"\", \"\"\n}\n}\n\n")
+}
+
+// writeCodes writes a list of codes.
+func writeCodes(w io.Writer, comment, name string, exponents map[string]int) {
+	fmt.Fprintf(w, "// %s\nfunc %s() []Currency {\nreturn []Currency{\n", comment, name)
 	writeList(w, sortedKeys(exponents))
-	fmt.Fprint(w, ",\n}\n}\n")
+	fmt.Fprint(w, ",\n}\n}\n\n")
 }
 
 // writeList writes quoted codes, twelve to a line.

@@ -55,11 +55,12 @@ func TestAListThatContradictsItselfIsRefused(t *testing.T) {
 func TestAHistoricTableThatContradictsTheActiveOneIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ text, want string }{
-		"an active currency":         {string(historic) + "EUR 2\n", "EUR is active"},
-		"a currency twice":           {string(historic) + "HRK 2\n", "HRK stands here twice"},
-		"one that is removed":        {"ANG 2\nCUC 2\n", "BGN is missing"},
+		"an active currency":         {string(historic) + "EUR 2 2030-01-01 USD\n", "EUR is active"},
+		"a currency twice":           {string(historic) + "HRK 2 2023-01-01 EUR\n", "HRK stands here twice"},
+		"one that is removed":        {"ANG 2 2025-03-31 XCG\nCUC 2 2021-06-30 CUP\n", "BGN is missing"},
 		"no exponent":                {"ANG\n", "historic.txt line 1"},
-		"an exponent without number": {"ANG two\n", "exponent of ANG"},
+		"a date in words":            {"ANG 2 2025-March XCG\n", "date of ANG"},
+		"an exponent without number": {"ANG two 2025-03-31 XCG\n", "exponent of ANG"},
 	} {
 		if _, err := generate(listOne, amendments, []byte(tc.text)); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: error is %v, want one with %q", name, err, tc.want)

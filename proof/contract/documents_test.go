@@ -88,7 +88,7 @@ func identifierDefs() object {
 
 func moneyDefs() object {
 	return obj(
-		"currency", obj("type", "string", "enum", currencyCodes(), "description", "ISO 4217 alphabetic code, active, with minor units."),
+		"currency", obj("type", "string", "enum", currencyCodes(), "description", "ISO 4217 alphabetic code with minor units; also one withdrawn since 2008, because a refund may come years after its payment."),
 		"amount", obj(
 			"type", "object",
 			"description", "Money asked for or captured, in minor units of the currency. Written as a plain integer: the decoder refuses 400.0 and 4e2, which are integers to JSON Schema.",

@@ -41,6 +41,9 @@ func (w *writer) resultData(name string, v *resultData) {
 	if v.Result.Outcome.Fee != nil {
 		w.paymentMoney("fee", v.Result.Outcome.Fee)
 	}
+	if v.Result.Outcome.Refundable != nil {
+		w.paymentMoney("refundable", v.Result.Outcome.Refundable)
+	}
 	w.text("status", v.Result.Outcome.Status)
 	w.maybeText("effect", string(v.Result.Outcome.Effect))
 	w.maybeText("code", string(v.Result.Outcome.Code))

@@ -207,7 +207,7 @@ func (in Input) decideWaiting(op Operation) Decision {
 // beforeCall applies guards and waits to an operation without an attempt.
 func (in Input) beforeCall(op Operation) (Decision, bool) {
 	if code := in.guard(op); code != "" {
-		return in.refused(op, StatusRejected, Outcome{Code: code}), true
+		return in.refused(op, StatusRejected, in.refusal(op, code)), true
 	}
 	if code, over := in.givenUp(op); over {
 		return in.refused(op, StatusRejected, Outcome{Code: code}), true
@@ -231,7 +231,7 @@ func (in Input) decideRetry(op Operation) Decision {
 		return in.refused(op, StatusFailed, Outcome{Code: code})
 	}
 	if code := in.guard(op); code != "" {
-		return in.refused(op, StatusFailed, Outcome{Code: code})
+		return in.refused(op, StatusFailed, in.refusal(op, code))
 	}
 	if d, done := in.prepared(op, StatusFailed); done {
 		return d

@@ -29,6 +29,41 @@ func (in Input) timelessGuard(op Operation) Code {
 	return guard(in, op)
 }
 
+// refusal is what a guard's refusal says beside its code.
+func (in Input) refusal(op Operation, code Code) Outcome {
+	out := Outcome{Code: code}
+	switch code {
+	case CodeAmountExceedsRefundable:
+		out.Refundable = in.left(op)
+	case CodeUnsupportedCurrency:
+		if since, by := op.Open.Payment.Currency.Withdrawn(); since != "" {
+			out.Message = "not among the instance's currencies; withdrawn from ISO 4217 on " + since + ", replaced by " + string(by)
+		}
+	default:
+	}
+	return out
+}
+
+// left is what an operation could refund beside all others, open ones included. Nil:
+// what was captured is not known, or it cannot be said.
+func (in Input) left(op Operation) *Money {
+	captured := in.capturedAmount()
+	r, err := in.reserved(op)
+	switch {
+	case captured == nil, err != nil, r.taken.Value > 0 && r.taken.Currency != captured.Currency:
+		return nil
+	case r.openFull, in.fullyRefunded(), in.State.cancelled():
+		return &Money{Currency: captured.Currency}
+	default:
+		return &Money{Value: max(captured.Value-r.taken.Value, 0), Currency: captured.Currency}
+	}
+}
+
+// Left is what a further refund of the payment could give back, as far as the journal
+// knows: what was captured without all other refunds, open ones included. Nil: nobody
+// has said what was captured.
+func (s State) Left() *Money { return Input{State: s}.left(Operation{}) }
+
 // expired reports whether the command's own deadline has passed. The state's
 // expiry counts, not a repeat's.
 func (in Input) expired(op Operation) bool {
@@ -477,7 +512,7 @@ func judgeAmount(op Operation, r Reading) (Outcome, bool) {
 	case left.Currency != op.Amount.Currency:
 		return Outcome{Result: Failed, Code: CodeCurrencyMismatch}, true
 	case op.Amount.Value > left.Value:
-		return Outcome{Result: Failed, Code: CodeAmountExceedsRefundable}, true
+		return Outcome{Result: Failed, Code: CodeAmountExceedsRefundable, Refundable: &left}, true
 	default:
 		return Outcome{}, false
 	}

@@ -1,8 +1,11 @@
 package payment_test
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/countermand/countermand/payment"
 )
@@ -217,5 +220,89 @@ func TestWaitingOperationsThatAreRejectedDoNotMakeRoomForEver(t *testing.T) {
 	}
 	if n := len(s.in.State.Operations); n > 4 {
 		t.Errorf("the state holds %d operations, more than both limits together", n)
+	}
+}
+
+func TestARefusalSaysHowMuchIsLeft(t *testing.T) {
+	t.Parallel()
+	done := func(s *story) {
+		s.command(captured(refund("x", 400), 500)).answered(1, payment.Outcome{Result: payment.Succeeded})
+	}
+	for _, c := range []struct {
+		name  string
+		begin func(*story)
+		ask   payment.Command
+		left  *payment.Money
+	}{
+		{"after a refund", done, refund("b", 101), inEGP(100)},
+		{"beside an open refund", func(s *story) { s.command(captured(refund("x", 400), 500)) }, refund("b", 101), inEGP(100)},
+		{"beside a refund that moved less", func(s *story) {
+			s.command(captured(refund("x", 400), 500)).answered(1, payment.Outcome{Result: payment.Succeeded, Moved: inEGP(390)})
+		}, refund("b", 111), inEGP(110)},
+		{"when nothing is left", func(s *story) { s.command(captured(refund("x", 500), 500)).answered(1, payment.Outcome{}) }, refund("b", 1), inEGP(0)},
+		{"beside an open full refund", func(s *story) { s.command(captured(fullRefund("x"), 500)) }, fullRefund("b"), inEGP(0)},
+		{"more than was captured is another refusal", nil, captured(refund("b", 501), 500), nil},
+	} {
+		s := tell(t, opay())
+		if c.begin != nil {
+			c.begin(s)
+		}
+		s.command(c.ask)
+		e := s.last.Event
+		if e == nil || e.Type != payment.EventRejected || !cmp.Equal(e.Refundable, c.left) {
+			t.Errorf("%s: %+v, want %s left", c.name, e, payment.MoneyText(c.left))
+			continue
+		}
+		if left := e.State.Left(); c.left != nil && !cmp.Equal(left, c.left) {
+			t.Errorf("%s: the state leaves %s, want %s", c.name, payment.MoneyText(left), payment.MoneyText(c.left))
+		}
+	}
+}
+
+func TestAReadingThatRefusesSaysHowMuchIsLeft(t *testing.T) {
+	t.Parallel()
+	s := tell(t, tranzzo()).with(func(in *payment.Input) { in.Reading = paid(1000, 700) })
+	s.command(refund("b", 301))
+	wantRefused(t, s, payment.StatusRejected, payment.CodeAmountExceedsRefundable)
+	if left := s.last.Event.Refundable; left == nil || left.Value != 300 {
+		t.Errorf("%s is left, want 300", payment.MoneyText(left))
+	}
+}
+
+func TestWhatIsLeftIsNotSaidWhereNobodyKnows(t *testing.T) {
+	t.Parallel()
+	s := tell(t, opay())
+	s.command(refund("x", 400))
+	if left := s.last.Event.State.Left(); left != nil {
+		t.Errorf("%s is left of a payment of which nobody said what was captured", left.Text())
+	}
+	for name, begin := range map[string]func(*story){
+		"a full refund without an amount": func(s *story) {
+			s.command(captured(fullRefund("x"), 500)).answered(1, payment.Outcome{Result: payment.Succeeded})
+		},
+		"a cancel": func(s *story) {
+			s.command(captured(cancel("x"), 500)).answered(1, payment.Outcome{Result: payment.Succeeded})
+		},
+	} {
+		s := tell(t, opay())
+		begin(s)
+		if left := s.last.Event.State.Left(); left == nil || left.Value != 0 {
+			t.Errorf("after %s %s is left, want nothing", name, payment.MoneyText(left))
+		}
+	}
+}
+
+func TestARefusalSaysThatTheCurrencyWasWithdrawn(t *testing.T) {
+	t.Parallel()
+	lev, misspelt := refund("a", 1), refund("b", 1)
+	lev.Amount, lev.Payment.Currency = &payment.Money{Value: 1, Currency: "BGN"}, "BGN"
+	misspelt.Amount, misspelt.Payment.Currency = &payment.Money{Value: 1, Currency: "BGM"}, "BGM"
+	for _, c := range []payment.Command{lev, misspelt} {
+		s := tell(t, opay()).with(func(in *payment.Input) { in.Instance.Currencies = []payment.Currency{"EUR"} })
+		s.command(c)
+		wantRefused(t, s, payment.StatusRejected, payment.CodeUnsupportedCurrency)
+		if said := strings.Contains(s.last.Event.Message, "withdrawn from ISO 4217 on 2026-01-01, replaced by EUR"); said != (c.Key == "a") {
+			t.Errorf("%s: %q", c.Payment.Currency, s.last.Event.Message)
+		}
 	}
 }

@@ -76,6 +76,9 @@ type Outcome struct {
 	// Moved and Effect.
 	Moved *Money `json:"moved,omitzero"`
 	Fee   *Money `json:"fee,omitzero"`
+	// Refundable is what could still be refunded, where more was asked for: what was
+	// captured without what other refunds took, open ones included. The core fills it in.
+	Refundable *Money `json:"refundable,omitzero"`
 	// Status is the status that is published. Only the encoder of events sets it.
 	Status string `json:"status"`
 	Effect Effect `json:"effect,omitzero"` // successes only

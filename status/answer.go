@@ -12,6 +12,10 @@ type Answer struct {
 	Payment string `json:"payment"`
 	// Version counts the payment's events.
 	Version uint64 `json:"version"`
+	// Captured is the newest word on what was captured, and Refundable what a further
+	// refund could give back beside all others, open ones included. Nil: not known.
+	Captured   *payment.Money `json:"captured,omitzero"`
+	Refundable *payment.Money `json:"refundable,omitzero"`
 	// Operations are all of the payment, in the order they began, or the one that
 	// was asked for.
 	Operations []Operation `json:"operations"`
@@ -54,7 +58,7 @@ type Review struct {
 // answer lays out a payment's state; only, if it is not negative, is the index
 // of the one operation that was asked for.
 func answer(id payment.ID, s payment.State, only int) Answer {
-	a := Answer{Provider: id.Provider, Payment: id.Native, Version: s.Version, Operations: []Operation{}}
+	a := Answer{Provider: id.Provider, Payment: id.Native, Version: s.Version, Captured: s.Captured, Refundable: s.Left(), Operations: []Operation{}}
 	for i, o := range s.Operations {
 		if only < 0 || i == only {
 			a.Operations = append(a.Operations, operation(o))

@@ -22,6 +22,7 @@ type book struct {
 	mu       sync.Mutex
 	messages []status.Message // the zero one is a hole
 	states   map[payment.ID]payment.State
+	captured *payment.Money // of every payment
 	reads    int
 	fail     error
 	hold     chan struct{} // At waits for it, if it is there
@@ -60,6 +61,7 @@ func (b *book) event(id payment.ID, key payment.Key, s payment.Status, change fu
 	b.t.Helper()
 	state := b.states[id]
 	state.Format = payment.StateFormat
+	state.Captured = b.captured
 	state.Version++
 	state.Operations = append([]payment.Operation{}, state.Operations...)
 	origin := command(key)

@@ -142,3 +142,18 @@ func TestAPaymentOfANewerFormatIsUnavailable(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAnswerSaysHowMuchOfThePaymentIsLeft(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.captured = &payment.Money{Value: 1000, Currency: "EGP"}
+	b.event(first, "a", payment.StatusStarted, nil)
+	b.event(first, "a", payment.StatusSucceeded, func(o *payment.Operation) {
+		o.Moved, o.Effect = &payment.Money{Value: 400, Currency: "EGP"}, payment.EffectRefunded
+	})
+	b.event(first, "b", payment.StatusStarted, nil) // reserves 400 more
+	got, err := b.reader(10).Ask(t.Context(), status.Query{Provider: "opay-eg", Payment: "1001.000"})
+	if err != nil || got.Captured == nil || got.Captured.Value != 1000 || got.Refundable == nil || got.Refundable.Value != 200 {
+		t.Errorf("captured %s, left %s, %v", payment.MoneyText(got.Captured), payment.MoneyText(got.Refundable), err)
+	}
+}

@@ -72,7 +72,7 @@ func TestEveryKeyOfAGoodFileArrives(t *testing.T) {
 			Timeout: 7 * time.Second, RateLimit: 12.5, MaxConcurrent: 8,
 			Retry:       config.Retry{Initial: 2 * time.Second, Max: time.Minute, GiveUpAfter: 24 * time.Hour},
 			Poll:        config.Poll{Initial: 3 * time.Second, Max: 30 * time.Minute},
-			ReviewAfter: 20 * time.Minute,
+			ReviewAfter: 20 * time.Minute, ProviderMessages: "none",
 			Settings: &opay.Settings{
 				BaseURL: "https://api.opaycheckout.com/prefix", MerchantID: "256612345678901",
 				SecretKey: providers.NewSecret("hush-file"), CallbackURL: "https://shop.example/opay", Country: "EG",
@@ -83,7 +83,7 @@ func TestEveryKeyOfAGoodFileArrives(t *testing.T) {
 			Timeout: 10 * time.Second, RateLimit: 5, MaxConcurrent: 32,
 			Retry:       config.Retry{Initial: time.Second, Max: 5 * time.Minute, GiveUpAfter: 72 * time.Hour},
 			Poll:        config.Poll{Initial: 2 * time.Second, Max: time.Hour},
-			ReviewAfter: 15 * time.Minute,
+			ReviewAfter: 15 * time.Minute, ProviderMessages: "documented",
 			Settings: &openpay.Settings{
 				BaseURL: "http://127.0.0.1:8081", Account: "shop-eu", APIKey: providers.NewSecret("hush-env"),
 				Encoding: "form", PartialRefunds: true,

@@ -47,6 +47,8 @@ func statusResponseSchema() object {
 			"provider", def("provider"),
 			"payment", def("identifier"),
 			"version", obj("type", "integer", "minimum", 1, "description", "The count of the payment's events."),
+			"captured", described("The newest word on what was captured.", def("money")),
+			"refundable", described("What a further refund could give back beside all others, open ones included; absent if nobody has said what was captured.", def("money")),
 			"operations", obj("type", "array", "items", statusOperation(), "description", "All of the payment, in the order they began, or the one that was asked for."),
 			"error", statusError(),
 		),

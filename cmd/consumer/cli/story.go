@@ -124,6 +124,7 @@ func details(d events.Result) string {
 	}
 	amount("amount", d.Amount)
 	amount("moved", d.Moved)
+	amount("still refundable", d.Refundable)
 	add("effect", string(d.Effect))
 	add("code", string(d.Code))
 	add("basis", string(d.Basis))

@@ -69,7 +69,7 @@ func classify(s Settings, c call, r providers.Request, a providers.Answer) payme
 	case !ours:
 		return indeterminate("the answer is about another operation")
 	case c == callCancel && a.Status < 300:
-		return cancelOutcome(s, c, r, op)
+		return cancelOutcome(s, r, op)
 	case c != callCancel:
 		return executed(s, c, r, op)
 	default:
@@ -108,7 +108,7 @@ func refusalCode(status int) payment.Code {
 //
 // Only the first row is documented, on the page about cancelling; the others
 // follow from what the statuses say of a payment.
-func cancelOutcome(s Settings, c call, r providers.Request, op operation) payment.Outcome {
+func cancelOutcome(s Settings, r providers.Request, op operation) payment.Outcome {
 	switch state := s.state(op); {
 	case state == stateFailure && s.cancelled(op):
 		return op.outcome(payment.Outcome{Result: payment.Succeeded, Effect: payment.EffectClosed, Message: "the payment is cancelled"})
@@ -153,7 +153,7 @@ func executed(s Settings, c call, r providers.Request, op operation) payment.Out
 	case stateInit, statePending:
 		return op.outcome(payment.Outcome{Result: payment.Pending, Message: "accepted, to be decided later"})
 	case stateFailure:
-		return failed(s, c, r, op)
+		return failed(s, r, op)
 	default:
 		return op.outcome(indeterminate("the operation's status is none we know"))
 	}
@@ -161,7 +161,7 @@ func executed(s Settings, c call, r providers.Request, op operation) payment.Out
 
 // failed reads a void or refund that failed. One that lacked money in the
 // merchant's balance was certainly not done, and can be once there is some.
-func failed(s Settings, c call, r providers.Request, op operation) payment.Outcome {
+func failed(s Settings, r providers.Request, op operation) payment.Outcome {
 	o := op.outcome(payment.Outcome{Code: failureCode(s, op), Message: "the provider carried it out without success"})
 	if o.Code != payment.CodeInsufficientBalance {
 		return refused(r, o)

@@ -99,6 +99,16 @@ func (a *access) report(call bool, out payment.Outcome) {
 	a.place.Report(r)
 }
 
+// unused gives the permit back: what was sent says nothing of the instance.
+func (a *access) unused() {
+	a.permitted = false
+	if a.place == nil {
+		return
+	}
+	defer a.contain(nil)
+	a.place.Report(Report{Unused: true})
+}
+
 // leave gives the place back, with a permit that was not used.
 func (a *access) leave() {
 	if a.place == nil {

@@ -30,9 +30,29 @@ func (w *work) query(ctx context.Context, s step) payment.Outcome {
 	w.d.Hold(w.h.now().Add(w.instance.Policy.CallTimeout))
 	r := w.request(s.journal.state())
 	out := w.ask(ctx, func(ctx context.Context) payment.Outcome {
-		return w.instance.Provider.QueryStatus(ctx, r)
+		return w.advisory(w.instance.Provider.QueryStatus(ctx, r))
 	})
+	w.questioned(out)
+	return out
+}
+
+// questioned tells the isolation how a question ended. A question that the provider
+// does not document says nothing of the instance: a call must not wait because of
+// it, and no breaker may close on it.
+func (w *work) questioned(out payment.Outcome) {
+	if w.base.Traits.Asks != payment.AsksDocumented {
+		w.access.unused()
+		return
+	}
 	w.access.report(false, out)
+}
+
+// advisory is the answer to a question without what it says of the instance, where
+// the provider does not document the question.
+func (w *work) advisory(out payment.Outcome) payment.Outcome {
+	if w.base.Traits.Asks != payment.AsksDocumented {
+		out.Unhealthy = false
+	}
 	return out
 }
 
@@ -42,11 +62,11 @@ func (w *work) readPayment(ctx context.Context, s step) (reading payment.Reading
 	r := w.request(s.journal.state())
 	out := w.ask(ctx, func(ctx context.Context) payment.Outcome {
 		reading = w.instance.Provider.Read(ctx, r)
-		return payment.Outcome{
+		return w.advisory(payment.Outcome{
 			Code: reading.Code, Unhealthy: reading.Unhealthy, Message: reading.Message, RetryAfter: reading.RetryAfter,
-		}
+		})
 	})
-	w.access.report(false, out)
+	w.questioned(out)
 	reading.At = w.h.now()
 	return reading
 }

@@ -44,6 +44,11 @@ type Heard struct {
 //	not found                          repeat unsafe                     after reviewAfter review
 //	no usable answer                                                     query again; review when it lasts
 //
+//	query about what only helps        and                               then
+//	succeeded                          as asked                          succeeded (basis inferred)
+//	ambiguous                          repeat unsafe                     review
+//	anything else                                                        as "not found"
+//
 // A refusal says nothing of an attempt before it. "There is no such payment" may come
 // from a cache, from a test account whose key was put in, or before the payment is
 // there, and the lost call may run later. So it makes no doubt a failure, whatever its
@@ -64,7 +69,7 @@ func Conclude(in Input, h Heard) Decision {
 		return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an open operation lacks what is needed to go on")
 	case h.Query:
 		h.Outcome.Basis = basis(h.Outcome, BasisQuery)
-		return in.concludeQuery(in.aged(op), h.Outcome)
+		return in.concludeQuery(in.aged(op), in.weighed(op, h.Outcome))
 	default:
 		h.Outcome.Basis = basis(h.Outcome, BasisAnswer)
 		return in.concludeCall(in.aged(op), h.Attempt, h.Outcome)
@@ -78,6 +83,8 @@ func (in Input) concludeCall(op Operation, n int, out Outcome) Decision {
 		others = appendOnce(others, op.Attempt)
 	}
 	switch {
+	case out.Result == Succeeded && out.Basis == BasisInferred && in.hides(op):
+		return in.inReview(op, op.Code) // it may be another operation's, that the journal has lost
 	case out.Result == Succeeded:
 		op.Attempt = n
 		return in.succeeded(op, out)
@@ -222,7 +229,7 @@ func (in Input) pendingUnanswered(op Operation, out Outcome) Decision {
 		limit = p.lasting()
 	}
 	if op.Open.Review == nil && !in.Now.Before(op.Open.Changed.Add(limit)) {
-		return in.review(op, Outcome{Code: op.Code}, reviewVanished, "a provider no longer knows an operation it had accepted")
+		return in.review(op, Outcome{Code: op.Code}, in.unless(reviewVanished), "a provider no longer knows an operation it had accepted")
 	}
 	return in.comeBack(in.later(op, out), op.Code, "")
 }
@@ -231,6 +238,7 @@ func (in Input) pendingUnanswered(op Operation, out Outcome) Decision {
 // late, and a stopped process may wake up.
 func (in Input) notFound(op Operation, out Outcome) Decision {
 	o, p := op.Open, in.Instance.Policy
+	since := in.notFoundSince(o)
 	unsafe := !in.Traits.For(op.Op, op.Full).Repeat.repeatable()
 	overdue := !in.Now.Before(o.DoubtSince.Add(p.ReviewAfter))
 	tooLong := !in.Now.Before(o.DoubtSince.Add(p.lasting()))
@@ -238,22 +246,22 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 	case o.Presumed:
 		return in.presumedNotFound(op, out)
 	case unsafe && overdue:
-		return in.review(op, Outcome{Code: op.Code}, reviewUnsafe, "the provider cannot tell whether an operation was executed, and a repeat could move money twice")
+		return in.review(op, Outcome{Code: op.Code}, in.unless(reviewUnsafe), "the provider cannot tell whether an operation was executed, and a repeat could move money twice")
 	case unsafe:
-		return in.comeBack(in.later(op, out), op.Code, "")
+		return in.comeBack(in.askUntil(op, out), op.Code, "")
 	case o.Refused && overdue:
 		return in.review(op, Outcome{Code: op.Code}, op.refusal(), "a provider refuses the repeat of an operation and does not find it")
 	case o.Refused:
 		return in.comeBack(in.later(op, out), op.Code, "")
 	case tooLong && op.tries() > 1: // repeated, and never found
 		return in.review(op, Outcome{Code: op.Code}, reviewUnanswered, "an operation has been repeated and is still not found")
-	case o.NotFoundSince.IsZero():
+	case since.IsZero():
 		return in.doubt(op, o.Doubt, Outcome{Result: NotFound, Code: op.Code, Basis: out.Basis, Message: out.Message})
 	case in.besideLost(op) && tooLong:
 		return in.review(op, Outcome{Code: op.Code}, reviewPresumed, "an operation waits for one that the journal has lost")
 	case in.besideLost(op):
 		return in.comeBack(in.later(op, out), op.Code, "")
-	case in.Now.Before(o.NotFoundSince.Add(p.settle(op.tries()))), in.Instance.Paused, in.Instance.Breaker != BreakerClosed:
+	case in.Now.Before(since.Add(p.settle(op.tries()))), !in.mayRepeat():
 		return in.comeBack(in.later(op, out), op.Code, "")
 	default:
 		return in.start(op, nil)

@@ -93,7 +93,7 @@ func review(reason string, status payment.Status, doubt ...int) seen {
 }
 
 func concludeCases() []concludeCase {
-	return slices.Concat(answerCases(), lateAnswerCases(), queryCases(), notFoundCases(), beyondCases())
+	return slices.Concat(answerCases(), lateAnswerCases(), queryCases(), notFoundCases(), beyondCases(), helpfulCases())
 }
 
 // beyondCases are answers that say more than was asked for.

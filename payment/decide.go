@@ -102,10 +102,12 @@ type Decision struct {
 //	open                        not due, or a repeat                   ComeBack at the state's own time
 //	none, deferred (no attempt) a guard refuses, or giveUpAfter        rejected
 //	none, deferred              paused, breaker, in the way, no read   ComeBack; after a minute deferred, and again when the cause changes
+//	none, deferred              a helpful read fails, or says no       started, Call; the snapshot is what was understood
 //	none                        guards pass                            started, Call
 //	deferred after an attempt   past expiry or giveUpAfter             failed
 //	deferred                    due                                    check the guards again (after an attempt, a refusal is failed), started, Call
 //	started                     past callUntil                         the outcome is unknown: Query
+//	started, pending, in doubt  nobody can be asked                    as after "not found" (see Conclude), without an event for it; a repeat may be the probe
 //	pending, indeterminate      paused                                 only Query
 //	pending, indeterminate      breaker open                           ComeBack, or be the breaker's probe
 //	pending, indeterminate      due                                    Query
@@ -157,6 +159,8 @@ func Decide(in Input) Decision {
 		return in.decideWaiting(op)
 	case op.Status == StatusDeferred:
 		return in.decideRetry(op)
+	case in.Traits.Asks == AsksNone:
+		return in.unasked(op)
 	case in.Instance.Breaker == BreakerOpen && started:
 		// The operation is overdue: coming back now would only spin.
 		p := in.Instance.Policy
@@ -265,6 +269,8 @@ func (in Input) prepared(op Operation, refusal Status) (Decision, bool) {
 	switch {
 	case r == nil:
 		return Decision{Action: ReadPayment}, true
+	case in.helpful(op):
+		return Decision{}, false
 	case !r.OK:
 		code := r.Code
 		if code == "" {
@@ -290,7 +296,7 @@ func (in Input) prepared(op Operation, refusal Status) (Decision, bool) {
 // needsReading reports whether the kind wants the payment read before this call.
 func (in Input) needsReading(op Operation) bool {
 	switch in.Traits.For(op.Op, op.Full).Prepare {
-	case PrepareAlways:
+	case PrepareAlways, PrepareHelpful:
 		return true
 	case PrepareAmount:
 		return op.Full && in.capturedAmount() == nil

@@ -98,7 +98,9 @@ func a() payment.Command { return refund("a", 400) }
 const now = "0s"
 
 func decideCases() []decideCase {
-	return slices.Concat(settledCases(), heldCases(), ruledCases(), waitingCases(), openCases(), requeryCases())
+	return slices.Concat(
+		settledCases(), heldCases(), ruledCases(), waitingCases(), helpfulReadCases(), openCases(), unaskedCases(), requeryCases(),
+	)
 }
 
 func settledCases() []decideCase {

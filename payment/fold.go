@@ -37,7 +37,7 @@ func (in Input) start(op Operation, reading *Reading) Decision {
 		o.Reference = ProviderReference(in.Traits.Kind, in.Instance.Account, in.ID.Native, op.Op, o.Key)
 	}
 	if !frozen {
-		o.Snapshot = in.snapshot(reading)
+		o.Snapshot = in.snapshot(in.understood(op, reading))
 		if a := in.fullAmount(); a != nil && op.Full && in.Traits.For(op.Op, true).NeedsAmount {
 			op.Amount = a
 		}

@@ -186,7 +186,7 @@ func (in Input) aged(op Operation) Operation {
 // command was published after the loss was accepted. The key may have been used
 // before all the same.
 func (in Input) decideNewer() Decision {
-	if in.Asked == nil {
+	if in.Asked == nil && in.Traits.Asks != AsksNone {
 		if in.Instance.Breaker == BreakerOpen {
 			return in.comeBack(in.Now.Add(in.Instance.Policy.RetryInitial), CodeProviderUnavailable, "")
 		}
@@ -229,9 +229,11 @@ func (in Input) startNewer(op Operation) Decision {
 	switch {
 	case in.Now.Before(in.Loss.CallsEnd): // a call from before the loss may still run
 		return in.comeBack(in.Loss.CallsEnd, CodeJournalIncomplete, "")
+	case in.Traits.Asks == AsksNone:
+		return in.inReview(op, CodeJournalIncomplete)
 	case in.Reading == nil:
 		return Decision{Action: ReadPayment}
-	case !in.Reading.OK:
+	case !in.Reading.OK && !in.helpful(op):
 		why := Outcome{Code: orCode(in.Reading.Code, CodeProviderUnavailable), Message: in.Reading.Message}
 		return in.waitFor(op, why, in.Reading.RetryAfter)
 	case !in.explains(*in.Reading):
@@ -270,6 +272,7 @@ func (in Input) concludeUnknown(h Heard) Decision {
 	out := h.Outcome
 	out.Basis = basis(out, BasisQuery)
 	op := in.presumed(in.newOperation(), 0)
+	out = in.weighed(op, out)
 	switch {
 	case out.Result == Succeeded && out.Basis != BasisInferred:
 		return in.succeeded(op, out)

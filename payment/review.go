@@ -19,6 +19,7 @@ const (
 	reviewPanicked   reviewReason = "internal_error"
 	reviewPresumed   reviewReason = "journal_lost_its_record"
 	reviewMoved      reviewReason = "moved_more_than_asked"
+	reviewUnasked    reviewReason = "nobody_can_be_asked"
 )
 
 // is reports whether a person is needed for this reason.
@@ -36,13 +37,18 @@ func (r reviewReason) review(now time.Time) *Review {
 		reviewAccount:    "The instance now points at another account. What does the account it was called at say?",
 		reviewPresumed:   "The journal has lost what it knew of this operation. Does the provider's own ledger show it?",
 		reviewMoved:      "The provider says that it moved more than was asked for, or another currency. What does its own ledger show?",
+		reviewUnasked:    "Does the provider's own ledger show this operation? Nobody could be asked: this account has no call for it.",
 		reviewPanicked:   "The service failed on this operation again and again. What does the provider say of it?",
 	}[r]
 	actions := []string{"resolve as succeeded with the provider's reference", "resolve as failed once the provider confirms that nothing moved"}
 	if r == reviewAccount {
 		actions = append(actions, "restore the instance's account")
 	}
-	return &Review{Reason: string(r), Since: now, LastAsked: now, Question: question, SafeActions: actions}
+	asked := now
+	if r == reviewUnasked {
+		asked = time.Time{}
+	}
+	return &Review{Reason: string(r), Since: now, LastAsked: asked, Question: question, SafeActions: actions}
 }
 
 // Verdict is what an operator decides about an open operation.
@@ -146,7 +152,7 @@ func (in Input) retry(op Operation) Decision {
 	switch {
 	case in.Reading == nil && in.needsReading(op):
 		return Decision{Action: ReadPayment}
-	case in.Reading != nil && (!in.Reading.OK || in.outdated(*in.Reading)), needsAmount && in.fullAmount() == nil:
+	case in.Reading != nil && !in.helpful(op) && (!in.Reading.OK || in.outdated(*in.Reading)), needsAmount && in.fullAmount() == nil:
 		return Decision{Action: RefuseOperator, Code: CodeProviderUnavailable}
 	}
 	d := in.start(op, in.Reading)

@@ -35,7 +35,36 @@ const (
 	PrepareNever  Prepare = iota
 	PrepareAmount         // only where a full refund's amount is not known otherwise
 	PrepareAlways         // the kind compares with a before-snapshot, or looks first
+	// PrepareHelpful: a reading helps to compare, and no call needs it. It comes from
+	// a call that the provider does not document, so it refuses nothing and holds
+	// nothing back, whatever it says and if it fails.
+	PrepareHelpful
 )
+
+// Asks says what a provider can be asked about an operation. It depends on the
+// account: a call that nobody documents may be there or not.
+type Asks int
+
+// What can be asked.
+const (
+	AsksDocumented Asks = iota // a documented call tells what became of an operation
+	// AsksHelpful: a call that the provider does not document may tell. An answer
+	// without use counts as "not found", and nothing better than an inference comes of it.
+	AsksHelpful
+	AsksNone // there is no call; an operation's turn to be asked about counts as "not found"
+)
+
+// String returns the word the docs use.
+func (a Asks) String() string {
+	switch a {
+	case AsksHelpful:
+		return "helpful"
+	case AsksNone:
+		return "none"
+	default:
+		return "documented"
+	}
+}
 
 // OperationTraits is what a kind promises of one operation.
 type OperationTraits struct {
@@ -67,6 +96,8 @@ type Traits struct {
 	RequiresCurrency      bool // unless the instance has a default
 	// MaxIdentifier is the longest identifier the provider takes, in bytes.
 	MaxIdentifier int
+	// Asks: what this account can be asked about an operation.
+	Asks Asks
 	// Parallel: refunds of one payment may be under way side by side.
 	Parallel bool
 	// ShowsRefunds: a reading, once it has caught up, shows every refund of the

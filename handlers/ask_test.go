@@ -13,7 +13,7 @@ import (
 func TestAskingForAnOperatorMovesNothingAndAppendsNothing(t *testing.T) {
 	t.Parallel()
 	b := newSetup(t)
-	s := named("openpay refund partial") // only a person can settle it
+	s := named("openpay (status full) refund partial") // only a person can settle it
 	if err := b.seed(s).Fault(simulator.Fault{Operation: "refund", Mode: simulator.CutAfter, Times: 1}); err != nil {
 		t.Fatal(err)
 	}

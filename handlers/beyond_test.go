@@ -40,7 +40,7 @@ func rewriting(change *strings.Replacer, counted *atomic.Int32) middleman {
 
 // currencyAt is the currency of an instance's payments.
 func currencyAt(instance string) payment.Currency {
-	all := simulators.Kinds()
+	all := simulators.Accounts()
 	return payment.Currency(all[slices.IndexFunc(all, func(k simulator.Kind) bool { return k.Instance == instance })].Currency)
 }
 

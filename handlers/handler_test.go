@@ -434,7 +434,7 @@ func TestACallWhoseTimePassedDuringTheAppendIsNotMade(t *testing.T) {
 func TestAReadingIsMadeAnewWhenARivalMovedThePayment(t *testing.T) {
 	t.Parallel()
 	b := newSetup(t)
-	s := named("openpay refund partial")
+	s := named("openpay (status full) refund partial")
 	b.seed(s)
 	rival := b.newHandler(b.journal.Writer(nil), b.instances)
 	raced := false
@@ -457,7 +457,7 @@ func TestAReadingIsMadeAnewWhenARivalMovedThePayment(t *testing.T) {
 func TestARepeatAsksTheProviderNothing(t *testing.T) {
 	t.Parallel()
 	b := newSetup(t)
-	s := named("openpay refund full")
+	s := named("openpay (status full) refund full")
 	b.seed(s)
 	c := b.counting(s.id.Provider, b.journal)
 	b.deliver(b.command(s.op, s.data))

@@ -102,7 +102,7 @@ func TestOnlyAnUnsafeCallWaitsForItsStarted(t *testing.T) {
 // refuses it. Nobody may hear that before the loss is noticed.
 func TestARefusalIsToldOnceTheJournalIsKnownToBeWhole(t *testing.T) {
 	t.Parallel()
-	b, s := newSetup(t), named("openpay refund full")
+	b, s := newSetup(t), named("tranzzo refund full")
 	b.seed(s)
 	if out := b.deliver(b.command(s.op, s.data)); out.Kind != handlers.Ack || b.types() != "started succeeded" {
 		t.Fatalf("disposition %v after %s", out.Kind, b.types())

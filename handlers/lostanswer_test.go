@@ -40,21 +40,21 @@ const key = "order-1-return-1"
 // each simulator begins with.
 func subjects() []subject {
 	var all []subject
-	for _, k := range simulators.Kinds() {
+	for _, k := range simulators.Accounts() {
 		id := payment.ID{Provider: k.Instance, Native: k.Names()[0]}
 		for n, o := range k.Operations() {
-			s := subject{name: k.Name + " " + string(o), op: payment.Refund, id: id, in: simulator.StateFor(o), movesMoney: true}
+			s := subject{name: k.Title() + " " + string(o), op: payment.Refund, id: id, in: simulator.StateFor(o), movesMoney: true}
 			more := ""
 			switch o {
 			case simulator.Cancel, simulator.Void:
 				if n == 0 {
-					s.name = k.Name + " cancel"
+					s.name = k.Title() + " cancel"
 				}
 				s.op, s.movesMoney = payment.Cancel, false
 			case simulator.FullRefund:
-				s.name, more = k.Name+" refund full", `,"full":true`
+				s.name, more = k.Title()+" refund full", `,"full":true`
 			case simulator.PartialRefund:
-				s.name, more = k.Name+" refund partial", fmt.Sprintf(`,"amount":{"value":400,"currency":%q}`, k.Currency)
+				s.name, more = k.Title()+" refund partial", fmt.Sprintf(`,"amount":{"value":400,"currency":%q}`, k.Currency)
 				s.cannotTell, s.knowsOnlyYes = k.Blind, k.PartRepeat == simulator.Unsafe && !k.Blind
 			}
 			s.data = dataOf(k, more)
@@ -197,7 +197,7 @@ func (b *setup) judge(s subject, how interruption, op payment.Operation, moved i
 // seed gives the subject's payment to its simulator.
 func (b *setup) seed(s subject) *simulator.Base {
 	b.t.Helper()
-	all := simulators.Kinds()
+	all := simulators.Accounts()
 	k := all[slices.IndexFunc(all, func(k simulator.Kind) bool { return k.Instance == s.id.Provider })]
 	state := s.in
 	if state == "" && s.op == payment.Cancel {

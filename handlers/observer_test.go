@@ -109,9 +109,8 @@ func TestAnObserverIsToldOfEachStepInsideItsHandling(t *testing.T) {
 func TestAnObserverIsToldOfReadsQueriesAndLostAnswers(t *testing.T) {
 	t.Parallel()
 	b := newSetup(t)
-	s := named("openpay refund full")
-	b.seed(s)
-	if err := b.openpay.Fault(simulator.Fault{Operation: "refund", Mode: simulator.CutAfter, Times: 1}); err != nil {
+	s := named("openpay (status full) refund full")
+	if err := b.seed(s).Fault(simulator.Fault{Operation: "refund", Mode: simulator.CutAfter, Times: 1}); err != nil {
 		t.Fatal(err)
 	}
 	w := &watcher{}
@@ -119,7 +118,7 @@ func TestAnObserverIsToldOfReadsQueriesAndLostAnswers(t *testing.T) {
 	b.deliver(b.command(s.op, s.data))
 	b.drive(func() bool { return b.operation(s.id, s.op, key).Status.Terminal() })
 	for _, want := range []string{
-		"  read at openpay-eu, attempt 0", "  = ok ", "  = indeterminate provider_unavailable", "  append indeterminate", "= later", "  query at openpay-eu, attempt 1",
+		"  read at openpay-status-full, attempt 0", "  = ok ", "  = indeterminate provider_unavailable", "  append indeterminate", "= later", "  query at openpay-status-full, attempt 1",
 	} {
 		if !slices.Contains(w.lines, want) {
 			t.Errorf("not told %q:\n%s", want, strings.Join(w.lines, "\n"))

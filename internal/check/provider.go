@@ -88,7 +88,7 @@ func (c *checker) logins(ctx context.Context) {
 	}
 	asking.Wait()
 	for i, in := range c.built {
-		c.judgeLogin(in.Name, readings[i])
+		c.judgeLogin(in.Name, in.Provider.Traits().Asks, readings[i])
 	}
 }
 
@@ -109,8 +109,12 @@ func absent(in providers.Instance) providers.Request {
 	}
 }
 
+// suffices says what the service does where an account cannot be asked.
+const suffices = "a full refund whose answer is lost is sent once more, which the provider refuses if the first was carried out," +
+	" and a partial one goes before a person after reviewAfter"
+
 // judgeLogin says what one provider's answer means.
-func (c *checker) judgeLogin(name string, r payment.Reading) {
+func (c *checker) judgeLogin(name string, asks payment.Asks, r payment.Reading) {
 	what := "provider " + name
 	answer := string(r.Code)
 	if r.Message != "" {
@@ -122,7 +126,17 @@ func (c *checker) judgeLogin(name string, r payment.Reading) {
 		do = "its operations wait: check the proxy, baseURL, the network, and the provider's state"
 	}
 	switch {
+	case asks == payment.AsksNone:
+		c.report(NotVerifiable, ProviderLogin, what, Finding{
+			Is: "without a call to ask by, so that nobody can try the credentials", Want: "an answer that shows that the credentials are accepted",
+			Do: "nothing: " + suffices,
+		})
 	case r.OK:
+	case asks == payment.AsksHelpful:
+		c.report(NotVerifiable, ProviderLogin, what, Finding{
+			Is: "answering its undocumented status call with " + answer, Want: "an answer about a payment that does not exist",
+			Do: "refunds do not depend on it, and " + suffices + "; if real payments are not found either, take statusPath out",
+		})
 	case r.Unhealthy, r.Code == payment.CodeProviderAuthentication:
 		c.report(Error, ProviderLogin, what, Finding{
 			Is: "answering " + answer, Want: "accepting the credentials",

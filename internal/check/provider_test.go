@@ -18,38 +18,62 @@ import (
 	"github.com/countermand/countermand/providers/providertest"
 )
 
-// openpay adds an instance of that kind.
-func (b *bundle) openpay(name, key string) {
+// openpay adds an instance of that kind, with a status call of that sort.
+func (b *bundle) openpay(name, key string, status openpaysim.StatusCall, path string) {
 	b.t.Helper()
-	sim := openpaysim.New(openpaysim.Options{})
+	sim := openpaysim.New(openpaysim.Options{Status: status})
 	b.t.Cleanup(sim.Close)
 	web := httptest.NewServer(sim)
 	b.t.Cleanup(web.Close)
 	p := config.DefaultProvider()
 	p.Name, p.Kind, p.BaseURL = name, "openpay", web.URL
-	p.Settings = &openpay.Settings{BaseURL: web.URL, Account: name, APIKey: providers.NewSecret(key)}
+	p.Settings = &openpay.Settings{BaseURL: web.URL, Account: name, APIKey: providers.NewSecret(key), StatusPath: path}
 	b.cfg.Providers = append(b.cfg.Providers, p)
 }
 
 func TestCredentialsOfProvidersAreTriedWithoutMovingMoney(t *testing.T) {
 	t.Parallel()
 	b := provisioned(t, durable)
-	b.openpay("openpay-eu", openpaysim.DefaultAPIKey)
-	want(t, b.findings(nil))
 	b.provider("opay-wrong-key", opaysim.DefaultMerchantID, "OPAYPRV-not-the-key")
 	b.provider("opay-wrong-merchant", "256600000000000", opaysim.DefaultSecretKey)
-	b.openpay("openpay-wrong-key", "not-the-key")
 	all := b.findings(nil)
 	want(
 		t, all,
 		line{check.Error, check.ProviderLogin, "provider opay-wrong-key"},
 		line{check.Error, check.ProviderLogin, "provider opay-wrong-merchant"},
-		line{check.Error, check.ProviderLogin, "provider openpay-wrong-key"},
 	)
 	for _, f := range all {
 		if strings.Contains(f.String(), "OPAYPRV") || strings.Contains(f.String(), "not-the-key") {
 			t.Errorf("a finding shows a key: %s", f)
 		}
+	}
+}
+
+func TestAnAccountThatCannotBeAskedSaysWhatThatMeans(t *testing.T) {
+	t.Parallel()
+	const path = "/pw/v3/payment/status"
+	for name, c := range map[string]struct {
+		key, path string
+		status    openpaysim.StatusCall
+		says      string
+	}{
+		"openpay-none":      {openpaysim.DefaultAPIKey, "", openpaysim.StatusParts, "nobody can try the credentials"},
+		"openpay-missing":   {openpaysim.DefaultAPIKey, path, openpaysim.StatusAbsent, "refunds do not depend on it"},
+		"openpay-finds":     {openpaysim.DefaultAPIKey, path, openpaysim.StatusParts, "take statusPath out"},
+		"openpay-wrong-key": {"not-the-key", path, openpaysim.StatusParts, "provider_authentication"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := provisioned(t, durable)
+			b.openpay(name, c.key, c.status, c.path)
+			all := b.findings(nil)
+			want(t, all, line{check.NotVerifiable, check.ProviderLogin, "provider " + name})
+			for _, f := range all {
+				if !strings.Contains(f.String(), c.says) || !strings.Contains(f.String(), "a partial one goes before a person") || strings.Contains(f.String(), "not-the-key") {
+					t.Errorf("finding is %s", f)
+				}
+			}
+		})
 	}
 }
 

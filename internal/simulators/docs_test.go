@@ -119,8 +119,21 @@ func traitsRow(t *testing.T, k simulator.Kind) string {
 	if off := switches(t, k); len(off) > 0 {
 		partial += "; off unless " + strings.Join(off, ", ")
 	}
-	return fmt.Sprintf("| %#q | %#q | %s | %d | %s | %s | %s | %s |", tr.Kind, named, strings.Join(also, ", "),
-		tr.MaxIdentifier, parallel, operationCell(tr.Cancel), operationCell(tr.FullRefund), partial)
+	return fmt.Sprintf("| %#q | %#q | %s | %d | %s | %s | %s | %s | %s |", tr.Kind, named, strings.Join(also, ", "),
+		tr.MaxIdentifier, parallel, askedCell(t, k), operationCell(tr.Cancel), operationCell(tr.FullRefund), partial)
+}
+
+// askedCell is what the account can be asked, and which settings change that.
+func askedCell(t *testing.T, k simulator.Kind) string {
+	t.Helper()
+	asks := traitsOf(t, k).Asks
+	cell := "`" + asks.String() + "`"
+	for _, v := range simulators.Accounts() {
+		if other := traitsOf(t, v).Asks; v.Name == k.Name && other != asks {
+			return cell + ", `" + other.String() + "` with `" + v.Account[len(v.Account)-1].Key + "`"
+		}
+	}
+	return cell
 }
 
 func operationCell(o payment.OperationTraits) string {

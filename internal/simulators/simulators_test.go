@@ -58,15 +58,18 @@ func TestTheConformanceSuiteRunsOnEveryKind(t *testing.T) {
 // not promise anything else.
 func TestAnAdapterPromisesWhatItsSimulatorDoes(t *testing.T) {
 	t.Parallel()
-	for _, k := range simulators.Kinds() {
-		t.Run(k.Name, func(t *testing.T) {
+	for _, k := range simulators.Accounts() {
+		t.Run(k.Title(), func(t *testing.T) {
 			t.Parallel()
 			tr := traitsOf(t, k)
 			want := payment.Traits{
 				Kind: k.Name, Parallel: k.Parallel, Identity: payment.IdentityOrder, RequiresOrderID: true,
 				RequiresCountry: k.Also["country"] != "", RequiresCurrency: k.Also["currency"] != "",
 				MaxIdentifier: tr.MaxIdentifier, ShowsRefunds: tr.ShowsRefunds, TellsEnded: tr.TellsEnded,
-				RequiresTransactionID: tr.RequiresTransactionID,
+				RequiresTransactionID: tr.RequiresTransactionID, Asks: tr.Asks,
+			}
+			if (k.Asked == simulator.Always) != (tr.Asks == payment.AsksDocumented) || k.Asked != simulator.Always && tr.Asks.String() != string(k.Asked) {
+				t.Errorf("what can be asked is %s, and at the simulator %q", tr.Asks, k.Asked)
 			}
 			if k.ByTransaction {
 				want.Identity = payment.IdentityTransaction

@@ -90,9 +90,8 @@ func classifyDecline(codes Codes, r providers.Request, e envelope) payment.Outco
 //	earlier attempt of ours   refund    before-snapshot      outcome
 //	none may have left        any       any                  failed: already_refunded
 //	may have left             partial   any                  indeterminate
-//	may have left             full      unrefunded           succeeded, basis answer
-//	may have left             full      already refunded     indeterminate
-//	may have left             full      none, or unclear     succeeded, basis inferred
+//	may have left             full      already refunded     duplicate: it was not ours
+//	may have left             full      anything else        succeeded: already_refunded, basis inferred
 //
 // A partial refund may have been followed by somebody's full one, and a payment
 // refunded before our first call was not refunded by us.
@@ -103,13 +102,11 @@ func classifyAlreadyRefunded(r providers.Request, e envelope) payment.Outcome {
 	case !r.Full:
 		return e.outcome(payment.Indeterminate, "", "payment is refunded; whether this part came first is not said")
 	case snapshotStatus(r) == payment.PaymentRefunded:
-		return e.outcome(payment.Indeterminate, "", "payment is refunded, and was before the first attempt")
+		return e.outcome(payment.Duplicate, "", "payment is refunded, and was before the first attempt")
 	}
 	o := refunded(r, e)
+	o.Code, o.Basis = payment.CodeAlreadyRefunded, payment.BasisInferred
 	o.Message = "already refunded, after an attempt of ours whose answer was lost"
-	if snapshotStatus(r) != payment.PaymentPaid {
-		o.Basis = payment.BasisInferred
-	}
 	return o
 }
 

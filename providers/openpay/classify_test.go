@@ -82,7 +82,8 @@ func TestEveryRowOfTheRefundTable(t *testing.T) {
 	indeterminate := verdict{}
 	declined := verdict{result: payment.Failed, code: payment.CodeDeclined}
 	succeeded := verdict{result: payment.Succeeded}
-	inferredYes := verdict{result: payment.Succeeded, basis: payment.BasisInferred}
+	inferredYes := verdict{result: payment.Succeeded, code: payment.CodeAlreadyRefunded, basis: payment.BasisInferred}
+	notOurs := verdict{result: payment.Duplicate}
 	already := verdict{result: payment.Failed, code: payment.CodeAlreadyRefunded}
 	noKey := verdict{result: payment.NotExecuted, code: payment.CodeProviderAuthentication, unhealthy: true}
 	limited := verdict{result: payment.NotExecuted, code: payment.CodeProviderUnavailable}
@@ -117,10 +118,11 @@ func TestEveryRowOfTheRefundTable(t *testing.T) {
 		{"already refunded under 400", full(), 400, declinedSample, already},
 		{"already refunded, code as a string", full(), 200, answer("DECLINED", `"32"`), already},
 		{"already refunded by somebody, a first partial", partial(), 200, declinedSample, already},
-		{"already refunded after a lost full refund, was paid", doubtful(full(), payment.PaymentPaid), 200, declinedSample, succeeded},
+		{"already refunded after a lost full refund, was paid", doubtful(full(), payment.PaymentPaid), 200, declinedSample, inferredYes},
+		{"already refunded after a lost full refund, was said to have failed", doubtful(full(), payment.PaymentFailed), 200, declinedSample, inferredYes},
 		{"already refunded after a lost full refund, was not read", doubtful(full(), ""), 200, declinedSample, inferredYes},
 		{"already refunded after a lost full refund, was partly refunded", doubtful(full(), payment.PaymentPartiallyRefunded), 200, declinedSample, inferredYes},
-		{"already refunded after a lost full refund, was refunded before", doubtful(full(), payment.PaymentRefunded), 200, declinedSample, indeterminate},
+		{"already refunded after a lost full refund, was refunded before", doubtful(full(), payment.PaymentRefunded), 200, declinedSample, notOurs},
 		{"already refunded after a lost partial refund", doubtful(partial(), payment.PaymentPaid), 200, declinedSample, indeterminate},
 		{"already refunded, another transaction", doubtful(full(), payment.PaymentPaid), 200, strings.ReplaceAll(declinedSample, ourTransaction, "other"), indeterminate},
 		{"already refunded under 500", doubtful(full(), payment.PaymentPaid), 500, declinedSample, indeterminate},

@@ -14,12 +14,17 @@ import (
 	"github.com/countermand/countermand/providers/providertest"
 )
 
+// statusPath is the sister brand's, which this one does not document.
+const statusPath = "/pw/v3/payment/status"
+
 const testKey = "4d41d21a935f5bba9dee7c7be4a7ca04"
 
 // harness is one configuration of adapter and simulator.
 type harness struct {
 	encoding openpay.Encoding
 	sim      openpaysim.Options
+	// asked: the instance has a status path.
+	asked bool
 }
 
 func (h harness) Simulator(testing.TB) providertest.Simulator {
@@ -70,7 +75,7 @@ func (h harness) Provider(t testing.TB, baseURL string, client *providers.Client
 	t.Helper()
 	p, err := openpay.New(openpay.Settings{
 		BaseURL: baseURL, Account: "shop-eu", APIKey: providers.NewSecret(testKey),
-		Encoding: h.encoding, PartialRefunds: h.sim.PartialRefunds,
+		Encoding: h.encoding, PartialRefunds: h.sim.PartialRefunds, StatusPath: map[bool]string{true: statusPath}[h.asked],
 	}, client)
 	if err != nil {
 		t.Fatal(err)
@@ -86,12 +91,12 @@ const (
 func (h harness) Cases() []providertest.Case {
 	cases := []providertest.Case{{
 		Name: "full refund", Op: payment.Refund, Full: true,
-		Amount: payment.Money{Value: fullAmount, Currency: "EUR"}, QueryTells: !h.sim.HideRefunds,
+		Amount: payment.Money{Value: fullAmount, Currency: "EUR"}, QueryTells: h.asked && h.sim.Status >= openpaysim.StatusFull,
 	}}
 	if h.sim.PartialRefunds {
 		cases = append(cases, providertest.Case{
 			Name: "partial refund", Op: payment.Refund,
-			Amount: payment.Money{Value: partialAmount, Currency: "EUR"}, QueryTells: h.sim.ShowPartialRefunds,
+			Amount: payment.Money{Value: partialAmount, Currency: "EUR"}, QueryTells: h.asked && h.sim.Status == openpaysim.StatusParts,
 		})
 	}
 	return cases
@@ -102,9 +107,15 @@ func (h harness) Secrets() []string { return []string{testKey} }
 func TestOpenpayKeepsTheProviderContract(t *testing.T) {
 	t.Parallel()
 	for name, h := range map[string]harness{
-		"as documented":                  {},
-		"partial refunds shown, as JSON": {encoding: openpay.EncodingJSON, sim: openpaysim.Options{PartialRefunds: true, ShowPartialRefunds: true}},
-		"a status that shows no refund":  {sim: openpaysim.Options{PartialRefunds: true, HideRefunds: true}},
+		"as documented":                  {sim: openpaysim.Options{PartialRefunds: true}},
+		"no partial refunds":             {},
+		"a status that is not asked":     {sim: openpaysim.Options{Status: openpaysim.StatusParts}},
+		"a status that is missing":       {asked: true, sim: openpaysim.Options{PartialRefunds: true}},
+		"a status that knows nothing":    {asked: true, sim: openpaysim.Options{PartialRefunds: true, Status: openpaysim.StatusBlank}},
+		"a status that is wrong":         {asked: true, sim: openpaysim.Options{PartialRefunds: true, Status: openpaysim.StatusWrong}},
+		"a status that shows no refund":  {asked: true, sim: openpaysim.Options{PartialRefunds: true, Status: openpaysim.StatusPaid}},
+		"full refunds shown":             {asked: true, sim: openpaysim.Options{PartialRefunds: true, Status: openpaysim.StatusFull}},
+		"partial refunds shown, as JSON": {asked: true, encoding: openpay.EncodingJSON, sim: openpaysim.Options{PartialRefunds: true, Status: openpaysim.StatusParts}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,8 +13,11 @@
 //   - code is the string "00" in one sample and the number 32 in the other;
 //     amount is a string in both, an integer in the table.
 //
-// Body encoding, the status call (taken from a sister brand's pages) and most
-// decline codes are not documented for this brand: they are settings.
+// What is documented suffices: a lost full refund is sent once more and learns by
+// code 32 that the first one was carried out. Body encoding and most decline codes
+// are not documented for this brand: they are settings. So is a status call, which
+// only a sister brand's pages know. It is off unless statusPath is set, and then it
+// helps: it refuses nothing, and no absence follows from what it does not find.
 //
 // The package guarantees that one Refund sends at most one request, and that
 // what it cannot read is payment.Indeterminate. When to call, and what an

@@ -51,18 +51,22 @@ func (p *Provider) Account() string { return p.account }
 
 // Traits says what Openpay promises: no cancel; a second full refund is
 // refused (code 32); nothing is said of a second partial one, so it is unsafe.
-// Both are compared with the payment's status from before the first call.
+// Nobody can be asked, unless a status path is configured: both are then compared
+// with the payment's status from before the first call, where that can be read.
 func (p *Provider) Traits() payment.Traits {
+	asks, prepare := payment.AsksNone, payment.PrepareNever
+	if p.settings.StatusPath != "" {
+		asks, prepare = payment.AsksHelpful, payment.PrepareHelpful
+	}
 	return payment.Traits{
 		Kind:            Kind,
 		Identity:        payment.IdentityTransaction,
 		RequiresOrderID: true, // sent as referenceNo
 		MaxIdentifier:   maxIdentifier,
-		FullRefund: payment.OperationTraits{
-			Supported: true, Repeat: payment.RepeatRefused, Prepare: payment.PrepareAlways,
-		},
+		Asks:            asks,
+		FullRefund:      payment.OperationTraits{Supported: true, Repeat: payment.RepeatRefused, Prepare: prepare},
 		PartialRefund: payment.OperationTraits{
-			Supported: p.settings.PartialRefunds, Repeat: payment.RepeatUnsafe, Prepare: payment.PrepareAlways,
+			Supported: p.settings.PartialRefunds, Repeat: payment.RepeatUnsafe, Prepare: prepare,
 		},
 	}
 }
@@ -112,8 +116,15 @@ func (p *Provider) QueryStatus(ctx context.Context, r providers.Request) payment
 	return providers.Unanswerable(Kind, r.Op)
 }
 
-// Read asks for the payment's status by its referenceNo (see classifyStatus).
+// Read asks for the payment's status by its referenceNo (see classifyStatus). Where
+// no status path is configured nothing is sent.
 func (p *Provider) Read(ctx context.Context, r providers.Request) payment.Reading {
+	if p.settings.StatusPath == "" {
+		return payment.Reading{
+			Code: payment.CodeUnsupportedOperation, At: p.client.Now(),
+			Message: "not asked: the provider documents no status call (statusPath)",
+		}
+	}
 	call, err := p.call(p.settings.StatusPath, map[string]any{"referenceNo": r.Payment.OrderID})
 	if err != nil {
 		return payment.Reading{Code: payment.CodeInternalError, Message: "request could not be encoded", At: p.client.Now()}

@@ -110,7 +110,7 @@ func TestRequestsAreWrittenAsDocumented(t *testing.T) {
 
 func TestAQuestionNamesTheReferenceOnly(t *testing.T) {
 	t.Parallel()
-	p, c := recording(t, openpay.Settings{BaseURL: "/gateway/"})
+	p, c := recording(t, openpay.Settings{BaseURL: "/gateway/", StatusPath: statusPath})
 	before := time.Now().Add(-time.Second)
 	reading := p.Read(context.Background(), fullRefund())
 	if !reading.OK || reading.Status != payment.PaymentPaid || reading.At.Before(before) {
@@ -189,16 +189,21 @@ func TestAnEmptiedKeyMakesTheInstanceUnhealthyAndSendsNothing(t *testing.T) {
 
 func TestTraitsFollowTheSettings(t *testing.T) {
 	t.Parallel()
-	want := payment.Traits{
-		Kind: "openpay", Identity: payment.IdentityTransaction, RequiresOrderID: true, MaxIdentifier: 32,
-		FullRefund:    payment.OperationTraits{Supported: true, Repeat: payment.RepeatRefused, Prepare: payment.PrepareAlways},
-		PartialRefund: payment.OperationTraits{Supported: true, Repeat: payment.RepeatUnsafe, Prepare: payment.PrepareAlways},
-	}
 	for _, on := range []bool{true, false} {
-		want.PartialRefund.Supported = on
-		p := provider(t, openpay.Settings{BaseURL: "https://api.openpaydpsp.com", PartialRefunds: on})
-		if diff := cmp.Diff(want, p.Traits()); diff != "" {
-			t.Errorf("partialRefunds %v (-want +got):\n%s", on, diff)
+		for path, prepare := range map[string]payment.Prepare{"": payment.PrepareNever, statusPath: payment.PrepareHelpful} {
+			want := payment.Traits{
+				Kind: "openpay", Identity: payment.IdentityTransaction, RequiresOrderID: true, MaxIdentifier: 32,
+				Asks:          payment.AsksNone,
+				FullRefund:    payment.OperationTraits{Supported: true, Repeat: payment.RepeatRefused, Prepare: prepare},
+				PartialRefund: payment.OperationTraits{Supported: on, Repeat: payment.RepeatUnsafe, Prepare: prepare},
+			}
+			if path != "" {
+				want.Asks = payment.AsksHelpful
+			}
+			p := provider(t, openpay.Settings{BaseURL: "https://api.openpaydpsp.com", PartialRefunds: on, StatusPath: path})
+			if diff := cmp.Diff(want, p.Traits()); diff != "" {
+				t.Errorf("partialRefunds %v, statusPath %q (-want +got):\n%s", on, path, diff)
+			}
 		}
 	}
 }
@@ -294,12 +299,12 @@ func simulated(t *testing.T, o openpaysim.Options, p openpaysim.Payment) (*openp
 	if err := sim.AddPayment(p); err != nil {
 		t.Fatal(err)
 	}
-	return provider(t, openpay.Settings{BaseURL: server.URL, APIKey: providers.NewSecret(openpaysim.DefaultAPIKey), PartialRefunds: true}), sim
+	return provider(t, openpay.Settings{BaseURL: server.URL, APIKey: providers.NewSecret(openpaysim.DefaultAPIKey), PartialRefunds: true, StatusPath: statusPath}), sim
 }
 
 func TestAnAddressNotRegisteredIsTheInstancesFault(t *testing.T) {
 	t.Parallel()
-	p, sim := simulated(t, openpaysim.Options{RefuseAddress: true}, openpaysim.Payment{})
+	p, sim := simulated(t, openpaysim.Options{RefuseAddress: true, Status: openpaysim.StatusFull}, openpaysim.Payment{})
 	o := p.Call(context.Background(), fullRefund())
 	if o.Result != payment.NotExecuted || !o.Unhealthy || o.Code != payment.CodeProviderAuthentication {
 		t.Errorf("refund: %+v", o)
@@ -324,42 +329,50 @@ func TestAMethodThatCannotBeRefundedIsInDoubtUntilItsAnswerIsKnown(t *testing.T)
 	}
 }
 
-func TestAPaymentNobodyKnowsIsAbsent(t *testing.T) {
+func TestNoAbsenceFollowsFromWhatTheStatusDoesNotFind(t *testing.T) {
 	t.Parallel()
-	p, _ := simulated(t, openpaysim.Options{}, openpaysim.Payment{})
-	r := fullRefund()
-	r.Payment.OrderID = "r-2"
-	if got := p.Read(context.Background(), r); !got.OK || got.Status != payment.PaymentAbsent {
-		t.Errorf("read: %+v", got)
-	}
-	if got := p.QueryStatus(context.Background(), r); got.Result != payment.NotFound {
-		t.Errorf("query: %+v", got)
+	for name, status := range map[string]openpaysim.StatusCall{
+		"there is no such call": openpaysim.StatusAbsent, "it knows no payment": openpaysim.StatusBlank,
+	} {
+		p, _ := simulated(t, openpaysim.Options{Status: status}, openpaysim.Payment{})
+		if got := p.Read(context.Background(), fullRefund()); got.OK || got.Code != payment.CodeProviderUnavailable {
+			t.Errorf("%s, read: %+v", name, got)
+		}
+		if got := p.QueryStatus(context.Background(), fullRefund()); got.Result != payment.Indeterminate {
+			t.Errorf("%s, query: %+v", name, got)
+		}
 	}
 }
 
+// By the provider's own page: one call, and code 32 for its repeat.
 func TestALostFullRefundMadeByUsIsTakenFromTheRefusalOfItsRepeat(t *testing.T) {
 	t.Parallel()
-	// The status shows no refund, so only the repeat can tell.
-	p, sim := simulated(t, openpaysim.Options{HideRefunds: true}, openpaysim.Payment{})
-	r := fullRefund()
-	before := p.Read(context.Background(), r)
-	r.Snapshot = &before
-	if err := sim.Fault(simulator.Fault{Mode: simulator.CutAfter, Operation: "refund", Times: 1}); err != nil {
-		t.Fatal(err)
-	}
-	if o := p.Call(context.Background(), r); o.Result != payment.Indeterminate {
-		t.Fatalf("first: %s", o.Result)
-	}
-	r.InDoubt = true
-	if o := p.QueryStatus(context.Background(), r); o.Result != payment.NotFound {
-		t.Fatalf("query: %s", o.Result)
-	}
-	o := p.Call(context.Background(), r)
-	if o.Result != payment.Succeeded || o.Basis != "" || o.Moved == nil || o.Moved.Value != 1234 {
-		t.Errorf("repeat: %+v", o)
-	}
-	if got := sim.Ledger().Total("")["EUR"]; got != 1234 {
-		t.Errorf("moved %d", got)
+	for _, path := range []string{"", statusPath} {
+		sim := openpaysim.New(openpaysim.Options{})
+		server := httptest.NewServer(sim)
+		t.Cleanup(func() { sim.Close(); server.Close() })
+		if err := sim.AddPayment(openpaysim.Payment{TransactionID: "t-1", ReferenceNo: "r-1", Amount: 1234, Currency: "EUR"}); err != nil {
+			t.Fatal(err)
+		}
+		p := provider(t, openpay.Settings{BaseURL: server.URL, APIKey: providers.NewSecret(openpaysim.DefaultAPIKey), StatusPath: path})
+		r := fullRefund()
+		if err := sim.Fault(simulator.Fault{Mode: simulator.CutAfter, Operation: "refund", Times: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if o := p.Call(context.Background(), r); o.Result != payment.Indeterminate {
+			t.Fatalf("first: %s", o.Result)
+		}
+		r.InDoubt = true
+		if o := p.QueryStatus(context.Background(), r); o.Result != payment.Indeterminate {
+			t.Fatalf("query: %s", o.Result)
+		}
+		o := p.Call(context.Background(), r)
+		if o.Result != payment.Succeeded || o.Basis != payment.BasisInferred || o.Code != payment.CodeAlreadyRefunded || o.Moved == nil || o.Moved.Value != 1234 {
+			t.Errorf("repeat: %+v", o)
+		}
+		if got := sim.Ledger().Total("")["EUR"]; got != 1234 {
+			t.Errorf("moved %d", got)
+		}
 	}
 }
 

@@ -34,8 +34,11 @@ type Settings struct {
 	// PartialRefunds says that the provider has switched on partial refunds for this account.
 	// The provider's documented default is off, and so is this one.
 	PartialRefunds bool `yaml:"partialRefunds"`
-	// RefundPath and StatusPath are appended to BaseURL.
+	// RefundPath is appended to BaseURL.
 	RefundPath string `yaml:"refundPath" validate:"omitempty,startswith=/"`
+	// StatusPath turns on a status call that the provider's page does not document. It is
+	// appended to BaseURL; sister brands have /pw/v3/payment/status. Its answers can help
+	// and never refuse or delay a refund. Absent: there is no such call, and nobody asks.
 	StatusPath string `yaml:"statusPath" validate:"omitempty,startswith=/"`
 	// Codes lists the response codes by meaning.
 	Codes Codes `yaml:"codes"`
@@ -64,11 +67,8 @@ type Codes struct {
 	NotFound []string `yaml:"notFound"`
 }
 
-// The documented paths.
-const (
-	defaultRefundPath = "/pw/v3/payment/refund"
-	defaultStatusPath = "/pw/v3/payment/status"
-)
+// defaultRefundPath is the one documented call.
+const defaultRefundPath = "/pw/v3/payment/refund"
 
 // WithDefaults returns the settings with every absent value filled in.
 func (s Settings) WithDefaults() Settings {
@@ -77,9 +77,6 @@ func (s Settings) WithDefaults() Settings {
 	}
 	if s.RefundPath == "" {
 		s.RefundPath = defaultRefundPath
-	}
-	if s.StatusPath == "" {
-		s.StatusPath = defaultStatusPath
 	}
 	s.Codes = s.Codes.withDefaults()
 	return s
@@ -107,7 +104,10 @@ func (s Settings) Verify() error {
 	if s.Encoding != EncodingForm && s.Encoding != EncodingJSON {
 		faults = append(faults, fmt.Errorf("encoding: %q is neither form nor json", s.Encoding))
 	}
-	faults = append(faults, providers.VerifyPath("refundPath", s.RefundPath), providers.VerifyPath("statusPath", s.StatusPath))
+	faults = append(faults, providers.VerifyPath("refundPath", s.RefundPath))
+	if s.StatusPath != "" {
+		faults = append(faults, providers.VerifyPath("statusPath", s.StatusPath))
+	}
 	return errors.Join(append(faults, s.Codes.verify()...)...)
 }
 

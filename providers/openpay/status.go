@@ -9,16 +9,16 @@ import (
 
 // classifyStatus says what an answer to the status call says of the payment.
 // The call is known from a sister brand's pages [public], its answer only by
-// the common envelope. The first row that fits wins:
+// the common envelope. No page says how it would answer that there is no such
+// payment, so no reading says that. The first row that fits wins:
 //
 //	HTTP        body                                    reading
 //	401 403     anything                                not OK, unhealthy: provider_authentication
-//	404         readable, no yes in it                  absent (inferred: a wrong path answers without our envelope)
-//	not 2xx     anything else                           not OK
+//	not 2xx     anything else, 404 included             not OK
 //	2xx         no whole object with status and code    not OK
 //	2xx         names another payment                   not OK: payment_not_found
 //	2xx         DECLINED, authentication code           not OK, unhealthy
-//	2xx         DECLINED, not-found code                absent
+//	2xx         DECLINED, not-found code                not OK: payment_not_found
 //	2xx         names no payment at all                 not OK
 //	2xx         APPROVED, approved code                 paid, with the captured amount
 //	2xx         PARTIALLY_REFUNDED                      partially refunded
@@ -32,8 +32,6 @@ func classifyStatus(codes Codes, r providers.Request, status int, body []byte) p
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return notAccepted()
-	case status == http.StatusNotFound && readable && e.statusIn(statusDeclined, "ERROR", statusFailed):
-		return payment.Reading{OK: true, Status: payment.PaymentAbsent}
 	case !success(status):
 		return unread("HTTP status says nothing of the payment")
 	case !readable:
@@ -43,7 +41,7 @@ func classifyStatus(codes Codes, r providers.Request, status int, body []byte) p
 	case e.statusIn(statusDeclined) && e.codeIn(codes.Authentication):
 		return notAccepted()
 	case e.statusIn(statusDeclined) && e.codeIn(codes.NotFound):
-		return payment.Reading{OK: true, Status: payment.PaymentAbsent}
+		return payment.Reading{Code: payment.CodePaymentNotFound, Message: "status answer knows no such payment"}
 	case e.TransactionID == "" && e.ReferenceNo == "":
 		// A refused question looks like a declined payment but names none.
 		return unread("status answer names no payment")

@@ -49,7 +49,7 @@ func TestEveryRowOfTheStatusTable(t *testing.T) {
 		{"a question refused is no declined payment", 200, `{"status":"DECLINED","message":"missing","code":188}`, unreadable},
 		{"an approval that names no payment", 200, `{"status":"APPROVED","code":"00","amount":1}`, unreadable},
 		{"another payment", 200, `{"status":"APPROVED","code":"00","transactionId":"other","referenceNo":"123456"}`, payment.Reading{Code: payment.CodePaymentNotFound}},
-		{"404 in the provider's own words", 404, `{"status":"ERROR","message":"no such transaction","code":1}`, ok(payment.PaymentAbsent)},
+		{"404 in the provider's own words", 404, `{"status":"ERROR","message":"no such transaction","code":1}`, unreadable},
 		{"404 from a wrong path", 404, `<html>`, unreadable},
 		{"404 that says yes", 404, statusAnswer("APPROVED", `"00"`, ""), unreadable},
 		{"401", 401, statusAnswer("APPROVED", `"00"`, ""), noKey},
@@ -82,7 +82,7 @@ func TestConfiguredCodesTakeTheirMeaningInAStatus(t *testing.T) {
 		t.Errorf("authentication code gives %+v", got)
 	}
 	got = classifyStatus(codes, full(), 200, []byte(`{"status":"DECLINED","code":"128"}`))
-	if !got.OK || got.Status != payment.PaymentAbsent {
+	if got.OK || got.Code != payment.CodePaymentNotFound {
 		t.Errorf("not-found code gives %+v", got)
 	}
 }

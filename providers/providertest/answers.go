@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 
 	"github.com/countermand/countermand/payment"
@@ -97,20 +98,22 @@ func (s suite) refusalUnderStatus(t *testing.T) {
 
 // everyStatusToAQuestion answers every request, tokens included, with every
 // status and a body that says nothing. A 404 may mean that there is no such
-// payment; nothing else means anything.
+// payment, where the question is documented; nothing else means anything.
 func (s suite) everyStatusToAQuestion(t *testing.T) {
 	r := s.rig(t, rigOptions{})
+	documented := r.provider.Traits().Asks == payment.AsksDocumented
 	q := again(r.request())
 	for status := 100; status <= 599; status++ {
 		r.front.answer(func(w http.ResponseWriter, _ *http.Request) bool {
 			return reply(w, status, wordless()[status%len(wordless())])
 		})
 		o := r.query(q)
-		if o.Result != payment.Indeterminate && (status != http.StatusNotFound || o.Result != payment.NotFound) {
+		absent := documented && status == http.StatusNotFound
+		if o.Result != payment.Indeterminate && (!absent || o.Result != payment.NotFound) {
 			t.Errorf("a query answered with HTTP %d is %s (%s)", status, o.Result, o.Message)
 		}
 		reading := r.provider.Read(context.Background(), q)
-		if reading.OK && (status != http.StatusNotFound || reading.Status != payment.PaymentAbsent) {
+		if reading.OK && (!absent || reading.Status != payment.PaymentAbsent) {
 			t.Errorf("a read answered with HTTP %d is OK, status %q", status, reading.Status)
 		}
 		if !reading.OK && reading.Code == "" {
@@ -119,5 +122,26 @@ func (s suite) everyStatusToAQuestion(t *testing.T) {
 	}
 	if n := r.front.moves.Load(); n != 0 {
 		t.Errorf("questions sent %d requests that move money", n)
+	}
+}
+
+// nobodyIsAsked: an account that cannot be asked is sent nothing but the call, and
+// one that can be asked is.
+func (s suite) nobodyIsAsked(t *testing.T) {
+	r := s.rig(t, rigOptions{})
+	q := r.request()
+	var asked atomic.Int64
+	r.front.answer(func(http.ResponseWriter, *http.Request) bool {
+		asked.Add(1)
+		return false
+	})
+	o := r.query(again(q))
+	reading := r.provider.Read(context.Background(), q)
+	silent := r.provider.Traits().Asks == payment.AsksNone
+	if n := asked.Load(); silent != (n == 0) {
+		t.Errorf("%d requests were sent, and the account can be asked: %t", n, !silent)
+	}
+	if silent && (o.Result != payment.Indeterminate || o.Message == "" || reading.OK || reading.Message == "") {
+		t.Errorf("not asked, and the query is %s (%s), the reading %+v", o.Result, o.Message, reading)
 	}
 }

@@ -142,7 +142,7 @@ func (s suite) laggingQuery(t *testing.T) {
 	if err := r.sim.Base.Fault(simulator.Fault{Mode: simulator.Lag}); err != nil {
 		t.Fatal(err)
 	}
-	r.want(r.query(again(q)), payment.NotFound)
+	r.want(r.query(again(q)), r.unfound()...)
 	r.sim.Base.ClearFaults()
 	r.truth(q, true)
 	r.ledger(1)

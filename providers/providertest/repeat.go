@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/countermand/countermand/payment"
@@ -136,7 +137,7 @@ func (r *rig) live(q providers.Request, dice *rand.Rand) payment.Outcome {
 	if o.Result != payment.Indeterminate {
 		return o
 	}
-	if o = r.query(again(q)); o.Result != payment.NotFound {
+	if o = r.query(again(q)); !slices.Contains(r.unfound(), o.Result) {
 		return o
 	}
 	if r.provider.Traits().For(q.Op, q.Full).Repeat == payment.RepeatUnsafe {

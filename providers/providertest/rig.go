@@ -67,6 +67,12 @@ func (r *rig) request() providers.Request {
 		return q
 	}
 	reading := r.provider.Read(context.Background(), q)
+	if traits.Prepare == payment.PrepareHelpful {
+		if reading.Captured = nil; reading.OK {
+			q.Snapshot = &reading
+		}
+		return q
+	}
 	if !reading.OK {
 		r.t.Fatalf("preparing read: %s", reading.Message)
 	}
@@ -111,6 +117,18 @@ func (r *rig) query(q providers.Request) payment.Outcome {
 	default:
 	}
 	return o
+}
+
+// unfound are the answers of a query that finds nothing.
+func (r *rig) unfound() []payment.Result {
+	switch r.provider.Traits().Asks {
+	case payment.AsksHelpful:
+		return []payment.Result{payment.NotFound, payment.Indeterminate}
+	case payment.AsksNone:
+		return []payment.Result{payment.Indeterminate}
+	default:
+		return []payment.Result{payment.NotFound}
+	}
 }
 
 // fault makes the simulator misbehave at calls of the case's operation.

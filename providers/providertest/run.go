@@ -55,6 +55,7 @@ func checks() []check {
 		{"a hanging answer ends with the client's timeout", suite.hangingAnswer},
 		{"a lagging query finds nothing and never fails", suite.laggingQuery},
 		{"questions move no money", suite.questionsMoveNothing},
+		{"what cannot be asked is not asked", suite.nobodyIsAsked},
 
 		{"a refused connection is not executed", suite.refusedConnection},
 		{"nothing is sent after its time", suite.nothingAfterItsTime},

@@ -16,6 +16,9 @@ import (
 type Kind struct {
 	// Name is the kind's, and the path its simulator is served under.
 	Name string
+	// Variant says what is different about this account; empty: nothing, it is as
+	// the provider documents it.
+	Variant string
 	// Instance is what the demo and the proofs call their instance of it.
 	Instance string
 	// New returns a simulator without payments.
@@ -112,6 +115,11 @@ type Habits struct {
 	Compares bool
 	// Blind: its answers never show a partial refund.
 	Blind bool
+	// Asked is whether it can be asked about an operation.
+	Asked Asked
+	// SaysDone: the refusal of a second full refund says that the payment was
+	// refunded, which ends the doubt about the first. A decline is not remembered.
+	SaysDone bool
 	// VagueDeclines lists the operations whose decline reads like the refusal of a
 	// repeat: a person is asked where it is not found.
 	VagueDeclines []Operation
@@ -128,6 +136,16 @@ type Habits struct {
 	// is none.
 	DeclineLater Mode
 }
+
+// Asked is whether an account can be asked about an operation.
+type Asked string
+
+// The sorts.
+const (
+	Always Asked = ""        // by a documented call
+	InVain Asked = "helpful" // by a call that nobody documents and that may know nothing
+	Never  Asked = "none"    // not at all
+)
 
 // Repeat is what a second call for one operation does.
 type Repeat string
@@ -179,6 +197,14 @@ const (
 	AskTooMuch AskFor = "too much"
 	AskExpired AskFor = "expired"
 )
+
+// Title names the kind with what is different about the account.
+func (k Kind) Title() string {
+	if k.Variant == "" {
+		return k.Name
+	}
+	return k.Name + " (" + k.Variant + ")"
+}
 
 // Identifiers is how a command names a payment.
 func (p Payments) Identifiers(name string) map[string]string {

@@ -12,6 +12,8 @@
 //   - The provider's own code page, which is not public. Codes beside 00, 32
 //     and 188 are made up here, as are the forms of an authentication refusal
 //     (401), an unregistered address (403) and an unknown payment (404).
+//   - The status call, which no page of the provider documents: there is none,
+//     unless Options.Status says what it is like.
 //   - PENDING and WAITING: refunds are answered straight away.
 //   - Card schemes, currencies and fees; a full refund after a partial one
 //     gives back what is left, which the documents neither promise nor deny.

@@ -3,26 +3,24 @@ package openpaysim
 import (
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/countermand/countermand/providers/simulator"
 )
 
-// Definition is the kind's entry in the table of simulated kinds.
+// Definition is the kind's entry in the table of simulated kinds: an account of
+// which nobody can ask anything, since the provider's page has one call.
 func Definition() simulator.Kind {
 	return simulator.Kind{
-		Name: "openpay", Instance: "openpay-eu", New: simulated, Weight: 20,
-		Account: []simulator.Setting{
-			{Key: "account", Value: "shop-eu"},
-			{Key: "apiKey", Value: DefaultAPIKey, Secret: true},
-			{Key: "partialRefunds", Value: true},
-		},
+		Name: "openpay", Instance: "openpay-eu", New: simulated(StatusAbsent), Weight: 20,
+		Account: account("shop-eu"),
 		Payments: simulator.Payments{
 			Currency: "EUR", Amount: 12340, First: "529-1438673740-%d", ByTransaction: true,
 			Seed: seedOf, AmountOf: amountOf,
 		},
 		Habits: simulator.Habits{
 			CancelRepeat: simulator.Unsafe, PartRepeat: simulator.Unsafe,
-			Compares: true, Blind: true, Read: opQuery, Query: opQuery,
+			Compares: true, Blind: true, Asked: simulator.Never, SaysDone: true,
 		},
 		Scenes: []simulator.Scene{
 			{Share: 4, State: simulator.Paid, Asks: []simulator.Ask{{What: simulator.AskFull}}},
@@ -34,9 +32,49 @@ func Definition() simulator.Kind {
 	}
 }
 
-func simulated(m simulator.Manner) simulator.Simulated {
-	s := New(Options{Now: m.Now, PartialRefunds: true, HideRefunds: m.HideRefunds})
-	return simulator.Simulated{Handler: s, Base: s.Base}
+// Variants are accounts with a status call switched on, for the proofs: one for
+// each sort of answer. No page says which is the real one.
+func Variants() []simulator.Kind {
+	var all []simulator.Kind
+	for _, v := range []struct {
+		name   string
+		status StatusCall
+	}{
+		{"status missing", StatusAbsent},
+		{"status blank", StatusBlank},
+		{"status wrong", StatusWrong},
+		{"status paid", StatusPaid},
+		{"status full", StatusFull},
+		{"status parts", StatusParts},
+	} {
+		k := Definition()
+		k.Variant, k.Instance = v.name, "openpay-"+strings.ReplaceAll(v.name, " ", "-")
+		k.New, k.Account = simulated(v.status), append(account(k.Instance), simulator.Setting{Key: "statusPath", Value: statusPath})
+		k.Blind, k.Asked = v.status != StatusParts, simulator.InVain
+		k.Read, k.Query = opQuery, opQuery
+		all = append(all, k)
+	}
+	return all
+}
+
+// account lists the settings of a simulated account by its label.
+func account(label string) []simulator.Setting {
+	return []simulator.Setting{
+		{Key: "account", Value: label},
+		{Key: "apiKey", Value: DefaultAPIKey, Secret: true},
+		{Key: "partialRefunds", Value: true},
+	}
+}
+
+func simulated(status StatusCall) func(simulator.Manner) simulator.Simulated {
+	return func(m simulator.Manner) simulator.Simulated {
+		o := Options{Now: m.Now, PartialRefunds: true, Status: status}
+		if m.HideRefunds {
+			o.Status = min(o.Status, StatusPaid)
+		}
+		s := New(o)
+		return simulator.Simulated{Handler: s, Base: s.Base}
+	}
 }
 
 func seedOf(name string, amount int64, _ simulator.State) any {

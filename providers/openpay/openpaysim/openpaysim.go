@@ -37,17 +37,30 @@ const (
 	opQuery  = "query"
 )
 
+// StatusCall is what becomes of a question about a payment.
+type StatusCall int
+
+// The sorts, each knowing more than the one before it.
+const (
+	StatusAbsent StatusCall = iota // there is no such call, as far as the provider's page goes
+	StatusBlank                    // it knows no payment
+	StatusWrong                    // it says of every payment that it failed
+	StatusPaid                     // it finds payments and never shows a refund
+	StatusFull                     // it shows a full refund, and no partial one
+	StatusParts                    // it shows every refund and how much
+)
+
+// statusPath is where sister brands have their status call.
+const statusPath = "/pw/v3/payment/status"
+
 // Options are the simulator's switches; nil and zero values mean the defaults.
 type Options struct {
 	APIKey string           // every request must carry it; default DefaultAPIKey
 	Now    func() time.Time // default time.Now
 	// PartialRefunds switches them on for the account; the provider's default is off.
 	PartialRefunds bool
-	// HideRefunds: the status of a refunded payment stays APPROVED. Whether the
-	// real one shows a refund is not documented.
-	HideRefunds bool
-	// ShowPartialRefunds: the status names partial refunds and how much.
-	ShowPartialRefunds bool
+	// Status is what the status call is like, which no page of the provider says.
+	Status StatusCall
 	// RefuseAddress answers every call with 403, as for an address not registered.
 	RefuseAddress bool
 }
@@ -97,7 +110,9 @@ func New(o Options) *Simulator {
 		memory:  memory{Payments: map[string]*held{}},
 	}
 	s.mux.HandleFunc("POST /pw/v3/payment/refund", s.serveRefund)
-	s.mux.HandleFunc("POST /pw/v3/payment/status", s.serveStatus)
+	if o.Status != StatusAbsent {
+		s.mux.HandleFunc("POST "+statusPath, s.serveStatus)
+	}
 	simulator.Mount(s.Base, s.mux, s.AddPayment)
 	s.Keep(&s.mu, &s.memory)
 	return s

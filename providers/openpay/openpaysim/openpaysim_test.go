@@ -33,6 +33,9 @@ type bench struct {
 func setup(t *testing.T, o openpaysim.Options, p openpaysim.Payment) bench {
 	t.Helper()
 	o.Now = func() time.Time { return time.Unix(1476187198, 0) }
+	if o.Status == openpaysim.StatusAbsent {
+		o.Status = openpaysim.StatusFull
+	}
 	sim := openpaysim.New(o)
 	t.Cleanup(sim.Close)
 	p.TransactionID, p.ReferenceNo, p.Amount, p.Currency = "t-1", "r-1", 1234, "EUR"
@@ -116,16 +119,25 @@ func TestPartialRefundsAreOffByDefault(t *testing.T) {
 
 func TestTheStatusShowsWhatItsSwitchesSay(t *testing.T) {
 	t.Parallel()
-	hiding := setup(t, openpaysim.Options{HideRefunds: true}, openpaysim.Payment{})
+	hiding := setup(t, openpaysim.Options{Status: openpaysim.StatusPaid}, openpaysim.Payment{})
 	hiding.want(refund, ours, approved(1234), 1)
 	hiding.want(status, ours, described("APPROVED", ""), 1)
-	showing := setup(t, openpaysim.Options{PartialRefunds: true, ShowPartialRefunds: true}, openpaysim.Payment{})
+	showing := setup(t, openpaysim.Options{PartialRefunds: true, Status: openpaysim.StatusParts}, openpaysim.Payment{})
 	showing.want(refund, part, approved(400), 1)
 	showing.want(status, ours, described("PARTIALLY_REFUNDED", `"refundedAmount":"400",`), 1)
 	if err := showing.Fault(simulator.Fault{Mode: simulator.Lag, Operation: "query", Times: 1}); err != nil {
 		t.Fatal(err)
 	}
 	showing.want(status, ours, described("APPROVED", ""), 1)
+	blank := setup(t, openpaysim.Options{Status: openpaysim.StatusBlank}, openpaysim.Payment{})
+	blank.want(status, ours, fmt.Sprintf(`404 {"code":%d,"status":"DECLINED","message":"Transaction not found"}`, openpaysim.CodeNotFound), 0)
+	wrong := setup(t, openpaysim.Options{Status: openpaysim.StatusWrong}, openpaysim.Payment{})
+	wrong.want(status, ours, strings.Replace(described("FAILED", ""), "FAILED\",\"transaction", "Failed\",\"transaction", 1), 0)
+	absent := openpaysim.New(openpaysim.Options{})
+	t.Cleanup(absent.Close)
+	if code, body := (bench{absent, t}).post(status, form, ours); code != http.StatusNotFound || strings.HasPrefix(body, "{") {
+		t.Errorf("a call that is not there answers %d %s", code, body)
+	}
 	failed := setup(t, openpaysim.Options{}, openpaysim.Payment{Status: "FAILED"})
 	failed.want(status, ours, described("FAILED", ""), 0)
 	failed.want(refund, ours, declined(openpaysim.CodeNotRefundable, "Transaction is not refundable"), 0)

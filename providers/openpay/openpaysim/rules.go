@@ -100,7 +100,7 @@ func (s *Simulator) status(in request, f simulator.Fault) simulator.Reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.Payments {
-		if p.ReferenceNo == in.referenceNo {
+		if p.ReferenceNo == in.referenceNo && s.options.Status > StatusBlank {
 			return reply(http.StatusOK, s.describe(p, f.Mode == simulator.Lag))
 		}
 	}
@@ -112,10 +112,12 @@ func (s *Simulator) describe(p *held, lagging bool) answer {
 	a := s.of(p, p.Status, p.Status, codeApproved)
 	a.IsLive = &live
 	switch {
+	case s.options.Status == StatusWrong:
+		a.Status, a.Message = "FAILED", "Failed"
 	case lagging:
-	case p.Refunded >= p.Amount && !s.options.HideRefunds:
+	case p.Refunded >= p.Amount && s.options.Status >= StatusFull:
 		a.Status, a.Message = "REFUNDED", "Refunded"
-	case p.Refunded > 0 && s.options.ShowPartialRefunds:
+	case p.Refunded > 0 && s.options.Status == StatusParts:
 		a.Status, a.Message = "PARTIALLY_REFUNDED", "Partially refunded"
 		a.RefundedAmount = strconv.FormatInt(p.Refunded, 10)
 	}

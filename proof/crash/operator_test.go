@@ -311,6 +311,9 @@ func (l *life) newDesk(set *providers.Set, books *stream.Journal, service ruler)
 // ruled is what goes to a person because the provider answers no question. Each
 // step from the operator's first look on is broken; other paths come that far.
 func (r row) ruled() []path {
+	if r.full && r.kind.Asked != simulator.Always {
+		return nil // no answer is missed: its repeat tells, and no person is asked
+	}
 	executed := []simulator.Fault{{Mode: simulator.CutAfter, Times: 1}}
 	not := []simulator.Fault{{Mode: simulator.CutBefore, Times: 1}}
 	all := []path{

@@ -37,12 +37,12 @@ const (
 func rows(t *testing.T) []row {
 	t.Helper()
 	var all []row
-	for _, k := range simulators.Kinds() {
+	for _, k := range simulators.Accounts() {
 		a, err := simulators.Open(k, nobody, providers.NewClient(nil))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(k.Cancels) == 0 {
+		if len(k.Cancels) == 0 && k.Variant == "" {
 			all = append(all, row{kind: k, name: cancel, op: payment.Cancel})
 		}
 		for _, name := range k.Operations() {
@@ -167,7 +167,7 @@ func (r row) paths() []path {
 		{name: "no connection first", unreachable: true, ends: []string{succeeded}},
 		{name: "answer lost, executed", faults: []simulator.Fault{{Mode: simulator.CutAfter, Times: 1}}, ends: []string{r.seen(succeeded)}},
 		{name: "answer lost, not executed", faults: []simulator.Fault{{Mode: simulator.CutBefore, Times: 1}}, ends: []string{r.safe(succeeded)}},
-		{name: "answer lost, repeat refused", hidden: true, faults: r.refusesRepeat(), ends: []string{r.seen(succeeded)}},
+		{name: "answer lost, repeat refused", hidden: true, faults: r.refusesRepeat(), ends: []string{r.unseen(succeeded)}},
 		{name: "guard rejects", commands: []command{own.with(func(c *command) { c.envelope = `,"expirytime":"2039-12-31T00:00:00Z"` })}, ends: []string{rejected}},
 		{name: "not a command", commands: []command{own.with(func(c *command) { c.broken, c.refused = true, true })}, ends: []string{refused}},
 		{name: "repeated", commands: []command{own, own}, ends: []string{succeeded, succeeded}},
@@ -176,12 +176,21 @@ func (r row) paths() []path {
 	}
 	all = append(all, r.special()...)
 	all = append(all, r.ruled()...)
+	if r.kind.Variant != "" {
+		all = slices.DeleteFunc(all, func(p path) bool { return !r.differs(p) })
+	}
 	for i := range all {
 		if all[i].commands == nil {
 			all[i].commands = []command{own}
 		}
 	}
 	return all
+}
+
+// differs reports whether a path of a variant may go another way than that of the
+// kind's own account: nothing but what it can be asked is different there.
+func (r row) differs(p path) bool {
+	return strings.HasPrefix(p.name, "answer lost") || strings.HasPrefix(p.name, "reading") || p.name == "succeeds" || p.name == "ruled retry, executed"
 }
 
 // special is what not every row has.
@@ -233,13 +242,16 @@ func (r row) refusesRepeat() []simulator.Fault {
 	if r.op == payment.Cancel {
 		asks = r.kind.Read
 	}
+	if asks == "" {
+		return []simulator.Fault{{Mode: simulator.CutAfter, Times: 1}}
+	}
 	return []simulator.Fault{{Mode: simulator.CutAfter, Times: 1}, {Operation: asks, Mode: simulator.Lag, Times: 3}}
 }
 
 // reads is what the simulator calls the preparing read, "" where there is none.
 func (r row) reads() string {
 	switch r.traits.Prepare {
-	case payment.PrepareAlways:
+	case payment.PrepareAlways, payment.PrepareHelpful:
 		return r.kind.Read
 	case payment.PrepareAmount:
 		if r.full {
@@ -257,6 +269,14 @@ func (r row) seen(end string) string {
 		return review
 	}
 	return end
+}
+
+// unseen is how it ends where the provider hides what it can.
+func (r row) unseen(end string) string {
+	if r.kind.Asked == simulator.InVain && r.name == partial {
+		return review
+	}
+	return r.seen(end)
 }
 
 // safe is how an operation ends that was lost before it was executed: repeated,

@@ -7,9 +7,11 @@ import (
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/internal/simulators"
 	"github.com/countermand/countermand/journal/memory"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/providers/simulator"
 )
 
 // consumers is how many processes share the work.
@@ -47,9 +49,13 @@ type Result struct {
 	Trace []string
 }
 
-// New builds an engine: the real handlers of three consumers.
-func New() (*Engine, error) {
-	kinds, err := newKinds()
+// New builds an engine: the real handlers of three consumers, at one account of
+// each kind as its provider documents it.
+func New() (*Engine, error) { return NewAt(simulators.Kinds()) }
+
+// NewAt builds an engine at other accounts.
+func NewAt(accounts []simulator.Kind) (*Engine, error) {
+	kinds, err := newKinds(accounts)
 	if err != nil {
 		return nil, err
 	}

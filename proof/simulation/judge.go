@@ -276,7 +276,8 @@ func (w *world) atRest() bool {
 	waiting := w.openOperations()
 	for _, o := range waiting {
 		behind := w.losses > 0 && o.state.Code == payment.CodeWaitingForReview // of another operation
-		if !behind && (o.state.Open.Review == nil || w.askedCalm[o.name] == 0) {
+		asked := w.askedCalm[o.name] > 0 || w.provider.accounts[o.id].kind.traits.Asks == payment.AsksNone
+		if !behind && (o.state.Open.Review == nil || !asked) {
 			return false
 		}
 	}
@@ -319,7 +320,13 @@ func (w *world) judgeEnd() {
 	for _, o := range w.openOperations() {
 		a := w.provider.accounts[o.id]
 		rec := a.record(o.name)
-		unknowable := rec.movements == 0 && !rec.declined || a.kind.blind && !o.full || rec.declined && o.state.Open.Refused
+		// What a repeat tells of a full refund it cannot tell of one that was accepted.
+		repeats := o.full && o.state.Status != payment.StatusPending
+		gaveUp := o.state.Open.Review.Reason == "no_answer_from_provider" // to its repeats
+		hidden := a.kind.unseen(o.full) && (!repeats || o.state.Open.Refused || gaveUp)
+		hidden = hidden || o.state.Open.Snapshot == nil && a.kind.traits.Asks == payment.AsksHelpful && !repeats // no reading came
+		unheard := o.state.Open.Refused || a.kind.traits.Asks != payment.AsksDocumented                          // a no is not believed
+		unknowable := rec.movements == 0 && !rec.declined || hidden || rec.declined && unheard
 		w.check(unknowable, "%s waits for a person, and the provider says it (%d movements, declined %t)", o.name, rec.movements, rec.declined)
 	}
 	for name, end := range w.ends {

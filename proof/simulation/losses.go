@@ -230,7 +230,7 @@ func (w *world) notContradicted(t *task, e payment.Event) {
 // before it is called before the provider was asked.
 func (w *world) askedBeforeRepeat(r *request) {
 	epoch := w.newestEpoch().Number
-	if epoch == 0 || w.unsettled() {
+	if epoch == 0 || w.unsettled() || w.provider.accounts[r.name.id].kind.traits.Asks == payment.AsksNone {
 		return
 	}
 	for _, o := range w.provider.requests {

@@ -258,7 +258,7 @@ func (x port) Call(ctx context.Context, r providers.Request) payment.Outcome {
 	if out, shut := x.shut(t, r); shut {
 		return out
 	}
-	req := &request{epoch: w.newestEpoch().Number, name: operation{id: a.id, op: r.Op, key: r.Key}, attempt: r.Attempt, full: r.Full}
+	req := &request{epoch: w.newestEpoch().Number, name: operation{id: a.id, op: r.Op, key: r.Key}, attempt: r.Attempt, full: r.Full, doubt: r.InDoubt}
 	if r.Amount != nil {
 		req.amount = r.Amount.Value
 	}
@@ -280,7 +280,8 @@ func (x port) Call(ctx context.Context, r providers.Request) payment.Outcome {
 	if !t.pause("answered") {
 		return unavailable
 	}
-	if out.Result == payment.Succeeded && how != 11 {
+	proven := out.Basis != payment.BasisInferred || w.losses == 0 // else it may be about what was lost
+	if out.Result == payment.Succeeded && proven && how != 11 {
 		t.told = &req.name
 	}
 	if how == 11 {
@@ -320,6 +321,7 @@ func (x port) QueryStatus(ctx context.Context, r providers.Request) payment.Outc
 		return none
 	}
 	a := x.account(r)
+	w.check(x.kind.traits.Asks != payment.AsksNone, "%s is asked, and cannot be", x.kind.name)
 	w.queries++
 	name := operation{id: a.id, op: r.Op, key: r.Key}
 	w.askedIn[name] = x.p.record.Epoch.Number
@@ -353,6 +355,7 @@ func (x port) Read(ctx context.Context, r providers.Request) payment.Reading {
 		return none
 	}
 	a := x.account(r)
+	w.check(x.kind.traits.Asks != payment.AsksNone, "%s is read, and cannot be", x.kind.name)
 	reading := a.reading(a.refunded)
 	switch w.choose.answer(10) {
 	case 8:

@@ -39,6 +39,7 @@ type request struct {
 	attempt int
 	epoch   uint64 // in which it was sent
 	full    bool
+	doubt   bool // an earlier attempt may have left
 	amount  int64
 	settled bool // executed, declined or lost for good: nothing more comes of it
 	effect  bool // it did something, or was accepted
@@ -112,6 +113,8 @@ func (w *world) execute(r *request, f fate) payment.Outcome {
 	r.settled = true
 	known := rec.movements > 0 || rec.pending || rec.declined
 	switch {
+	case a.kind.saysDone && r.full && a.captured > 0 && a.refunded >= a.captured:
+		return alreadyRefunded(r)
 	case known && repeat == payment.RepeatRefused:
 		return payment.Outcome{Result: payment.Duplicate, ProviderCode: "known"}
 	case known && repeat == payment.RepeatHarmless:
@@ -119,7 +122,7 @@ func (w *world) execute(r *request, f fate) payment.Outcome {
 	case f == refuse:
 		return payment.Outcome{Result: payment.Failed, Code: payment.CodePaymentNotFound, ProviderCode: "refused"}
 	case f == decline, !a.takes(r.name.op), w.losses > 0 && a.exceeded(r):
-		rec.declined = repeat != payment.RepeatUnsafe
+		rec.declined = repeat != payment.RepeatUnsafe && !a.kind.saysDone
 		return payment.Outcome{Result: payment.Failed, Code: payment.CodeDeclined, ProviderCode: "declined"}
 	case f == later:
 		r.effect, rec.pending = true, true
@@ -129,6 +132,16 @@ func (w *world) execute(r *request, f fate) payment.Outcome {
 		w.move(a, rec, r)
 		return a.truth(r.name, r.amount)
 	}
+}
+
+// alreadyRefunded is what an adapter makes of the refusal of a full refund that says
+// that the payment was refunded.
+func alreadyRefunded(r *request) payment.Outcome {
+	out := payment.Outcome{Result: payment.Failed, Code: payment.CodeAlreadyRefunded, ProviderCode: "done"}
+	if r.doubt {
+		out.Result, out.Effect, out.Basis = payment.Succeeded, payment.EffectRefunded, payment.BasisInferred
+	}
+	return out
 }
 
 // exceeded reports whether more would be given back than was captured.
@@ -217,7 +230,10 @@ func (a *account) truth(name operation, amount int64) payment.Outcome {
 // tells is what asking tells, with all the time in the world: the truth, where
 // the kind can say it.
 func (a *account) tells(r providers.Request) payment.Outcome {
-	if a.kind.blind && r.Partial() {
+	switch {
+	case a.kind.useless:
+		return payment.Outcome{Code: payment.CodeProviderUnavailable}
+	case a.kind.unseen(r.Full):
 		return payment.Outcome{Result: payment.NotFound}
 	}
 	amount := int64(0)
@@ -263,6 +279,12 @@ func (a *account) compared(r providers.Request) payment.Outcome {
 func (a *account) reading(refunded int64) payment.Reading {
 	money := func(v int64) *payment.Money { return &payment.Money{Value: v, Currency: a.kind.currency} }
 	switch {
+	case a.kind.useless:
+		return payment.Reading{Code: payment.CodeProviderUnavailable}
+	case a.kind.dim && a.captured > 0 && refunded%2 == 0:
+		return payment.Reading{OK: true, Status: payment.PaymentPaid, Captured: money(a.captured)}
+	case a.kind.dim: // or it is wrong
+		return payment.Reading{OK: true, Status: payment.PaymentFailed}
 	case a.closed:
 		return payment.Reading{OK: true, Status: payment.PaymentCancelled}
 	case a.captured == 0:

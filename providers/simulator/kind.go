@@ -120,6 +120,8 @@ type Habits struct {
 	// SaysDone: the refusal of a second full refund says that the payment was
 	// refunded, which ends the doubt about the first. A decline is not remembered.
 	SaysDone bool
+	// Dim: its answers never show a full refund either. Useless: they cannot be used.
+	Dim, Useless bool
 	// VagueDeclines lists the operations whose decline reads like the refusal of a
 	// repeat: a person is asked where it is not found.
 	VagueDeclines []Operation

@@ -51,6 +51,7 @@ func Variants() []simulator.Kind {
 		k.Variant, k.Instance = v.name, "openpay-"+strings.ReplaceAll(v.name, " ", "-")
 		k.New, k.Account = simulated(v.status), append(account(k.Instance), simulator.Setting{Key: "statusPath", Value: statusPath})
 		k.Blind, k.Asked = v.status != StatusParts, simulator.InVain
+		k.Dim, k.Useless = v.status < StatusFull, v.status < StatusWrong
 		k.Read, k.Query = opQuery, opQuery
 		all = append(all, k)
 	}

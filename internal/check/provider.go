@@ -131,7 +131,7 @@ func (c *checker) judgeLogin(name string, asks payment.Asks, r payment.Reading) 
 			Is: "without a call to ask by, so that nobody can try the credentials", Want: "an answer that shows that the credentials are accepted",
 			Do: "nothing: " + suffices,
 		})
-	case r.OK:
+	case r.OK, r.Code == payment.CodePaymentNotFound:
 	case asks == payment.AsksHelpful:
 		c.report(NotVerifiable, ProviderLogin, what, Finding{
 			Is: "answering its undocumented status call with " + answer, Want: "an answer about a payment that does not exist",

@@ -155,7 +155,9 @@ func (p *Provider) Read(ctx context.Context, r providers.Request) payment.Readin
 	case ok:
 		return reading(t, p.client.Now())
 	case failure.Result == payment.NotFound:
-		return payment.Reading{OK: true, Status: payment.PaymentAbsent, At: p.client.Now()}
+		// The path to read is inferred, and a gateway answers 404 as well: it is no
+		// documented word that there is no such transaction. The operation waits.
+		return payment.Reading{Code: failure.Code, Message: failure.Message, RetryAfter: failure.RetryAfter, At: p.client.Now()}
 	default:
 		return providers.FailedReading(failure, p.client.Now())
 	}

@@ -346,7 +346,7 @@ func TestARefusalNobodySignedSaysNothingOfTheTransaction(t *testing.T) {
 		if o := p.QueryStatus(context.Background(), part(1)); o.Result != row.result || requests.Load() != 1 {
 			t.Errorf("%d %s: %s after %d requests", row.status, row.body, o.Result, requests.Load())
 		}
-		if got := p.Read(context.Background(), part(1)); got.OK != (row.result == payment.NotFound) {
+		if got := p.Read(context.Background(), part(1)); got.OK || (got.Code == payment.CodePaymentNotFound) != (row.result == payment.NotFound) {
 			t.Errorf("%d %s: reading %+v", row.status, row.body, got)
 		}
 	}

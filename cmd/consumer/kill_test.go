@@ -140,7 +140,7 @@ func checkLedgers(t *testing.T, dir string, results []result) {
 
 func paymentOf(d events.Result) string {
 	switch d.Provider {
-	case "openpay-eu", "bento-uk":
+	case "openpay-eu", "openpay-uk", "bento-uk":
 		return d.Payment.TransactionID
 	default:
 		return d.Payment.OrderID
@@ -151,7 +151,7 @@ func paymentOf(d events.Result) string {
 func ledgers(t *testing.T, dir string) map[string][]simulator.Movement {
 	t.Helper()
 	all := map[string][]simulator.Movement{}
-	for _, provider := range []string{"opay-eg", "opay-ng", "openpay-eu", "tranzzo-ua", "bento-uk"} {
+	for _, provider := range []string{"opay-eg", "opay-ng", "openpay-eu", "openpay-uk", "tranzzo-ua", "bento-uk"} {
 		file := provider + ".json"
 		b, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil {

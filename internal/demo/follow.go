@@ -80,7 +80,7 @@ func (f *follower) take(m events.Message, show func([]byte)) {
 
 // nativeID is the identifier that names the payment at its kind.
 func nativeID(d events.Result) string {
-	if d.Provider == openpayEU || d.Provider == bentoUK {
+	if d.Provider == openpayEU || d.Provider == openpayUK || d.Provider == bentoUK {
 		return d.Payment.TransactionID
 	}
 	return d.Payment.OrderID

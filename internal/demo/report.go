@@ -213,7 +213,7 @@ func (p *printer) closing(s summary, ok bool) {
 
 func (p *printer) hold(url, admin string, w *world) {
 	if !p.json {
-		p.printf("\nStill running; Ctrl-C ends it.\n    console     http://%s/console/\n    NATS        %s\n    simulators  http://127.0.0.1:%d/opay, /openpay, /tranzzo, /bento (GET …/ledger, POST …/faults)\n", admin, url, w.Main)
+		p.printf("\nStill running; Ctrl-C ends it.\n    console     http://%s/console/\n    NATS        %s\n    simulators  http://127.0.0.1:%d/opay, /openpay, /openpay-uk, /tranzzo, /bento (GET …/ledger, POST …/faults)\n", admin, url, w.Main)
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	opayEG    = "opay-eg"
 	opayNG    = "opay-ng" // its address does not answer at first
 	openpayEU = "openpay-eu"
+	openpayUK = "openpay-uk" // has the status call that Openpay does not document
 	tranzzoUA = "tranzzo-ua"
 	bentoUK   = "bento-uk"
 )
@@ -124,8 +125,11 @@ func otherStories(told []story) []story {
 
 // kindOf is the kind of one of the demo's instances.
 func kindOf(instance string) simulator.Kind {
-	if instance == opayNG {
+	switch instance {
+	case opayNG:
 		instance = opayEG
+	case openpayUK:
+		instance = openpayEU // payments are named alike
 	}
 	all := simulators.Kinds()
 	return all[slices.IndexFunc(all, func(k simulator.Kind) bool { return k.Instance == instance })] // the script names no other
@@ -189,6 +193,7 @@ func hardStories() []story {
 	d := refund(opayEG, "1001012", "order-1012-return-1")
 	e := refund(opayNG, "1001013", "order-1013-return-1")
 	f := refund(openpayEU, "529-1438673740-11", "order-2011-return-1")
+	g := refund(openpayUK, "529-1438673740-12", "order-2012-return-1")
 	return []story{
 		{
 			title:    "OPay executes a refund, and its answer is lost",
@@ -197,8 +202,8 @@ func hardStories() []story {
 		},
 		{
 			title:    "Openpay executes a full refund, and its answer is lost",
-			tells:    "The payment was seen unrefunded before the call and is refunded now. Openpay cannot say who did it, so the result says that it is inferred.",
-			messages: []message{b.command("demo-11", fields{"full": true})}, operation: b, ends: "succeeded", moved: 1,
+			tells:    "Openpay documents no call to ask by. So the refund is sent once more: Openpay refuses it as already refunded, which says that the first one was executed. The result says that this is inferred.",
+			messages: []message{b.command("demo-11", fields{"full": true})}, operation: b, ends: "succeeded", code: payment.CodeAlreadyRefunded, moved: 1,
 		},
 		{
 			title:    "The connection breaks before OPay has executed anything",
@@ -217,8 +222,13 @@ func hardStories() []story {
 		},
 		{
 			title:    "Openpay executes a partial refund, and its answer is lost",
-			tells:    "Openpay cannot say whether it was executed, and a repeat would pay a second time. So it is not repeated: a person is asked, with everything that is known.",
+			tells:    "Nobody can be asked whether it was executed, and a repeat would pay a second time. So it is not repeated: a person is asked, with everything that is known.",
 			messages: []message{f.command("demo-15", fields{"amount": eur(2500)})}, operation: f, ends: "reviewRequired", moved: 1, unsafe: true,
+		},
+		{
+			title:    "The same at an account with a status call",
+			tells:    "Openpay's sister brands have a call that tells what was refunded; statusPath turns it on. The payment was seen unrefunded before the call, and exactly this amount is refunded now: no person is needed.",
+			messages: []message{g.command("demo-16", fields{"amount": eur(2600)})}, operation: g, ends: "succeeded", moved: 1, unsafe: true,
 		},
 	}
 }
@@ -345,6 +355,7 @@ func plannedFaults() map[string][]simulator.Fault {
 		openpayEU: {
 			once("refund", "529-1438673740-10", simulator.CutAfter), once("refund", "529-1438673740-11", simulator.CutAfter),
 		},
+		openpayUK: {once("refund", "529-1438673740-12", simulator.CutAfter)},
 		tranzzoUA: {once("refund", "ua-1002", simulator.CutAfter), once("refund", "ua-1003", simulator.CutBefore)},
 		bentoUK:   {once("cancel", "tx-1002", bentosim.CaptureFirst), once("refund", "tx-1003", simulator.CutAfter)},
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/providers/opay/opaysim"
+	"github.com/countermand/countermand/providers/openpay/openpaysim"
 	"github.com/countermand/countermand/providers/simulator"
 )
 
@@ -66,17 +67,30 @@ type member struct {
 	settings any // of the instance, once the ports are chosen
 }
 
+// path is the simulator's on the main address.
+func (m member) path() string {
+	if m.kind.Variant != "" {
+		return m.instance
+	}
+	return m.kind.Name
+}
+
 // secondMerchant is the account of opay-ng.
 const secondMerchant = "256612345678902"
 
-// members are one instance of every kind, and a second one of OPay's whose
-// address answers nobody at first.
+// members are one instance of every kind, a second one of OPay's whose address
+// answers nobody at first, and a second one of Openpay's that can be asked.
 func members() []member {
 	second := opaysim.Definition()
 	second.Account = append([]simulator.Setting{{Key: "merchantID", Value: secondMerchant}}, second.Account[1:]...)
 	sim := opaysim.New(opaysim.Options{MerchantID: secondMerchant, FirstStatus: "SUCCESS"})
 	all := []member{{kind: second, instance: opayNG, sim: simulator.Simulated{Handler: sim, Base: sim.Base}}}
-	for _, k := range simulators.Kinds() {
+	for _, k := range simulators.Accounts() {
+		if k.Variant == openpaysim.ShowsAll {
+			k.Instance = openpayUK
+		} else if k.Variant != "" {
+			continue
+		}
 		all = append(all, member{kind: k, instance: k.Instance, sim: k.New(simulator.Manner{Pace: simulator.AtOnce})})
 	}
 	return all
@@ -172,7 +186,7 @@ func (w *world) choosePorts() error {
 // configure fills in the settings of each instance.
 func (w *world) configure() (err error) {
 	for i, m := range w.sims {
-		base := fmt.Sprintf("http://127.0.0.1:%d/%s", w.Main, m.kind.Name)
+		base := fmt.Sprintf("http://127.0.0.1:%d/%s", w.Main, m.path())
 		if m.instance == opayNG {
 			base = fmt.Sprintf("http://127.0.0.1:%d", w.Outage)
 		}
@@ -245,7 +259,7 @@ func (w *world) serveMain() error {
 	mux := http.NewServeMux()
 	for _, m := range w.sims {
 		if m.instance != opayNG {
-			mux.Handle("/"+m.kind.Name+"/", http.StripPrefix("/"+m.kind.Name, m.sim))
+			mux.Handle("/"+m.path()+"/", http.StripPrefix("/"+m.path(), m.sim))
 		}
 	}
 	var err error

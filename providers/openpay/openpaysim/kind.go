@@ -32,6 +32,9 @@ func Definition() simulator.Kind {
 	}
 }
 
+// ShowsAll is the variant whose status call shows every refund.
+const ShowsAll = "status parts"
+
 // Variants are accounts with a status call switched on, for the proofs: one for
 // each sort of answer. No page says which is the real one.
 func Variants() []simulator.Kind {
@@ -45,7 +48,7 @@ func Variants() []simulator.Kind {
 		{"status wrong", StatusWrong},
 		{"status paid", StatusPaid},
 		{"status full", StatusFull},
-		{"status parts", StatusParts},
+		{ShowsAll, StatusParts},
 	} {
 		k := Definition()
 		k.Variant, k.Instance = v.name, "openpay-"+strings.ReplaceAll(v.name, " ", "-")

@@ -95,6 +95,21 @@ func (f *Feed) Skip() {
 	f.skipped = f.now()
 }
 
+// ForgetResults drops the results and their counts: the journal was made anew or has
+// lost its end, and what it holds now comes again.
+func (f *Feed) ForgetResults() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.results, f.counts = nil, [minutes]count{}
+}
+
+// ForgetRejections drops the rejections, as ForgetResults drops the results.
+func (f *Feed) ForgetRejections() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rejections = nil
+}
+
 // partial reports whether results were skipped in the last hour.
 func (f *Feed) partial() bool {
 	f.mu.Lock()

@@ -3,8 +3,8 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/countermand/countermand/console"
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/internal/quorum"
 	"github.com/countermand/countermand/internal/sleep"
 	"github.com/countermand/countermand/payment"
 )
@@ -31,19 +32,42 @@ const (
 	followFor = 5 * time.Second
 )
 
-// follower reads new messages of the journal for the console. It asks for the next
-// message again and again, because the service may not create consumers on the
-// journal: that right would also let it change a ledger's consumer.
+// sink is told what is new in the two streams (*console.Feed).
+type sink interface {
+	Take(r console.Result)
+	TakeRejection(r console.Rejection)
+	// Skip: messages came too fast and were passed over.
+	Skip()
+	// ForgetResults and ForgetRejections: the stream was made anew or has lost its end.
+	// What it holds now is told from the beginning.
+	ForgetResults()
+	ForgetRejections()
+}
+
+// follower reads new messages of the journal and of the refusals for the console. It
+// asks for the next message again and again, because the service may not create
+// consumers on the journal: that right would also let it change a ledger's consumer.
+// It hands each message on once.
 type follower struct {
 	js jetstream.JetStream
 	// stream is the journal, refusals the stream of rejections.
 	stream, refusals string
-	feed             *console.Feed
+	feed             sink
 	// changed is called when an operation needs a person, and when one has ended.
 	changed func(id payment.ID, review bool)
 	log     *slog.Logger
-	// next is the sequence each stream goes on from.
-	next map[string]uint64
+
+	journal, rejected cursor // how far the two streams are read
+}
+
+// cursor is how far one stream is read. The zero value has not begun.
+type cursor struct {
+	// created tells the stream from one that is made anew under its name.
+	created time.Time
+	// next is the sequence that is read next. It never falls while the stream is the same.
+	next uint64
+	// short counts the answers in a row by which the stream ends before what was read.
+	short int
 }
 
 // run follows until ctx ends. While the server is away it waits.
@@ -57,42 +81,60 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
-// round reads the messages that are new.
+// round reads the messages that are new. One stream that cannot be read does not hold
+// up the other.
 func (f *follower) round(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, followFor)
 	defer cancel()
-	if err := f.follow(ctx, f.stream, events.EveryPayment); err != nil {
-		return err
-	}
-	return f.follow(ctx, f.refusals, events.RejectedFilter)
+	return errors.Join(
+		f.follow(ctx, f.stream, &f.journal, f.takeEvent, f.feed.ForgetResults),
+		f.follow(ctx, f.refusals, &f.rejected, f.takeRejection, f.feed.ForgetRejections),
+	)
 }
 
-// follow reads what is new in one stream.
-func (f *follower) follow(ctx context.Context, stream, filter string) error {
+// follow reads what is new in one stream. It calls forget before it begins anew.
+func (f *follower) follow(ctx context.Context, stream string, at *cursor, take func(*jetstream.RawStreamMsg), forget func()) error {
 	s, err := f.js.Stream(ctx, stream)
 	if err != nil {
 		return err
 	}
-	last := s.CachedInfo().State.LastSeq
-	if f.next == nil {
-		f.next = map[string]uint64{}
+	info := s.CachedInfo()
+	if err := quorum.Led(info.Cluster); err != nil {
+		return fmt.Errorf("read stream %s: %w", stream, err)
 	}
-	if f.next[stream] == 0 {
-		f.next[stream] = behind(last, followBehind)
+	last := info.State.LastSeq
+	if again, anew := at.look(info.Created, last); anew {
+		if again {
+			forget()
+		}
+		*at = cursor{created: info.Created, next: behind(last, followBehind)}
 	}
-	if f.next[stream] > last {
+	if at.next > last {
 		return nil
 	}
 	batch := followBatch
-	if last-f.next[stream] > followBehind {
+	if last-at.next > followBehind {
 		f.feed.Skip()
 		batch = followSample
-		f.next[stream] = last - followSample
+		at.next = last - followSample
 	}
-	return f.read(ctx, s, cut{stream: stream, filter: filter, last: last, batch: batch})
+	return read(ctx, s, at, batch, take)
 }
 
-// behind is the sequence n before last, and 1 at least.
+// look takes in an answer about the stream. anew: the reading has to begin; again: it
+// had begun before, in a stream that is no longer the same. A stream that ends before
+// what was read has lost its end, if a second answer in a row says so.
+func (c *cursor) look(created time.Time, last uint64) (again, anew bool) {
+	if last+1 >= c.next {
+		c.short = 0
+	} else {
+		c.short++
+	}
+	again = !c.created.IsZero()
+	return again, !c.created.Equal(created) || c.short > 1
+}
+
+// behind is the first sequence of the last n, and 1 at least.
 func behind(last, n uint64) uint64 {
 	if last <= n {
 		return 1
@@ -100,44 +142,52 @@ func behind(last, n uint64) uint64 {
 	return last - n + 1
 }
 
-// cut is what one round reads: up to batch messages that match the filter, in a
-// stream that ends at last.
-type cut struct {
-	stream, filter string
-	last           uint64
-	batch          int
-}
-
-// read reads the messages of one cut and passes them on.
-func (f *follower) read(ctx context.Context, s jetstream.Stream, c cut) error {
-	for range c.batch {
-		m, err := s.GetMsg(ctx, f.next[c.stream], jetstream.WithGetMsgSubject(c.filter))
+// read reads up to batch messages and passes them on. It asks for the next message of
+// any subject, and goes on from what it was given. "Not found" says nothing about where
+// to go on: the stream may have grown since it was asked where it ends, and a leader
+// that was elected a moment ago may not show its newest message yet.
+func read(ctx context.Context, s jetstream.Stream, at *cursor, batch int, take func(*jetstream.RawStreamMsg)) error {
+	for range batch {
+		m, err := s.GetMsg(ctx, at.next, jetstream.WithGetMsgSubject(anySubject))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			f.next[c.stream] = c.last + 1
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		f.take(m)
-		f.next[c.stream] = m.Sequence + 1
+		take(m)
+		at.next = m.Sequence + 1
 	}
 	return nil
 }
 
-// take passes one message on. It ignores a message that cannot be decoded: other
-// parts report that.
-func (f *follower) take(m *jetstream.RawStreamMsg) {
-	message := events.Message{Subject: m.Subject, Header: m.Header, Data: m.Data}
-	if token, rejected := strings.CutPrefix(m.Subject, events.RejectedSubject("")); rejected {
-		if r, err := rejectionOf(message, token); err == nil {
-			f.feed.TakeRejection(r)
-		}
+// anySubject matches every message.
+const anySubject = ">"
+
+// takeRejection passes a rejection on. Like takeEvent it ignores what cannot be
+// decoded: other parts report that.
+func (f *follower) takeRejection(m *jetstream.RawStreamMsg) {
+	token, rejected := events.RejectedToken(m.Subject)
+	if !rejected {
 		return
 	}
-	e, err := events.DecodeEvent(message)
+	if r, err := rejectionOf(messageOf(m), token); err == nil {
+		f.feed.TakeRejection(r)
+	}
+}
+
+func messageOf(m *jetstream.RawStreamMsg) events.Message {
+	return events.Message{Subject: m.Subject, Header: m.Header, Data: m.Data}
+}
+
+// takeEvent passes an event of a payment on.
+func (f *follower) takeEvent(m *jetstream.RawStreamMsg) {
 	id, unnamed := events.PaymentOf(m.Subject)
-	if err != nil || unnamed != nil {
+	if unnamed != nil {
+		return // an operator's action, or a rejection of an earlier version
+	}
+	e, err := events.DecodeEvent(messageOf(m))
+	if err != nil {
 		return
 	}
 	d := e.Data

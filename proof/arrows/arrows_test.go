@@ -91,7 +91,7 @@ func rows() []row {
 		// The last three put the program together.
 		{"internal/app", []string{
 			"payment", "events", "journal", "journal/stream", "providers", "providers/kinds", "isolation",
-			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "integrity", "integrity/*", "notifications", "status", "status/*", "internal/archive", "internal/config", "internal/inbound", "internal/openwork", "internal/monitor", "internal/sleep",
+			"handlers", "broker", "telemetry", "desk", "desk/*", "console", "integrity", "integrity/*", "notifications", "status", "status/*", "internal/archive", "internal/config", "internal/inbound", "internal/openwork", "internal/monitor", "internal/quorum", "internal/sleep",
 		}},
 		{"internal/demo", []string{
 			"payment", "events", "journal", "journal/*", "providers/**", "providers",

@@ -31,6 +31,8 @@ const (
 	headerVersion          = "Countermand-Version"
 	headerOperationVersion = "Countermand-Operation-Version"
 	headerEpoch            = "Countermand-Epoch"
+	// headerPaused: the command waits for the end of its provider's pause (see Waker).
+	headerPaused = "Countermand-Paused"
 )
 
 // publishTimeout bounds one publish with its acknowledgement.
@@ -57,6 +59,20 @@ func NewTimers(js jetstream.JetStream, t Topology) *Timers {
 // there, and scheduling the same one again is harmless, because it takes the
 // first one's place.
 func (t *Timers) Schedule(ctx context.Context, timer handlers.Timer) error {
+	return t.schedule(ctx, timer)
+}
+
+// replace stores the timer in the place of the one at that sequence, as Schedule does. It
+// reports false, and stores nothing, if another one has taken its place or it was delivered.
+func (t *Timers) replace(ctx context.Context, timer handlers.Timer, sequence uint64) (bool, error) {
+	err := t.schedule(ctx, timer, jetstream.WithExpectLastSequencePerSubject(sequence))
+	if alreadyThere(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (t *Timers) schedule(ctx context.Context, timer handlers.Timer, more ...jetstream.PublishOpt) error {
 	if err := checkTimer(timer); err != nil {
 		return err
 	}
@@ -64,8 +80,8 @@ func (t *Timers) Schedule(ctx context.Context, timer handlers.Timer) error {
 	defer cancel()
 	// No message id: on three replicas a second publish with the same id is
 	// answered as a success although nothing was stored.
-	ack, err := t.js.PublishMsg(ctx, scheduleMsg(timer), jetstream.WithExpectStream(t.stream),
-		jetstream.WithScheduleAt(roundUp(timer.At)), jetstream.WithScheduleTarget(timer.Target))
+	ack, err := t.js.PublishMsg(ctx, scheduleMsg(timer), append(more, jetstream.WithExpectStream(t.stream),
+		jetstream.WithScheduleAt(roundUp(timer.At)), jetstream.WithScheduleTarget(timer.Target))...)
 	if err != nil {
 		return fmt.Errorf("schedule timer: %w", err)
 	}
@@ -104,6 +120,9 @@ func scheduleMsg(timer handlers.Timer) *nats.Msg {
 	header.Set(headerPanics, strconv.Itoa(max(timer.Panics, 0)))
 	header.Set(headerDue, timer.At.UTC().Format(time.RFC3339Nano))
 	setRecorded(header, timer.Recorded)
+	if timer.Paused {
+		header.Set(headerPaused, "true")
+	}
 	return &nats.Msg{Subject: timer.Subject, Header: header, Data: timer.Message.Data}
 }
 

@@ -120,6 +120,11 @@ func OperatorFilter(action string) string { return operatorType + "." + Token(ac
 // OperatorsFilter returns the filter over the audit events of all operators' actions.
 func OperatorsFilter() string { return operatorType + ".*.*" }
 
+// TimersAt returns the filter over the waiting timers of one provider.
+func TimersAt(provider string) string {
+	return schedulePrefix + "*." + Token(provider) + ".*.*"
+}
+
 // TimersOf returns the filter over the waiting timers of one payment. Errors are
 // those of Filter.
 func TimersOf(id payment.ID) (string, error) {

@@ -103,6 +103,9 @@ type Timer struct {
 	Panics         int
 	// Recorded is what the journal held when the timer was written.
 	Recorded payment.Recorded
+	// Paused: the command waits for the end of its provider's pause, which brings the
+	// timer forward.
+	Paused bool
 }
 
 // Digest identifies a message's data.

@@ -299,7 +299,9 @@ func (w *work) act(ctx context.Context, s step, dec payment.Decision) step {
 	case payment.RejectCommand:
 		return s.ends(w.reject(ctx, s, dec.Code))
 	default:
-		return s.ends(w.later(s.journal, dec.At, w.d.Panics))
+		end := w.later(s.journal, dec.At, w.d.Panics)
+		end.Timer.Paused = dec.Action == payment.ComeBack && dec.Code == payment.CodePaused
+		return s.ends(end)
 	}
 }
 

@@ -66,7 +66,7 @@ func Conclude(in Input, h Heard) Decision {
 	case op.Status.Terminal():
 		return in.contradict(op, h)
 	case op.Open == nil:
-		return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an open operation lacks what is needed to go on")
+		return in.comeBack(in.Now.Add(strangePoll), CodeInternalError, "an open operation lacks what is needed to go on")
 	case h.Query:
 		h.Outcome.Basis = basis(h.Outcome, BasisQuery)
 		return in.concludeQuery(in.aged(op), in.weighed(op, h.Outcome))

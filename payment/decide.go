@@ -99,6 +99,7 @@ type Decision struct {
 //	open                        operator says retry, otherwise         earlier attempts stay in doubt, started, Call; or RefuseOperator (see retry)
 //	open                        account is not the recorded one        in doubt or pending: review; else deferred (waiting_for_review)
 //	started, pending, in doubt  Requery is set                         as if the operation were due
+//	deferred by a pause         it is over, and a timer comes          as if the operation were due
 //	open                        not due, or a repeat                   ComeBack at the state's own time
 //	none, deferred (no attempt) a guard refuses, or giveUpAfter        rejected
 //	none, deferred              paused, breaker, in the way, no read   ComeBack; after a minute deferred, and again when the cause changes
@@ -153,7 +154,7 @@ func Decide(in Input) Decision {
 		return in.otherAccount(op)
 	case in.stale(op):
 		return in.doubtStale(op)
-	case (!in.Timer || in.Now.Before(op.Open.Due)) && (!in.Requery || op.Status == StatusDeferred):
+	case in.early(op) && (!in.Requery || op.Status == StatusDeferred):
 		return in.comeBack(in.nextLook(op), op.Code, "")
 	case op.Status == StatusDeferred && op.Attempt == 0:
 		return in.decideWaiting(op)
@@ -320,11 +321,10 @@ func (in Input) waitFor(op Operation, why Outcome, after time.Duration) Decision
 		asked = op.Open.RequestedAt
 	}
 	age := in.Now.Sub(asked)
-	delay := max(p.RetryInitial, min(age, p.RetryMax), after)
+	at := in.Now.Add(max(p.RetryInitial, min(age, p.RetryMax), after))
 	if cause == CodePaused {
-		delay = min(delay, pausePoll)
+		at = in.inPause(op, age)
 	}
-	at := in.Now.Add(delay)
 	known := op.Last > 0
 	if !known && in.Loss != nil {
 		return in.comeBack(at, cause, "") // deferred would say that certainly nothing was executed
@@ -341,7 +341,7 @@ func (in Input) unconfigured() Decision {
 	case in.Resolution != nil:
 		return Decision{Action: RefuseOperator, Code: CodeUnknownProvider}
 	case in.State.Version > 0, in.Loss != nil && in.Loss.Recorded:
-		return in.comeBack(in.Now.Add(pausePoll), CodeUnknownProvider,
+		return in.comeBack(in.Now.Add(strangePoll), CodeUnknownProvider,
 			"a payment has a journal under a provider that is not configured here: restore the instance")
 	case in.Now.Sub(in.Command.RequestedAt) < unknownProviderFor:
 		return in.comeBack(in.Now.Add(unknownProviderPoll), CodeUnknownProvider, "")
@@ -368,11 +368,17 @@ func (in Input) otherAccount(op Operation) Decision {
 
 // lacking decides about an open operation whose state is incomplete.
 func (in Input) lacking() Decision {
-	return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an open operation lacks what is needed to go on")
+	return in.comeBack(in.Now.Add(strangePoll), CodeInternalError, "an open operation lacks what is needed to go on")
 }
 
 func (in Input) comeBack(at time.Time, code Code, alert string) Decision {
 	return Decision{Action: ComeBack, At: at, Code: code, Alert: alert}
+}
+
+// early reports whether the message comes before the operation's time. A repeat always
+// does, because it only names the operation.
+func (in Input) early(op Operation) bool {
+	return !in.Timer || in.Now.Before(op.Open.Due) && !in.pauseOver(op)
 }
 
 // nextLook is the state's own time: when the operation is due next.

@@ -43,7 +43,7 @@ func refusedCases() []decideCase {
 		{row: guarded, name: "a wait ends at the expiry, in a pause too", begin: expiringWaiting, after: 59 * time.Minute, ask: a(), timer: true, with: paused, want: rejected(payment.CodeExpired)},
 		{
 			row: guarded, name: "a wait goes on until just before the expiry", begin: expiringWaiting, after: 59*time.Minute - 1, ask: a(), timer: true, with: paused,
-			want: seen{Action: payment.ComeBack, Code: payment.CodePaused, At: "30s"},
+			want: seen{Action: payment.ComeBack, Code: payment.CodePaused, At: "1ns"},
 		},
 		{row: guarded, name: "the expiry of a repeat does not count", begin: waiting, after: time.Hour, ask: expiring(a(), time.Minute), timer: true, want: start(1)},
 		{row: guarded, name: "a refund that never got to the provider is given up", begin: blocked, after: patience, ask: a(), timer: true, with: broken, want: rejected(payment.CodeProviderUnavailable)},
@@ -108,6 +108,7 @@ func blockedCases() []decideCase {
 		s.with(alone).command(refund("first", 100)).told(payment.Outcome{})
 		s.pass(time.Minute).told(payment.Outcome{Result: payment.Ambiguous})
 	}
+	inPause := func(s *story) { s.with(paused).pass(time.Minute).command(a()) }
 	waitingForBreaker := func(s *story) { s.with(broken).pass(time.Minute).command(a()) }
 	return []decideCase{
 		{row: row, name: "a pause is quiet for a minute", after: time.Minute - 1, ask: a(), with: paused, want: quiet(payment.CodePaused, "30s")},
@@ -132,6 +133,14 @@ func blockedCases() []decideCase {
 		{row: row, name: "a full refund whose amount cannot be read waits", ask: fullRefund("a"), with: func(in *payment.Input) { in.Reading = &payment.Reading{OK: true} }, want: quiet(payment.CodeProviderUnavailable, "1s")},
 		{row: row, name: "the same cause is said once", begin: waitingForBreaker, after: time.Minute, ask: a(), timer: true, with: broken, want: quiet(payment.CodeProviderUnavailable, "2m0s")},
 		{row: row, name: "another cause is said again", begin: waitingForBreaker, after: time.Minute, ask: a(), timer: true, with: both(broken, paused), want: deferred(payment.CodePaused, "30s", 0)},
+		{row: row, name: "a pause is looked at again soon at first", begin: inPause, after: 30 * time.Second, ask: a(), timer: true, with: paused, want: quiet(payment.CodePaused, "30s")},
+		{row: row, name: "a long pause is looked at seldom", begin: inPause, after: 7 * time.Minute, ask: a(), timer: true, with: paused, want: quiet(payment.CodePaused, "7m0s")},
+		{row: row, name: "a pause is looked at once an hour at least", begin: inPause, after: 80 * time.Hour, ask: a(), timer: true, with: paused, want: quiet(payment.CodePaused, "1h0m0s")},
+		{row: row, name: "the age of a pause counts, not that of the command", begin: retrying, after: 80 * time.Hour, ask: a(), timer: true, with: paused, want: deferred(payment.CodePaused, "30s", 1)},
+		{
+			row: row, name: "an expiry is not slept through in a pause", begin: func(s *story) { s.with(paused).pass(time.Minute).command(expiring(a(), 3*time.Hour)) },
+			after: 2*time.Hour + 50*time.Minute, ask: a(), timer: true, with: paused, want: quiet(payment.CodePaused, "9m0s"),
+		},
 		{row: row, name: "a retry waits for the end of a pause", begin: retrying, after: time.Minute, ask: a(), timer: true, with: paused, want: deferred(payment.CodePaused, "30s", 1)},
 		{row: row, name: "a retry waits for the breaker, past giveUpAfter too", begin: retrying, after: 80 * time.Hour, ask: a(), timer: true, with: broken, want: deferred(payment.CodeProviderUnavailable, "5m0s", 1)},
 		{row: row, name: "a retry waits for the reading", begin: retrying, after: time.Minute, ask: a(), timer: true, with: both(askingAmount, unreadable), want: deferred(payment.CodeProviderUnavailable, "1m1s", 1)},
@@ -140,6 +149,7 @@ func blockedCases() []decideCase {
 
 func callingCases() []decideCase {
 	const (
+		over  = "deferred by a pause | it is over, and a timer comes"
 		fresh = "none | guards pass"
 		due   = "deferred | due"
 	)
@@ -166,6 +176,15 @@ func callingCases() []decideCase {
 				Basis: payment.BasisQuery, Effect: payment.EffectNone, Status: payment.StatusSucceeded,
 			},
 		},
+		{row: over, name: "the end of a pause makes due what was never called", begin: waiting, after: time.Second, ask: a(), timer: true, want: start(1)},
+		{
+			row: over, name: "the end of a pause makes a retry due", ask: a(), timer: true, want: start(2),
+			begin: func(s *story) {
+				retrying(s)
+				s.pass(time.Minute).with(paused).timer().pass(time.Second).with(resumed)
+			},
+		},
+		{row: "open | not due, or a repeat", name: "a repeat does not make it due", begin: waiting, after: time.Second, ask: a(), want: seen{Action: payment.ComeBack, Code: payment.CodePaused, At: "29s"}},
 		{row: due, name: "a wait before any attempt is over when it is due", begin: waiting, after: 30 * time.Second, ask: a(), timer: true, want: start(1)},
 		{row: due, name: "a retry is called when it is due", begin: retrying, after: time.Second, ask: a(), timer: true, want: start(2)},
 		{row: due, name: "a retry is read anew", begin: retrying, after: time.Second, ask: a(), timer: true, with: askingAmount, want: seen{Action: payment.ReadPayment}},

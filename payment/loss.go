@@ -57,7 +57,7 @@ func (l *Loss) old() bool { return l != nil && (!l.Newer || l.Recorded) }
 func (in Input) presume() Decision {
 	op := in.newOperation()
 	if !in.State.hasRoom(op) {
-		return in.comeBack(in.Now.Add(pausePoll), CodeJournalIncomplete, "a payment has no room for an operation that may have been lost")
+		return in.comeBack(in.Now.Add(strangePoll), CodeJournalIncomplete, "a payment has no room for an operation that may have been lost")
 	}
 	op = in.presumed(op, 0)
 	if accepted, _ := in.State.count(); accepted >= in.Limits.operations() {
@@ -267,7 +267,7 @@ func (in Input) concludeUnknown(h Heard) Decision {
 		return in.concludeVanished(h)
 	}
 	if in.Loss == nil || in.Loss.old() {
-		return in.comeBack(in.Now.Add(pausePoll), CodeInternalError, "an outcome came back for an operation the journal does not know")
+		return in.comeBack(in.Now.Add(strangePoll), CodeInternalError, "an outcome came back for an operation the journal does not know")
 	}
 	out := h.Outcome
 	out.Basis = basis(out, BasisQuery)

@@ -40,8 +40,8 @@ const (
 	unknownProviderFor = 5 * time.Minute
 	// unknownProviderPoll is how often it is looked at meanwhile.
 	unknownProviderPoll = 10 * time.Second
-	// pausePoll is the longest wait until a resumed instance is noticed.
-	pausePoll = 30 * time.Second
+	// strangePoll is how often an operation is looked at that cannot be gone on with here.
+	strangePoll = 30 * time.Second
 )
 
 // settle is how long "not found" must stand before one repeat, longer with

@@ -70,7 +70,7 @@ type resumeCommand struct {
 // Help is the long help text.
 func (resumeCommand) Help() string {
 	return `Asks the running service to end a pause, also the pause of the setting startPaused. Within about a second every
-replica calls the provider again. Waiting commands continue by themselves, within half a minute.
+replica calls the provider again. Waiting commands continue by themselves, up to 200 a second.
 
 The service records who ends the pause, then stores it.
 

@@ -30,6 +30,17 @@ func limits(instances []providers.Instance) map[string]isolation.Limits {
 	return all
 }
 
+// rates are the calls a second that instances allow, where they are bounded.
+func rates(instances []providers.Instance) map[string]float64 {
+	all := map[string]float64{}
+	for _, in := range instances {
+		if in.RateLimit > 0 {
+			all[in.Name] = in.RateLimit
+		}
+	}
+	return all
+}
+
 // Amounts are configured amounts as the desk reads them.
 func Amounts(list []config.Amount) []payment.Money {
 	all := make([]payment.Money, len(list))

@@ -83,7 +83,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 		{c.seen.traceService(log)},
 		{adminService(cfg.Admin.Listen, admin)},
 		{
-			c.keeperService(nc), c.registrationService(), background("pauses", c.pauses.Run), background("streams", c.streams.run), background("server watch", watch.run),
+			c.keeperService(nc), c.registrationService(), background("pauses", c.pauses.Run), background("wakes", c.waker.Run), background("streams", c.streams.run), background("server watch", watch.run),
 			background("survey", survey.Run), when(cfg.Admin.Listen != "", background("follower", follower.run)),
 		},
 		{
@@ -111,6 +111,7 @@ type core struct {
 	timers       *broker.Timers
 	consumer     *broker.Consumer
 	pauses       *broker.ControlView
+	waker        *broker.Waker
 	streams      *streams
 	// witness is nil where there is none. closeWitness is called after the keeper has
 	// stopped.
@@ -160,8 +161,12 @@ func newCore(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, 
 	if err != nil {
 		return c, err
 	}
+	c.waker = broker.NewWaker(c.js, c.topology, &broker.WakerOptions{PerSecond: rates(instances), Logger: c.log, Journal: c.keeper})
 	c.pauses = broker.NewControlView(
-		broker.NewControl(c.js, c.topology), c.set.Names(), c.isolation.SetPaused,
+		broker.NewControl(c.js, c.topology), c.set.Names(), func(provider string, paused bool) {
+			c.isolation.SetPaused(provider, paused)
+			c.waker.Paused(provider, paused) // after it: what is brought forward must meet the new standing
+		},
 		&broker.ControlOptions{
 			StartPaused: cfg.StartPaused, Logger: c.log,
 			Reached: func() uint64 { return c.keeper.Reaches(c.topology.ControlStream()) },

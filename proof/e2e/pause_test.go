@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/broker"
+	"github.com/countermand/countermand/handlers"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/payment"
@@ -128,6 +129,50 @@ func TestAPauseUnderLoadStopsTheCallsOfEveryReplicaAndNoOtherProvider(t *testing
 	results.await(succeeded("opay-eg", before+during))
 	if got := w.opay.Ledger().Count("", ""); got != before+during {
 		t.Errorf("money moved %d times, want %d", got, before+during)
+	}
+}
+
+// late is a handler whose timers come back in an hour, if they wait for the end of a
+// pause: as they do when the pause has lasted long.
+type late struct{ broker.Handler }
+
+func (l late) Handle(ctx context.Context, d handlers.Delivery) handlers.Disposition {
+	disposition := l.Handler.Handle(ctx, d)
+	if disposition.Timer.Paused {
+		disposition.Timer.At = time.Now().Add(time.Hour)
+	}
+	return disposition
+}
+
+func TestTheEndOfALongPauseBringsBackWhatWaitsThoughAReplicaDiesThen(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	results := w.follow()
+	w.say("opay-eg", true)
+	o := func() *app.Options {
+		return &app.Options{
+			Logger: slog.New(slog.DiscardHandler),
+			Wrap:   func(h broker.Handler) broker.Handler { return late{h} },
+		}
+	}
+	stop := w.run(w.cfg, o())
+	w.run(w.cfg, o())
+	const n = 80
+	for i := range n {
+		w.refundAtOPay(i, fmt.Sprintf("long-%d", i))
+	}
+	w.quiet()
+	if got := w.refunds(); got != 0 {
+		t.Fatalf("%d calls were sent to a paused provider", got)
+	}
+	w.say("opay-eg", false)
+	if err := w.opay.WaitCalls(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	results.await(succeeded("opay-eg", n))
+	if got := w.opay.Ledger().Count("", ""); got != n {
+		t.Errorf("money moved %d times, want %d", got, n)
 	}
 }
 

@@ -56,6 +56,9 @@ type Service struct {
 	Standing func() []Standing
 	// Ready reports whether commands are being carried out, and if not, why.
 	Ready func() (ok bool, reason string)
+	// Away is since when there is no connection to NATS; zero: there is one. Default:
+	// there always is one.
+	Away func() time.Time
 }
 
 // Options are the optional parts of a Console; nil and zero values mean the
@@ -104,6 +107,9 @@ func New(d Desk, f *Feed, s Service, o *Options) (*Console, error) {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
+	if c.service.Away == nil {
+		c.service.Away = func() time.Time { return time.Time{} }
+	}
 	c.sessions = newSessions(cmp.Or(o.Lifetime, defaultLifetime), cmp.Or(o.Idle, defaultIdle), c.now)
 	var err error
 	if c.pages, err = parse(c.now); err != nil {
@@ -140,6 +146,7 @@ func (c *Console) routes() (http.Handler, error) {
 	mux.HandleFunc("POST "+root+"logout", c.logout)
 	for pattern, serve := range map[string]http.HandlerFunc{
 		"{$}":                           c.overview,
+		"state":                         c.state,
 		"numbers":                       c.numbers,
 		"queue":                         c.queue,
 		"queue/rows":                    c.queueRows,

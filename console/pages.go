@@ -40,7 +40,7 @@ func (c *Console) numbersNow(r *http.Request) numbersData {
 			n.Per += float64(count) / 5
 		}
 	}
-	q, err := c.desk.Queue(r.Context(), desk.Filter{})
+	q, err := c.askQueue(r, desk.Filter{})
 	if err != nil {
 		n.Fault = c.said("list the queue", err)
 		return n
@@ -62,7 +62,8 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Console) numbers(w http.ResponseWriter, r *http.Request) {
-	c.fragment(w, "numbers", c.numbersNow(r))
+	n := c.numbersNow(r)
+	c.fragment(w, "numbers", n.Fault, n)
 }
 
 // queueData is the queue with its filter.
@@ -79,7 +80,7 @@ func (c *Console) queueNow(r *http.Request) queueData {
 		d.Names = append(d.Names, s.Provider)
 	}
 	var err error
-	if d.Queue, err = c.desk.Queue(r.Context(), desk.Filter{Provider: d.Provider}); err != nil {
+	if d.Queue, err = c.askQueue(r, desk.Filter{Provider: d.Provider}); err != nil {
 		d.Fault = c.said("list the queue", err)
 	}
 	return d
@@ -91,7 +92,8 @@ func (c *Console) queue(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Console) queueRows(w http.ResponseWriter, r *http.Request) {
-	c.fragment(w, "rows", c.queueNow(r))
+	d := c.queueNow(r)
+	c.fragment(w, "rows", d.Fault, d)
 }
 
 // find redirects from the form to the page of a payment.

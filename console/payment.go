@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -181,7 +182,11 @@ func (c *Console) story(w http.ResponseWriter, r *http.Request) (*desk.Story, bo
 		c.fail(w, r, http.StatusNotFound, "There is no such payment.")
 		return nil, false
 	}
-	s, err := c.desk.Payment(r.Context(), id)
+	var s *desk.Story
+	err := c.within(r, paymentFor, "read the payment", func(ctx context.Context) (err error) {
+		s, err = c.desk.Payment(ctx, id)
+		return err
+	})
 	if err != nil {
 		status, _ := refusal(err)
 		c.fail(w, r, status, c.said("read a payment", err))
@@ -200,7 +205,9 @@ func (c *Console) ask(w http.ResponseWriter, r *http.Request) {
 	d := storyData{Story: s, Form: form{Operation: payment.Op(r.PostFormValue("operation")), Key: payment.Key(r.PostFormValue("key"))}}
 	status := http.StatusOK
 	var err error
-	d.Reply, err = c.desk.Ask(r.Context(), operator(r), payment.ID{Provider: s.Provider, Native: s.Payment}, d.Form.Operation, d.Form.Key)
+	ctx, cancel := context.WithTimeout(r.Context(), decideFor)
+	defer cancel()
+	d.Reply, err = c.desk.Ask(ctx, operator(r), payment.ID{Provider: s.Provider, Native: s.Payment}, d.Form.Operation, d.Form.Key)
 	if err != nil {
 		d.Fault = c.said("ask a provider", err)
 		status, _ = refusal(err)
@@ -225,7 +232,9 @@ func (c *Console) resolve(w http.ResponseWriter, r *http.Request) {
 	ruling, err := d.Form.ruling(payment.ID{Provider: s.Provider, Native: s.Payment})
 	var done desk.Done
 	if err == nil {
-		done, err = c.desk.Resolve(r.Context(), operator(r), ruling)
+		ctx, cancel := context.WithTimeout(r.Context(), decideFor)
+		defer cancel()
+		done, err = c.desk.Resolve(ctx, operator(r), ruling)
 	}
 	if err == nil {
 		http.Redirect(w, r, paymentLink(s.Provider, s.Payment)+"?done="+outcome(ruling, done), http.StatusSeeOther)

@@ -27,6 +27,8 @@ type page struct {
 	}
 	Ready  bool
 	Reason string
+	// Away is since when there is no connection to NATS; zero: there is one.
+	Away time.Time
 }
 
 // parse reads the templates. Ages are computed with the clock now.
@@ -48,11 +50,27 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, p page) {
 	p.Visitor.Name, p.Visitor.Operator, p.Visitor.SignedIn = v.name, v.operator, v.session
 	p.Visitor.Local = !c.access.configured()
 	p.Ready, p.Reason = c.service.Ready()
+	p.Away = c.service.Away()
 	c.write(w, p.Name, p.Status, p)
 }
 
-// fragment writes a part of a page.
-func (c *Console) fragment(w http.ResponseWriter, name string, data any) { c.write(w, name, 0, data) }
+// fragment writes a part of a page. fault says why what it shows could not be read: then
+// the page keeps what it has.
+func (c *Console) fragment(w http.ResponseWriter, name, fault string, data any) {
+	if fault != "" {
+		http.Error(w, fault, http.StatusServiceUnavailable)
+		return
+	}
+	c.write(w, name, 0, data)
+}
+
+// state is what every page says about the service, and asks for again and again. It asks
+// nobody.
+func (c *Console) state(w http.ResponseWriter, _ *http.Request) {
+	p := page{Away: c.service.Away()}
+	p.Ready, p.Reason = c.service.Ready()
+	c.fragment(w, "state", "", p)
+}
 
 // fail writes a page that explains an error.
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, status int, why string) {

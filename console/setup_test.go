@@ -30,9 +30,28 @@ type fakeDesk struct {
 	no    error // what Resolve and Ask answer, if set
 	ruled []desk.Ruling
 	by    []desk.Operator
+	// silent: nobody answers, as when NATS is there and says nothing. asked counts.
+	silent bool
+	asked  int
 }
 
-func (d *fakeDesk) Queue(context.Context, desk.Filter) (*desk.Queue, error) {
+// hang waits as long as it may, if nobody answers.
+func (d *fakeDesk) hang(ctx context.Context) error {
+	d.mu.Lock()
+	silent := d.silent
+	d.asked++
+	d.mu.Unlock()
+	if !silent {
+		return nil
+	}
+	<-ctx.Done()
+	return &desk.Error{Fault: desk.FaultUnavailable, Message: "could not read: " + ctx.Err().Error()}
+}
+
+func (d *fakeDesk) Queue(ctx context.Context, _ desk.Filter) (*desk.Queue, error) {
+	if err := d.hang(ctx); err != nil {
+		return nil, err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return &desk.Queue{Complete: true, Items: []desk.Item{{
@@ -41,7 +60,10 @@ func (d *fakeDesk) Queue(context.Context, desk.Filter) (*desk.Queue, error) {
 	}}}, nil
 }
 
-func (d *fakeDesk) Payment(_ context.Context, id payment.ID) (*desk.Story, error) {
+func (d *fakeDesk) Payment(ctx context.Context, id payment.ID) (*desk.Story, error) {
+	if err := d.hang(ctx); err != nil {
+		return nil, err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if id.Native != d.story.Payment {
@@ -74,8 +96,9 @@ type bundle struct {
 	feed *console.Feed
 	*console.Console
 
-	mu  sync.Mutex
-	now time.Time
+	mu   sync.Mutex
+	now  time.Time
+	away time.Time // since when there is no connection to NATS
 }
 
 func setup(t *testing.T, access console.Access) *bundle {
@@ -98,6 +121,11 @@ func setup(t *testing.T, access console.Access) *bundle {
 	var err error
 	b.Console, err = console.New(b.desk, b.feed, console.Service{
 		Ready: func() (bool, string) { return true, "" },
+		Away: func() time.Time {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return b.away
+		},
 		Standing: func() []console.Standing {
 			return []console.Standing{{Provider: "opay-eg", Kind: "opay", Breaker: payment.BreakerOpen, Until: b.clock()}}
 		},

@@ -42,5 +42,39 @@
     }
   });
 
+  // What cannot be refreshed stays, is greyed, and is said to be old. The part of the page
+  // that asks for the state asks nothing of NATS: where it fails, the service is away.
+  const lost = new Map(); // by the part's id, since when it is not refreshed
+  const tell = () => {
+    const silent = lost.get("state");
+    const first = [...lost.values()].sort()[0];
+    let text = "";
+    if (silent) text = `The service has not answered since ${silent} UTC. What is shown is as of then.`;
+    else if (first && !document.querySelector("[data-away]")) text = `The figures could not be refreshed since ${first} UTC: NATS does not answer.`;
+    const say = document.querySelector("[data-gone]");
+    if (say && say.textContent !== text) say.textContent = text;
+    document.body.classList.toggle("stale", Boolean(first) || document.querySelector("[data-away]") !== null);
+  };
+  const failed = (event) => {
+    const refused = event.type === "htmx:responseError" && event.detail.xhr.status < 500;
+    if (refused || !["state", "numbers", "rows"].includes(event.target.id)) return;
+    if (!lost.has(event.target.id)) lost.set(event.target.id, new Date().toISOString().slice(0, 19).replace("T", " "));
+    tell();
+  };
+  for (const type of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) document.addEventListener(type, failed);
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (!event.detail.successful) return;
+    lost.delete(event.target.id);
+    tell();
+  });
+  document.addEventListener("htmx:afterSwap", tell);
+  // The same state is not said again.
+  let before = null;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.target.id !== "state" || event.detail.xhr.status !== 200) return;
+    if (event.detail.serverResponse === before) event.detail.shouldSwap = false;
+    before = event.detail.serverResponse;
+  });
+
   document.querySelector("[data-focus]")?.focus();
 })();

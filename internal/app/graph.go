@@ -72,8 +72,9 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 	}
 	feed := console.NewFeed(time.Now)
 	follower := &follower{js: c.js, stream: c.topology.Events, refusals: c.topology.Refusals, feed: feed, changed: survey.Changed, log: log}
+	connected := &connection{nc: nc}
 	pages, err := console.New(operators, feed, console.Service{
-		Ready: ready.report, Standing: func() []console.Standing { return standings(c.isolation, c.set) },
+		Ready: ready.report, Away: connected.away, Standing: func() []console.Standing { return standings(c.isolation, c.set) },
 	}, &console.Options{Access: access(cfg.Console, o.LocalOperator), Logger: log})
 	if err != nil {
 		return nil, err
@@ -85,6 +86,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 		{
 			c.keeperService(nc), c.registrationService(), background("pauses", c.pauses.Run), background("wakes", c.waker.Run), background("streams", c.streams.run), background("server watch", watch.run),
 			background("survey", survey.Run), when(cfg.Admin.Listen != "", background("follower", follower.run)),
+			when(cfg.Admin.Listen != "", background("connection", connected.run)),
 		},
 		{
 			deskService(nc, operators, cfg.Desk, &remote.Options{History: c.history(), Rejected: c.rejected(operators, replayer), Control: c.controls(operators, c.losses(nc, cfg)), Logger: log}), statusService(nc, reader, cfg, log),

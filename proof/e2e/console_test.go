@@ -25,6 +25,13 @@ const (
 // withConsole serves a console with two operators and a viewer; it returns its address.
 func (w *world) withConsole() (home string) {
 	w.t.Helper()
+	home, _ = w.withConsoleUntil()
+	return home
+}
+
+// withConsoleUntil does so until the returned function is called.
+func (w *world) withConsoleUntil() (home string, stop func()) {
+	w.t.Helper()
 	home = natstest.FreeAddress(w.t)
 	w.cfg.Admin.Listen = home
 	w.cfg.Console = config.Console{
@@ -33,8 +40,7 @@ func (w *world) withConsole() (home string) {
 			{Name: "anna", Token: providers.NewSecret(annaToken)}, {Name: "ben", Token: providers.NewSecret(benToken)},
 		},
 	}
-	w.serve(nil)
-	return home
+	return home, w.serve(nil)
 }
 
 // signIn signs a person in.

@@ -62,6 +62,11 @@ func row(status string, amount int64) reconcile.Row {
 	return reconcile.Row{Line: 2, Reference: "ours", ProviderReference: "theirs", Op: payment.Refund, Amount: egp(amount), ExecutedAt: noon(), Status: status}
 }
 
+func of(r reconcile.Row, amount int64) reconcile.Row {
+	r.Amount = egp(amount)
+	return r
+}
+
 func stated(r reconcile.Row, status string) reconcile.Row {
 	r.Status = status
 	return r
@@ -123,6 +128,9 @@ func TestAnOperationIsJudgedByItsRowsOfTheStatement(t *testing.T) {
 		"executed, failed, executed there":      {executed, []reconcile.Row{ok, at(no, 1), at(ok, 2)}, ""},
 		"executed, returned, executed there":    {executed, []reconcile.Row{ok, at(back, 1), at(ok, 2)}, ""},
 		"twice there, then failed":              {executed, []reconcile.Row{ok, at(ok, 1), at(no, 2)}, "moved_twice not_executed"},
+		"returned, then executed, at one time":  {executed, []reconcile.Row{back, ok}, "returned"},
+		"twice there, one failed, which?":       {executed, []reconcile.Row{ok, at(other, 1), silent(at(no, 2))}, "moved_twice"},
+		"a cancel that moved money, and a void": {with(cancel, func(o *reconcile.Operation) { o.Effect = payment.EffectRefunded }), []reconcile.Row{of(void, 400), at(void, 1)}, ""},
 		"another attempt failed there":          {executed, []reconcile.Row{ok, at(stated(other, "failed"), 2)}, ""},
 		"executed, another, the first failed":   {executed, []reconcile.Row{ok, at(no, 1), at(other, 2)}, ""},
 		"failed here, executed, failed there":   {failed, []reconcile.Row{ok, at(no, 1)}, ""},

@@ -85,12 +85,7 @@ func members() []member {
 	second.Account = append([]simulator.Setting{{Key: "merchantID", Value: secondMerchant}}, second.Account[1:]...)
 	sim := opaysim.New(opaysim.Options{MerchantID: secondMerchant, FirstStatus: "SUCCESS"})
 	all := []member{{kind: second, instance: opayNG, sim: simulator.Simulated{Handler: sim, Base: sim.Base}}}
-	for _, k := range simulators.Accounts() {
-		if k.Variant == openpaysim.ShowsAll {
-			k.Instance = openpayUK
-		} else if k.Variant != "" {
-			continue
-		}
+	for _, k := range append(simulators.Kinds(), openpaysim.Shown(openpayUK)) {
 		all = append(all, member{kind: k, instance: k.Instance, sim: k.New(simulator.Manner{Pace: simulator.AtOnce})})
 	}
 	return all

@@ -30,7 +30,10 @@ func Kinds() []simulator.Kind {
 // Accounts are the kinds of the table and every variant of their accounts: what
 // no page of the provider says, in each way it may be. The proofs play them all.
 func Accounts() []simulator.Kind {
-	return slices.Concat(Kinds(), openpaysim.Variants())
+	return slices.Concat(
+		Kinds(),
+		openpaysim.Variants(),
+	)
 }
 
 // Find returns the simulated kind of that name; false: there is none.

@@ -73,7 +73,7 @@ func rows() []row {
 		{"proof/mutants", nil},
 		{"proof/newkind", nil},
 		{"proof/properties", nil},
-		{"proof/simulation", []string{"payment", "events", "integrity", "journal", "journal/memory", "providers", "handlers", "internal/simulators"}},
+		{"proof/simulation", []string{"payment", "events", "integrity", "journal", "journal/memory", "providers", "handlers", "internal/simulators", "providers/simulator"}},
 		{"proof/e2e", nil},
 		{"proof/chaos", []string{"payment", "events", "journal", "journal/stream", "journal/journaltest", "handlers", "integrity", "integrity/*", "internal/app", "desk", "desk/remote", "broker", "schemas", "providers/simulator", "internal/simulators", "internal/openwork", "internal/program", "internal/sleep", "proof/chaos/*"}},
 		{"proof/chaos/*", nil}, // the judge knows none of what it judges

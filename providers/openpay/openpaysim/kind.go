@@ -32,8 +32,13 @@ func Definition() simulator.Kind {
 	}
 }
 
-// ShowsAll is the variant whose status call shows every refund.
-const ShowsAll = "status parts"
+// Shown is an account whose status call shows every refund, for the demo.
+func Shown(instance string) simulator.Kind {
+	all := Variants()
+	k := all[len(all)-1]
+	k.Instance = instance
+	return k
+}
 
 // Variants are accounts with a status call switched on, for the proofs: one for
 // each sort of answer. No page says which is the real one.
@@ -48,7 +53,7 @@ func Variants() []simulator.Kind {
 		{"status wrong", StatusWrong},
 		{"status paid", StatusPaid},
 		{"status full", StatusFull},
-		{ShowsAll, StatusParts},
+		{"status parts", StatusParts}, // the last: see Shown
 	} {
 		k := Definition()
 		k.Variant, k.Instance = v.name, "openpay-"+strings.ReplaceAll(v.name, " ", "-")

@@ -247,15 +247,15 @@ func (in Input) decideRetry(op Operation) Decision {
 // mustWait says whether something stands in the way of a call.
 func (in Input) mustWait(op Operation) (Decision, bool) {
 	if in.Instance.Paused {
-		return in.wait(op, CodePaused), true
+		return in.wait(op, CodePaused, 0), true
 	}
 	// This comes before the breaker, which opens and probes. Each change of the
 	// cause is an event, so the cause must not follow each state of the breaker.
 	if code := in.inTheWay(op); code != "" {
-		return in.wait(op, code), true
+		return in.wait(op, code, 0), true
 	}
 	if in.Instance.Breaker == BreakerOpen {
-		return in.wait(op, CodeProviderUnavailable), true
+		return in.wait(op, CodeProviderUnavailable, 0), true
 	}
 	return Decision{}, false
 }
@@ -277,9 +277,9 @@ func (in Input) prepared(op Operation, refusal Status) (Decision, bool) {
 		if code == "" {
 			code = CodeProviderUnavailable
 		}
-		return in.waitFor(op, Outcome{Code: code, Message: r.Message}, r.RetryAfter), true
+		return in.wait(op, code, r.RetryAfter), true
 	case in.outdated(*r):
-		return in.wait(op, CodeProviderUnavailable), true
+		return in.wait(op, CodeProviderUnavailable, 0), true
 	}
 	if out, done := judgeReading(op, *r); done {
 		out.Basis = BasisQuery
@@ -289,7 +289,7 @@ func (in Input) prepared(op Operation, refusal Status) (Decision, bool) {
 		return in.refused(op, refusal, out), true
 	}
 	if in.Traits.For(op.Op, op.Full).NeedsAmount && op.Full && in.fullAmount() == nil {
-		return in.wait(op, CodeProviderUnavailable), true
+		return in.wait(op, CodeProviderUnavailable, 0), true
 	}
 	return Decision{}, false
 }
@@ -308,13 +308,7 @@ func (in Input) needsReading(op Operation) bool {
 
 // wait is "come back later". The first minute needs no event. Then there is one
 // deferred event, and another only when the cause changes.
-func (in Input) wait(op Operation, cause Code) Decision {
-	return in.waitFor(op, Outcome{Code: cause}, 0)
-}
-
-// waitFor is wait with words for the event, where there is one, and no sooner than after.
-func (in Input) waitFor(op Operation, why Outcome, after time.Duration) Decision {
-	cause := why.Code
+func (in Input) wait(op Operation, cause Code, after time.Duration) Decision {
 	p := in.Instance.Policy
 	asked := in.Command.RequestedAt
 	if op.Open != nil && !op.Open.RequestedAt.IsZero() {
@@ -332,7 +326,11 @@ func (in Input) waitFor(op Operation, why Outcome, after time.Duration) Decision
 	if (!known && age < quietFor) || (known && op.Status == StatusDeferred && op.Code == cause) {
 		return in.comeBack(at, cause, "")
 	}
-	return in.deferred(op, why, at)
+	out := Outcome{Code: cause}
+	if r := in.Reading; r != nil && !r.OK && orCode(r.Code, CodeProviderUnavailable) == cause {
+		out.Message = r.Message
+	}
+	return in.deferred(op, out, at)
 }
 
 // unconfigured handles a provider that is not configured here, or not any more.

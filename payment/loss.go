@@ -234,8 +234,7 @@ func (in Input) startNewer(op Operation) Decision {
 	case in.Reading == nil:
 		return Decision{Action: ReadPayment}
 	case !in.Reading.OK && !in.helpful(op):
-		why := Outcome{Code: orCode(in.Reading.Code, CodeProviderUnavailable), Message: in.Reading.Message}
-		return in.waitFor(op, why, in.Reading.RetryAfter)
+		return in.wait(op, orCode(in.Reading.Code, CodeProviderUnavailable), in.Reading.RetryAfter)
 	case !in.explains(*in.Reading):
 		return in.inReview(op, CodeJournalIncomplete)
 	default:

@@ -75,7 +75,7 @@ func (e *Event) says(r Ruling) bool {
 	switch {
 	case payment.Status(e.Data.Status) != status:
 		return false
-	case e.Resolved.Reason != events.Mask(r.Reason) || e.Resolved.Evidence != events.Mask(r.Evidence):
+	case e.Resolved.Reason != events.Text(r.Reason) || e.Resolved.Evidence != events.Text(r.Evidence):
 		return false
 	case r.As != AsSucceeded:
 		return true

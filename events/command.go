@@ -48,7 +48,7 @@ func (r *commandData) command() payment.Command {
 		// Text is text. What must not be published is taken out of it on the way in, so
 		// that the folded state and every event that carries it are clean; the reason is
 		// no part of the command's content.
-		Reason: Mask(r.Reason),
+		Reason: Text(r.Reason),
 	}
 }
 

@@ -17,17 +17,21 @@ const (
 	maxSeparators = 3
 )
 
-// Mask makes a text from outside fit to be published. Control characters and the line
-// breaks of Unicode become spaces. Characters that are not seen, those that turn the
-// order of what is around them among them, are removed. Invalid UTF-8 becomes U+FFFD, so
-// that no provider's answer can make an event unwritable. Then digit runs of 13 to 19,
-// also when grouped by spaces or dashes, become stars (separators stay), and the text is
-// cut to 200 characters. Masking what is already masked changes nothing.
+// Mask makes a text from outside fit to be published: digit runs of 13 to 19,
+// also when grouped by spaces or dashes, become stars (separators stay), then
+// the text is cut to 200 characters. Control characters become spaces and
+// invalid UTF-8 becomes U+FFFD, so that no provider's answer can make an event
+// unwritable. Masking what is already masked changes nothing.
 func Mask(s string) string {
 	if harmless(s) {
 		return s
 	}
-	text := []rune(strings.Map(seen, strings.ToValidUTF8(s, "\uFFFD")))
+	text := []rune(strings.ToValidUTF8(s, "\uFFFD"))
+	for i, r := range text {
+		if unicode.IsControl(r) {
+			text[i] = ' '
+		}
+	}
 	maskNumbers(text)
 	if len(text) > maxFreeText {
 		text = text[:maxFreeText]
@@ -37,9 +41,20 @@ func Mask(s string) string {
 	return string(text)
 }
 
-// seen is what a character becomes: itself, a space, or nothing (-1). What is not seen
-// follows from Unicode's properties, as in package safetext: format characters but for
-// those that show, and what else may be ignored.
+// Text makes a free text, such as a reason, fit to be published: characters that are not
+// seen are removed, those that turn the order of what is around them among them, e-mail
+// addresses become three stars, and the rest is as Mask has it. A name is no free text:
+// what is not seen in it may be what is wrong with it.
+func Text(s string) string {
+	if harmless(s) && !strings.Contains(s, "@") {
+		return s
+	}
+	return Mask(maskAddresses(strings.Map(seen, strings.ToValidUTF8(s, "\uFFFD"))))
+}
+
+// seen is what a character of a free text becomes: itself, a space, or nothing (-1). What
+// is not seen follows from Unicode's properties, as in package safetext: format characters
+// but for those that show, and what else may be ignored.
 func seen(r rune) rune {
 	switch {
 	case unicode.IsControl(r), r == '\u2028', r == '\u2029':
@@ -49,6 +64,36 @@ func seen(r rune) rune {
 		return -1
 	default:
 		return r
+	}
+}
+
+// maskAddresses replaces what looks like an e-mail address: a name, @, and a domain with
+// a full stop in it.
+func maskAddresses(s string) string {
+	outside := func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("@<>()[],;:\"'", r) }
+	for from := 0; ; {
+		at := strings.IndexByte(s[from:], '@')
+		if at < 0 {
+			return s
+		}
+		at += from
+		begin := strings.LastIndexFunc(s[:at], outside)
+		if begin >= 0 {
+			_, size := utf8.DecodeRuneInString(s[begin:])
+			begin += size
+		}
+		begin = max(begin, 0)
+		domain := s[at+1:]
+		if end := strings.IndexFunc(domain, outside); end >= 0 {
+			domain = domain[:end]
+		}
+		domain = strings.TrimRight(domain, ".!?")
+		if begin == at || !strings.Contains(domain, ".") {
+			from = at + 1
+			continue
+		}
+		s = s[:begin] + "***" + s[at+1+len(domain):]
+		from = begin
 	}
 }
 

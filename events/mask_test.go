@@ -12,35 +12,55 @@ import (
 func TestCardNumbersAreMaskedAndOtherNumbersStay(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"":                                   "",
-		"declined":                           "declined",
-		"order 123456789012":                 "order 123456789012",
-		"card 4111111111111111 declined":     "card **************** declined",
-		"1234567890123":                      "*************",
-		"1234567890123456789":                "*******************",
-		"12345678901234567890":               "12345678901234567890",
-		"4111 1111 1111 1111":                "**** **** **** ****",
-		"4111-1111-1111-1111.":               "****-****-****-****.",
-		"4111 - 1111 - 1111 - 1111":          "**** - **** - **** - ****",
-		"4111\u00a01111\u20131111 1111":      "****\u00a0****\u2013**** ****",
-		"3782 822463 10005":                  "**** ****** *****",
-		"order 1234567 4111111111111111":     "order 1234567 ****************",
-		"4111111111111111 1226 123":          "**************** 1226 123",
-		"4 1 1 1 1 1 1 1 1 1 1 1 1":          "* * * * * * * * * * * * *",
-		"4111,1111,1111,1111":                "4111,1111,1111,1111",
-		"٤١١١١١١١١١١١١١١١":                   "****************",
-		"a\r\nb\x00c":                        "a  b c",
-		"bad \xff byte":                      "bad \uFFFD byte",
-		"a\u200bb\u202ec\ufeffd\u2066e":      "abcde",
-		"a\u2028b\u2029c":                    "a b c",
-		"\u0600 \u3164\u115f❤\ufe0f":         "\u0600 ❤",
-		"4111\u200b1111\u20601111\u200d1111": "****************",
-		strings.Repeat("é", 201):             strings.Repeat("é", 200),
+		"":                               "",
+		"declined":                       "declined",
+		"order 123456789012":             "order 123456789012",
+		"card 4111111111111111 declined": "card **************** declined",
+		"1234567890123":                  "*************",
+		"1234567890123456789":            "*******************",
+		"12345678901234567890":           "12345678901234567890",
+		"4111 1111 1111 1111":            "**** **** **** ****",
+		"4111-1111-1111-1111.":           "****-****-****-****.",
+		"4111 - 1111 - 1111 - 1111":      "**** - **** - **** - ****",
+		"4111\u00a01111\u20131111 1111":  "****\u00a0****\u2013**** ****",
+		"3782 822463 10005":              "**** ****** *****",
+		"order 1234567 4111111111111111": "order 1234567 ****************",
+		"4111111111111111 1226 123":      "**************** 1226 123",
+		"4 1 1 1 1 1 1 1 1 1 1 1 1":      "* * * * * * * * * * * * *",
+		"4111,1111,1111,1111":            "4111,1111,1111,1111",
+		"٤١١١١١١١١١١١١١١١":               "****************",
+		"a\r\nb\x00c":                    "a  b c",
+		"bad \xff byte":                  "bad \uFFFD byte",
+		strings.Repeat("é", 201):         strings.Repeat("é", 200),
 		strings.Repeat("x", 190) + " " + strings.Repeat("4", 16): strings.Repeat("x", 190) + " " + strings.Repeat("*", 9),
 		strings.Repeat("x", 185) + strings.Repeat("4", 30):       strings.Repeat("x", 185) + strings.Repeat("*", 15),
 	} {
 		if got := events.Mask(in); got != want {
 			t.Errorf("Mask(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestAFreeTextHoldsNothingThatIsNotSeenAndNoAddress(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"":                                              "",
+		"item returned":                                 "item returned",
+		"a\u200bb\u202ec\ufeffd\u2066e":                 "abcde",
+		"a\u2028b\u2029c\r\nd":                          "a b c  d",
+		"\u0600 \u3164\u115f❤\ufe0f":                    "\u0600 ❤",
+		"4111\u200b1111\u20601111\u200d1111":            "****************",
+		"ask anna.b+c@shop.example, then":               "ask ***, then",
+		"<anna@shop.example>.":                          "<***>.",
+		"a@b.example.":                                  "***.",
+		"ähn@bücher.example b@c.example":                "*** ***",
+		"a@\u200bb.example":                             "***",
+		"2 pieces @ 4.50, @home, a@b, @.":               "2 pieces @ 4.50, @home, a@b, @.",
+		strings.Repeat("x", 195) + " anna@shop.example": strings.Repeat("x", 195) + " ***",
+	} {
+		got := events.Text(in)
+		if got != want || events.Text(got) != got {
+			t.Errorf("Text(%q) = %q, want %q; again %q", in, got, want, events.Text(got))
 		}
 	}
 }

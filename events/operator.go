@@ -102,7 +102,7 @@ func (e *Encoder) EncodeJournalAction(a payment.OperatorAction, j *JournalLoss) 
 	said := a.Testimony
 	said.ProviderReference = reference(said.ProviderReference)
 	return encode(e, attr, &operatorData{
-		Action: a.Action, Operator: Mask(a.Operator), Identity: a.Identity, Login: Mask(a.Login), Reason: Mask(a.Reason), Evidence: Mask(a.Evidence),
+		Action: a.Action, Operator: Mask(a.Operator), Identity: a.Identity, Login: Mask(a.Login), Reason: Text(a.Reason), Evidence: Text(a.Evidence),
 		Provider: a.ID.Provider, Payment: paymentToken(a.ID), Operation: a.Op, IdempotencyKey: a.Key, Version: a.Version,
 		Token: a.Token, Ruling: a.Ruling, Testimony: said,
 		AtRisk: a.AtRisk, Content: a.Content, Bulk: a.Bulk, Journal: j, Outcome: a.Outcome, Follows: a.Follows, OccurredAt: Stamp{a.At},

@@ -111,5 +111,5 @@ func resolvedBy(r *payment.ResolvedBy) *payment.ResolvedBy {
 	if r == nil {
 		return nil
 	}
-	return &payment.ResolvedBy{Operator: Mask(r.Operator), Reason: Mask(r.Reason), Evidence: Mask(r.Evidence)}
+	return &payment.ResolvedBy{Operator: Mask(r.Operator), Reason: Text(r.Reason), Evidence: Text(r.Evidence)}
 }

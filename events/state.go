@@ -58,7 +58,7 @@ func cleanOpen(o payment.Open) *payment.Open {
 		snapshot.At = snapshot.At.UTC()
 		o.Snapshot = &snapshot
 	}
-	o.Reason = Mask(o.Reason)
+	o.Reason = Text(o.Reason)
 	if o.Review != nil {
 		review := *o.Review
 		review.Since, review.LastAsked = review.Since.UTC(), review.LastAsked.UTC()

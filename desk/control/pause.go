@@ -179,7 +179,7 @@ func (d *Desk) Say(ctx context.Context, who desk.Operator, r Say) (Said, error) 
 // set stores what was recorded.
 func (d *Desk) set(ctx context.Context, who desk.Operator, r Say) (Standing, error) {
 	p := broker.Pause{
-		Paused: r.Paused, Reason: events.Mask(r.Reason), By: events.Mask(who.Name), Since: d.o.Now().UTC().Truncate(time.Second),
+		Paused: r.Paused, Reason: events.Text(r.Reason), By: events.Mask(who.Name), Since: d.o.Now().UTC().Truncate(time.Second),
 	}
 	revision, err := d.o.Bucket.Set(ctx, r.Provider, p, r.Revision)
 	switch {

@@ -280,7 +280,7 @@ func acceptedBefore(v View, loss Loss, a Asked, lose Typed) (before Action, foun
 		if before.Action != ActionAccepted || before.Epoch != e.Number {
 			continue
 		}
-		same := before.Reason == events.Mask(a.Reason) && (lose.Messages == 0 || lose.Messages == before.GivenUp) && lose.Commands <= before.CommandsLost
+		same := before.Reason == events.Text(a.Reason) && (lose.Messages == 0 || lose.Messages == before.GivenUp) && lose.Commands <= before.CommandsLost
 		if seen && before.Fingerprint == a.Seen || !seen && same {
 			return before, true
 		}

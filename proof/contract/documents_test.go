@@ -138,7 +138,7 @@ func commandSchema(op payment.Op) object {
 		))
 	}
 	props = props.with(obj("reason", obj("type", "string", "maxLength", 200,
-		"description", "Any text; no personal data. It is kept on one line, without characters that are not seen, and with digit runs of 13 to 19 masked.")))
+		"description", "Any text; no personal data. It is kept on one line, without characters that are not seen, and with digit runs of 13 to 19 and e-mail addresses masked.")))
 	body := obj(
 		"description", says,
 		"type", "object",

@@ -74,7 +74,8 @@ type path struct {
 	pending, hidden bool
 	// unreachable: the first call finds no connection.
 	unreachable bool
-	// review: it may end before a person also where a repeat moves no money twice.
+	// review: it may end before a person also where a repeat moves no money twice, because
+	// a repeat that the provider has declined is not repeated.
 	review bool
 	// rules is what an operator does; second: it takes two of them. deaf: once it
 	// was called the provider answers no question, and a person is asked soon.
@@ -162,7 +163,7 @@ func (r row) paths() []path {
 	}
 	all := []path{
 		{name: "succeeds", ends: []string{succeeded}},
-		{name: "declined once", review: r.takesNoRepeat(), faults: []simulator.Fault{{Mode: simulator.Decline, Times: 1}}, ends: []string{failed}},
+		{name: "declined once", review: true, faults: []simulator.Fault{{Mode: simulator.Decline, Times: 1}}, ends: []string{failed}},
 		{name: "rate limited first", faults: []simulator.Fault{{Mode: simulator.RateLimit, Times: 1}}, ends: []string{succeeded}},
 		{name: "no connection first", unreachable: true, ends: []string{succeeded}},
 		{name: "answer lost, executed", faults: []simulator.Fault{{Mode: simulator.CutAfter, Times: 1}}, ends: []string{r.seen(succeeded)}},
@@ -286,12 +287,6 @@ func (r row) safe(end string) string {
 		return review
 	}
 	return end
-}
-
-// takesNoRepeat reports whether a decline of a repeat reads like the refusal of
-// what is known: that is never repeated, and if it is not found a person is asked.
-func (r row) takesNoRepeat() bool {
-	return slices.Contains(r.kind.VagueDeclines, r.name)
 }
 
 func (c command) with(change func(*command)) command {

@@ -122,9 +122,6 @@ type Habits struct {
 	SaysDone bool
 	// Dim: its answers never show a full refund either. Useless: they cannot be used.
 	Dim, Useless bool
-	// VagueDeclines lists the operations whose decline reads like the refusal of a
-	// repeat: a person is asked where it is not found.
-	VagueDeclines []Operation
 	// CancelNeedsSight: a cancel is not sent unless the payment can be read first,
 	// also where an operator wants a repeat.
 	CancelNeedsSight bool

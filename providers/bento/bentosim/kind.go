@@ -20,8 +20,7 @@ func Definition() simulator.Kind {
 			Cancels:      []simulator.State{simulator.Authorised},
 			CancelRepeat: simulator.Refused, PartRepeat: simulator.Refused,
 			OneRefund: true, Slow: true, Compares: true, CancelNeedsSight: true, Read: opRead, Query: opRead,
-			VagueDeclines: []simulator.Operation{simulator.Void},
-			Modes:         []simulator.Mode{CaptureFirst, DeclineRetryable}, DeclineLater: DeclineLater,
+			Modes: []simulator.Mode{CaptureFirst, DeclineRetryable}, DeclineLater: DeclineLater,
 		},
 		Scenes: []simulator.Scene{
 			{Share: 3, State: simulator.Paid, Asks: []simulator.Ask{{What: simulator.AskFull}}},

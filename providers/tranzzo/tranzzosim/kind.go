@@ -27,7 +27,6 @@ func Definition() simulator.Kind {
 			Cancels:      []simulator.State{simulator.Unpaid, simulator.Authorised},
 			CancelRepeat: simulator.Harmless, PartRepeat: simulator.Unsafe,
 			Slow: true, Compares: true, Read: "query", Query: "query",
-			VagueDeclines: []simulator.Operation{simulator.FullRefund},
 		},
 		Scenes: []simulator.Scene{
 			{Share: 3, State: simulator.Paid, Asks: []simulator.Ask{{What: simulator.AskParts, UpTo: 2}}},

@@ -73,10 +73,10 @@ func TestWhatIsRuledToHaveMovedIsHeldAgainstWhatWasAskedAndWhatIsLeft(t *testing
 		}, moved: eur(6001), confirm: eur(6001), want: desk.FaultRefused, says: "at most 60.00 EUR"},
 		"its own command's word bounds":                                    {state: func(s *payment.State) { s.Operations[0].Open.Payment.CapturedAmount = eur(6000) }, moved: eur(6001), confirm: eur(6001), want: desk.FaultRefused, says: "at most 60.00 EUR"},
 		"more than the command says was captured, which the provider says": {state: saidMore(100, 12340), full: true, moved: eur(12340), confirm: eur(12340), code: payment.CodeAmountDiffers},
-		"that, unconfirmed":                                                {state: saidMore(100, 12340), full: true, moved: eur(12340), want: desk.FaultRefused, code: payment.CodeAmountDiffers, says: "1.00 EUR asked"},
-		"more than both":                                                   {state: saidMore(100, 12340), full: true, moved: eur(12341), confirm: eur(12341), want: desk.FaultRefused, says: "at most 123.40 EUR"},
-		"as asked, which may be":                                           {state: saidMore(100, 12340), full: true, moved: eur(100)},
-		"its own earlier call is no one":                                   {state: with(5800, earlier(payment.StatusRejected, eur(5800), nil)), moved: eur(5800)},
+		"that, unconfirmed":              {state: saidMore(100, 12340), full: true, moved: eur(12340), want: desk.FaultRefused, code: payment.CodeAmountDiffers, says: "1.00 EUR asked"},
+		"more than both":                 {state: saidMore(100, 12340), full: true, moved: eur(12341), confirm: eur(12341), want: desk.FaultRefused, says: "at most 123.40 EUR"},
+		"as asked, which may be":         {state: saidMore(100, 12340), full: true, moved: eur(100)},
+		"its own earlier call is no one": {state: with(5800, earlier(payment.StatusRejected, eur(5800), nil)), moved: eur(5800)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -32,6 +32,8 @@ type subject struct {
 	knowsOnlyYes bool
 	// notSilent: before executing, a cut is told from after by asking.
 	movesMoney bool
+	// dim: asking never shows a refund of the whole, or nobody can be asked.
+	dim bool
 }
 
 const key = "order-1-return-1"
@@ -53,6 +55,7 @@ func subjects() []subject {
 				s.op, s.movesMoney = payment.Cancel, false
 			case simulator.FullRefund:
 				s.name, more = k.Title()+" refund full", `,"full":true`
+				s.dim = k.Dim || k.Asked == simulator.Never
 			case simulator.PartialRefund:
 				s.name, more = k.Title()+" refund partial", fmt.Sprintf(`,"amount":{"value":400,"currency":%q}`, k.Currency)
 				s.cannotTell, s.knowsOnlyYes = k.Blind, k.PartRepeat == simulator.Unsafe && !k.Blind

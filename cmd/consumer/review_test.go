@@ -65,7 +65,7 @@ func (r *reviewing) refund(transaction string) {
 	if err := r.openpay.AddPayment(openpaysim.Payment{TransactionID: transaction, ReferenceNo: "ref-" + transaction, Amount: 40000, Currency: "EUR"}); err != nil {
 		r.t.Fatal(err)
 	}
-	body := fmt.Sprintf(`{"specversion":"1.0","id":"e-%[1]s","source":"/shop","type":"payment.refund.requested","data":{"idempotencyKey":"k","provider":"openpay-eu","payment":{"transactionId":"%[1]s","orderId":"ref-%[1]s"},"amount":{"value":400,"currency":"EUR"}}}`, transaction)
+	body := fmt.Sprintf(`{"specversion":"1.0","id":"e-%[1]s","source":"/shop","type":"payment.refund.requested","data":{"idempotencyKey":"k","provider":"openpay-eu","payment":{"transactionId":"%[1]s","orderId":"ref-%[1]s","capturedAmount":{"value":40000,"currency":"EUR"}},"amount":{"value":400,"currency":"EUR"}}}`, transaction)
 	if _, err := r.js.Publish(r.t.Context(), "payment.refund.requested", []byte(body)); err != nil {
 		r.t.Fatal(err)
 	}

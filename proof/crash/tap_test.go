@@ -189,16 +189,24 @@ func (g gateway) Consumer(_ context.Context, stream, _ string) (jetstream.Consum
 	return inbox{life: g.life, timers: stream == g.life.cell.world.topology.Due}, nil
 }
 
+// Stream is asked for the time of its leader only.
+func (g gateway) Stream(context.Context, string) (jetstream.Stream, error) {
+	return leader{now: g.life.cell.bench.clock.Now()}, nil
+}
+
+// leader is a stream of which nothing but its leader's time is known.
+type leader struct {
+	jetstream.Stream // nil
+	now              time.Time
+}
+
+func (l leader) CachedInfo() *jetstream.StreamInfo { return &jetstream.StreamInfo{TimeStamp: l.now} }
+
 // inbox is one of the two durable consumers.
 type inbox struct {
 	jetstream.Consumer // nil
 	life               *life
 	timers             bool
-}
-
-// CachedInfo is asked for the server's time only.
-func (i inbox) CachedInfo() *jetstream.ConsumerInfo {
-	return &jetstream.ConsumerInfo{TimeStamp: i.life.cell.bench.clock.Now()}
 }
 
 func (i inbox) Messages(...jetstream.PullMessagesOpt) (jetstream.MessagesContext, error) {

@@ -135,7 +135,8 @@ func handling() []mutant {
 		},
 		{
 			"what waits is acknowledged without a timer", "handlers/work.go",
-			"		return s.ends(w.later(s.journal, dec.At, w.d.Panics))", "		return s.ends(Disposition{Kind: Ack})",
+			"		end.Timer.Paused = dec.Action == payment.ComeBack && dec.Code == payment.CodePaused\n		return s.ends(end)",
+			"		_ = end\n		return s.ends(Disposition{Kind: Ack})",
 		},
 		{
 			"a panic in an adapter is taken for not executed", "handlers/call.go",

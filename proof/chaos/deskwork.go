@@ -105,7 +105,12 @@ func (o *operators) replay(ctx context.Context, m refusedMessage) bool {
 	case m.corrected == nil && out.Applied:
 		o.wrong("%s was published as it was, although it is no command", m.token)
 	case m.corrected != nil && len(out.Faults) > 0:
-		o.wrong("%s was corrected, and is refused for %v", m.token, out.Faults)
+		// It is whole now, and the desk sees that the service would reject it. Its shop
+		// wants to have that in writing.
+		o.did("was told what a corrected message lacks; its shop sent it itself")
+		again := m.message
+		again.id, again.data, again.malformed = m.id+"-corrected", m.corrected, ""
+		o.world.send(ctx, again, &published{})
 	case m.corrected == nil && err == nil:
 		o.heard(&desk.Error{Fault: "no command"})
 	case m.corrected != nil && !out.Applied:

@@ -15,6 +15,7 @@ import (
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/monitor"
+	"github.com/countermand/countermand/payment"
 )
 
 const (
@@ -309,25 +310,93 @@ func (c *checker) identity(server string, all []monitor.Connection) string {
 	return public
 }
 
-// exports reports what the account offers to others that nobody outside may have.
+// exports reports what the account offers to others beyond what permissions/exports.conf
+// offers. Of what that file does not name nobody has shown that it is harmless.
 func (c *checker) exports(ctx context.Context, account string) {
 	all, err := monitor.Exports(ctx, c.cfg.NATS.Monitor, account)
 	if err != nil {
 		return // durability has said what is wrong with the address
 	}
 	t := app.Topology(c.cfg)
-	for _, secret := range append(events.JournalSubjects(),
-		events.RejectedFilter, events.ScheduleFilter, events.DueFilter, events.QuarantineFilter, "$KV.>", "$SRV.>",
-		"$JS.API.STREAM.CREATE.>", "$JS.API.STREAM.UPDATE.>", "$JS.API.STREAM.DELETE.>", "$JS.API.STREAM.PURGE.>", "$JS.API.STREAM.RESTORE.>",
-		"$JS.API.STREAM.MSG.DELETE.>", "$JS.API.CONSUMER.CREATE.>", "$JS.API.CONSUMER.DURABLE.CREATE.>", "$JS.API.CONSUMER.DELETE.>",
-		"$JS.API.CONSUMER.MSG.NEXT."+t.Commands+".>", "$JS.API.CONSUMER.MSG.NEXT."+t.Due+".>",
-	) {
-		for _, export := range all {
-			if overlap(export, secret) {
-				c.report(Error, Account, "export "+export+" of "+account, Finding{
-					Is: "offering " + secret, Want: "not offered", Do: "another account that imports it writes or takes what is the service's: remove it from the account's exports",
-				})
-			}
+	for _, export := range all {
+		what := "export " + export.Subject + " of " + account
+		named := func(offers []offer) bool {
+			return slices.ContainsFunc(offers, func(o offer) bool { return o.kind == export.Type && covers(o.subject, export.Subject) })
+		}
+		switch public := len(export.Accounts) == 0 && !export.Token; {
+		case !concerns(export.Subject) || named(offeredToAll(t)):
+		case !named(offeredToSome(t)):
+			c.report(Error, Account, what, Finding{
+				Is: "a " + export.Type + " that no shipped file offers", Want: "not offered",
+				Do: "another account that imports it writes, takes or hears what is the service's: remove it from the account's exports, or narrow it to a line of permissions/exports.conf",
+			})
+		case public:
+			c.report(Error, Account, what+", accounts", Finding{
+				Is: "offered to every account", Want: "accounts that are named",
+				Do: "whoever imports it acts as a person or reads the journal: name its accounts as permissions/exports.conf does",
+			})
 		}
 	}
+}
+
+// offer is a kind of export, "service" or "stream", and its subject.
+type offer struct{ kind, subject string }
+
+func services(subjects ...string) []offer {
+	var all []offer
+	for _, s := range subjects {
+		all = append(all, offer{"service", s})
+	}
+	return all
+}
+
+// offeredToAll is what permissions/exports.conf offers to whoever imports it; a test holds
+// it against the file.
+func offeredToAll(t broker.Topology) []offer {
+	all := services("payments.status.*", streamInfo(t.Commands))
+	for _, op := range payment.Ops() {
+		all = append(all, services(events.CommandSubject(op, "")+".*")...)
+	}
+	for _, stream := range []string{t.Events, t.Refusals} {
+		all = append(all, services(
+			consumerInfo(stream, "*"), "$JS.API.CONSUMER.MSG.NEXT."+stream+".*", "$JS.ACK."+stream+".*.>", "$JS.FC."+stream+".*.>",
+		)...)
+	}
+	return append(all, offer{"stream", events.ReaderSubject("*")}, offer{"stream", events.RefusalsSubject("*")})
+}
+
+// offeredToSome is what it offers to accounts that it names.
+func offeredToSome(t broker.Topology) []offer {
+	return services(
+		"payments.desk.*.*", "payments.control.*.*", "payments.status",
+		streamInfo(t.Events), "$JS.API.STREAM.MSG.GET."+t.Events, "$JS.API.STREAM.MSG.GET."+t.ControlStream(), "$JS.API.INFO",
+	)
+}
+
+// concerns reports whether a subject can match one of ours or of the server's: what the
+// service hears and writes, its streams, or the answers to anybody in its account.
+func concerns(subject string) bool {
+	first, _, _ := strings.Cut(subject, ".")
+	switch first {
+	case "payment", "payments", "*", ">":
+		return true
+	default:
+		return strings.HasPrefix(first, "$") || strings.HasPrefix(first, "_")
+	}
+}
+
+// covers reports whether a pattern matches all that another one does.
+func covers(wide, narrow string) bool {
+	x, y := strings.Split(wide, "."), strings.Split(narrow, ".")
+	for i := range x {
+		switch {
+		case i >= len(y):
+			return false
+		case x[i] == ">":
+			return true
+		case x[i] != y[i] && (x[i] != "*" || y[i] == ">"):
+			return false
+		}
+	}
+	return len(x) == len(y)
 }

@@ -34,8 +34,16 @@ func (c *checker) people() {
 // people, and tokens and users that people list and no setting has.
 func (c *checker) strangers() {
 	var known, configured []string
+	named := c.cfg.Desk.Operator == ""
 	for _, p := range c.cfg.People {
 		known = append(known, p.Identities...)
+		named = named || p.Name == c.cfg.Desk.Operator
+	}
+	if !named {
+		c.report(Warning, SecondPerson, "desk.operator", Finding{
+			Is: c.cfg.Desk.Operator + ", nobody in people", Want: "a person's name",
+			Do: "whoever uses this configuration is refused at the desk: name a person, or leave it out",
+		})
 	}
 	for _, p := range c.cfg.Console.Operators {
 		configured = append(configured, "token:"+p.Name)

@@ -27,6 +27,10 @@ func TestAConfigurationInWhichTwoPersonsCannotBeToldApartIsAWarning(t *testing.T
 	want(t, b.findings(nil), line{check.Warning, check.SecondPerson, "token:bne"})
 	b.cfg.People[1].Identities = []string{"token:ben"}
 	want(t, b.findings(nil))
+	b.cfg.Desk.Operator = "anna"
+	want(t, b.findings(nil), line{check.Warning, check.SecondPerson, "desk.operator"})
+	b.cfg.Desk.Operator = "ben"
+	want(t, b.findings(nil))
 	b.cfg.Desk.SecondPersonAbove, b.cfg.People = nil, nil
 	want(t, b.findings(nil))
 }

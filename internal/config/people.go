@@ -38,7 +38,7 @@ func (d *decoder) identified(cfg *Config) {
 	if len(cfg.People) > 0 && cfg.Desk.SelfAsserted {
 		d.add(d.lineOf("people"), "people", "must not be given together with desk.selfAsserted: a name that is only typed is no login")
 	}
-	names, logins := map[string]string{}, map[string]string{}
+	names, logins, keys := map[string]string{}, map[string]string{}, map[string]string{}
 	for i, p := range cfg.People {
 		path := fmt.Sprintf("people[%d]", i)
 		if other, taken := names[strings.ToLower(p.Name)]; taken && p.Name != "" {
@@ -51,6 +51,13 @@ func (d *decoder) identified(cfg *Config) {
 				d.add(d.lineOf(at), at, "is a login of %s too", other)
 			}
 			logins[login] = path
+			// One key in two accounts is one person all the same.
+			if _, key, ok := strings.Cut(login, "/"); ok && strings.HasPrefix(login, "nats:") {
+				if other, taken := keys[key]; taken && other != path {
+					d.add(d.lineOf(at), at, "has the key of %s too: whoever holds it is one person", other)
+				}
+				keys[key] = path
+			}
 		}
 	}
 }

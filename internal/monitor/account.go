@@ -91,14 +91,23 @@ func Connections(ctx context.Context, address string) (server string, all []Conn
 	return page.ID, page.Connections, nil
 }
 
-// Exports reads the subjects that an account offers to other accounts.
-func Exports(ctx context.Context, address, account string) ([]string, error) {
+// Export is what an account offers to other accounts.
+type Export struct {
+	Subject string `json:"subject"`
+	// Type is "service" or "stream".
+	Type string `json:"type"`
+	// Accounts are those that it is offered to. Without any, and without Token, it is
+	// offered to all.
+	Accounts []string `json:"approved_accounts"`
+	Token    bool     `json:"token_req"`
+}
+
+// Exports reads what an account offers to other accounts.
+func Exports(ctx context.Context, address, account string) ([]Export, error) {
 	var page struct {
 		ID     string `json:"server_id"`
 		Detail struct {
-			Exports []struct {
-				Subject string `json:"subject"`
-			} `json:"exports"`
+			Exports []Export `json:"exports"`
 		} `json:"account_detail"`
 	}
 	if err := ask(ctx, address, "/accountz?acc="+url.QueryEscape(account), &page); err != nil {
@@ -107,9 +116,5 @@ func Exports(ctx context.Context, address, account string) ([]string, error) {
 	if page.ID == "" {
 		return nil, errNoServer
 	}
-	var all []string
-	for _, e := range page.Detail.Exports {
-		all = append(all, e.Subject)
-	}
-	return all, nil
+	return page.Detail.Exports, nil
 }

@@ -19,7 +19,7 @@ func TestWhatAnAccountHoldsAndWhoIsInItIsRead(t *testing.T) {
 				"config":{"subjects":["a.>"],"mirror":{"name":"M"},"sources":[{"name":"O"}],"republish":{"src":"a.>","dest":"b.>"}},
 				"consumer_detail":[{"name":"c","config":{"durable_name":"c","max_waiting":4,"max_batch":256,"max_expires":30000000000}}]}]}]}`,
 			"/connz?auth=true&limit=4096": `{"server_id":"N1","connections":[{"cid":7,"name":"shop","ip":"10.0.0.1","account":"P","authorized_user":"U"}]}`,
-			"/accountz?acc=P":             `{"server_id":"N1","account_detail":{"exports":[{"subject":"x.*"}]}}`,
+			"/accountz?acc=P":             `{"server_id":"N1","account_detail":{"exports":[{"subject":"x.*","type":"service","token_req":true,"approved_accounts":["Q"]}]}}`,
 		}[r.URL.RequestURI()]))
 	}))
 	t.Cleanup(s.Close)
@@ -39,7 +39,7 @@ func TestWhatAnAccountHoldsAndWhoIsInItIsRead(t *testing.T) {
 		t.Errorf("%s, %v: %s", server, err, diff)
 	}
 	exports, err := monitor.Exports(t.Context(), s.URL, "P")
-	if err != nil || !cmp.Equal(exports, []string{"x.*"}) {
+	if err != nil || !cmp.Equal(exports, []monitor.Export{{Subject: "x.*", Type: "service", Accounts: []string{"Q"}, Token: true}}) {
 		t.Errorf("exports %v, %v", exports, err)
 	}
 }

@@ -143,6 +143,12 @@ func streamLimits() []setting[jetstream.StreamConfig] {
 			deletes: func(is, want cfg) bool { return lower(is.MaxMsgsPerSubject, want.MaxMsgsPerSubject) },
 		},
 		{
+			name: "max messages", why: "a full stream refuses the next message, or forgets its oldest",
+			show:    func(c cfg) string { return limit(c.MaxMsgs) },
+			put:     func(c *cfg, w cfg) { c.MaxMsgs = w.MaxMsgs },
+			deletes: func(is, want cfg) bool { return lower(is.MaxMsgs, want.MaxMsgs) },
+		},
+		{
 			name: "discard new per subject", why: "a second event on one subject would replace the first",
 			show: func(c cfg) string { return onOff(c.DiscardNewPerSubject) },
 			put:  func(c *cfg, w cfg) { c.DiscardNewPerSubject = w.DiscardNewPerSubject },
@@ -165,11 +171,6 @@ func streamLimits() []setting[jetstream.StreamConfig] {
 func sizeLimits() []setting[jetstream.StreamConfig] {
 	type cfg = jetstream.StreamConfig
 	return []setting[cfg]{
-		{
-			name: "max messages", why: "a full stream would drop timers",
-			show: func(c cfg) string { return limit(c.MaxMsgs) },
-			put:  func(c *cfg, w cfg) { c.MaxMsgs = w.MaxMsgs },
-		},
 		{
 			name: "max bytes", why: "a full stream would drop timers",
 			show: func(c cfg) string { return limit(c.MaxBytes) },

@@ -312,7 +312,7 @@ func (p *play) check(i int, s story) error {
 		return nil
 	case d.Status != s.ends:
 		return fmt.Errorf("story %d ended %s, not %s", i+1, d.Status, s.ends)
-	case s.code != "" && d.Code != s.code:
+	case s.code != "" && d.Code != s.code && !p.world.resumed: // a kill may be what lost the call, before it was carried out
 		return fmt.Errorf("story %d ended with code %s, not %s", i+1, d.Code, s.code)
 	case moved != want:
 		return fmt.Errorf("story %d: money moved %d times, not %d", i+1, moved, want)

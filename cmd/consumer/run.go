@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -193,6 +194,25 @@ func connectToProvision(to config.NATS, log *slog.Logger, deaf func(error)) (*na
 		}))
 }
 
+// connectFor is how long a server may take to be there when streams are to be created.
+const connectFor = 5 * time.Second
+
+// connected waits for the connection; the error is the last reason why there is none.
+func connected(ctx context.Context, nc *nats.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, connectFor)
+	defer cancel()
+	changed := nc.StatusChanged(nats.CONNECTED)
+	if nc.IsConnected() {
+		return nil
+	}
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("no connection to the server within %s: %w", connectFor, cmp.Or(nc.LastError(), ctx.Err()))
+	}
+}
+
 // Run creates streams and consumers.
 func (c *provisionCommand) Run(w *cli.World) error {
 	cfg, err := config.LoadNotCalling(c.Config, w.Getenv)
@@ -208,6 +228,9 @@ func (c *provisionCommand) Run(w *cli.World) error {
 		return err
 	}
 	defer nc.Close()
+	if err := connected(ctx, nc); err != nil {
+		return fmt.Errorf("provision: %w (is the server running at %s?)", err, cfg.NATS.URL)
+	}
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return fmt.Errorf("use jetstream: %w", err)

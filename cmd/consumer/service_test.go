@@ -95,6 +95,24 @@ func TestProvisioningTwiceChangesNothingTheSecondTime(t *testing.T) {
 	}
 }
 
+func TestProvisioningWithoutAServerSaysSo(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	file := filepath.Join(s.dir, "config.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := regexp.MustCompile(`nats://127\.0\.0\.1:\d+`).ReplaceAllString(string(text), "nats://"+natstest.FreeAddress(t))
+	if err := os.WriteFile(file, []byte(nobody), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml")
+	if text := p.stderr.String(); code != cli.ExitFailed || !strings.Contains(text, "no connection to the server within 5s") || !strings.Contains(text, "is the server running at nats://127.0.0.1:") {
+		t.Errorf("exit code %d: %s", code, text)
+	}
+}
+
 func TestAServiceToldToStopFinishesWhatIsInHandAndTakesNothingNew(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

@@ -96,13 +96,14 @@ func TestAJournalThatIsMadeAnewUnderTheServiceMovesNothing(t *testing.T) {
 	w.refunded(lost)
 	w.quiet()
 	before := w.acknowledged()
+	reached := natstest.Messages(t, w.js, w.cfg.Streams.Events) // two each, and more where a call took too long
 	if err := w.js.DeleteStream(t.Context(), w.cfg.Streams.Events); err != nil {
 		t.Fatal(err)
 	}
 	w.provisionAgain()
 	w.repeats(lost)
 	// A reading notices it, or, where the repeats are quicker, the first append.
-	w.awaitReady(http.StatusServiceUnavailable, fmt.Sprintf("known to reach %d", 2*lost))
+	w.awaitReady(http.StatusServiceUnavailable, fmt.Sprintf("known to reach %d", reached))
 	w.awaitReady(http.StatusServiceUnavailable, "journal broken: ")
 	if n := w.paid(); n != lost {
 		t.Errorf("%d payouts for %d refunds", n, lost)
@@ -213,8 +214,10 @@ func TestATimerThatKnowsMoreThanTheJournalStopsTheService(t *testing.T) {
 	w.serve(nil)
 	w.refunded(1)
 	w.quiet()
-	timer := func(version string) {
+	holds := natstest.Messages(t, w.js, w.cfg.Streams.Events) // of one payment: its version
+	timer := func(n int) {
 		t.Helper()
+		version := fmt.Sprint(n)
 		m := w.openpayCommand("timer-"+version, 0, "lost-0")
 		m.Subject = "payment.due.refund"
 		m.Header.Set("Countermand-Origin-Sequence", "1")
@@ -225,14 +228,14 @@ func TestATimerThatKnowsMoreThanTheJournalStopsTheService(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	timer("2") // what the journal holds
+	timer(holds)
 	w.quiet()
 	w.awaitReady(http.StatusOK, "")
 	before := w.acknowledged()
-	timer("3")
+	timer(holds + 1)
 	w.awaitReady(http.StatusServiceUnavailable, "journal broken: a timer of operation openpay-eu/lost-0/refund/")
 	w.repeats(1)
-	w.awaitReady(http.StatusServiceUnavailable, " knew version 3 of its payment; the journal shows 2")
+	w.awaitReady(http.StatusServiceUnavailable, fmt.Sprintf(" knew version %d of its payment; the journal shows %d", holds+1, holds))
 	if n := w.paid(); n != 1 {
 		t.Errorf("%d payouts, want one", n)
 	}

@@ -323,8 +323,9 @@ func (w *world) judgeEnd() {
 		// What a repeat tells of a full refund it cannot tell of one that was accepted.
 		repeats := o.full && o.state.Status != payment.StatusPending
 		gaveUp := o.state.Open.Review.Reason == "no_answer_from_provider" // to its repeats
-		hidden := a.kind.unseen(o.full) && (!repeats || o.state.Open.Refused || gaveUp)
-		hidden = hidden || o.state.Open.Snapshot == nil && a.kind.traits.Asks == payment.AsksHelpful && !repeats // no reading came
+		untold := !repeats || o.state.Open.Refused || gaveUp
+		noReading := o.state.Open.Snapshot == nil && a.kind.traits.Asks == payment.AsksHelpful // so that what is shown now compares with nothing
+		hidden := untold && (a.kind.unseen(o.full) || noReading)
 		unheard := o.state.Open.Refused || a.kind.traits.Asks != payment.AsksDocumented                          // a no is not believed
 		unknowable := rec.movements == 0 && !rec.declined || hidden || rec.declined && unheard
 		w.check(unknowable, "%s waits for a person, and the provider says it (%d movements, declined %t)", o.name, rec.movements, rec.declined)

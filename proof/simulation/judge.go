@@ -326,7 +326,7 @@ func (w *world) judgeEnd() {
 		untold := !repeats || o.state.Open.Refused || gaveUp
 		noReading := o.state.Open.Snapshot == nil && a.kind.traits.Asks == payment.AsksHelpful // so that what is shown now compares with nothing
 		hidden := untold && (a.kind.unseen(o.full) || noReading)
-		unheard := o.state.Open.Refused || a.kind.traits.Asks != payment.AsksDocumented                          // a no is not believed
+		unheard := o.state.Open.Refused || a.kind.traits.Asks != payment.AsksDocumented // a no is not believed
 		unknowable := rec.movements == 0 && !rec.declined || hidden || rec.declined && unheard
 		w.check(unknowable, "%s waits for a person, and the provider says it (%d movements, declined %t)", o.name, rec.movements, rec.declined)
 	}

@@ -8,11 +8,12 @@ import (
 )
 
 // Ports of tests lie below those that systems take for outgoing connections and
-// apart from those the program's own demonstrations choose, so that nobody takes
-// one between the moment it was found free and the moment it is used.
+// below those that the demo and the chaos runs choose (from 20,000 on), so that nobody
+// takes one between the moment it was found free and the moment it is used, or while a
+// server is away.
 const (
 	firstPort = 12_000
-	portCount = 17_000
+	portCount = 8_000
 )
 
 // FreePorts returns the first of n consecutive free TCP ports of the loopback

@@ -59,21 +59,28 @@ func (l *leaders) answer(m *nats.Msg) {
 	}
 }
 
+// serve answers questions about streams as the leaders do.
+func (l *leaders) serve(b *bundle) jetstream.JetStream {
+	b.t.Helper()
+	sub, err := b.js.Conn().Subscribe("LEADERS.STREAM.INFO.*", l.answer)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = sub.Unsubscribe() })
+	js, err := jetstream.NewWithAPIPrefix(b.js.Conn(), "LEADERS")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return js
+}
+
 func TestTheClockIsComparedWithTheLeaderOfEachStreamAndWithEachNewOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	l := &leaders{clocks: map[string]leader{
 		b.topology.Commands: {name: "n1"}, b.topology.Events: {name: "n2"}, b.topology.Due: {name: "n3", behind: 5 * time.Second},
 	}}
-	sub, err := b.js.Conn().Subscribe("LEADERS.STREAM.INFO.*", l.answer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = sub.Unsubscribe() })
-	js, err := jetstream.NewWithAPIPrefix(b.js.Conn(), "LEADERS")
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := l.serve(b)
 	worst := func() broker.Skew {
 		t.Helper()
 		all, err := broker.Skews(b.ctx(), js, time.Now, b.topology.Measured()...)
@@ -102,16 +109,7 @@ func TestAStreamWithoutALeaderDoesNotHideTheClocksOfTheOthers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	l := &leaders{clocks: map[string]leader{"ONE": {silent: true}, "TWO": {name: "n2", behind: 3 * time.Second}}}
-	sub, err := b.js.Conn().Subscribe("LEADERS.STREAM.INFO.*", l.answer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = sub.Unsubscribe() })
-	js, err := jetstream.NewWithAPIPrefix(b.js.Conn(), "LEADERS")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := broker.Skews(b.ctx(), js, time.Now, "ONE", "TWO", "THREE")
+	all, err := broker.Skews(b.ctx(), l.serve(b), time.Now, "ONE", "TWO", "THREE")
 	if worst, ok := broker.Worst(all); !ok || len(all) != 1 || worst.Stream != "TWO" || worst.Ahead < 2*time.Second {
 		t.Errorf("%v", all)
 	}

@@ -71,8 +71,8 @@ func TestWhatIsRuledToHaveMovedIsHeldAgainstWhatWasAskedAndWhatIsLeft(t *testing
 		"the provider's reading bounds": {state: func(s *payment.State) {
 			s.Operations[0].Open.Snapshot = &payment.Reading{OK: true, Captured: eur(6000)}
 		}, moved: eur(6001), confirm: eur(6001), want: desk.FaultRefused, says: "at most 60.00 EUR"},
-		"its own command's word bounds":                                    {state: func(s *payment.State) { s.Operations[0].Open.Payment.CapturedAmount = eur(6000) }, moved: eur(6001), confirm: eur(6001), want: desk.FaultRefused, says: "at most 60.00 EUR"},
-		"more than the command says was captured, which the provider says": {state: saidMore(100, 12340), full: true, moved: eur(12340), confirm: eur(12340), code: payment.CodeAmountDiffers},
+		"its own command's word bounds":  {state: func(s *payment.State) { s.Operations[0].Open.Payment.CapturedAmount = eur(6000) }, moved: eur(6001), confirm: eur(6001), want: desk.FaultRefused, says: "at most 60.00 EUR"},
+		"more, which the provider says":  {state: saidMore(100, 12340), full: true, moved: eur(12340), confirm: eur(12340), code: payment.CodeAmountDiffers},
 		"that, unconfirmed":              {state: saidMore(100, 12340), full: true, moved: eur(12340), want: desk.FaultRefused, code: payment.CodeAmountDiffers, says: "1.00 EUR asked"},
 		"more than both":                 {state: saidMore(100, 12340), full: true, moved: eur(12341), confirm: eur(12341), want: desk.FaultRefused, says: "at most 123.40 EUR"},
 		"as asked, which may be":         {state: saidMore(100, 12340), full: true, moved: eur(100)},

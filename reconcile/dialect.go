@@ -14,6 +14,8 @@ import (
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/runes"
 	"golang.org/x/text/transform"
+
+	"github.com/countermand/countermand/internal/bom"
 )
 
 // headSize is how much of a file is read to find out how it is written.
@@ -146,7 +148,7 @@ func binary(head []byte) string {
 		return "is a PDF and no CSV: get the statement from the provider as CSV"
 	case has("\xff\xfe\x00\x00"), has("\x00\x00\xfe\xff"):
 		return "is UTF-32 and not UTF-8: save it as CSV (UTF-8)"
-	case has("\xff\xfe"), has("\xfe\xff"): // UTF-16 that says so
+	case bom.Name(head) == bom.UTF16: // which is read
 		return ""
 	case bytes.IndexByte(head, 0) >= 0:
 		return "has zero bytes: it is UTF-16 without a byte order mark, or no text. Save it as CSV (UTF-8)"

@@ -17,14 +17,20 @@ var ErrUTF16 = errors.New("it is UTF-16, not UTF-8: save it as UTF-8")
 // longest is the length of the longest mark.
 const longest = 3
 
-// Name names the encoding whose mark a text begins with, UTF-8 or UTF-16; "" if it
-// begins with none.
+// The encodings that have a mark here, as Name names them.
+const (
+	UTF8  = "UTF-8"
+	UTF16 = "UTF-16"
+)
+
+// Name names the encoding whose mark a text begins with, UTF8 or UTF16; "" if it begins
+// with none.
 func Name(text []byte) string {
 	switch {
 	case bytes.HasPrefix(text, []byte("\xef\xbb\xbf")):
-		return "UTF-8"
+		return UTF8
 	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")):
-		return "UTF-16"
+		return UTF16
 	default:
 		return ""
 	}
@@ -33,9 +39,9 @@ func Name(text []byte) string {
 // Trim returns a text without its mark. The error is ErrUTF16.
 func Trim(text []byte) ([]byte, error) {
 	switch Name(text) {
-	case "UTF-8":
+	case UTF8:
 		return text[longest:], nil
-	case "UTF-16":
+	case UTF16:
 		return nil, ErrUTF16
 	default:
 		return text, nil

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/countermand/countermand/internal/bom"
 )
 
 // oddEnds adds a fault for a secret with characters around it that nobody sees: the other
@@ -22,7 +24,7 @@ func (d *decoder) oddEnds(line int, path, value string) {
 // oddAround says what is odd about the ends of a text, and nothing else of it; empty:
 // nothing.
 func oddAround(text string) string {
-	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {
+	if bom.Name([]byte(text)) == bom.UTF16 {
 		return "is written in UTF-16: save it as UTF-8 without a byte order mark"
 	}
 	first, _ := utf8.DecodeRuneInString(text)

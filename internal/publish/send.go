@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/events"
+	"github.com/countermand/countermand/payment"
 )
 
 // inFlight is how many commands are on their way at once; more gains nothing.
@@ -39,9 +40,9 @@ type Sender struct {
 
 // sending is a command on its way.
 type sending struct {
-	future jetstream.PubAckFuture
-	says   digest
-	at     Place
+	future  jetstream.PubAckFuture
+	command payment.Command
+	at      Place
 }
 
 // SendOptions say how commands are written; nil and zero values mean the defaults.
@@ -89,17 +90,13 @@ func (s *Sender) Send(ctx context.Context, i Item) error {
 			return err
 		}
 	}
-	says, err := content(i.Command)
-	if err != nil {
-		return err
-	}
 	msg := &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}
 	future, err := s.js.PublishMsgAsync(msg, jetstream.WithMsgID(MessageID(i.Command)))
 	if err != nil {
 		return fmt.Errorf("publish command: %w", err)
 	}
 	select {
-	case s.ring <- sending{future, says, Place{i.File, i.Line}}:
+	case s.ring <- sending{future, i.Command, Place{i.File, i.Line}}:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("publish command: %w", ctx.Err())
@@ -176,8 +173,12 @@ func (s *Sender) same(one sending, sequence uint64) (bool, error) {
 	if invalid != nil {
 		return false, nil //nolint:nilerr // what is no command says something else
 	}
+	want, err := content(one.command)
+	if err != nil {
+		return false, err
+	}
 	says, err := content(c)
-	return says == one.says, err
+	return says == want, err
 }
 
 // NotCompared says why dropped commands were not compared. It is for after Close.

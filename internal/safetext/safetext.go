@@ -89,8 +89,14 @@ func visible(r rune, size int) bool {
 	case r == utf8.RuneError && size == 1, blank(r):
 		return false
 	default:
-		return unicode.IsPrint(r) && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+		return unicode.IsPrint(r) && !Ignorable(r)
 	}
+}
+
+// Ignorable reports a letter or a mark that has no shape of its own, by the two properties
+// above.
+func Ignorable(r rune) bool {
+	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 // blank reports whether a character is a symbol or a mark by its properties and has

@@ -139,23 +139,28 @@ func (s *simulators) calls(ctx context.Context, k simulator.Kind) (all []simulat
 // their end, or the patience is over.
 func (s *simulators) awaitStruck(ctx context.Context, sorts int, settled func() bool, patience time.Duration) error {
 	for end := time.Now().Add(patience); time.Now().Before(end) && !settled(); {
-		struck := map[simulator.Mode]bool{}
+		struck := map[string]int{}
 		for _, k := range kinds() {
 			calls, err := s.calls(ctx, k)
 			if err != nil {
 				return err
 			}
-			for _, c := range calls {
-				if c.Fault != "" {
-					struck[c.Fault] = true
-				}
-			}
+			count(struck, calls)
 		}
 		if len(struck) >= sorts || !sleep.For(ctx, faultEvery) {
 			return nil
 		}
 	}
 	return nil
+}
+
+// count adds the faults that have struck calls, by mode.
+func count(struck map[string]int, calls []simulator.Call) {
+	for _, c := range calls {
+		if c.Fault != "" {
+			struck[string(c.Fault)]++
+		}
+	}
 }
 
 // read reads the ledgers and the calls of every kind.
@@ -175,10 +180,8 @@ func (s *simulators) read(ctx context.Context, p *plan) (*record, error) {
 				r.movements = append(r.movements, compare.Movement{Claim: claim, Currency: m.Currency})
 			}
 		}
+		count(r.struck, calls)
 		for _, c := range calls {
-			if c.Fault != "" {
-				r.struck[string(c.Fault)]++
-			}
 			if !payment.Op(c.Operation).Known() {
 				r.questions++
 				continue

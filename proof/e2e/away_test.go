@@ -13,13 +13,21 @@ import (
 	"github.com/countermand/countermand/providers/simulator"
 )
 
-func TestWithoutNATSThePagesAnswerWithinSecondsAndSaySinceWhen(t *testing.T) {
-	t.Parallel()
+// openToThisMachine is a world whose service is ready, and whose console needs no
+// sign-in from here.
+func openToThisMachine(t *testing.T) *world {
+	t.Helper()
 	w := setup(t)
 	w.cfg.Admin.Listen = natstest.FreeAddress(t)
 	w.cfg.Console.AllowLoopback = true
 	w.serve(nil)
 	w.awaitReady(http.StatusOK, "ok")
+	return w
+}
+
+func TestWithoutNATSThePagesAnswerWithinSecondsAndSaySinceWhen(t *testing.T) {
+	t.Parallel()
+	w := openToThisMachine(t)
 	l := w.follow()
 	w.lostRefund("529-7-6", simulator.CutAfter)
 	l.await(reviewed)

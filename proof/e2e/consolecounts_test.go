@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
-	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/providers/simulator"
 )
 
@@ -79,11 +78,7 @@ func (w *world) onMetrics() counted {
 
 func TestConsoleAndMetricsCountEachEventOfTheJournalOnceUnderLoadAndOverAReconnect(t *testing.T) {
 	t.Parallel()
-	w := setup(t)
-	w.cfg.Admin.Listen = natstest.FreeAddress(t)
-	w.cfg.Console.AllowLoopback = true
-	w.serve(nil)
-	w.awaitReady(http.StatusOK, "ok")
+	w := openToThisMachine(t)
 	results := w.follow()
 	const good, bad = 150, 40
 	if err := w.opay.Fault(simulator.Fault{Operation: "refund", Mode: simulator.CutAfter, Times: 2}); err != nil {

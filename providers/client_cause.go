@@ -179,10 +179,8 @@ func causeOf(err error, neverSent bool) Cause {
 		return CauseTimeout
 	case errors.Is(err, errRepeat):
 		return CauseCut // what was sent first was not answered
-	case neverSent:
-		return CauseUnknown
 	}
-	if cause := brokenCause(err); cause != CauseUnknown {
+	if cause := brokenCause(err); cause != CauseUnknown || neverSent {
 		return cause
 	}
 	return CauseNoHTTP

@@ -221,14 +221,7 @@ func (p *provisioner) consumer(ctx context.Context, want consumerSpec) ([]Change
 	if ok, err := p.may(ctx, info); err != nil || !ok {
 		return denied(Change{Object: object}, err)
 	}
-	consumer, err := p.js.Consumer(ctx, want.stream, want.config.Durable)
-	if errors.Is(err, jetstream.ErrNotPullConsumer) {
-		push, readErr := p.js.PushConsumer(ctx, want.stream, want.config.Durable)
-		if readErr != nil {
-			return nil, fmt.Errorf("read consumer: %w", readErr)
-		}
-		return p.settings(ctx, want, create, push.CachedInfo().Config)
-	}
+	is, err := consumerInfo(ctx, p.js, want)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return []Change{{Kind: Refused, Object: object, Setting: existence, Is: "missing", Want: "there", Reason: "its stream is missing (see above)"}}, nil
 	}
@@ -244,7 +237,7 @@ func (p *provisioner) consumer(ctx context.Context, want consumerSpec) ([]Change
 	if err != nil {
 		return nil, fmt.Errorf("read consumer: %w", err)
 	}
-	return p.settings(ctx, want, create, consumer.CachedInfo().Config)
+	return p.settings(ctx, want, create, is.Config)
 }
 
 // settings brings an existing consumer in line.
@@ -287,6 +280,8 @@ func (r reconciler[C]) reconcile(is, want C, table []setting[C]) ([]Change, erro
 		}
 		change := Change{Kind: Refused, Object: r.object, Setting: s.name, Is: s.show(is), Want: s.show(want)}
 		switch {
+		case s.byHand != "":
+			change.Reason = s.byHand
 		case s.put == nil:
 			change.Reason = "the server cannot change it on what exists"
 		case s.deletes != nil && s.deletes(is, want) && !r.empty:

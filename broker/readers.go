@@ -111,6 +111,9 @@ func ReaderFindings(is jetstream.ConsumerConfig) []Finding {
 // of any reader. It names each setting once.
 func (t Topology) VerifyReader(stream string, is jetstream.ConsumerConfig) []Finding {
 	findings := ReaderFindings(is)
+	if slices.ContainsFunc(findings, func(f Finding) bool { return f.Setting == delivered }) {
+		return findings // it must go, whatever else it differs in
+	}
 	named := func(f Finding) bool {
 		return slices.ContainsFunc(findings, func(other Finding) bool { return other.Setting == f.Setting })
 	}
@@ -153,7 +156,7 @@ func readerBounds() []readerBound {
 			},
 		},
 		{
-			name: "deliver subject", want: "none, or a subject of results",
+			name: delivered, want: "none, or a subject of results",
 			why:  "the server publishes every event to it, as commands or into the journal: delete the consumer, and take the right to create consumers from whoever made it",
 			show: func(c cfg) string { return c.DeliverSubject },
 			within: func(c cfg) bool {
@@ -182,8 +185,8 @@ func readerSettings() []setting[jetstream.ConsumerConfig] {
 			show: func(c cfg) string { return limit(int64(c.MaxWaiting)) },
 		},
 		{
-			name: "deliver subject", why: "results go to where its reader does not listen",
-			show: func(c cfg) string { return c.DeliverSubject },
+			name: delivered, why: "results go to where its reader does not listen",
+			show: func(c cfg) string { return cmp.Or(c.DeliverSubject, "none: its reader pulls") },
 			put:  func(c *cfg, w cfg) { c.DeliverSubject = w.DeliverSubject },
 		},
 		{
@@ -219,12 +222,15 @@ func readerSettings() []setting[jetstream.ConsumerConfig] {
 	table = append(table, pullRules(tooMany)...)
 	for _, s := range consumerSettings() {
 		switch s.name {
-		case "ack policy", "deliver policy", "replay policy", "inactive threshold", "replicas", "memory storage", "delivery", "durable name":
+		case "ack policy", "deliver policy", "replay policy", "inactive threshold", "replicas", "memory storage", "durable name":
 			table = append(table, s)
 		}
 	}
 	return table
 }
+
+// delivered is where the server pushes to.
+const delivered = "deliver subject"
 
 // tooMany is why pulls are bounded.
 const tooMany = "more, and a reader could ask for so much at once that everybody else waits; less, and its pulls are refused"

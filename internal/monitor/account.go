@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/url"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Account is what one server holds of an account: its streams with their consumers. A
@@ -37,17 +39,11 @@ type Origin struct {
 
 // Consumer is one consumer of a stream.
 type Consumer struct {
-	Name   string `json:"name"`
-	Config struct {
-		Durable           string        `json:"durable_name"`
-		DeliverSubject    string        `json:"deliver_subject"`
-		FilterSubject     string        `json:"filter_subject"`
-		FilterSubjects    []string      `json:"filter_subjects"`
-		MaxWaiting        int           `json:"max_waiting"`
-		MaxRequestBatch   int           `json:"max_batch"`
-		MaxRequestExpires time.Duration `json:"max_expires"`
-		InactiveThreshold time.Duration `json:"inactive_threshold"`
-	} `json:"config"`
+	Name   string                   `json:"name"`
+	Config jetstream.ConsumerConfig `json:"config"`
+	// Paused: it delivers nothing for PauseRemaining.
+	Paused         bool          `json:"paused"`
+	PauseRemaining time.Duration `json:"pause_remaining"`
 }
 
 // Accounts reads what the one server at address holds of every account.

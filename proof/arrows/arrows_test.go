@@ -113,7 +113,7 @@ type row struct {
 // the core must not see.
 func gates() map[string][]string {
 	return map[string][]string{
-		"github.com/nats-io/nats.go":     {"journal/stream", "proof/chaos", "broker", "desk/remote", "desk/control", "status/service", "internal/requests", "internal/app", "internal/demo", "internal/embedded", "internal/natstest", "internal/publish", "internal/passage", "internal/openwork", "internal/quorum", "internal/check", "integrity/streams", "integrity/replicas", "integrity/acceptance", "internal/archive", "internal/recovery", "reconcile/books", "examples/**", "cmd/**"},
+		"github.com/nats-io/nats.go":     {"journal/stream", "proof/chaos", "broker", "desk/remote", "desk/control", "status/service", "internal/requests", "internal/app", "internal/demo", "internal/embedded", "internal/monitor", "internal/natstest", "internal/publish", "internal/passage", "internal/openwork", "internal/quorum", "internal/check", "integrity/streams", "integrity/replicas", "integrity/acceptance", "internal/archive", "internal/recovery", "reconcile/books", "examples/**", "cmd/**"},
 		"github.com/nats-io/nats-server": {"internal/embedded", "internal/natstest"},
 		"net/http":                       {"console", "integrity/witness", "notifications", "providers", "proof/chaos", "providers/**", "internal/app", "internal/demo", "internal/simulators", "internal/inbound", "internal/monitor", "internal/program", "telemetry", "cmd/consumer"},
 		"os":                             {"internal/config", "integrity/witness", "internal/archive", "internal/recovery", "proof/chaos", "proof/mutants", "internal/currencygen", "internal/demo", "internal/embedded", "internal/natstest", "internal/program", "internal/spill", "reconcile/books", "examples/**", "cmd/**"},

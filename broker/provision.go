@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -101,21 +100,10 @@ type provisioner struct {
 // answerFor bounds one question about a permission.
 const answerFor = 10 * time.Second
 
-// may asks whether a request of the API is permitted. A refused request is never
-// answered, so it would be waited for in vain. What it sends is no request: where it is
-// permitted, the server changes nothing.
+// may asks whether a request of the API is permitted, and keeps those that are not.
 func (p *provisioner) may(ctx context.Context, subject string) (bool, error) {
-	nc := p.js.Conn()
-	if err := nc.Publish(subject, []byte("probe")); err != nil {
-		return false, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerFor)
-	defer cancel()
-	if err := nc.FlushWithContext(ctx); err != nil {
-		return false, err
-	}
-	if err := nc.LastError(); !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), `"`+subject+`"`) {
-		return true, nil
+	if ok, err := mayPublish(ctx, p.js.Conn(), subject); err != nil || ok {
+		return ok, err
 	}
 	if !slices.Contains(p.denied, subject) {
 		p.denied = append(p.denied, subject)

@@ -182,16 +182,20 @@ func (e *deafError) Error() string {
 }
 
 // connectToProvision connects with an inbox that is the provisioner's alone. Where the
-// login may not hear it, no answer would ever come; deaf is told at once.
+// login may not hear it, no answer would ever come; deaf is told at once. A connection that
+// is lost stays lost: what was asked over it is never answered.
 func connectToProvision(to config.NATS, log *slog.Logger, deaf func(error)) (*nats.Conn, error) {
-	return app.Connect(to, "countermand provision", log, nats.CustomInboxPrefix(broker.ProvisionInbox),
+	return app.Connect(
+		to, "countermand provision", log,
+		nats.RetryOnFailedConnect(false), nats.NoReconnect(), nats.CustomInboxPrefix(broker.ProvisionInbox),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), broker.ProvisionInbox+".") {
 				deaf(&deafError{broker.ProvisionInbox})
 				return
 			}
 			log.Error("nats error", "error", err)
-		}))
+		}),
+	)
 }
 
 // connectFor is how long a server may take to be there when streams are to be created.
@@ -248,7 +252,12 @@ func (c *provisionCommand) Run(w *cli.World) error {
 		return fmt.Errorf("provision: %w: give this login the right for one run, then take it away again: "+
 			"permissions/provisioner.conf says which rights it keeps", lacking)
 	}
-	if err != nil {
+	switch {
+	case err != nil && !nc.IsConnected():
+		return fmt.Errorf("provision: the connection to %s is lost: run it again", cfg.NATS.URL)
+	case err != nil && ctx.Err() != nil && w.Context.Err() == nil:
+		return fmt.Errorf("provision: no answer from %s within %s: its account may have no JetStream", cfg.NATS.URL, provisionFor)
+	case err != nil:
 		return err
 	}
 	if len(changes) == 0 && !c.JSON {

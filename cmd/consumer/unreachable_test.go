@@ -45,7 +45,7 @@ func TestWithoutAServerEachCommandSaysWhereThereIsNoneAndWhy(t *testing.T) {
 	dir := at(t, "nats://"+address)
 	for _, args := range [][]string{{"provision", "--config", "config.yaml"}, reconcilingRows(), {"archive", "journal.jsonl", "--config", "config.yaml"}} {
 		code, p := runProgram(t, dir, args...)
-		if want := "consumer: no connection to nats://" + address + " (refused)\n"; code != cli.ExitFailed || p.stderr.String() != want {
+		if want := "no connection to nats://" + address + " (refused)\n"; code != cli.ExitFailed || !strings.HasSuffix(p.stderr.String(), want) || strings.Count(p.stderr.String(), "\n") != 1 {
 			t.Errorf("%s: code %d, %q, want %q", args[0], code, p.stderr, want)
 		}
 	}

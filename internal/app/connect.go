@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -71,7 +72,7 @@ func (e *UnreachableError) Reason() string {
 	unknown, _ := errors.AsType[*net.DNSError](e.Err)
 	slow, _ := errors.AsType[net.Error](e.Err)
 	switch {
-	case errors.Is(e.Err, nats.ErrNoServers): // the library's word for a closed port
+	case errors.Is(e.Err, nats.ErrNoServers), errors.Is(e.Err, syscall.ECONNREFUSED): // the first is the library's word for a closed port
 		return "refused"
 	case unknown != nil && unknown.IsNotFound:
 		return "the host name is not known"

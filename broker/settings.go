@@ -38,7 +38,7 @@ func streamSettings(want jetstream.StreamConfig, stored uint64) []setting[jetstr
 // have no limit at all; where others can fill a stream, it has a bound in bytes.
 func sizeLimits(want jetstream.StreamConfig, stored uint64) []setting[jetstream.StreamConfig] {
 	type cfg = jetstream.StreamConfig
-	why, byHand := "", ""
+	var why, byHand string
 	switch {
 	case want.AllowMsgSchedules:
 		why = "a full stream would drop timers"

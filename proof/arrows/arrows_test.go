@@ -81,7 +81,7 @@ func rows() []row {
 		{"examples/**", []string{"examples/cloudevent"}}, // what any client could be written with
 		{"internal/config", []string{"payment", "providers", "providers/kinds", "internal/bom", "internal/spelling"}},
 		// The commands that have a folder of their own, and what all commands share.
-		{"cmd/consumer/cli", []string{"internal/safetext", "payment", "events", "journal/stream", "desk", "desk/control", "desk/remote", "integrity", "integrity/*", "reconcile", "reconcile/books", "internal/app", "internal/archive", "internal/config", "internal/monitor"}},
+		{"cmd/consumer/cli", []string{"internal/safetext", "payment", "events", "journal/stream", "desk", "desk/control", "desk/remote", "integrity", "integrity/*", "reconcile", "reconcile/books", "broker", "internal/app", "internal/archive", "internal/config", "internal/monitor"}},
 		{"cmd/consumer/journal", []string{"integrity", "integrity/acceptance", "desk", "desk/control", "desk/remote", "cmd/consumer/cli"}},
 		{"cmd/consumer/archive", []string{"internal/archive", "journal/stream", "cmd/consumer/cli"}},
 		{"cmd/consumer/recovering", []string{"payment", "events", "desk", "reconcile", "reconcile/books", "providers", "handlers", "broker", "integrity", "integrity/acceptance", "internal/app", "internal/openwork", "internal/recovery", "cmd/consumer/cli"}},
@@ -99,7 +99,7 @@ func rows() []row {
 		}},
 		{"cmd/consumer", []string{
 			"payment", "events", "journal/stream", "providers", "broker", "desk", "desk/*",
-			"internal/app", "internal/check", "internal/config", "internal/demo", "internal/openwork", "internal/publish", "internal/simulators", "cmd/consumer/*",
+			"internal/app", "internal/check", "internal/config", "internal/demo", "internal/openwork", "internal/publish", "internal/simulators", "internal/sleep", "cmd/consumer/*",
 		}},
 	}
 }

@@ -21,20 +21,12 @@ type Stream struct {
 	Created time.Time `json:"created"`
 	Config  struct {
 		Subjects []string `json:"subjects"`
-		// Mirror and Sources are where it copies messages from.
-		Mirror  *Origin  `json:"mirror"`
-		Sources []Origin `json:"sources"`
 		// Republish is where each message is published once more; nil: nowhere.
 		Republish *struct {
 			Destination string `json:"dest"`
 		} `json:"republish"`
 	} `json:"config"`
 	Consumers []Consumer `json:"consumer_detail"`
-}
-
-// Origin names a stream that another one copies.
-type Origin struct {
-	Name string `json:"name"`
 }
 
 // Consumer is one consumer of a stream.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -101,21 +100,10 @@ type provisioner struct {
 // answerFor bounds one question about a permission.
 const answerFor = 10 * time.Second
 
-// may asks whether a request of the API is permitted. A refused request is never
-// answered, so it would be waited for in vain. What it sends is no request: where it is
-// permitted, the server changes nothing.
+// may asks whether a request of the API is permitted, and keeps those that are not.
 func (p *provisioner) may(ctx context.Context, subject string) (bool, error) {
-	nc := p.js.Conn()
-	if err := nc.Publish(subject, []byte("probe")); err != nil {
-		return false, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerFor)
-	defer cancel()
-	if err := nc.FlushWithContext(ctx); err != nil {
-		return false, err
-	}
-	if err := nc.LastError(); !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), `"`+subject+`"`) {
-		return true, nil
+	if ok, err := mayPublish(ctx, p.js.Conn(), subject); err != nil || ok {
+		return ok, err
 	}
 	if !slices.Contains(p.denied, subject) {
 		p.denied = append(p.denied, subject)
@@ -221,14 +209,7 @@ func (p *provisioner) consumer(ctx context.Context, want consumerSpec) ([]Change
 	if ok, err := p.may(ctx, info); err != nil || !ok {
 		return denied(Change{Object: object}, err)
 	}
-	consumer, err := p.js.Consumer(ctx, want.stream, want.config.Durable)
-	if errors.Is(err, jetstream.ErrNotPullConsumer) {
-		push, readErr := p.js.PushConsumer(ctx, want.stream, want.config.Durable)
-		if readErr != nil {
-			return nil, fmt.Errorf("read consumer: %w", readErr)
-		}
-		return p.settings(ctx, want, create, push.CachedInfo().Config)
-	}
+	is, err := consumerInfo(ctx, p.js, want)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return []Change{{Kind: Refused, Object: object, Setting: existence, Is: "missing", Want: "there", Reason: "its stream is missing (see above)"}}, nil
 	}
@@ -244,7 +225,7 @@ func (p *provisioner) consumer(ctx context.Context, want consumerSpec) ([]Change
 	if err != nil {
 		return nil, fmt.Errorf("read consumer: %w", err)
 	}
-	return p.settings(ctx, want, create, consumer.CachedInfo().Config)
+	return p.settings(ctx, want, create, is.Config)
 }
 
 // settings brings an existing consumer in line.
@@ -287,6 +268,8 @@ func (r reconciler[C]) reconcile(is, want C, table []setting[C]) ([]Change, erro
 		}
 		change := Change{Kind: Refused, Object: r.object, Setting: s.name, Is: s.show(is), Want: s.show(want)}
 		switch {
+		case s.byHand != "":
+			change.Reason = s.byHand
 		case s.put == nil:
 			change.Reason = "the server cannot change it on what exists"
 		case s.deletes != nil && s.deletes(is, want) && !r.empty:

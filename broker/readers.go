@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -104,6 +106,26 @@ func ReaderFindings(is jetstream.ConsumerConfig) []Finding {
 	return findings
 }
 
+// VerifyReader compares the consumer of another service, as the server has it on a stream,
+// with what Provision makes for the configured reader of that name, and with the bounds
+// of any reader. It names each setting once.
+func (t Topology) VerifyReader(stream string, is jetstream.ConsumerConfig) []Finding {
+	findings := ReaderFindings(is)
+	if slices.ContainsFunc(findings, func(f Finding) bool { return f.Setting == delivered }) {
+		return findings // it must go, whatever else it differs in
+	}
+	named := func(f Finding) bool {
+		return slices.ContainsFunc(findings, func(other Finding) bool { return other.Setting == f.Setting })
+	}
+	for _, want := range t.readers() {
+		if want.stream == stream && want.config.Durable == cmp.Or(is.Durable, is.Name) {
+			more := compare(consumerObject(want), is, want.config, want.settings())
+			findings = append(findings, slices.DeleteFunc(more, named)...)
+		}
+	}
+	return findings
+}
+
 // readerBound is what a consumer of another service must keep to.
 type readerBound struct {
 	name, want, why string
@@ -134,7 +156,7 @@ func readerBounds() []readerBound {
 			},
 		},
 		{
-			name: "deliver subject", want: "none, or a subject of results",
+			name: delivered, want: "none, or a subject of results",
 			why:  "the server publishes every event to it, as commands or into the journal: delete the consumer, and take the right to create consumers from whoever made it",
 			show: func(c cfg) string { return c.DeliverSubject },
 			within: func(c cfg) bool {
@@ -153,36 +175,62 @@ func readerBounds() []readerBound {
 }
 
 // readerSettings is the table for other services' consumers: provision changes what the
-// server lets it, and never how far a reader has come.
+// server lets it, and never how far a reader has come. The reader's own pace is left
+// alone (ack wait, backoff, max ack pending).
 func readerSettings() []setting[jetstream.ConsumerConfig] {
 	type cfg = jetstream.ConsumerConfig
-	const slows = "a reader could ask for so much at once that everybody else waits"
 	table := []setting[cfg]{
 		{
-			name: "max waiting", why: slows,
+			name: "max waiting", why: tooMany,
 			show: func(c cfg) string { return limit(int64(c.MaxWaiting)) },
 		},
 		{
-			name: "max request batch", why: slows,
-			show: func(c cfg) string { return limit(int64(c.MaxRequestBatch)) },
-			put:  func(c *cfg, w cfg) { c.MaxRequestBatch = w.MaxRequestBatch },
-		},
-		{
-			name: "max request expires", why: slows,
-			show: func(c cfg) string { return age(c.MaxRequestExpires) },
-			put:  func(c *cfg, w cfg) { c.MaxRequestExpires = w.MaxRequestExpires },
-		},
-		{
-			name: "deliver subject", why: "results go to where its reader does not listen",
-			show: func(c cfg) string { return c.DeliverSubject },
+			name: delivered, why: "results go to where its reader does not listen",
+			show: func(c cfg) string { return cmp.Or(c.DeliverSubject, "none: its reader pulls") },
 			put:  func(c *cfg, w cfg) { c.DeliverSubject = w.DeliverSubject },
 		},
+		{
+			name: "deliver group", why: "its reader listens alone, and gets nothing that is for a group",
+			show: func(c cfg) string { return cmp.Or(c.DeliverGroup, "none") },
+			put:  func(c *cfg, w cfg) { c.DeliverGroup = w.DeliverGroup },
+		},
+		{
+			name: "flow control", why: "without it the server drops a slow reader, and a lost connection is not noticed",
+			show: func(c cfg) string { return onOff(c.FlowControl) + ", heartbeat " + age(c.IdleHeartbeat) },
+		},
+		{
+			name: "rate limit", why: "results come so slowly that its reader falls behind for ever",
+			show: func(c cfg) string { return limit(int64(min(c.RateLimit, math.MaxInt64))) },
+			put:  func(c *cfg, w cfg) { c.RateLimit = w.RateLimit },
+		},
+		{
+			name: "filter", why: "outside it, its reader misses results for good; wider, it sees those of others",
+			show: func(c cfg) string { return list(filters(c)) },
+			put:  func(c *cfg, w cfg) { c.FilterSubject, c.FilterSubjects = w.FilterSubject, w.FilterSubjects },
+		},
+		{
+			name: "max deliver", why: "a result delivered too often is given up, and its reader never books it",
+			show: func(c cfg) string { return limit(int64(c.MaxDeliver)) },
+			put:  func(c *cfg, w cfg) { c.MaxDeliver = w.MaxDeliver },
+		},
+		{
+			name: "headers only", why: "results would come without their data",
+			show: func(c cfg) string { return onOff(c.HeadersOnly) },
+			put:  func(c *cfg, w cfg) { c.HeadersOnly = w.HeadersOnly },
+		},
 	}
+	table = append(table, pullRules(tooMany)...)
 	for _, s := range consumerSettings() {
 		switch s.name {
-		case "ack policy", "max deliver", "filter", "inactive threshold", "replicas", "memory storage", "delivery":
+		case "ack policy", "deliver policy", "replay policy", "inactive threshold", "replicas", "memory storage", "durable name":
 			table = append(table, s)
 		}
 	}
 	return table
 }
+
+// delivered is where the server pushes to.
+const delivered = "deliver subject"
+
+// tooMany is why pulls are bounded.
+const tooMany = "more, and a reader could ask for so much at once that everybody else waits; less, and its pulls are refused"

@@ -10,7 +10,8 @@ import (
 // setting is one line of a configuration that matters: how to read it, how to
 // change it, and why it must be so. The tables below are the one place that
 // says which settings Provision and Verify look at; whatever else an operator
-// has set (placement, metadata, MaxBytes of the journal) is left alone.
+// has set (placement, metadata, compression) is left alone. A test holds the
+// tables against every field there is.
 type setting[C any] struct {
 	name string
 	show func(C) string
@@ -19,33 +20,41 @@ type setting[C any] struct {
 	put func(cfg *C, want C)
 	// deletes says whether changing it would delete messages; nil: never.
 	deletes func(is, want C) bool
+	// byHand says why only a person may change it; empty: provision does.
+	byHand string
 	// why is what goes wrong otherwise.
 	why string
 }
 
 // streamSettings is the table for streams, in an order in which the server
 // accepts the changes: no deny-purge beside roll-ups, write once only after
-// discard new and the limit. The timers have no limit of size. stored is how many bytes
-// the stream holds.
+// discard new and the limit, a window of duplicates that is shorter than the age.
+// stored is how many bytes the stream holds.
 func streamSettings(want jetstream.StreamConfig, stored uint64) []setting[jetstream.StreamConfig] {
-	table := slices.Concat(fixedStreamSettings(), streamRules(), streamLimits())
-	switch {
-	case want.AllowMsgSchedules:
-		table = append(table, sizeLimits()...)
-	case want.MaxBytes > 0:
-		table = append(table, byteBound(stored))
-	}
-	return table
+	return slices.Concat(fixedStreamSettings(), streamRules(), streamCopies(), streamLimits(), sizeLimits(want, stored))
 }
 
-// byteBound is the bound of a stream that others can fill.
-func byteBound(stored uint64) setting[jetstream.StreamConfig] {
+// sizeLimits are what a whole stream may hold. The timers, the journal and the bucket
+// have no limit at all; where others can fill a stream, it has a bound in bytes.
+func sizeLimits(want jetstream.StreamConfig, stored uint64) []setting[jetstream.StreamConfig] {
 	type cfg = jetstream.StreamConfig
-	return setting[cfg]{
-		name: "max bytes", why: "without its bound, or with another one than streams.maxBytes says, it takes the journal's room",
-		show:    func(c cfg) string { return limit(c.MaxBytes) },
-		put:     func(c *cfg, w cfg) { c.MaxBytes = w.MaxBytes },
-		deletes: func(_, want cfg) bool { return stored > uint64(want.MaxBytes) },
+	var why, byHand string
+	switch {
+	case want.AllowMsgSchedules:
+		why = "a full stream would drop timers"
+	case want.MaxBytes <= 0:
+		why = "full, it would refuse what must be recorded: results of calls, or pauses"
+		byHand = "somebody has bounded it, perhaps because the account must be: provision leaves that to them; take the bound away by hand"
+	default:
+		why = "without its bound, or with another one than streams.maxBytes says, it takes the journal's room"
+	}
+	return []setting[cfg]{
+		{
+			name: "max bytes", why: why, byHand: byHand,
+			show:    func(c cfg) string { return limit(c.MaxBytes) },
+			put:     func(c *cfg, w cfg) { c.MaxBytes = w.MaxBytes },
+			deletes: func(_, want cfg) bool { return want.MaxBytes > 0 && stored > uint64(want.MaxBytes) },
+		},
 	}
 }
 
@@ -76,6 +85,18 @@ func fixedStreamSettings() []setting[jetstream.StreamConfig] {
 		{
 			name: "subject transform", why: "checks on subjects would look at other subjects",
 			show: func(c cfg) string { return transform(c.SubjectTransform) },
+		},
+		{
+			name: "mirror", why: "it takes in another stream's messages and no publisher's",
+			show: func(c cfg) string { return origin(c.Mirror) },
+		},
+		{
+			name: "message counter", why: "a counter takes no message without its header, and adds up the others",
+			show: func(c cfg) string { return onOff(c.AllowMsgCounter) },
+		},
+		{
+			name: "max consumers", why: "readers, or the service itself, could not be given a consumer",
+			show: func(c cfg) string { return limit(int64(c.MaxConsumers)) },
 		},
 	}
 }
@@ -127,6 +148,39 @@ func streamRules() []setting[jetstream.StreamConfig] {
 	}
 }
 
+// streamCopies are what comes into a stream, or goes out of it, without a publisher's
+// rights, and what publishers may do to many messages at once.
+func streamCopies() []setting[jetstream.StreamConfig] {
+	type cfg = jetstream.StreamConfig
+	return []setting[cfg]{
+		{
+			name: "sources", show: func(c cfg) string { return origins(c.Sources) },
+			why: "whoever may write there writes here: the server copies without asking for rights; look at what it has brought (consumer check --deep)",
+			put: func(c *cfg, w cfg) { c.Sources = w.Sources },
+		},
+		{
+			name: "republish", show: func(c cfg) string { return republished(c.RePublish) },
+			why: "the server publishes each message again without asking for rights, as a command or an event",
+			put: func(c *cfg, w cfg) { c.RePublish = w.RePublish },
+		},
+		{
+			name: "atomic batches", why: "no publisher needs them, and the messages of an unfinished one are lost",
+			show: func(c cfg) string { return onOff(c.AllowAtomicPublish) },
+			put:  func(c *cfg, w cfg) { c.AllowAtomicPublish = w.AllowAtomicPublish },
+		},
+		{
+			name: "fast batches", why: "no publisher needs them, and a gap in one may go unnoticed",
+			show: func(c cfg) string { return onOff(c.AllowBatchPublish) },
+			put:  func(c *cfg, w cfg) { c.AllowBatchPublish = w.AllowBatchPublish },
+		},
+		{
+			name: "consumer limits", why: "the server would delete consumers while their readers are down, or deliver to them too little at a time",
+			show: func(c cfg) string { return consumerLimits(c.ConsumerLimits) },
+			put:  func(c *cfg, w cfg) { c.ConsumerLimits = w.ConsumerLimits },
+		},
+	}
+}
+
 // streamLimits are what a stream keeps.
 func streamLimits() []setting[jetstream.StreamConfig] {
 	type cfg = jetstream.StreamConfig
@@ -164,17 +218,15 @@ func streamLimits() []setting[jetstream.StreamConfig] {
 			put:     func(c *cfg, w cfg) { c.MaxAge = w.MaxAge },
 			deletes: func(is, want cfg) bool { return lower(int64(is.MaxAge), int64(want.MaxAge)) },
 		},
-	}
-}
-
-// sizeLimits must be none where a full stream drops messages.
-func sizeLimits() []setting[jetstream.StreamConfig] {
-	type cfg = jetstream.StreamConfig
-	return []setting[cfg]{
 		{
-			name: "max bytes", why: "a full stream would drop timers",
-			show: func(c cfg) string { return limit(c.MaxBytes) },
-			put:  func(c *cfg, w cfg) { c.MaxBytes = w.MaxBytes },
+			name: "delete markers", why: "the server would add messages of its own, which are no events",
+			show: func(c cfg) string { return age(c.SubjectDeleteMarkerTTL) },
+			put:  func(c *cfg, w cfg) { c.SubjectDeleteMarkerTTL = w.SubjectDeleteMarkerTTL },
+		},
+		{
+			name: "duplicate window", why: "longer, the server drops other messages with a known id; shorter, it stores the same one twice",
+			show: func(c cfg) string { return window(c.Duplicates) },
+			put:  func(c *cfg, _ cfg) { c.Duplicates = duplicateWindow },
 		},
 	}
 }
@@ -191,7 +243,7 @@ func enableSchedules(c *jetstream.StreamConfig, want jetstream.StreamConfig) {
 
 // consumerSettings is the table for consumers.
 func consumerSettings() []setting[jetstream.ConsumerConfig] {
-	return slices.Concat(fixedConsumerSettings(), consumerRules())
+	return slices.Concat(fixedConsumerSettings(), consumerRules(), pullRules("the server refuses the service's own pulls"))
 }
 
 // fixedConsumerSettings are those the server does not change on an existing consumer.
@@ -208,7 +260,7 @@ func fixedConsumerSettings() []setting[jetstream.ConsumerConfig] {
 		},
 		{
 			name: "deliver policy", why: "older commands would never be delivered, or every old result be looked at again",
-			show: func(c cfg) string { return c.DeliverPolicy.String() },
+			show: from,
 		},
 		{
 			name: "replay policy", why: "messages would come at the pace they were published",
@@ -221,6 +273,10 @@ func fixedConsumerSettings() []setting[jetstream.ConsumerConfig] {
 		{
 			name: "memory storage", why: "acknowledgements in memory are gone after a restart",
 			show: func(c cfg) string { return onOff(c.MemoryStorage) },
+		},
+		{
+			name: "max waiting", why: "further pulls are refused, also those of another process",
+			show: func(c cfg) string { return waiting(c.MaxWaiting) },
 		},
 	}
 }
@@ -268,6 +324,35 @@ func consumerRules() []setting[jetstream.ConsumerConfig] {
 			name: "replicas", why: "fewer replicas forget acknowledgements with a server",
 			show: func(c cfg) string { return strconv.Itoa(c.Replicas) },
 			put:  func(c *cfg, w cfg) { c.Replicas = w.Replicas },
+		},
+	}
+}
+
+// pullRules are what one pull may ask for.
+func pullRules(why string) []setting[jetstream.ConsumerConfig] {
+	type cfg = jetstream.ConsumerConfig
+	return []setting[cfg]{
+		{
+			name: "max request batch", why: why,
+			show: func(c cfg) string { return limit(int64(c.MaxRequestBatch)) },
+			put:  func(c *cfg, w cfg) { c.MaxRequestBatch = w.MaxRequestBatch },
+		},
+		{
+			name: "max request expires", why: why,
+			show: func(c cfg) string { return age(c.MaxRequestExpires) },
+			put:  func(c *cfg, w cfg) { c.MaxRequestExpires = w.MaxRequestExpires },
+		},
+		{
+			name: "max request bytes", why: "the server refuses pulls for more, and a larger message never comes",
+			show: func(c cfg) string { return limit(int64(c.MaxRequestMaxBytes)) },
+			put:  func(c *cfg, w cfg) { c.MaxRequestMaxBytes = w.MaxRequestMaxBytes },
+		},
+		{
+			name: "priority", why: "the server refuses pulls that name no group",
+			show: priority,
+			put: func(c *cfg, w cfg) {
+				c.PriorityPolicy, c.PriorityGroups, c.PinnedTTL = w.PriorityPolicy, w.PriorityGroups, w.PinnedTTL
+			},
 		},
 	}
 }

@@ -108,6 +108,24 @@ func TestVerifyNamesEachWrongSetting(t *testing.T) {
 		{"stream PAYMENT_DUE", "schedules", func(c *stream) { c.AllowMsgSchedules = false }, nil, true},
 		{"stream PAYMENT_DUE", "max age", func(c *stream) { c.MaxAge = time.Hour }, nil, true},
 		{"stream PAYMENT_DUE", "max bytes", func(c *stream) { c.MaxBytes = 1 << 20 }, nil, true},
+		{"stream PAYMENT_EVENTS", "max bytes", func(c *stream) { c.MaxBytes = 1 << 20 }, nil, false},
+		{"stream PAYMENT_EVENTS", "max message size", func(c *stream) { c.MaxMsgSize = 600 }, nil, true},
+		{"stream PAYMENT_EVENTS", "no ack", func(c *stream) { c.NoAck = true }, nil, true},
+		{"stream PAYMENT_EVENTS", "max consumers", func(c *stream) { c.MaxConsumers = 2 }, nil, false},
+		{"stream PAYMENT_EVENTS", "message counter", func(c *stream) {
+			c.AllowMsgCounter, c.Discard, c.DiscardNewPerSubject, c.MaxMsgsPerSubject = true, jetstream.DiscardOld, false, -1
+		}, nil, false},
+		{"stream PAYMENT_EVENTS", "atomic batches", func(c *stream) { c.AllowAtomicPublish = true }, nil, true},
+		{"stream PAYMENT_COMMANDS", "fast batches", func(c *stream) { c.AllowBatchPublish = true }, nil, true},
+		{"stream PAYMENT_COMMANDS", "duplicate window", func(c *stream) { c.Duplicates = 100 * time.Millisecond }, nil, true},
+		{"stream PAYMENT_COMMANDS", "duplicate window", func(c *stream) { c.Duplicates = 24 * time.Hour }, nil, true},
+		{"stream PAYMENT_REJECTED", "duplicate window", func(c *stream) { c.MaxAge, c.Duplicates = time.Minute, time.Minute }, nil, true},
+		{"stream PAYMENT_EVENTS", "republish", func(c *stream) { c.RePublish = &jetstream.RePublish{Source: ">", Destination: "copy.>"} }, nil, true},
+		{"stream PAYMENT_COMMANDS", "sources", func(c *stream) { c.Sources = []*jetstream.StreamSource{{Name: "EVIL"}} }, nil, true},
+		{"stream PAYMENT_REJECTED", "mirror", func(c *stream) { c.Subjects, c.Mirror = nil, &jetstream.StreamSource{Name: "EVIL"} }, nil, false},
+		{"stream PAYMENT_COMMANDS", "consumer limits", func(c *stream) { c.ConsumerLimits.InactiveThreshold = time.Hour }, nil, true},
+		{"stream KV_PAYMENT_CONTROL", "max messages", func(c *stream) { c.MaxMsgs = 1000 }, nil, true},
+		{"stream KV_PAYMENT_CONTROL", "max bytes", func(c *stream) { c.MaxBytes = 1 << 20 }, nil, false},
 		{"stream PAYMENT_DUE", "max messages", func(c *stream) { c.MaxMsgs = 1000 }, nil, true},
 		{"stream PAYMENT_REJECTED", "max age", func(c *stream) { c.MaxAge = 0 }, nil, true},
 		{"stream PAYMENT_REJECTED", "deny delete", func(c *stream) { c.DenyDelete = true }, nil, false},
@@ -128,6 +146,14 @@ func TestVerifyNamesEachWrongSetting(t *testing.T) {
 		{"consumer payment-consumer on PAYMENT_COMMANDS", "headers only", nil, func(c *consumer) { c.HeadersOnly = true }, true},
 		{"consumer payment-consumer on PAYMENT_COMMANDS", "inactive threshold", nil, func(c *consumer) { c.InactiveThreshold = time.Hour }, true},
 		{"consumer payment-consumer on PAYMENT_COMMANDS", "replay policy", nil, func(c *consumer) { c.ReplayPolicy = jetstream.ReplayOriginalPolicy }, false},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "max waiting", nil, func(c *consumer) { c.MaxWaiting = 1 }, false},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "max request batch", nil, func(c *consumer) { c.MaxRequestBatch = 1 }, true},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "max request expires", nil, func(c *consumer) { c.MaxRequestExpires = time.Second }, true},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "max request bytes", nil, func(c *consumer) { c.MaxRequestMaxBytes = 100 }, true},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "priority", nil, func(c *consumer) {
+			c.PriorityPolicy, c.PriorityGroups = jetstream.PriorityPolicyOverflow, []string{"g"}
+		}, true},
+		{"consumer payment-consumer on PAYMENT_COMMANDS", "delivery", nil, func(c *consumer) { c.DeliverSubject = "innocent.x" }, false},
 		{"consumer payment-consumer on PAYMENT_DUE", "filter", nil, func(c *consumer) { c.FilterSubject = "payment.due.refund" }, true},
 	}
 	js := natstest.Start(t, nil).JetStream(t)
@@ -346,6 +372,9 @@ func TestProvisionLeavesAnOperatorsOwnSettingsAlone(t *testing.T) {
 	got := stream.CachedInfo().Config
 	if got.AllowDirect || got.MaxBytes != 1<<30 || got.Metadata["team"] != "payments" {
 		t.Errorf("config after provision = %+v", got)
+	}
+	if f := b.mustFind("stream PAYMENT_EVENTS", "max bytes"); !strings.Contains(f.Do, "by hand") {
+		t.Error(f)
 	}
 }
 

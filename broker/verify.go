@@ -77,7 +77,7 @@ func verifyStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 
 func verifyConsumer(ctx context.Context, js jetstream.JetStream, want consumerSpec) ([]Finding, error) {
 	object := consumerObject(want)
-	consumer, err := js.Consumer(ctx, want.stream, want.config.Durable)
+	info, err := consumerInfo(ctx, js, want)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		f := missing(object)
 		if f.Optional = want.optional; f.Optional {
@@ -88,7 +88,6 @@ func verifyConsumer(ctx context.Context, js jetstream.JetStream, want consumerSp
 	if err != nil {
 		return nil, fmt.Errorf("read consumer: %w", err)
 	}
-	info := consumer.CachedInfo()
 	findings := compare(object, info.Config, want.config, consumerSettings())
 	if info.Paused {
 		findings = append(findings, Finding{
@@ -99,6 +98,22 @@ func verifyConsumer(ctx context.Context, js jetstream.JetStream, want consumerSp
 	return findings, nil
 }
 
+// consumerInfo reads a consumer, also one that somebody has made to push.
+func consumerInfo(ctx context.Context, js jetstream.JetStream, want consumerSpec) (*jetstream.ConsumerInfo, error) {
+	pull, err := js.Consumer(ctx, want.stream, want.config.Durable)
+	if err == nil {
+		return pull.CachedInfo(), nil
+	}
+	if !errors.Is(err, jetstream.ErrNotPullConsumer) {
+		return nil, err
+	}
+	push, err := js.PushConsumer(ctx, want.stream, want.config.Durable)
+	if err != nil {
+		return nil, err
+	}
+	return push.CachedInfo(), nil
+}
+
 func compare[C any](object string, is, want C, table []setting[C]) []Finding {
 	var findings []Finding
 	for _, s := range table {
@@ -107,6 +122,8 @@ func compare[C any](object string, is, want C, table []setting[C]) []Finding {
 		}
 		do := s.why + "; provision changes it"
 		switch {
+		case s.byHand != "":
+			do = s.why + "; " + s.byHand
 		case s.put == nil:
 			do = s.why + "; it cannot be changed on what exists: create it anew and move what it holds"
 		case s.deletes != nil && s.deletes(is, want):

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/internal/sleep"
 )
 
 // runCommand is "consumer run".
@@ -181,35 +181,34 @@ func (e *deafError) Error() string {
 	return "the server does not let this login hear answers on " + e.prefix + ".>: give it permissions/provisioner.conf of this version"
 }
 
+// connectFor is how long a server may take to be there when streams are to be created, and
+// connectAgain the pause before the next attempt.
+const (
+	connectFor   = 5 * time.Second
+	connectAgain = 250 * time.Millisecond
+)
+
 // connectToProvision connects with an inbox that is the provisioner's alone. Where the
-// login may not hear it, no answer would ever come; deaf is told at once.
-func connectToProvision(to config.NATS, log *slog.Logger, deaf func(error)) (*nats.Conn, error) {
-	return app.Connect(to, "countermand provision", log, nats.CustomInboxPrefix(broker.ProvisionInbox),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			if errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), broker.ProvisionInbox+".") {
-				deaf(&deafError{broker.ProvisionInbox})
-				return
-			}
-			log.Error("nats error", "error", err)
-		}))
-}
-
-// connectFor is how long a server may take to be there when streams are to be created.
-const connectFor = 5 * time.Second
-
-// connected waits for the connection; the error is the last reason why there is none.
-func connected(ctx context.Context, nc *nats.Conn) error {
+// login may not hear it, no answer would ever come; deaf is told at once. A connection that
+// is lost stays lost: what was asked over it is never answered.
+func connectToProvision(ctx context.Context, to config.NATS, log *slog.Logger, deaf func(error)) (*nats.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectFor)
 	defer cancel()
-	changed := nc.StatusChanged(nats.CONNECTED)
-	if nc.IsConnected() {
-		return nil
-	}
-	select {
-	case <-changed:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("no connection to the server within %s: %w", connectFor, cmp.Or(nc.LastError(), ctx.Err()))
+	for {
+		nc, err := app.Connect(
+			to, "countermand provision", log,
+			nats.RetryOnFailedConnect(false), nats.NoReconnect(), nats.CustomInboxPrefix(broker.ProvisionInbox),
+			nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+				if errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), broker.ProvisionInbox+".") {
+					deaf(&deafError{broker.ProvisionInbox})
+					return
+				}
+				log.Error("nats error", "error", err)
+			}),
+		)
+		if err == nil || !sleep.For(ctx, connectAgain) {
+			return nc, err
+		}
 	}
 }
 
@@ -223,14 +222,11 @@ func (c *provisionCommand) Run(w *cli.World) error {
 	defer cancel()
 	ctx, deaf := context.WithCancelCause(ctx)
 	defer deaf(nil)
-	nc, err := connectToProvision(cfg.NATS, slog.New(slog.NewTextHandler(w.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), deaf)
+	nc, err := connectToProvision(ctx, cfg.NATS, slog.New(slog.NewTextHandler(w.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), deaf)
 	if err != nil {
-		return err
+		return fmt.Errorf("provision: %w", err)
 	}
 	defer nc.Close()
-	if err := connected(ctx, nc); err != nil {
-		return fmt.Errorf("provision: %w (is the server running at %s?)", err, cfg.NATS.URL)
-	}
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return fmt.Errorf("use jetstream: %w", err)
@@ -241,20 +237,35 @@ func (c *provisionCommand) Run(w *cli.World) error {
 			return err
 		}
 	}
-	if refused := (*deafError)(nil); errors.As(context.Cause(ctx), &refused) {
-		return fmt.Errorf("provision: %w", refused)
-	}
-	if lacking, ok := errors.AsType[*broker.NotPermittedError](err); ok {
-		return fmt.Errorf("provision: %w: give this login the right for one run, then take it away again: "+
-			"permissions/provisioner.conf says which rights it keeps", lacking)
-	}
-	if err != nil {
+	if err := c.failed(ctx, err, cfg.NATS.URL, nc.IsConnected()); err != nil {
 		return err
 	}
 	if len(changes) == 0 && !c.JSON {
 		fmt.Fprintln(w.Stdout, "nothing to change")
 	}
 	return nil
+}
+
+// failed says why provision ended early; nil: it did not.
+func (*provisionCommand) failed(ctx context.Context, err error, url string, connected bool) error {
+	cause := context.Cause(ctx)
+	if deaf, ok := errors.AsType[*deafError](cause); ok {
+		return fmt.Errorf("provision: %w", deaf)
+	}
+	if lacking, ok := errors.AsType[*broker.NotPermittedError](err); ok {
+		return fmt.Errorf("provision: %w: give this login the right for one run, then take it away again: "+
+			"permissions/provisioner.conf says which rights it keeps", lacking)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case !connected:
+		return fmt.Errorf("provision: the connection to %s is lost: run it again", url)
+	case errors.Is(cause, context.DeadlineExceeded):
+		return fmt.Errorf("provision: no answer from %s within %s: its account may have no JetStream", url, provisionFor)
+	default:
+		return err
+	}
 }
 
 // print writes one change for people or machines.

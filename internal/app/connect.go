@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -43,12 +44,43 @@ func Connect(cfg config.NATS, name string, log *slog.Logger, more ...nats.Option
 	}
 	nc, err := nats.Connect(cfg.URL, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to nats: %w", err)
+		return nil, &UnreachableError{URL: cfg.URL, Err: err}
 	}
 	if seed != nil {
 		seed.conn.Store(nc)
 	}
 	return nc, nil
+}
+
+// UnreachableError says to which server there is no connection, and why.
+type UnreachableError struct {
+	// URL is that of the setting; it holds no password.
+	URL string
+	Err error
+}
+
+// Error implements error.
+func (e *UnreachableError) Error() string {
+	return "no connection to " + e.URL + " (" + e.Reason() + ")"
+}
+
+// Unwrap returns the cause.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// Reason is the cause in words for people, where there are any.
+func (e *UnreachableError) Reason() string {
+	unknown, _ := errors.AsType[*net.DNSError](e.Err)
+	slow, _ := errors.AsType[net.Error](e.Err)
+	switch {
+	case errors.Is(e.Err, nats.ErrNoServers), errors.Is(e.Err, syscall.ECONNREFUSED): // the first is the library's word for a closed port
+		return "refused"
+	case unknown != nil && unknown.IsNotFound:
+		return "the host name is not known"
+	case errors.Is(e.Err, nats.ErrTimeout), slow != nil && slow.Timeout():
+		return "no answer in time"
+	default:
+		return e.Err.Error()
+	}
 }
 
 // credentials authenticates with the content of the secret at the time of each

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -107,46 +108,38 @@ func (c *checker) ours() (streams, subjects []string) {
 	return streams, append(subjects, "payments.>", "$JS.>", "$KV."+t.Control+".>")
 }
 
-// streams reports what copies messages into our streams, or publishes into them.
+// streams reports what others publish into our streams or take from the service. What our
+// own streams copy and publish, topology says.
 func (c *checker) streams(a monitor.Account) {
 	names, subjects := c.ours()
 	for _, s := range a.Streams {
-		own := slices.Contains(names, s.Name)
-		what := "stream " + s.Name
-		if own && (s.Config.Mirror != nil || len(s.Config.Sources) > 0) {
-			c.report(Error, Account, what+", sources", Finding{
-				Is: "copying from " + origins(s), Want: "none",
-				Do: "whoever may write there writes here: the server copies without asking for rights; remove the setting, then look at what it has brought (consumer check --deep)",
-			})
+		if slices.Contains(names, s.Name) {
+			c.foreign(s, a)
+			c.readers(s)
+			continue
 		}
-		if r := s.Config.Republish; r != nil && (own || reaches(r.Destination, subjects)) {
+		what := "stream " + s.Name
+		if r := s.Config.Republish; r != nil && reaches(r.Destination, subjects) {
 			c.report(Error, Account, what+", republish", Finding{
 				Is: "to " + r.Destination, Want: "none",
 				Do: "the server publishes each message again without asking for rights, as a command or an event: remove the setting or the stream",
 			})
 		}
-		if !own && overlapsAny(s.Config.Subjects, subjects) {
+		if overlapsAny(s.Config.Subjects, subjects) {
 			c.report(Error, Account, what+", subjects", Finding{
 				Is: strings.Join(s.Config.Subjects, " "), Want: "none of the service's subjects",
 				Do: "it takes in requests to the service and answers in its place: delete the stream",
 			})
 		}
-		if own {
-			c.foreign(s, a)
+		for _, is := range s.Consumers {
+			if to := is.Config.DeliverSubject; to != "" && reaches(to, subjects) {
+				c.report(Error, Account, fmt.Sprintf("consumer %s on %s, deliver subject", is.Name, s.Name), Finding{
+					Is: to, Want: "none of the service's subjects",
+					Do: "the server publishes each message of that stream there without asking for rights, as a command, an event or a ruling: delete the consumer, and take the right to create consumers from whoever made it",
+				})
+			}
 		}
-		c.readers(s)
 	}
-}
-
-func origins(s monitor.Stream) string {
-	var all []string
-	if s.Config.Mirror != nil {
-		all = append(all, s.Config.Mirror.Name)
-	}
-	for _, o := range s.Config.Sources {
-		all = append(all, o.Name)
-	}
-	return strings.Join(all, " ")
 }
 
 // reaches reports whether what is published to a destination can arrive at one of the
@@ -182,13 +175,29 @@ func overlap(a, b string) bool {
 }
 
 // foreign reports the consumers of others on one of our streams that do more than a
-// reader may, or that wait where nothing comes any more.
+// reader may or less than it needs, or that wait where nothing comes any more.
 func (c *checker) foreign(s monitor.Stream, a monitor.Account) {
+	t := app.Topology(c.cfg)
 	for _, is := range s.Consumers {
-		if is.Name == c.cfg.Consumer {
-			continue
+		if is.Name == c.cfg.Consumer && slices.Contains([]string{t.Commands, t.Due, t.Events}, s.Name) {
+			continue // the service's own: topology looks at it
 		}
 		what := fmt.Sprintf("consumer %s on %s", is.Name, s.Name)
+		if s.Name == t.Due {
+			c.report(Error, Account, what, Finding{
+				Is: "there", Want: "none but " + c.cfg.Consumer, Do: "what it acknowledges is deleted: timers are lost, and nothing brings their operations back; delete the consumer",
+			})
+			continue
+		}
+		var findings []broker.Finding
+		if is.Config.Durable != "" || is.Config.DeliverSubject != "" { // others are a person's command that reads: gone with its connection
+			is.Config.Name = is.Name
+			findings = t.VerifyReader(s.Name, is.Config)
+			c.reader(Account, what, findings, is.Paused, is.PauseRemaining)
+		}
+		if slices.ContainsFunc(findings, func(f broker.Finding) bool { return f.Setting == "filter" }) {
+			continue
+		}
 		filters := slices.DeleteFunc(append([]string{is.Config.FilterSubject}, is.Config.FilterSubjects...), func(f string) bool { return f == "" })
 		for _, filter := range filters {
 			if !overlapsAny([]string{filter}, s.Config.Subjects) && !c.readApart(filter, s, is, a) {
@@ -197,16 +206,18 @@ func (c *checker) foreign(s monitor.Stream, a monitor.Account) {
 				})
 			}
 		}
-		if is.Config.Durable == "" && is.Config.DeliverSubject == "" {
-			continue // a person's command that reads: it is gone with its connection
-		}
-		for _, f := range broker.ReaderFindings(jetstream.ConsumerConfig{
-			Name: is.Name, Durable: is.Config.Durable, DeliverSubject: is.Config.DeliverSubject,
-			MaxWaiting: is.Config.MaxWaiting, MaxRequestBatch: is.Config.MaxRequestBatch, MaxRequestExpires: is.Config.MaxRequestExpires,
-			InactiveThreshold: is.Config.InactiveThreshold,
-		}) {
-			c.report(Error, Account, what+", "+f.Setting, Finding{Is: f.Is, Want: f.Want, Do: f.Do})
-		}
+	}
+}
+
+// reader reports what is wrong with one reader's consumer.
+func (c *checker) reader(check, what string, findings []broker.Finding, paused bool, remaining time.Duration) {
+	for _, f := range findings {
+		c.report(Error, check, what+", "+f.Setting, Finding{Is: f.Is, Want: f.Want, Do: f.Do})
+	}
+	if paused {
+		c.report(Error, check, what+", pause", Finding{
+			Is: "paused for " + remaining.Round(time.Second).String(), Want: "not paused", Do: "its reader gets no results: resume the consumer",
+		})
 	}
 }
 
@@ -242,31 +253,45 @@ func (c *checker) asked(ctx context.Context) {
 	defer cancel()
 	t := app.Topology(c.cfg)
 	for _, r := range t.Readers {
-		what := fmt.Sprintf("consumer %s on %s", r.Name, t.Events)
-		subject := consumerInfo(t.Events, r.Name)
-		if c.lacks(Topology, what, subject) {
-			continue
+		streams := []string{t.Events}
+		if _, ok := t.RefusalsReaderConfig(r); ok {
+			streams = append(streams, t.Refusals)
 		}
-		m, err := c.nc.RequestWithContext(ctx, subject, nil)
-		var info struct {
-			Config jetstream.ConsumerConfig `json:"config"`
-			Error  *jetstream.APIError      `json:"error"`
-		}
-		if err == nil {
-			err = json.Unmarshal(m.Data, &info)
-		}
-		switch {
-		case err != nil:
-			c.notAnswered(Topology, what, err)
-			return
-		case info.Error != nil:
-			c.report(Error, Topology, what, Finding{Is: info.Error.Description, Want: "there", Do: "its reader gets no results: run provision"})
-			continue
-		}
-		for _, f := range broker.ReaderFindings(info.Config) {
-			c.report(Error, Topology, what+", "+f.Setting, Finding{Is: f.Is, Want: f.Want, Do: f.Do})
+		for _, stream := range streams {
+			if !c.askedOne(ctx, t, stream, r.Name) {
+				return
+			}
 		}
 	}
+}
+
+// askedOne looks at one consumer, and reports whether the server answers at all.
+func (c *checker) askedOne(ctx context.Context, t broker.Topology, stream, name string) bool {
+	what := fmt.Sprintf("consumer %s on %s", name, stream)
+	subject := consumerInfo(stream, name)
+	if c.lacks(Topology, what, subject) {
+		return true
+	}
+	m, err := c.nc.RequestWithContext(ctx, subject, nil)
+	var info struct {
+		jetstream.ConsumerInfo
+
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err == nil {
+		err = json.Unmarshal(m.Data, &info)
+	}
+	switch {
+	case err != nil:
+		c.notAnswered(Topology, what, err)
+		return false
+	case info.Error != nil:
+		c.report(Error, Topology, what, Finding{Is: info.Error.Description, Want: "there", Do: "its reader gets no results: run provision"})
+		return true
+	}
+	info.Config.Name = name
+	c.reader(Topology, what, t.VerifyReader(stream, info.Config), info.Paused, info.PauseRemaining)
+	return true
 }
 
 // others reports the logins that are connected in the account beside this one.
@@ -324,7 +349,7 @@ func (c *checker) exports(ctx context.Context, account string) {
 			return slices.ContainsFunc(offers, func(o offer) bool { return o.kind == export.Type && covers(o.subject, export.Subject) })
 		}
 		switch public := len(export.Accounts) == 0 && !export.Token; {
-		case !concerns(export.Subject) || named(offeredToAll(t)):
+		case !concerns(export.Subject) || named(offeredToAll(t)) && !c.takes(export.Subject):
 		case !named(offeredToSome(t)):
 			c.report(Error, Account, what, Finding{
 				Is: "a " + export.Type + " that no shipped file offers", Want: "not offered",
@@ -337,6 +362,13 @@ func (c *checker) exports(ctx context.Context, account string) {
 			})
 		}
 	}
+}
+
+// takes reports whether an export names the service's own consumer: whoever imports it
+// takes messages from the service, or acknowledges them in its place.
+func (c *checker) takes(subject string) bool {
+	return strings.HasPrefix(subject, "$JS.") && !strings.HasPrefix(subject, "$JS.API.CONSUMER.INFO.") &&
+		slices.Contains(strings.Split(subject, "."), c.cfg.Consumer)
 }
 
 // offer is a kind of export, "service" or "stream", and its subject.

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -85,6 +86,31 @@ func (b *bundle) raw(subject string, body map[string]any) {
 func TestEveryWayAroundThePermissionsOfAServerIsNamed(t *testing.T) {
 	t.Parallel()
 	is := func(what string) line { return line{check.Error, check.Account, what} }
+	topology := func(what string) line { return line{check.Error, check.Topology, what} }
+	deliver := func(stream, subject string) func(*bundle) {
+		return func(b *bundle) {
+			b.raw("STREAM.CREATE.OUTBOX", map[string]any{"name": "OUTBOX", "subjects": []string{"outbox.>"}, "storage": "file", "retention": "limits", "discard": "old"})
+			if _, err := b.js.CreatePushConsumer(b.ctx(), stream, jetstream.ConsumerConfig{
+				Durable: "p", DeliverSubject: subject, AckPolicy: jetstream.AckExplicitPolicy,
+			}); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+	}
+	reader := func(change func(*jetstream.ConsumerConfig)) func(*bundle) {
+		return func(b *bundle) {
+			b.cfg.Readers = []config.Reader{{Name: "ledger", Filters: []string{"payment.*.succeeded.>", "payment.*.returned.>"}}}
+			t := app.Topology(b.cfg)
+			if _, err := broker.Provision(b.ctx(), b.js, t); err != nil {
+				b.t.Fatal(err)
+			}
+			cfg := t.ReaderConfig(t.Readers[0])
+			change(&cfg)
+			if _, err := b.js.UpdateConsumer(b.ctx(), t.Events, cfg); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+	}
 	for name, c := range map[string]struct {
 		do   func(*bundle)
 		want []line
@@ -110,7 +136,7 @@ func TestEveryWayAroundThePermissionsOfAServerIsNamed(t *testing.T) {
 			if _, err := b.js.UpdateStream(b.ctx(), cfg); err != nil {
 				b.t.Fatal(err)
 			}
-		}, []line{is("stream PAYMENT_EVENTS, republish")}},
+		}, []line{topology("stream PAYMENT_EVENTS, republish")}},
 		"commands that come from another stream": {func(b *bundle) {
 			b.raw("STREAM.CREATE.EVIL", map[string]any{"name": "EVIL", "subjects": []string{"x"}, "storage": "file", "retention": "limits", "discard": "old"})
 			cfg := app.Topology(b.cfg).CommandsConfig()
@@ -118,7 +144,7 @@ func TestEveryWayAroundThePermissionsOfAServerIsNamed(t *testing.T) {
 			if _, err := b.js.UpdateStream(b.ctx(), cfg); err != nil {
 				b.t.Fatal(err)
 			}
-		}, []line{is("stream PAYMENT_COMMANDS, sources")}},
+		}, []line{topology("stream PAYMENT_COMMANDS, sources")}},
 		"a quarantine that copies another stream": {func(b *bundle) {
 			b.raw("STREAM.CREATE.EVIL", map[string]any{"name": "EVIL", "subjects": []string{"x"}, "storage": "file", "retention": "limits", "discard": "old"})
 			if err := b.js.DeleteStream(b.ctx(), "PAYMENT_REJECTED"); err != nil {
@@ -127,12 +153,46 @@ func TestEveryWayAroundThePermissionsOfAServerIsNamed(t *testing.T) {
 			b.raw("STREAM.CREATE.PAYMENT_REJECTED", map[string]any{
 				"name": "PAYMENT_REJECTED", "mirror": map[string]string{"name": "EVIL"}, "storage": "file", "retention": "limits", "discard": "old",
 			})
-		}, []line{is("stream PAYMENT_REJECTED, sources")}},
+		}, []line{
+			topology("stream PAYMENT_REJECTED, mirror"), topology("stream PAYMENT_REJECTED, subjects"),
+			topology("stream PAYMENT_REJECTED, max age"), topology("stream PAYMENT_REJECTED, max bytes"),
+		}},
 		"results that are delivered as commands": {func(b *bundle) {
 			b.raw("CONSUMER.CREATE.PAYMENT_EVENTS.spy", map[string]any{"stream_name": "PAYMENT_EVENTS", "config": map[string]any{
 				"name": "spy", "ack_policy": "none", "deliver_subject": "payment.refund.requested",
 			}})
 		}, []line{is("consumer spy on PAYMENT_EVENTS, deliver subject")}},
+		"a stranger's stream that is delivered as commands":        {deliver("OUTBOX", "payment.refund.requested.opay-eg"), []line{is("consumer p on OUTBOX, deliver subject")}},
+		"one that is delivered as a timer that is due":             {deliver("OUTBOX", "payment.due.refund"), []line{is("consumer p on OUTBOX, deliver subject")}},
+		"one that is delivered to the service in a person's place": {deliver("OUTBOX", "payments.control.resume.operator"), []line{is("consumer p on OUTBOX, deliver subject")}},
+		"one that is delivered as an audit event":                  {deliver("OUTBOX", "payment.operator.resolve.X"), []line{is("consumer p on OUTBOX, deliver subject")}},
+		"one that is delivered as a reader's results":              {deliver("OUTBOX", "payments.results.ledger"), []line{is("consumer p on OUTBOX, deliver subject")}},
+		"one that is delivered to the bucket":                      {deliver("OUTBOX", "$KV.PAYMENT_CONTROL._epoch"), []line{is("consumer p on OUTBOX, deliver subject")}},
+		"one that is delivered elsewhere":                          {deliver("OUTBOX", "elsewhere.x"), nil},
+		"refusals delivered under the service's own name": {func(b *bundle) {
+			if _, err := b.js.CreatePushConsumer(b.ctx(), "PAYMENT_REFUSALS", jetstream.ConsumerConfig{
+				Durable: "payment-consumer", DeliverSubject: "payment.refund.requested.opay-eg", AckPolicy: jetstream.AckExplicitPolicy,
+			}); err != nil {
+				b.t.Fatal(err)
+			}
+		}, []line{is("consumer payment-consumer on PAYMENT_REFUSALS, deliver subject")}},
+		"one that takes timers away": {func(b *bundle) {
+			if _, err := b.js.CreateConsumer(b.ctx(), "PAYMENT_DUE", jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy, Name: "thief", FilterSubject: "payment.schedule.>"}); err != nil {
+				b.t.Fatal(err)
+			}
+		}, []line{is("consumer thief on PAYMENT_DUE")}},
+		"a reader whose results are given up": {reader(func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 1 }), []line{is("consumer ledger on PAYMENT_EVENTS, max deliver")}},
+		"a reader that gets no data":          {reader(func(c *jetstream.ConsumerConfig) { c.HeadersOnly = true }), []line{is("consumer ledger on PAYMENT_EVENTS, headers only")}},
+		"a reader with a narrower filter":     {reader(func(c *jetstream.ConsumerConfig) { c.FilterSubjects = c.FilterSubjects[:1] }), []line{is("consumer ledger on PAYMENT_EVENTS, filter")}},
+		"a reader with a wider filter":        {reader(func(c *jetstream.ConsumerConfig) { c.FilterSubjects = []string{"payment.>"} }), []line{is("consumer ledger on PAYMENT_EVENTS, filter")}},
+		"a reader that may pull too little":   {reader(func(c *jetstream.ConsumerConfig) { c.MaxRequestMaxBytes = 100 }), []line{is("consumer ledger on PAYMENT_EVENTS, max request bytes")}},
+		"a reader at its own pace":            {reader(func(c *jetstream.ConsumerConfig) { c.AckWait, c.MaxAckPending = time.Minute, 10 }), nil},
+		"a reader that is paused": {func(b *bundle) {
+			reader(func(*jetstream.ConsumerConfig) {})(b)
+			if _, err := b.js.PauseConsumer(b.ctx(), "PAYMENT_EVENTS", "ledger", time.Now().Add(time.Hour)); err != nil {
+				b.t.Fatal(err)
+			}
+		}, []line{is("consumer ledger on PAYMENT_EVENTS, pause")}},
 		"a reader without bounds": {func(b *bundle) {
 			if _, err := b.js.CreateConsumer(b.ctx(), "PAYMENT_EVENTS", jetstream.ConsumerConfig{Durable: "ledger", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
 				b.t.Fatal(err)
@@ -177,7 +237,8 @@ func TestEveryWayAroundThePermissionsOfAServerIsNamed(t *testing.T) {
 			t.Parallel()
 			b := provisioned(t, durable)
 			c.do(b)
-			want(t, of(b.findings(nil), check.Account), c.want...)
+			all := b.findings(nil)
+			want(t, append(of(all, check.Topology), of(all, check.Account)...), c.want...)
 		})
 	}
 }
@@ -225,6 +286,7 @@ func TestAnExportThatNoShippedFileOffersIsNamed(t *testing.T) {
 		`{service: "payment.refund.requested.opay-eg"}`,
 		`{service: "$JS.API.CONSUMER.MSG.NEXT.PAYMENT_EVENTS.ledger"}`,
 		`{service: "payments.status.*"}`,
+		`{service: "$JS.API.CONSUMER.INFO.PAYMENT_EVENTS.payment-consumer"}`,
 		`{service: "shop.orders.*"}, {stream: "shop.>"}`,
 	} {
 		if all := exported(export); len(all) > 0 {

@@ -40,8 +40,12 @@ func (c *checker) notConnected(err error) {
 			Is: err.Error(), Want: "TLS on both sides or on none", Do: "nothing works before: check nats.url (tls://) and nats.tls",
 		})
 	default:
+		reason := err.Error()
+		if away, ok := errors.AsType[*app.UnreachableError](err); ok {
+			reason = away.Reason()
+		}
 		c.report(Error, Connection, what, Finding{
-			Is: "not reachable (" + err.Error() + ")", Want: "reachable within " + c.opts.Patience.String(),
+			Is: "not reachable (" + reason + ")", Want: "reachable within " + c.opts.Patience.String(),
 			Do: "nothing works before: check nats.url, nats.tls and that the server runs",
 		})
 	}
@@ -153,7 +157,14 @@ func (c *checker) notAnswered(check, what string, err error) {
 		})
 		return
 	}
-	c.report(NotVerifiable, check, what, Finding{Is: "unknown (" + err.Error() + ")", Want: "known", Do: "mend what is above, then check again"})
+	reason := err.Error()
+	switch {
+	case !c.nc.IsConnected():
+		reason = "the connection to " + c.cfg.NATS.URL + " is lost"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		reason = "no answer within " + c.opts.Patience.String()
+	}
+	c.report(NotVerifiable, check, what, Finding{Is: "unknown (" + reason + ")", Want: "known", Do: "mend what is above, then check again"})
 }
 
 // missing reports whether an error says that a stream is not there, which the

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/countermand/countermand/broker"
@@ -44,7 +45,32 @@ func TestAServerThatIsAwayIsNamed(t *testing.T) {
 	t.Parallel()
 	b := setup(t, durable)
 	b.cfg.NATS.URL = "nats://127.0.0.1:1"
-	want(t, b.findings(nil), line{check.Error, check.Connection, "server nats://127.0.0.1:1"})
+	all := b.findings(nil)
+	want(t, all, line{check.Error, check.Connection, "server nats://127.0.0.1:1"})
+	if all[0].Is != "not reachable (refused)" {
+		t.Error(all[0])
+	}
+}
+
+// Somebody hears what the account asks of the server, and says nothing.
+func TestAnAccountThatIsNeverAnsweredIsToldHowLongItWasAsked(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "listen: 127.0.0.1:-1 # %q")
+	nc, err := nats.Connect(b.cfg.NATS.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	if _, err := nc.Subscribe("$JS.API.>", func(*nats.Msg) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	found := of(b.findings(&check.Options{Patience: 200 * time.Millisecond}), check.Topology)
+	if len(found) != 1 || found[0].Is != "unknown (no answer within 200ms)" {
+		t.Errorf("found %v", found)
+	}
 }
 
 // A listener that takes connections and says nothing, as a wrong port does.
@@ -60,6 +86,9 @@ func TestAServerThatNeverAnswersEndsTheCheckSoon(t *testing.T) {
 	began := time.Now()
 	all := b.findings(&check.Options{Patience: 200 * time.Millisecond})
 	want(t, all, line{check.Error, check.Connection, "server " + b.cfg.NATS.URL})
+	if all[0].Is != "not reachable (no answer in time)" {
+		t.Error(all[0])
+	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %s", took)
 	}

@@ -233,7 +233,8 @@ type Identified struct {
 	// be this name.
 	Name string `yaml:"name" validate:"required,personname"`
 	// Identities are the person's logins: nats:ACCOUNT/PUBLIC-KEY, token:NAME (of the console)
-	// or proxy:NAME (as the proxy in front of the console names the user).
+	// or proxy:NAME (as the proxy in front of the console names the user). A key is one
+	// person's, in whatever account.
 	Identities []string `yaml:"identities" validate:"required,min=1,max=100,dive,identity"`
 }
 

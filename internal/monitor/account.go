@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/url"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Account is what one server holds of an account: its streams with their consumers. A
@@ -19,9 +21,6 @@ type Stream struct {
 	Created time.Time `json:"created"`
 	Config  struct {
 		Subjects []string `json:"subjects"`
-		// Mirror and Sources are where it copies messages from.
-		Mirror  *Origin  `json:"mirror"`
-		Sources []Origin `json:"sources"`
 		// Republish is where each message is published once more; nil: nowhere.
 		Republish *struct {
 			Destination string `json:"dest"`
@@ -30,24 +29,13 @@ type Stream struct {
 	Consumers []Consumer `json:"consumer_detail"`
 }
 
-// Origin names a stream that another one copies.
-type Origin struct {
-	Name string `json:"name"`
-}
-
 // Consumer is one consumer of a stream.
 type Consumer struct {
-	Name   string `json:"name"`
-	Config struct {
-		Durable           string        `json:"durable_name"`
-		DeliverSubject    string        `json:"deliver_subject"`
-		FilterSubject     string        `json:"filter_subject"`
-		FilterSubjects    []string      `json:"filter_subjects"`
-		MaxWaiting        int           `json:"max_waiting"`
-		MaxRequestBatch   int           `json:"max_batch"`
-		MaxRequestExpires time.Duration `json:"max_expires"`
-		InactiveThreshold time.Duration `json:"inactive_threshold"`
-	} `json:"config"`
+	Name   string                   `json:"name"`
+	Config jetstream.ConsumerConfig `json:"config"`
+	// Paused: it delivers nothing for PauseRemaining.
+	Paused         bool          `json:"paused"`
+	PauseRemaining time.Duration `json:"pause_remaining"`
 }
 
 // Accounts reads what the one server at address holds of every account.

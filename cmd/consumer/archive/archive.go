@@ -40,6 +40,9 @@ func (c *Command) Run(w *cli.World) error {
 	}
 	defer server.Close()
 	name := server.Config.Streams.Events
+	if err := server.MayRead(w.Context, name); err != nil {
+		return err
+	}
 	journal, err := stream.New(server.Conn, server.Encoder(), &stream.Options{Stream: name})
 	if err != nil {
 		return err

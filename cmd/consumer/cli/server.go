@@ -1,14 +1,18 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/config"
@@ -81,7 +85,7 @@ func connect(cfg *config.Config, more ...nats.Option) (*Connection, error) {
 	more = append([]nats.Option{nats.RetryOnFailedConnect(false), nats.Timeout(connectFor)}, more...)
 	nc, err := app.Connect(cfg.NATS, "countermand command", slog.New(slog.DiscardHandler), more...)
 	if err != nil {
-		return nil, fmt.Errorf("%w (is the server running at %s?)", err, cfg.NATS.URL)
+		return nil, err
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -89,6 +93,27 @@ func connect(cfg *config.Config, more ...nats.Option) (*Connection, error) {
 		return nil, fmt.Errorf("use jetstream: %w", err)
 	}
 	return &Connection{Conn: nc, JetStream: js, Config: cfg}, nil
+}
+
+// MayRead reports as an error what the server does not let this login do of what it
+// takes to read a stream. A refused question gets no answer, so that it would be waited
+// for in vain.
+func (c *Connection) MayRead(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, connectFor)
+	defer cancel()
+	lacking, err := broker.Lacking(ctx, c.Conn, c.NewInbox(), "$JS.API.STREAM.INFO."+name, "$JS.API.STREAM.MSG.GET."+name)
+	if err == nil && len(lacking) == 0 {
+		_, err = c.JetStream.Stream(ctx, name)
+	}
+	switch {
+	case len(lacking) > 0:
+		return fmt.Errorf("read stream %s: the server does not let this login %s: give it the rights of permissions/reader.conf", name, strings.Join(lacking, ", nor "))
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("read stream %s: no answer from %s within %s: its account may have no JetStream, or does not import what the account of the streams offers", name, c.Config.NATS.URL, connectFor)
+	case err != nil:
+		return fmt.Errorf("read stream %s: %w", name, err)
+	}
+	return nil
 }
 
 // Encoder returns an encoder of events as the service with this configuration has it.

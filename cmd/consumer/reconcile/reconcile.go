@@ -104,6 +104,9 @@ func (c *Command) Run(w *cli.World) (err error) {
 	defer server.Close()
 	cfg := server.Config
 	source.Stream = cfg.Streams.Events
+	if err := server.MayRead(w.Context, source.Stream); err != nil {
+		return err
+	}
 	r := &reconciling{command: c, world: w, cfg: cfg, source: source, out: newDifferences(w, c.JSON, c.CSV), began: time.Now()}
 	emit := r.out.emit
 	if c.Apply {

@@ -442,9 +442,7 @@ func TestTheServiceAnswersWhereStreamsAreMissing(t *testing.T) {
 	l.serves = true
 	accept := []string{"journal", "accept", "--reason", "gone", "--lose", "10", "--apply"}
 	for _, name := range []string{"PAYMENT_EVENTS", "KV_PAYMENT_CONTROL", "PAYMENT_COMMANDS"} {
-		if err := l.js.DeleteStream(t.Context(), name); err != nil {
-			t.Fatal(err)
-		}
+		l.server.DeleteStream(t, l.js, name)
 	}
 	l.want(1, "the bucket of pauses and marks does not exist", "journal", "status", "--operator", "ann")
 	l.want(1, "the journal's stream does not exist: consumer provision makes it", accept...)

@@ -15,6 +15,7 @@ import (
 	"github.com/countermand/countermand/desk/control"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/integrity"
+	"github.com/countermand/countermand/internal/natstest"
 )
 
 // journal runs a "journal" command with somebody's login.
@@ -45,9 +46,7 @@ func (p *peopled) loseAll() (lost string) {
 			break
 		}
 	}
-	if err := p.js.DeleteStream(p.t.Context(), "PAYMENT_EVENTS"); err != nil {
-		p.t.Fatal(err)
-	}
+	natstest.DeleteStream(p.t, p.server, p.js, "PAYMENT_EVENTS")
 	topology := broker.DefaultTopology()
 	topology.Replicas = 1
 	if _, err := broker.Provision(p.t.Context(), p.js, topology); err != nil {

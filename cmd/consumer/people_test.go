@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
@@ -34,8 +35,9 @@ import (
 type peopled struct {
 	*reviewing
 
-	url  string
-	keys map[string]nkeys.KeyPair
+	server *server.Server
+	url    string
+	keys   map[string]nkeys.KeyPair
 }
 
 const annaToken = "anna-0123456789abcdef"
@@ -61,7 +63,7 @@ func setupPeople(t *testing.T, settings string, limit, refunds int) *peopled {
 		openpay: openpaysim.New(openpaysim.Options{PartialRefunds: true}),
 	}
 	// Carl's login has no permissions, and "loose" is one in the service's own account.
-	server := natstest.StartConfigured(t, filepath.Join(p.dir, "nats.conf"), fmt.Sprintf(`
+	p.server = natstest.StartConfigured(t, filepath.Join(p.dir, "nats.conf"), fmt.Sprintf(`
 listen: "127.0.0.1:-1"
 jetstream: {store_dir: %q}
 accounts: {
@@ -75,7 +77,7 @@ accounts: {
     imports: [{service: {account: PAYMENTS, subject: "payments.desk.*.*"}, share: true}, {service: {account: PAYMENTS, subject: "payments.control.*.*"}, share: true}]
   }
 }`, filepath.Join(p.dir, "js"), public["consumer"], public["loose"], public["anna"], public["ben"], public["carl"]))
-	p.url = server.ClientURL()
+	p.url = p.server.ClientURL()
 	web := httptest.NewServer(p.openpay)
 	t.Cleanup(web.Close)
 	t.Cleanup(p.openpay.Close)

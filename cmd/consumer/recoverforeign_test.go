@@ -62,9 +62,7 @@ func TestAJournalThatWasMadeAnewKnowsItsOwnArchive(t *testing.T) {
 	l.append(1, 20)
 	l.mark(integrity.Record{})
 	archive := l.archive()
-	if err := l.js.DeleteStream(t.Context(), "PAYMENT_EVENTS"); err != nil {
-		t.Fatal(err)
-	}
+	l.server.DeleteStream(t, l.js, "PAYMENT_EVENTS")
 	l.want(0, "", "provision")
 	l.refuses("a loss has to be accepted first", "--archive", archive, "--apply")
 	l.want(1, "this archive is of another journal", "recover", "--archive", other)

@@ -111,22 +111,6 @@ func (b *followed) write(ctx context.Context, n int) {
 	}
 }
 
-// back waits until the server answers.
-func (b *followed) back() {
-	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 30*time.Second)
-	defer cancel()
-	for {
-		_, err := b.js.AccountInfo(ctx)
-		switch {
-		case err == nil:
-			return
-		case ctx.Err() != nil:
-			b.t.Fatal(err)
-		}
-	}
-}
-
 // held is what the two streams hold now, read message by message.
 func (b *followed) held() (results, rejections []string) {
 	b.t.Helper()
@@ -159,7 +143,6 @@ func (b *followed) held() (results, rejections []string) {
 // more. It fails unless that is what they hold, event by event.
 func (b *followed) catchUp(when string) {
 	b.t.Helper()
-	b.back()
 	results, rejections := b.held()
 	ctx, cancel := context.WithTimeout(b.t.Context(), 30*time.Second)
 	defer cancel()
@@ -267,9 +250,7 @@ func TestAnEmptyStreamOneMadeAnewAndOneThatLostItsEndAreToldAsTheyAre(t *testing
 	b.catchUp("on what is left")
 
 	for _, name := range []string{natstest.EventsStream, natstest.RefusalsStream} {
-		if err := b.js.DeleteStream(t.Context(), name); err != nil {
-			t.Fatal(err)
-		}
+		b.server.DeleteStream(t, b.js, name)
 	}
 	if err := b.round(t.Context()); err == nil {
 		t.Error("streams that are gone were read")

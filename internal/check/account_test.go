@@ -14,6 +14,7 @@ import (
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/check"
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/internal/natstest"
 )
 
 // of returns the findings of one check.
@@ -147,9 +148,7 @@ func TestEveryWayAroundThePermissionsOfAServerIsNamed(t *testing.T) {
 		}, []line{topology("stream PAYMENT_COMMANDS, sources")}},
 		"a quarantine that copies another stream": {func(b *bundle) {
 			b.raw("STREAM.CREATE.EVIL", map[string]any{"name": "EVIL", "subjects": []string{"x"}, "storage": "file", "retention": "limits", "discard": "old"})
-			if err := b.js.DeleteStream(b.ctx(), "PAYMENT_REJECTED"); err != nil {
-				b.t.Fatal(err)
-			}
+			natstest.DeleteStream(b.t, b.server, b.js, "PAYMENT_REJECTED")
 			b.raw("STREAM.CREATE.PAYMENT_REJECTED", map[string]any{
 				"name": "PAYMENT_REJECTED", "mirror": map[string]string{"name": "EVIL"}, "storage": "file", "retention": "limits", "discard": "old",
 			})

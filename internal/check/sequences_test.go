@@ -9,6 +9,7 @@ import (
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/streams"
 	"github.com/countermand/countermand/internal/check"
+	"github.com/countermand/countermand/internal/natstest"
 )
 
 // damaged is a server whose journal can lose single messages.
@@ -21,9 +22,7 @@ func damaged(t *testing.T) *bundle {
 	}
 	cfg := s.CachedInfo().Config
 	cfg.DenyDelete = false
-	if err := b.js.DeleteStream(b.ctx(), cfg.Name); err != nil {
-		t.Fatal(err)
-	}
+	natstest.DeleteStream(t, b.server, b.js, cfg.Name)
 	if _, err := b.js.CreateStream(b.ctx(), cfg); err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/internal/app"
 	"github.com/countermand/countermand/internal/check"
+	"github.com/countermand/countermand/internal/natstest"
 	"github.com/countermand/countermand/providers"
 )
 
@@ -205,9 +206,7 @@ func TestEachWrongSettingOfAStreamIsNamed(t *testing.T) {
 		t.Run(setting, func(t *testing.T) {
 			t.Parallel()
 			b := provisioned(t, durable)
-			if err := b.js.DeleteStream(b.ctx(), topology.Events); err != nil {
-				t.Fatal(err)
-			}
+			natstest.DeleteStream(t, b.server, b.js, topology.Events)
 			cfg := topology.EventsConfig()
 			wrong(&cfg)
 			if _, err := b.js.CreateStream(b.ctx(), cfg); err != nil {

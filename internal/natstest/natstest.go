@@ -10,6 +10,8 @@ package natstest
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +23,9 @@ import (
 // ready is how long a server may take to accept connections. Generous, since
 // many test packages share few cores; a healthy start takes milliseconds.
 const ready = 30 * time.Second
+
+// once is how long the server may take to answer before it is asked again.
+const once = 250 * time.Millisecond
 
 // Options are the choices a test has; nil and the zero value mean the defaults.
 type Options struct {
@@ -35,6 +40,9 @@ type Options struct {
 type Server struct {
 	opts    *server.Options
 	running *server.Server
+
+	mu    sync.Mutex
+	conns []*nats.Conn // the test's own
 }
 
 // Start starts a server with JetStream and stops it when the test ends.
@@ -82,10 +90,24 @@ func newServer(t testing.TB, o *Options) *Server {
 	}}
 }
 
+// start starts the server and waits until it answers on each of the test's own
+// connections. One that has not noticed the restart would take a request, send it
+// nowhere and wait for the answer as long as it may.
 func (s *Server) start(t testing.TB) {
 	t.Helper()
 	s.begin(t)
 	s.await(t)
+	s.mu.Lock()
+	conns := slices.Clone(s.conns)
+	s.mu.Unlock()
+	deadline := time.Now().Add(ready)
+	for _, conn := range conns {
+		for !conn.IsClosed() && conn.FlushTimeout(once) != nil {
+			if time.Now().After(deadline) {
+				t.Fatalf("a connection to the restarted nats server did not come back within %s", ready)
+			}
+		}
+	}
 }
 
 // begin starts the server without waiting for it.
@@ -129,7 +151,8 @@ func (s *Server) Shutdown(t testing.TB) {
 }
 
 // Restart stops the server if it runs and starts it again on the same address
-// and the same files.
+// and the same files. Like Copy and Restore it waits for the connections that
+// Connect and JetStream made.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	s.stop()
@@ -185,11 +208,18 @@ func (s *Server) RestoreStream(t testing.TB, copied, stream string) {
 	s.start(t)
 }
 
+// DeleteStream is the function DeleteStream at this server.
+func (s *Server) DeleteStream(t testing.TB, js jetstream.JetStream, name string) {
+	t.Helper()
+	DeleteStream(t, s.running, js, name)
+}
+
 // DeleteStream deletes a stream and waits until its files are gone. The server removes
 // them in the background from a folder beside the stream's (2.15.2). While that folder is
 // there, a second deletion under the same name fails silently, and the next stream of that
-// name begins with the messages of the one that was deleted.
-func (s *Server) DeleteStream(t testing.TB, js jetstream.JetStream, name string) {
+// name begins with the messages of the one that was deleted. Making the stream anew may
+// also fail meanwhile.
+func DeleteStream(t testing.TB, running *server.Server, js jetstream.JetStream, name string) {
 	t.Helper()
 	if err := js.DeleteStream(t.Context(), name); err != nil {
 		t.Fatalf("delete stream %s: %v", name, err)
@@ -197,7 +227,7 @@ func (s *Server) DeleteStream(t testing.TB, js jetstream.JetStream, name string)
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
 	for deadline := time.After(ready); ; {
-		left, err := filepath.Glob(filepath.Join(s.opts.StoreDir, "jetstream", "*", "streams", "."+name))
+		left, err := filepath.Glob(filepath.Join(running.JetStreamConfig().StoreDir, "*", "streams", "."+name))
 		if err == nil && len(left) == 0 {
 			return
 		}
@@ -213,7 +243,11 @@ func (s *Server) DeleteStream(t testing.TB, js jetstream.JetStream, name string)
 // buffers nothing while disconnected. It is closed when the test ends.
 func (s *Server) Connect(t testing.TB) *nats.Conn {
 	t.Helper()
-	return connect(t, s.URL())
+	conn := connect(t, s.URL())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns = append(s.conns, conn)
+	return conn
 }
 
 // JetStream returns a JetStream client on a connection of its own.

@@ -81,7 +81,11 @@ func OldRejection(t testing.TB, js jetstream.JetStream, m *nats.Msg) {
 	if n := refusals.CachedInfo().State.LastSeq; n > 0 {
 		t.Fatalf("put an old rejection: %s has held %d already", RefusalsStream, n)
 	}
-	must(js.DeleteStream(ctx, RefusalsStream))
+	own := refusals.CachedInfo().Config
+	aside := own
+	aside.Subjects = []string{"natstest.aside"}
+	_, err = js.UpdateStream(ctx, aside)
+	must(err)
 	journal, err := js.Stream(ctx, EventsStream)
 	must(err)
 	cfg := journal.CachedInfo().Config
@@ -93,7 +97,8 @@ func OldRejection(t testing.TB, js jetstream.JetStream, m *nats.Msg) {
 	must(err)
 	_, err = js.UpdateStream(ctx, cfg)
 	must(err)
-	CreateStream(t, js, refusals.CachedInfo().Config)
+	_, err = js.UpdateStream(ctx, own)
+	must(err)
 }
 
 // Messages counts what a stream holds.

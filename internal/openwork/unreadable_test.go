@@ -49,9 +49,7 @@ func TestAHoleIsNoDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := s.CachedInfo().Config
-	if err := b.js.DeleteStream(t.Context(), cfg.Name); err != nil {
-		t.Fatal(err)
-	}
+	b.server.DeleteStream(t, b.js, cfg.Name)
 	cfg.DenyDelete = false
 	if s, err = b.js.CreateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)

@@ -56,9 +56,7 @@ func (b *bundle) fillBy(writer string, from, to int) {
 // anew makes the journal's stream anew.
 func (b *bundle) anew() {
 	b.t.Helper()
-	if err := b.js.DeleteStream(b.t.Context(), natstest.EventsStream); err != nil {
-		b.t.Fatal(err)
-	}
+	b.server.DeleteStream(b.t, b.js, natstest.EventsStream)
 	natstest.CreateStream(b.t, b.js, natstest.EventsConfig(1))
 	clear(b.last)
 	clear(b.version)

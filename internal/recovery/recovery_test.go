@@ -407,9 +407,7 @@ func TestAnEventIsNeverAppendedBehindANewerOne(t *testing.T) {
 	}
 	cfg := s.CachedInfo().Config
 	cfg.DenyDelete = false
-	if err := b.js.DeleteStream(t.Context(), cfg.Name); err != nil {
-		t.Fatal(err)
-	}
+	b.server.DeleteStream(t, b.js, cfg.Name)
 	s = natstest.CreateStream(t, b.js, cfg)
 	b.version[id(0)], b.last[id(0)] = 0, 0
 	plan, err := recovery.Compare(t.Context(), b.journal, []string{path}, nil)

@@ -109,10 +109,6 @@ func TestConsoleAndMetricsCountEachEventOfTheJournalOnceUnderLoadAndOverAReconne
 	batch("before", 0)
 	w.server.Restart(t)
 	w.awaitReady(http.StatusOK, "ok")
-	w.poll("the test's own connection does not come back", func() bool {
-		_, err := w.js.AccountInfo(t.Context())
-		return err == nil
-	})
 	batch("after", good)
 	journal := inJournal(results.await(want(2)))
 	w.quiet()

@@ -97,9 +97,7 @@ func TestAJournalThatIsMadeAnewUnderTheServiceMovesNothing(t *testing.T) {
 	w.quiet()
 	before := w.acknowledged()
 	reached := natstest.Messages(t, w.js, w.cfg.Streams.Events) // two each, and more where a call took too long
-	if err := w.js.DeleteStream(t.Context(), w.cfg.Streams.Events); err != nil {
-		t.Fatal(err)
-	}
+	w.server.DeleteStream(t, w.js, w.cfg.Streams.Events)
 	w.provisionAgain()
 	w.repeats(lost)
 	// A reading notices it, or, where the repeats are quicker, the first append.

@@ -11,6 +11,7 @@ import (
 	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/acceptance"
 	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/natstest"
 )
 
 // The journal's stream is deleted and made anew. Whoever may ask the service under a name
@@ -24,9 +25,7 @@ func TestTheServiceDecidesAboutALossForAnOperatorAndRecordsTheLogin(t *testing.T
 	}
 	w.await("payment.refund.succeeded.opay-eg.paid.*")
 	js := w.stream(observer())
-	if err := js.DeleteStream(w.ctx(), "PAYMENT_EVENTS"); err != nil {
-		t.Fatal(err)
-	}
+	natstest.DeleteStream(t, w.server, js, "PAYMENT_EVENTS")
 	if _, err := broker.Provision(w.ctx(), js, app.Topology(w.config(observer()))); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+	"github.com/nats-io/nkeys"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
 	"github.com/countermand/countermand/internal/config"
@@ -194,5 +196,38 @@ func TestEveryBlockOfSettingsInThePagesIsOneThatTheServiceTakes(t *testing.T) {
 	}
 	if found == 0 {
 		t.Error("no page has settings: the pages were not read")
+	}
+}
+
+// publicKey is what looks like the public key of a NATS user or account.
+var publicKey = regexp.MustCompile(`\b[AU][A-Z2-7]{55}\b`)
+
+// Other tests put keys of their own in the place of these. A server refuses a whole
+// configuration in which one has a wrong checksum.
+func TestEveryKeyInThePagesAndManifestsIsValid(t *testing.T) {
+	t.Parallel()
+	found := 0
+	look := func(name string) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range publicKey.FindAllString(string(text), -1) {
+			if found++; !nkeys.IsValidPublicUserKey(key) && !nkeys.IsValidPublicAccountKey(key) {
+				t.Errorf("%s: %s is no public key", name, key)
+			}
+		}
+	}
+	for _, page := range allPages(t) {
+		look(page)
+	}
+	err := filepath.WalkDir(filepath.Join(root, "deploy"), func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			look(name)
+		}
+		return err
+	})
+	if err != nil || found < 10 {
+		t.Errorf("%d keys, %v", found, err)
 	}
 }

@@ -44,6 +44,9 @@ func denials() []denial {
 func TestADeniedPaymentIsNoFailureAndIsNotCalledAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	for _, s := range subjects() {
+		if s.waits {
+			continue // it makes no first call
+		}
 		for _, how := range denials() {
 			t.Run(s.name+"/"+how.name, func(t *testing.T) {
 				t.Parallel()
@@ -214,4 +217,39 @@ func (d *denier) count() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.calls
+}
+
+// An answer that is none of the documented ones says no more of the first call than a
+// refusal does, and a provider that gives it once will give it again.
+func TestARepeatWhoseAnswerNobodyUnderstandsIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]middleman{
+		"openpay refund full": replacing("/payment/refund", `"APPROVED"`, `"REFUND_OK"`),
+		"opay cancel":         replacing("/payment/close", `"CLOSE"`, `"CLOSED_OK"`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := named(name)
+			b := newSetupBehind(t, change)
+			base := b.seed(s)
+			hidden := []simulator.Fault{{Operation: string(s.op), Mode: simulator.CutBefore, Times: 1}}
+			for _, asks := range []string{"query", "read"} {
+				hidden = append(hidden, simulator.Fault{Operation: asks, Mode: simulator.Lag})
+			}
+			if err := base.Fault(hidden...); err != nil {
+				t.Fatal(err)
+			}
+			b.deliver(b.command(s.op, s.data))
+			b.drive(func() bool { return b.rests(s) })
+			calls := 0
+			for _, c := range base.Calls() {
+				if c.Operation == string(s.op) {
+					calls++
+				}
+			}
+			if moved := base.Ledger().Count("", s.id.Native); calls > 2 || moved > 1 {
+				t.Errorf("%d calls, %d movements", calls, moved)
+			}
+		})
+	}
 }

@@ -28,6 +28,7 @@ type Heard struct {
 //	failed                             repeats one that may have left    still in doubt, no further repeat: query
 //	failed, not executed               another attempt may have left     still in doubt: query
 //	duplicate                                                            in doubt, no further repeat: query
+//	indeterminate                      the provider answered a repeat    in doubt, no further repeat: query
 //	indeterminate                                                        in doubt: query
 //
 //	outcome of a query                 and                               then
@@ -114,7 +115,11 @@ func (in Input) concludeCall(op Operation, n int, out Outcome) Decision {
 	case out.Result == NotExecuted:
 		return in.stillInDoubt(op, others, out, false)
 	default:
-		return in.stillInDoubt(op, appendOnce(others, n), out, out.Result == Duplicate)
+		answered := len(others) > 0 && n > slices.Min(others) && out.ProviderCode != ""
+		if answered && out.Result == Indeterminate {
+			out.Code = orCode(out.Code, CodeOther) // see refusal
+		}
+		return in.stillInDoubt(op, appendOnce(others, n), out, answered || out.Result == Duplicate)
 	}
 }
 
@@ -171,7 +176,7 @@ func (in Input) most(op Operation) *Money {
 }
 
 // stillInDoubt records new doubt, or nothing when the state already says the same.
-// refused says that the provider has refused a repeat: there is no further one.
+// refused says that the provider has answered a repeat: there is no further one.
 func (in Input) stillInDoubt(op Operation, attempts []int, out Outcome, refused bool) Decision {
 	known := op.Status == StatusIndeterminate && len(attempts) == len(op.Open.Doubt) && (!refused || op.Open.Refused)
 	if known {
@@ -268,8 +273,9 @@ func (in Input) notFound(op Operation, out Outcome) Decision {
 	}
 }
 
-// refusal is why a person is asked about a repeat that was refused. Without a code the
-// provider said that it knows our reference; a code says why it carried out nothing.
+// refusal is why a person is asked about a repeat that was answered. Without a code the
+// provider said that it knows our reference; a code says why it carried out nothing, or
+// that nobody can tell whether it did.
 func (o Operation) refusal() reviewReason {
 	if o.Code == "" {
 		return reviewRefused

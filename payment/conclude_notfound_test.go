@@ -51,6 +51,12 @@ func notFoundCases() []concludeCase {
 		declined(s)
 		s.pass(2 * time.Second).told(payment.Outcome{Result: payment.NotFound})
 	}
+	unclear := func(s *story) {
+		repeated(s)
+		s.pass(time.Second).answered(2, payment.Outcome{ProviderCode: "00"})
+	}
+	unclearReview := review("repeat_refused_and_not_found", payment.StatusIndeterminate, 1, 2)
+	unclearReview.Attempt, unclearReview.Code, unclearReview.EventCode = 2, payment.CodeOther, payment.CodeOther
 	declinedReview := review("repeat_refused_and_not_found", payment.StatusIndeterminate, 1)
 	declinedReview.Attempt, declinedReview.Code, declinedReview.EventCode = 2, payment.CodePaymentNotFound, payment.CodePaymentNotFound
 	declinedAsksAgain := func(at string) seen {
@@ -82,6 +88,7 @@ func notFoundCases() []concludeCase {
 		{row: refused, name: "a repeat that was declined is asked about", begin: declined, after: 2 * time.Second, heard: notFound, want: declinedAsksAgain("4s")},
 		{row: refused, name: "a repeat that was declined is not repeated, however often it is not found", begin: declinedNote, after: time.Minute, heard: notFound, want: declinedAsksAgain("1m4s")},
 		{row: refused, name: "a repeat that was declined and is not found after reviewAfter is for a person", begin: declinedNote, after: patience, heard: notFound, want: declinedReview},
+		{row: refused, name: "a repeat that was answered unclearly and is not found after reviewAfter is for a person", begin: unclear, after: patience, heard: notFound, want: unclearReview},
 		{row: unsafe, name: "what is unsafe is asked again until just before reviewAfter", traits: openpay, begin: doubtful, after: patience - 1, heard: notFound, want: asksAgain("1ns")},
 		{row: unsafe, name: "what is unsafe is for a person after reviewAfter", traits: openpay, begin: doubtful, after: patience, heard: notFound, want: review("not_found_and_repeat_unsafe", payment.StatusIndeterminate, 1)},
 		{row: unsafe, name: "what compares with a snapshot is for a person too", traits: tranzzo, begin: unsafeDoubt, after: patience, heard: notFound, want: review("not_found_and_repeat_unsafe", payment.StatusIndeterminate, 1)},

@@ -214,6 +214,7 @@ func lateAnswerCases() []concludeCase {
 		again   = "call: failed | repeats one that may have left"
 		other   = "call: failed, not executed | another attempt may have left"
 		known   = "call: duplicate"
+		unclear = "call: indeterminate | the provider answered a repeat"
 		nothing = "call: indeterminate"
 	)
 	wait := func(at string) seen {
@@ -223,6 +224,8 @@ func lateAnswerCases() []concludeCase {
 	first.Attempt = 2
 	absent := first
 	absent.Code, absent.EventCode = payment.CodePaymentNotFound, payment.CodePaymentNotFound
+	oddly := stillInDoubt("2s", payment.BasisAnswer, 1, 2)
+	oddly.Code, oddly.EventCode = payment.CodeOther, payment.CodeOther
 	return []concludeCase{
 		{row: again, name: "a no to the repeat says nothing of the first attempt", begin: repeated, heard: answer(2, payment.Outcome{Result: payment.Failed}), want: first},
 		{row: again, name: "a late no to the repeat is news", begin: repeatLost, after: time.Minute, heard: answer(2, payment.Outcome{Result: payment.Failed, Code: payment.CodePaymentNotFound}), want: absent},
@@ -235,6 +238,8 @@ func lateAnswerCases() []concludeCase {
 		{row: known, name: "a duplicate to the first call is asked about", begin: started, heard: answer(1, payment.Outcome{Result: payment.Duplicate}), want: stillInDoubt("2s", payment.BasisAnswer, 1)},
 		{row: known, name: "a duplicate to a lost attempt is news", begin: doubtful, heard: answer(1, payment.Outcome{Result: payment.Duplicate}), want: stillInDoubt("2s", payment.BasisAnswer, 1)},
 		{row: known, name: "a second duplicate is no news", begin: repeatRefused, heard: answer(2, payment.Outcome{Result: payment.Duplicate}), want: asksAgain("2s")},
+		{row: unclear, name: "an answer to the repeat that nobody understands is asked about", begin: repeated, heard: answer(2, payment.Outcome{ProviderCode: "00"}), want: oddly},
+		{row: nothing, name: "an answer to the first call that nobody understands is doubt", begin: started, heard: answer(1, payment.Outcome{ProviderCode: "00"}), want: stillInDoubt("2s", payment.BasisAnswer, 1)},
 		{row: nothing, name: "an unclassified answer is doubt", begin: started, heard: answer(1, payment.Outcome{}), want: stillInDoubt("2s", "", 1)},
 		{row: nothing, name: "an answer that only a query may give is doubt", begin: started, heard: answer(1, payment.Outcome{Result: payment.NotFound}), want: stillInDoubt("2s", payment.BasisAnswer, 1)},
 		{row: nothing, name: "a result nobody knows is doubt", begin: started, heard: answer(1, payment.Outcome{Result: 99}), want: stillInDoubt("2s", payment.BasisAnswer, 1)},

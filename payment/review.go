@@ -30,7 +30,7 @@ func (r reviewReason) review(now time.Time) *Review {
 	question := map[reviewReason]string{
 		reviewUnsafe:     "Does the provider's own ledger show this refund? Its API cannot tell, and sending it again could pay twice.",
 		reviewRefused:    "The provider says it knows our reference but does not find the operation. Was it executed?",
-		reviewDeclined:   "The provider refused the repeat of a call whose answer was lost, and does not find the operation. Was the first call executed?",
+		reviewDeclined:   "A call's answer was lost. The provider refused the repeat, or answered it unclearly, and does not find the operation. Was it executed?",
 		reviewAmbiguous:  "Which of the provider's movements is this operation?",
 		reviewVanished:   "The provider accepted the operation and no longer knows it. Was it executed?",
 		reviewUnanswered: "The provider does not answer. Was the operation executed?",

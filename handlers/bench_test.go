@@ -102,7 +102,7 @@ func newSetupBehind(t *testing.T, between middleman) *setup {
 	policy := payment.DefaultPolicy()
 	for _, k := range simulators.Accounts() {
 		sim := k.New(simulator.Manner{Now: s.clock.Now, Pace: simulator.AtOnce})
-		if k.Name == "bento" { // with tokens of its own
+		if k.Instance == "bento-uk" { // with tokens of its own
 			s.addBento(client, policy)
 			continue
 		}
@@ -151,6 +151,14 @@ func (s *setup) hasty() {
 		if s.instances[i].Provider.Traits().Asks == payment.AsksHelpful {
 			s.instances[i].Policy.CallTimeout = time.Second // no call waits for a reading that comes too late
 		}
+	}
+	s.handler = s.newHandler(s.journal, s.instances)
+}
+
+// impatient gives up soon, so that what only waits ends in few timers.
+func (s *setup) impatient() {
+	for i := range s.instances {
+		s.instances[i].Policy.GiveUpAfter = time.Hour
 	}
 	s.handler = s.newHandler(s.journal, s.instances)
 }

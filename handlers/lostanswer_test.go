@@ -32,6 +32,8 @@ type subject struct {
 	knowsOnlyYes bool
 	// notSilent: before executing, a cut is told from after by asking.
 	movesMoney bool
+	// waits: nothing can be done there, so it is given up in the end.
+	waits bool
 	// dim: asking never shows a refund of the whole, or nobody can be asked.
 	dim bool
 }
@@ -45,7 +47,7 @@ func subjects() []subject {
 	for _, k := range simulators.Accounts() {
 		id := payment.ID{Provider: k.Instance, Native: k.Names()[0]}
 		for n, o := range k.Operations() {
-			s := subject{name: k.Title() + " " + string(o), op: payment.Refund, id: id, in: simulator.StateFor(o), movesMoney: true}
+			s := subject{name: k.Title() + " " + string(o), op: payment.Refund, id: id, in: simulator.StateFor(o), movesMoney: !k.Waits, waits: k.Waits}
 			more := ""
 			switch o {
 			case simulator.Cancel, simulator.Void:
@@ -55,7 +57,7 @@ func subjects() []subject {
 				s.op, s.movesMoney = payment.Cancel, false
 			case simulator.FullRefund:
 				s.name, more = k.Title()+" refund full", `,"full":true`
-				s.dim = k.Dim || k.Asked == simulator.Never
+				s.dim, s.knowsOnlyYes = k.Dim || k.Asked == simulator.Never, k.FullRepeat == simulator.Unsafe
 			case simulator.PartialRefund:
 				s.name, more = k.Title()+" refund partial", fmt.Sprintf(`,"amount":{"value":400,"currency":%q}`, k.Currency)
 				s.cannotTell, s.knowsOnlyYes = k.Blind, k.PartRepeat == simulator.Unsafe && !k.Blind
@@ -133,6 +135,9 @@ func cell(t *testing.T, s subject, how interruption) string {
 	if how.mode == simulator.Delay {
 		b.hasty()
 	}
+	if s.waits {
+		b.impatient()
+	}
 	base := b.seed(s)
 	if how.stopped {
 		b.stopFirstCall(s)
@@ -170,6 +175,12 @@ func (b *setup) judge(s subject, how interruption, op payment.Operation, moved i
 	b.t.Helper()
 	if moved > 1 {
 		b.t.Fatalf("money moved %d times", moved)
+	}
+	if s.waits {
+		if op.Status != payment.StatusRejected || op.Attempt != 0 || b.terminals(key) != 1 {
+			b.t.Fatalf("ended %s after %d attempts, want it given up without a call", op.Status, op.Attempt)
+		}
+		return
 	}
 	if how.stopped && op.Attempt != 2 {
 		b.t.Fatalf("ended by attempt %d, want 2: what slept past its time must not be sent", op.Attempt)

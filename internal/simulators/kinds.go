@@ -32,6 +32,9 @@ func Kinds() []simulator.Kind {
 func Accounts() []simulator.Kind {
 	return slices.Concat(
 		Kinds(),
+		opaysim.Variants(),
+		tranzzosim.Variants(),
+		bentosim.Variants(),
 		openpaysim.Variants(),
 	)
 }

@@ -82,7 +82,7 @@ func TestAnAdapterPromisesWhatItsSimulatorDoes(t *testing.T) {
 				return is
 			}
 			want.Cancel = operation(tr.Cancel, len(k.Cancels) > 0, k.CancelRepeat)
-			want.FullRefund = operation(tr.FullRefund, true, simulator.Refused)
+			want.FullRefund = operation(tr.FullRefund, true, k.FullRepeat)
 			want.PartialRefund = operation(tr.PartialRefund, true, k.PartRepeat)
 			if diff := cmp.Diff(want, tr); diff != "" {
 				t.Errorf("traits (-simulator +adapter):\n%s", diff)

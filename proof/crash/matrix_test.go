@@ -44,7 +44,10 @@ func TestNoStepThatBreaksCostsAResultOrMovesMoneyTwice(t *testing.T) {
 // provider runs the paths of a provider's rows one after the other, so that the
 // sample is the same in each run; the cells of a path run side by side.
 func (m *matrix) provider(t *testing.T, rows []row) {
-	s := &sample{seen: map[breakage]bool{}}
+	s := &sample{stride: stride, seen: map[breakage]bool{}}
+	if rows[0].kind.Variant != "" {
+		s.stride = variantStride
+	}
 	for _, r := range rows {
 		for _, p := range r.paths() {
 			t.Run(slug(string(r.name))+"/"+slug(p.name), func(t *testing.T) { m.path(t, r, p, s) })

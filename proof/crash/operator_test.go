@@ -318,7 +318,7 @@ func (r row) ruled() []path {
 	not := []simulator.Fault{{Mode: simulator.CutBefore, Times: 1}}
 	all := []path{
 		{name: "ruled retry, not executed", rules: retrying, deaf: true, faults: not, ends: []string{r.again()}},
-		{name: "ruled retry, executed", rules: retrying, deaf: true, faults: executed, ends: []string{succeeded}},
+		{name: "ruled retry, executed", rules: retrying, deaf: true, faults: executed, ends: []string{r.anew()}},
 	}
 	if r.name == partial || r.name == void { // a word about what happened takes the same way everywhere
 		all = append(all,
@@ -339,6 +339,16 @@ func (r row) ruled() []path {
 // it cannot read first, so that there the operator's second word is the end.
 func (r row) again() string {
 	if r.kind.CancelNeedsSight && r.name == void {
+		return failed
+	}
+	return succeeded
+}
+
+// anew is how a retry ends of what was executed. Where a repeat may pay again, the
+// operator's word is that the earlier calls do not count; and nothing is left for a
+// second refund of all, so that the provider refuses it.
+func (r row) anew() string {
+	if r.full && r.traits.Repeat == payment.RepeatUnsafe {
 		return failed
 	}
 	return succeeded

@@ -161,6 +161,9 @@ func (r row) paths() []path {
 	if !r.offered {
 		return []path{{name: "not supported", commands: []command{own}, ends: []string{rejected}}}
 	}
+	if r.kind.Waits {
+		return []path{{name: "waits until it is given up", commands: []command{own}, ends: []string{rejected}}}
+	}
 	all := []path{
 		{name: "succeeds", ends: []string{succeeded}},
 		{name: "declined once", review: true, faults: []simulator.Fault{{Mode: simulator.Decline, Times: 1}}, ends: []string{failed}},

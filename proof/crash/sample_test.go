@@ -7,9 +7,12 @@ var (
 	pairs = flag.Bool("pairs", false, "like -every, and break every two steps of the short paths, too")
 )
 
-// stride is how far apart the cells of the sample are. As a prime number it
-// comes by all steps and all faults.
-const stride = 13
+// How far apart the cells of the sample are. As prime numbers they come by all steps
+// and all faults. Most of what an account of another sort does its kind's own does too.
+const (
+	stride        = 13
+	variantStride = 53
+)
 
 // breakage is one way to break one kind of step.
 type breakage struct {
@@ -21,8 +24,9 @@ type breakage struct {
 // each breakage where it is first possible, and of all others one in stride. Its
 // methods belong to one goroutine.
 type sample struct {
-	met  int
-	seen map[breakage]bool
+	stride int
+	met    int
+	seen   map[breakage]bool
 }
 
 // plans lists what is broken of a path, by its undisturbed run, and counts what
@@ -36,7 +40,7 @@ func (s *sample) plans(clean *cell) (chosen []plan, possible int) {
 			b := breakage{step.kind, f}
 			s.met++
 			possible++
-			if *every || *pairs || !s.seen[b] || s.met%stride == 0 {
+			if *every || *pairs || !s.seen[b] || s.met%s.stride == 0 {
 				chosen = append(chosen, plan{n + 1: f})
 			}
 			s.seen[b] = true

@@ -20,6 +20,8 @@ type kind struct {
 	blind bool
 	// dim: nor a full one. useless: a question has no usable answer.
 	dim, useless bool
+	// waits: no payment can be read there, so that nothing is carried out.
+	waits bool
 	// saysDone: the refusal of a second full refund says that the payment was
 	// refunded. Nothing else of an operation is remembered.
 	saysDone bool
@@ -34,13 +36,13 @@ func newKinds(accounts []simulator.Kind) ([]kind, error) {
 	client := providers.NewClient(nil)
 	var all []kind
 	for _, k := range accounts {
-		a, err := simulators.Open(k, "https://"+k.Name+".example", client)
+		a, err := simulators.Open(k, "https://"+k.Instance+".example", client)
 		if err != nil {
 			return nil, fmt.Errorf("build adapter: %w", err)
 		}
 		all = append(all, kind{
 			name: k.Instance, account: a.Account(), currency: payment.Currency(k.Currency), traits: a.Traits(),
-			blind: k.Blind, compares: k.Compares, dim: k.Dim, useless: k.Useless, saysDone: k.SaysDone,
+			blind: k.Blind, compares: k.Compares, dim: k.Dim, useless: k.Useless, waits: k.Waits, saysDone: k.SaysDone,
 		})
 	}
 	return all, nil

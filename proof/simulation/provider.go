@@ -231,7 +231,7 @@ func (a *account) truth(name operation, amount int64) payment.Outcome {
 // the kind can say it.
 func (a *account) tells(r providers.Request) payment.Outcome {
 	switch {
-	case a.kind.useless:
+	case a.kind.useless, a.kind.waits:
 		return payment.Outcome{Code: payment.CodeProviderUnavailable}
 	case a.kind.unseen(r.Full):
 		return payment.Outcome{Result: payment.NotFound}
@@ -279,7 +279,7 @@ func (a *account) compared(r providers.Request) payment.Outcome {
 func (a *account) reading(refunded int64) payment.Reading {
 	money := func(v int64) *payment.Money { return &payment.Money{Value: v, Currency: a.kind.currency} }
 	switch {
-	case a.kind.useless:
+	case a.kind.useless, a.kind.waits:
 		return payment.Reading{Code: payment.CodeProviderUnavailable}
 	case a.kind.dim && a.captured > 0 && refunded%2 == 0:
 		return payment.Reading{OK: true, Status: payment.PaymentPaid, Captured: money(a.captured)}

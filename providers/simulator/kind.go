@@ -101,9 +101,12 @@ const (
 type Habits struct {
 	// Cancels lists the states in which a cancel works; none: there is no cancel.
 	Cancels []State
-	// CancelRepeat and PartRepeat say what a second cancel and a second partial
-	// refund do. A second full refund is always Refused.
-	CancelRepeat, PartRepeat Repeat
+	// CancelRepeat, FullRepeat and PartRepeat say what a second cancel, full refund
+	// and partial refund do, as the account's settings say it.
+	CancelRepeat, FullRepeat, PartRepeat Repeat
+	// Waits: something that each operation needs and nobody documents is not there.
+	// So no operation is carried out: each waits, and is given up.
+	Waits bool
 	// Parallel: partial refunds of one payment may run side by side.
 	Parallel bool
 	// OneRefund: a payment takes one refund only.
@@ -196,6 +199,12 @@ const (
 	AskTooMuch AskFor = "too much"
 	AskExpired AskFor = "expired"
 )
+
+// As is the kind as an account that is different in one way: what it is called.
+func (k Kind) As(variant string) Kind {
+	k.Variant, k.Instance = variant, k.Name+"-"+strings.ReplaceAll(variant, " ", "-")
+	return k
+}
 
 // Title names the kind with what is different about the account.
 func (k Kind) Title() string {

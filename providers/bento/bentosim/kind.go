@@ -7,7 +7,7 @@ import (
 // Definition is the kind's entry in the table of simulated kinds.
 func Definition() simulator.Kind {
 	return simulator.Kind{
-		Name: "bento", Instance: "bento-uk", New: simulated, Weight: 20,
+		Name: "bento", Instance: "bento-uk", New: simulated(Options{}), Weight: 20,
 		Account: []simulator.Setting{
 			{Key: "account", Value: "shop-uk"},
 			{Key: "token", Value: DefaultToken, Secret: true},
@@ -18,7 +18,7 @@ func Definition() simulator.Kind {
 		},
 		Habits: simulator.Habits{
 			Cancels:      []simulator.State{simulator.Authorised},
-			CancelRepeat: simulator.Refused, PartRepeat: simulator.Refused,
+			CancelRepeat: simulator.Refused, FullRepeat: simulator.Refused, PartRepeat: simulator.Refused,
 			OneRefund: true, Slow: true, Compares: true, CancelNeedsSight: true, Read: opRead, Query: opRead,
 			Modes: []simulator.Mode{CaptureFirst, DeclineRetryable}, DeclineLater: DeclineLater,
 		},
@@ -32,17 +32,30 @@ func Definition() simulator.Kind {
 	}
 }
 
-func simulated(m simulator.Manner) simulator.Simulated {
-	o := Options{Now: m.Now}
-	switch m.Pace {
-	case simulator.AtOnce:
-		o.Answer = AnswerFinal
-	case simulator.Later:
-		o.SettleAfter = 1
-	case simulator.Documented:
+// Variants are accounts that are otherwise than the kind's own, where no page says
+// how Bento is, for the proofs.
+func Variants() []simulator.Kind {
+	unread := Definition()
+	unread.New, unread.Waits = simulated(Options{NoRead: true}), true
+	refusing := Definition()
+	refusing.New = simulated(Options{DeclineIn4xx: true})
+	return []simulator.Kind{unread.As("read missing"), refusing.As("declines in 4xx")}
+}
+
+func simulated(o Options) func(simulator.Manner) simulator.Simulated {
+	return func(m simulator.Manner) simulator.Simulated {
+		o := o
+		o.Now = m.Now
+		switch m.Pace {
+		case simulator.AtOnce:
+			o.Answer = AnswerFinal
+		case simulator.Later:
+			o.SettleAfter = 1
+		case simulator.Documented:
+		}
+		s := New(o)
+		return simulator.Simulated{Handler: s, Base: s.Base}
 	}
-	s := New(o)
-	return simulator.Simulated{Handler: s, Base: s.Base}
 }
 
 func seedOf(name string, amount int64, s simulator.State) any {

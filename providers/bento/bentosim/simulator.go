@@ -73,6 +73,8 @@ type Options struct {
 	AmountAtOnce bool
 	// DeclineIn4xx answers declines as the API's later generation does.
 	DeclineIn4xx bool
+	// NoRead: no transaction is read at the path that is inferred for it.
+	NoRead bool
 	// Forbid answers every call with 403.
 	Forbid bool
 }
@@ -125,7 +127,9 @@ func New(o Options) *Simulator {
 	}
 	const path = "/payments/v1/orders/{order}/transactions/{transaction}"
 	s.mux.HandleFunc("PUT "+path+"/_cancel", s.serveCancel)
-	s.mux.HandleFunc("GET "+path, s.serveRead)
+	if !o.NoRead {
+		s.mux.HandleFunc("GET "+path, s.serveRead)
+	}
 	s.mux.HandleFunc("POST "+TokenPath, s.serveToken)
 	simulator.Mount(s.Base, s.mux, s.AddPayment)
 	s.Keep(&s.mu, &s.memory)

@@ -9,7 +9,7 @@ import (
 // Definition is the kind's entry in the table of simulated kinds.
 func Definition() simulator.Kind {
 	return simulator.Kind{
-		Name: "opay", Instance: "opay-eg", New: simulated, Weight: 40,
+		Name: "opay", Instance: "opay-eg", New: simulated(Options{}), Weight: 40,
 		Account: []simulator.Setting{
 			{Key: "merchantID", Value: DefaultMerchantID},
 			{Key: "secretKey", Value: DefaultSecretKey, Secret: true},
@@ -22,7 +22,7 @@ func Definition() simulator.Kind {
 		},
 		Habits: simulator.Habits{
 			Cancels:      []simulator.State{simulator.Unpaid},
-			CancelRepeat: simulator.Harmless, PartRepeat: simulator.Refused,
+			CancelRepeat: simulator.Harmless, FullRepeat: simulator.Refused, PartRepeat: simulator.Refused,
 			Parallel: true, Slow: true, Read: opRead, Query: opQuery,
 			Modes: []simulator.Mode{DeclineLater}, DeclineLater: DeclineLater,
 		},
@@ -39,17 +39,32 @@ func Definition() simulator.Kind {
 	}
 }
 
-func simulated(m simulator.Manner) simulator.Simulated {
-	o := Options{Now: m.Now}
-	switch m.Pace {
-	case simulator.AtOnce:
-		o.FirstStatus = "SUCCESS"
-	case simulator.Later:
-		o.SettleAfter = 1
-	case simulator.Documented:
+// Variants are accounts that answer otherwise than the kind's own, where no page
+// says how OPay answers, for the proofs.
+func Variants() []simulator.Kind {
+	executing := Definition()
+	executing.New = simulated(Options{RepeatsExecute: true})
+	executing.FullRepeat, executing.PartRepeat = simulator.Unsafe, simulator.Unsafe
+	executing.Account = append(executing.Account, simulator.Setting{Key: "refundRepeat", Value: "unsafe"})
+	coded := Definition()
+	coded.New = simulated(Options{DuplicateCode: "31337"})
+	return []simulator.Kind{executing.As("repeats carried out"), coded.As("another duplicate code")}
+}
+
+func simulated(o Options) func(simulator.Manner) simulator.Simulated {
+	return func(m simulator.Manner) simulator.Simulated {
+		o := o
+		o.Now = m.Now
+		switch m.Pace {
+		case simulator.AtOnce:
+			o.FirstStatus = "SUCCESS"
+		case simulator.Later:
+			o.SettleAfter = 1
+		case simulator.Documented:
+		}
+		s := New(o)
+		return simulator.Simulated{Handler: s, Base: s.Base}
 	}
-	s := New(o)
-	return simulator.Simulated{Handler: s, Base: s.Base}
 }
 
 func seedOf(name string, amount int64, s simulator.State) any {

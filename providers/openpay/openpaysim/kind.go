@@ -3,7 +3,6 @@ package openpaysim
 import (
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/countermand/countermand/providers/simulator"
 )
@@ -19,7 +18,7 @@ func Definition() simulator.Kind {
 			Seed: seedOf, AmountOf: amountOf,
 		},
 		Habits: simulator.Habits{
-			CancelRepeat: simulator.Unsafe, PartRepeat: simulator.Unsafe,
+			CancelRepeat: simulator.Unsafe, FullRepeat: simulator.Refused, PartRepeat: simulator.Unsafe,
 			Compares: true, Blind: true, Asked: simulator.Never, SaysDone: true,
 		},
 		Scenes: []simulator.Scene{
@@ -55,8 +54,7 @@ func Variants() []simulator.Kind {
 		{"status full", StatusFull},
 		{"status parts", StatusParts}, // the last: see Shown
 	} {
-		k := Definition()
-		k.Variant, k.Instance = v.name, "openpay-"+strings.ReplaceAll(v.name, " ", "-")
+		k := Definition().As(v.name)
 		k.New, k.Account = simulated(v.status), append(account(k.Instance), simulator.Setting{Key: "statusPath", Value: statusPath})
 		k.Blind, k.Asked = v.status != StatusParts, simulator.InVain
 		k.Dim, k.Useless = v.status < StatusFull, v.status < StatusWrong

@@ -2,6 +2,7 @@ package tranzzosim
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,7 +12,7 @@ import (
 // Definition is the kind's entry in the table of simulated kinds.
 func Definition() simulator.Kind {
 	return simulator.Kind{
-		Name: "tranzzo", Instance: "tranzzo-ua", New: simulated, Weight: 20,
+		Name: "tranzzo", Instance: "tranzzo-ua", New: simulated(Options{}), Weight: 20,
 		Account: []simulator.Setting{
 			{Key: "posID", Value: DefaultPosID},
 			{Key: "endpointsKey", Value: DefaultEndpointsKey, Secret: true},
@@ -25,7 +26,7 @@ func Definition() simulator.Kind {
 		},
 		Habits: simulator.Habits{
 			Cancels:      []simulator.State{simulator.Unpaid, simulator.Authorised},
-			CancelRepeat: simulator.Harmless, PartRepeat: simulator.Unsafe,
+			CancelRepeat: simulator.Harmless, FullRepeat: simulator.Refused, PartRepeat: simulator.Unsafe,
 			Slow: true, Compares: true, Read: "query", Query: "query",
 		},
 		Scenes: []simulator.Scene{
@@ -38,13 +39,33 @@ func Definition() simulator.Kind {
 	}
 }
 
-func simulated(m simulator.Manner) simulator.Simulated {
-	o := Options{Now: m.Now}
-	if m.Pace == simulator.Later {
-		o.Pending, o.SettleAfter = true, 2
+// Variants are accounts that answer otherwise than the kind's own, where no page
+// says how Tranzzo answers, for the proofs.
+func Variants() []simulator.Kind {
+	var all []simulator.Kind
+	for name, o := range map[string]Options{
+		"comments listed":       {ShowComments: true},
+		"second cancel refused": {RefuseRepeats: true},
+		"amounts as text":       {AmountsAsText: true},
+	} {
+		k := Definition()
+		k.New, k.Compares = simulated(o), !o.ShowComments
+		all = append(all, k.As(name))
 	}
-	s := New(o)
-	return simulator.Simulated{Handler: s, Base: s.Base}
+	slices.SortFunc(all, func(a, b simulator.Kind) int { return strings.Compare(a.Variant, b.Variant) })
+	return all
+}
+
+func simulated(o Options) func(simulator.Manner) simulator.Simulated {
+	return func(m simulator.Manner) simulator.Simulated {
+		o := o
+		o.Now = m.Now
+		if m.Pace == simulator.Later {
+			o.Pending, o.SettleAfter = true, 2
+		}
+		s := New(o)
+		return simulator.Simulated{Handler: s, Base: s.Base}
+	}
 }
 
 func seedOf(name string, amount int64, s simulator.State) any {

@@ -33,7 +33,7 @@ func (in Input) timelessGuard(op Operation) Code {
 func (in Input) refusal(op Operation, code Code) Outcome {
 	out := Outcome{Code: code}
 	switch code {
-	case CodeAmountExceedsRefundable:
+	case CodeAmountExceedsRefundable, CodePartiallyRefunded:
 		out.Refundable = in.left(op)
 	case CodeUnsupportedCurrency:
 		if since, by := op.Open.Payment.Currency.Withdrawn(); since != "" {
@@ -484,7 +484,9 @@ func judgeRefund(op Operation, r Reading) (Outcome, bool) {
 		return refuse(CodeAlreadyRefunded)
 	case PaymentPartiallyRefunded:
 		if op.Full {
-			return refuse(CodePartiallyRefunded)
+			out, done := refuse(CodePartiallyRefunded)
+			out.Refundable = r.left()
+			return out, done
 		}
 	case PaymentNotRefundable:
 		if op.Full && r.Refunded != nil {
@@ -501,19 +503,29 @@ func judgeAmount(op Operation, r Reading) (Outcome, bool) {
 	if op.Full || op.Amount == nil || r.Captured == nil {
 		return Outcome{}, false
 	}
+	left := r.left()
+	switch {
+	case left == nil, left.Currency != op.Amount.Currency:
+		return Outcome{Result: Failed, Code: CodeCurrencyMismatch}, true
+	case op.Amount.Value > left.Value:
+		return Outcome{Result: Failed, Code: CodeAmountExceedsRefundable, Refundable: left}, true
+	default:
+		return Outcome{}, false
+	}
+}
+
+// left is what the provider's words leave to refund; nil: it does not say what was
+// captured, or names two currencies.
+func (r Reading) left() *Money {
+	if r.Captured == nil {
+		return nil
+	}
 	left := *r.Captured
 	if r.Refunded != nil {
 		var err error
 		if left, err = left.Sub(*r.Refunded); err != nil {
-			return Outcome{Result: Failed, Code: CodeCurrencyMismatch}, true
+			return nil
 		}
 	}
-	switch {
-	case left.Currency != op.Amount.Currency:
-		return Outcome{Result: Failed, Code: CodeCurrencyMismatch}, true
-	case op.Amount.Value > left.Value:
-		return Outcome{Result: Failed, Code: CodeAmountExceedsRefundable, Refundable: &left}, true
-	default:
-		return Outcome{}, false
-	}
+	return &left
 }

@@ -241,6 +241,7 @@ func TestARefusalSaysHowMuchIsLeft(t *testing.T) {
 		}, refund("b", 111), inEGP(110)},
 		{"when nothing is left", func(s *story) { s.command(captured(refund("x", 500), 500)).answered(1, payment.Outcome{}) }, refund("b", 1), inEGP(0)},
 		{"beside an open full refund", func(s *story) { s.command(captured(fullRefund("x"), 500)) }, fullRefund("b"), inEGP(0)},
+		{"of a payment that is refunded in part", done, fullRefund("b"), inEGP(100)},
 		{"more than was captured is another refusal", nil, captured(refund("b", 501), 500), nil},
 	} {
 		s := tell(t, opay())
@@ -261,11 +262,19 @@ func TestARefusalSaysHowMuchIsLeft(t *testing.T) {
 
 func TestAReadingThatRefusesSaysHowMuchIsLeft(t *testing.T) {
 	t.Parallel()
-	s := tell(t, tranzzo()).with(func(in *payment.Input) { in.Reading = paid(1000, 700) })
-	s.command(refund("b", 301))
-	wantRefused(t, s, payment.StatusRejected, payment.CodeAmountExceedsRefundable)
-	if left := s.last.Event.Refundable; left == nil || left.Value != 300 {
-		t.Errorf("%s is left, want 300", payment.MoneyText(left))
+	for ask, code := range map[*payment.Command]payment.Code{
+		ptr(refund("b", 301)):    payment.CodeAmountExceedsRefundable,
+		ptr(fullRefund("whole")): payment.CodePartiallyRefunded,
+	} {
+		s := tell(t, tranzzo()).with(func(in *payment.Input) {
+			in.Reading = paid(1000, 700)
+			in.Reading.Status = payment.PaymentPartiallyRefunded
+		})
+		s.command(*ask)
+		wantRefused(t, s, payment.StatusRejected, code)
+		if left := s.last.Event.Refundable; left == nil || left.Value != 300 {
+			t.Errorf("%s: %s is left, want 300", code, payment.MoneyText(left))
+		}
 	}
 }
 

@@ -164,6 +164,34 @@ func TestACancelAndAFullRefundAreRead(t *testing.T) {
 	}
 }
 
+// A client library that traces writes the W3C headers into the NATS message.
+func TestATraceInTheMessagesOwnHeadersCountsWhereTheEventHasNone(t *testing.T) {
+	t.Parallel()
+	const other = "00-11111111111111111111111111111111-2222222222222222-01"
+	d := newDecoder(t)
+	beside := func(m events.Message, parent string) events.Message {
+		headers := map[string][]string{"Traceparent": {parent}, "tracestate": {"a=b"}}
+		maps.Copy(headers, m.Header)
+		m.Header = headers
+		return m
+	}
+	for name, c := range map[string]struct {
+		message events.Message
+		want    payment.Trace
+	}{
+		"structured":                {beside(structuredRefund("", refundJSON), traceParent), payment.Trace{TraceParent: traceParent, TraceState: "a=b"}},
+		"binary":                    {beside(binaryRefund(nil, refundJSON), traceParent), payment.Trace{TraceParent: traceParent, TraceState: "a=b"}},
+		"the event has its own":     {beside(structuredRefund(`"traceparent":"`+traceParent+`",`, refundJSON), other), payment.Trace{TraceParent: traceParent}},
+		"the event's own is broken": {beside(structuredRefund(`"traceparent":"x",`, refundJSON), other), payment.Trace{}},
+		"malformed":                 {beside(structuredRefund("", refundJSON), "x"), payment.Trace{}},
+	} {
+		got, err := d.DecodeCommand(c.message)
+		if err != nil || got.Trace != c.want {
+			t.Errorf("%s: %+v, %v", name, got.Trace, err)
+		}
+	}
+}
+
 func TestAMalformedTraceContextIsDroppedAndNeverARefusal(t *testing.T) {
 	t.Parallel()
 	d := newDecoder(t)

@@ -26,6 +26,10 @@ func readEnvelope(r *reader, m Message, f *faults) *envelope {
 	default:
 		readBinary(e, m, f)
 	}
+	if !e.present[attrTraceParent] {
+		// A client library that traces writes the W3C headers beside the event.
+		e.values[attrTraceParent], e.values[attrTraceState] = header(m, "traceparent"), header(m, "tracestate")
+	}
 	f.Sort()
 	return e
 }

@@ -34,6 +34,16 @@ func NewDecoder() (*Decoder, error) {
 // original message, which only the caller knows. Expiry and Time are in UTC.
 // The message is not changed.
 func (d *Decoder) DecodeCommand(m Message) (payment.Command, *InvalidError) {
+	return d.decode(m, false)
+}
+
+// DecodeTaken is DecodeCommand for a message that a service may have taken before: what
+// an earlier version took is no fault, because money may have moved since.
+func (d *Decoder) DecodeTaken(m Message) (payment.Command, *InvalidError) {
+	return d.decode(m, true)
+}
+
+func (d *Decoder) decode(m Message, taken bool) (payment.Command, *InvalidError) {
 	f := newFaults()
 	r := d.readers.Get().(*reader)
 	defer func() {
@@ -41,6 +51,9 @@ func (d *Decoder) DecodeCommand(m Message) (payment.Command, *InvalidError) {
 		d.readers.Put(r)
 	}()
 	e := readEnvelope(r, m, f)
+	if taken && !maybeJSON(e.values[attrDataContentType]) {
+		e.values[attrDataContentType] = "" // they looked at the data alone
+	}
 	if e.broken {
 		e.check(newFaults()) // only to empty what is not valid
 		return payment.Command{}, e.invalid(f)

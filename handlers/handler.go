@@ -111,7 +111,7 @@ func (h *Handler) Handle(ctx context.Context, d Delivery) (out Disposition) {
 			out = h.panicked(ctx, d, r)
 		}
 	}()
-	c, invalid := h.decoder.DecodeCommand(d.Message)
+	c, invalid := h.decode(d)
 	ctx, d.Trace, end = h.begin(ctx, d, c, invalid)
 	if invalid != nil {
 		return h.undecodable(ctx, d, invalid)
@@ -127,6 +127,14 @@ func (h *Handler) Handle(ctx context.Context, d Delivery) (out Disposition) {
 	defer release()
 	defer w.access.leave()
 	return *w.run(ctx, s).end
+}
+
+// decode reads the command in a message.
+func (h *Handler) decode(d Delivery) (payment.Command, *events.InvalidError) {
+	if d.Timer || d.Redelivered {
+		return h.decoder.DecodeTaken(d.Message)
+	}
+	return h.decoder.DecodeCommand(d.Message)
 }
 
 // prepare completes the command with what its instance knows, and returns the

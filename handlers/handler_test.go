@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -556,5 +557,28 @@ func TestOnePaymentAtATimeWithoutHoldingUpOthers(t *testing.T) {
 	b.opay.Release()
 	if out := <-first; out.Kind != handlers.Ack {
 		t.Fatalf("the first: %v, want ack", out.Kind)
+	}
+}
+
+// A version that looked at the data alone has taken the command in, and the answer to
+// its call was lost. The next version goes on, whatever type the command names.
+func TestWhatAnEarlierVersionTookInIsCarriedToItsEnd(t *testing.T) {
+	t.Parallel()
+	b, s := partial(t)
+	if err := b.opay.Fault(simulator.Fault{Operation: "refund", Mode: simulator.CutAfter, Times: 1}); err != nil {
+		t.Fatal(err)
+	}
+	d := b.command(s.op, s.data)
+	d.Message.Data = bytes.Replace(d.Message.Data, []byte(`"data":`), []byte(`"datacontenttype":"text/plain","data":`), 1)
+	fresh := d
+	fresh.OriginSequence = b.sequence.Add(1)
+	if b.deliver(fresh); b.refunds() != 0 || len(b.timers) != 0 {
+		t.Error("a new command of that type is taken")
+	}
+	d.Redelivered = true
+	b.deliver(d)
+	b.drive(func() bool { return b.operation(s.id, s.op, key).Status.Terminal() })
+	if n := b.opay.Ledger().Count("refund", s.id.Native); n != 1 || b.terminals(key) != 1 {
+		t.Errorf("money moved %d times, %d terminal results", n, b.terminals(key))
 	}
 }

@@ -101,7 +101,7 @@ func (w *work) isOf(p Published) bool {
 	if w.d.Original.SHA256 != "" && DigestOf(p.Message.Data) != w.d.Original {
 		return false
 	}
-	c, invalid := w.h.decoder.DecodeCommand(p.Message)
+	c, invalid := w.h.decoder.DecodeTaken(p.Message)
 	if invalid != nil {
 		return false // what is no command has no timer
 	}

@@ -119,7 +119,7 @@ func (h *Handler) panicked(ctx context.Context, d Delivery, r any) (out Disposit
 	}
 	h.log.Error("handling a message panicked", "error", panicText(r), "panics", panics,
 		"origin_sequence", d.OriginSequence, "stack", string(debug.Stack()))
-	c, invalid := h.decoder.DecodeCommand(d.Message)
+	c, invalid := h.decode(d)
 	if invalid != nil {
 		return h.undecodable(ctx, d, invalid)
 	}

@@ -115,7 +115,10 @@ func (h *Handler) operatorWork(r Ruling, last journal.Record) (*work, error) {
 }
 
 // ownDelivery stands for the message of work that no message has asked for. It
-// is a timer of the operation, as its timers are made from the state.
+// is a timer of the operation, as its timers are made from the state. The state does
+// not keep where the command lies, so that it names the journal's position: should a
+// timer of it meet a journal that has lost the operation, the stream of commands has
+// another time there, and the operation is presumed.
 func ownDelivery(last journal.Record, c payment.Command) Delivery {
 	return Delivery{
 		Timer: true, OriginSequence: last.Sequence, OriginTime: c.RequestedAt, Deliveries: 1, Hold: func(time.Time) {},

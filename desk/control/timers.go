@@ -94,7 +94,7 @@ func (d *Desk) list(ctx context.Context, r *reading) error {
 func unknownOf(ctx context.Context, sources acceptance.Sources, decoder *events.Decoder, timer handlers.Timer) (bool, error) {
 	m := timer.Message
 	m.Subject = timer.Target
-	c, invalid := decoder.DecodeCommand(m)
+	c, invalid := decoder.DecodeTaken(m)
 	id, err := events.PaymentOf(timer.Subject)
 	if invalid != nil || err != nil {
 		return true, nil //nolint:nilerr // the timer is all there is: nobody can compare it

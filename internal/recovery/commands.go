@@ -237,7 +237,7 @@ func (r *walking) brought(d *events.Decoder, t handlers.Timer) (c command, ok bo
 // complete decodes the command in a message, and completes it as the service does. It is
 // false where that is no valid command.
 func (r *walking) complete(d *events.Decoder, c *command) bool {
-	decoded, invalid := d.DecodeCommand(c.message)
+	decoded, invalid := d.DecodeTaken(c.message)
 	if invalid != nil {
 		return false
 	}

@@ -34,10 +34,11 @@ func (w *world) publish() {
 	c := w.commands[0]
 	w.commands = w.commands[1:]
 	w.sequence++
-	w.published[w.sequence], w.publishedAt[w.sequence] = c, w.clock
+	at := w.clock.Add(time.Duration(w.sequence)) // a stream has no two messages of one moment
+	w.published[w.sequence], w.publishedAt[w.sequence] = c, at
 	w.archive = append(w.archive, c)
 	w.messages = append(w.messages, &message{
-		command: c, content: c.message(w.sequence), sequence: w.sequence, published: w.clock,
+		command: c, content: c.message(w.sequence), sequence: w.sequence, published: at,
 	})
 	w.note(nil, "published %s full=%t amount=%d invalid=%t", c.name, c.full, c.amount, c.invalid)
 }

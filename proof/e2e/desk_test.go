@@ -179,6 +179,7 @@ func TestARetryThatCouldPayTwiceNeedsTheAmountTypedOut(t *testing.T) {
 	w := setup(t)
 	w.cfg.Desk.SelfAsserted = true
 	w.serve(nil)
+	l := w.follow()
 	w.lostRefund("529-1-3", simulator.CutBefore)
 	alice := w.operator("alice")
 	w.inQueue(alice, 1)
@@ -195,10 +196,12 @@ func TestARetryThatCouldPayTwiceNeedsTheAmountTypedOut(t *testing.T) {
 		t.Errorf("with another amount: %v", err)
 	}
 	r.ConfirmAmount.Value = 400
+	// On a busy machine the time to send may have passed: then the call is made a little later.
 	done, err := alice.Resolve(t.Context(), r)
-	if err != nil || done.Status != payment.StatusSucceeded {
+	if err != nil || done.Status != payment.StatusSucceeded && done.Status != payment.StatusDeferred {
 		t.Errorf("with the amount: %+v, %v", done, err)
 	}
+	l.await(func(all []event) string { return lacking(all, 1) })
 	if moved := w.openpay.Ledger().Movements("529-1-3"); len(moved) != 1 {
 		t.Errorf("money moved %d times: %+v", len(moved), moved)
 	}

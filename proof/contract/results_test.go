@@ -114,7 +114,7 @@ func resultDef() object {
 			"full", described("Refunds: the whole captured amount was asked.", obj("const", true)),
 			"moved", described("What the provider says moved. Books are kept by effect and moved.", local("money")),
 			"fee", local("money"),
-			"refundable", described("With amount_exceeds_refundable: what could still be refunded beside all other refunds, open ones included.", local("money")),
+			"refundable", described("With amount_exceeds_refundable and partially_refunded: what could still be refunded beside all other refunds, open ones included.", local("money")),
 			"status", obj("type", "string"),
 		).with(outcomeProperties()),
 		"required", []string{

@@ -56,8 +56,13 @@ func concluding() []mutant {
 	return []mutant{
 		{
 			"a timeout is read as failed", "payment/conclude.go",
-			"		return in.stillInDoubt(op, appendOnce(others, n), out, out.Result == Duplicate)",
+			"		return in.stillInDoubt(op, appendOnce(others, n), out, answered || out.Result == Duplicate)",
 			"		return in.end(op, StatusFailed, out)",
+		},
+		{
+			"an answer that nobody understands is asked for again and again", "payment/conclude.go",
+			"out, answered || out.Result == Duplicate)",
+			"out, out.Result == Duplicate)",
 		},
 		{
 			"a refusal of a repeat is read as the operation's answer", "payment/conclude.go",

@@ -60,11 +60,6 @@ func concluding() []mutant {
 			"		return in.end(op, StatusFailed, out)",
 		},
 		{
-			"an answer that nobody understands is asked for again and again", "payment/conclude.go",
-			"out, answered || out.Result == Duplicate)",
-			"out, out.Result == Duplicate)",
-		},
-		{
 			"a refusal of a repeat is read as the operation's answer", "payment/conclude.go",
 			"	case out.Result == Failed && len(others) == 0:\n		op.Attempt = n",
 			"	case out.Result == Failed && len(others) == 0, out.Result == Duplicate:\n		op.Attempt = n",
@@ -213,6 +208,11 @@ func delaying() []mutant {
 // denying: bugs about a payment that a provider denies. The first costs calls alone.
 func denying() []mutant {
 	return []mutant{
+		{
+			"an answer that nobody understands is asked for again and again", "payment/conclude.go",
+			"out, answered || out.Result == Duplicate)",
+			"out, out.Result == Duplicate)",
+		},
 		{
 			"a repeat that was refused is repeated again", "payment/conclude.go",
 			"	op.Open.Refused = op.Open.Refused || refused\n", "",

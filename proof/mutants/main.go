@@ -141,7 +141,7 @@ func (h *hunt) proofs(m mutant) [][]string {
 		return [][]string{{"./handlers", "-timeout", "4m", "-run", "ATimer|AfterItWaited|AcceptedLoss"}}
 	}
 	if slices.Contains(denying(), m) {
-		return [][]string{{"./handlers", "-timeout", "4m", "-run", "Denied"}}
+		return [][]string{{"./handlers", "-timeout", "4m", "-run", "Denied|NobodyUnderstands"}}
 	}
 	proofs := [][]string{
 		{"./proof/simulation", "-timeout", "4m", "-run", "TestNoSchedule|TestWhatBroke", "-schedules", strconv.Itoa(h.schedules)},

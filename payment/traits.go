@@ -66,6 +66,26 @@ func (a Asks) String() string {
 	}
 }
 
+// ReferenceScope says what a provider's own reference (Outcome.ProviderReference) names.
+// The zero value is the careful one.
+type ReferenceScope int
+
+// The two scopes.
+const (
+	// ReferenceOfPayment: it is the payment's, and all that is done to the payment shares it.
+	ReferenceOfPayment ReferenceScope = iota
+	// ReferenceOfMovement: it is that of one refund and of no other, whatever becomes of that.
+	ReferenceOfMovement
+)
+
+// String returns the word the docs use.
+func (s ReferenceScope) String() string {
+	if s == ReferenceOfMovement {
+		return "movement"
+	}
+	return "payment"
+}
+
 // OperationTraits is what a kind promises of one operation.
 type OperationTraits struct {
 	Supported bool

@@ -3,6 +3,8 @@ package providers
 import (
 	"errors"
 	"fmt"
+
+	"github.com/countermand/countermand/payment"
 )
 
 // Adapter is a provider that knows its merchant account.
@@ -27,6 +29,9 @@ type Settings[S any] interface {
 type Kind struct {
 	// Name is the kind's in configurations, traits and account hashes.
 	Name string
+	// References is what the provider's own references name. It holds for every account of
+	// the kind, so that a statement can be read without credentials.
+	References payment.ReferenceScope
 	// NewSettings returns a pointer to settings without values.
 	NewSettings func() any
 	// Defaults returns settings that hold the defaults alone.
@@ -37,11 +42,12 @@ type Kind struct {
 	open func(settings any, client *Client) (Adapter, error)
 }
 
-// NewKind makes a kind of the texts that its documentation lists, its settings type
-// and its adapter's constructor.
-func NewKind[S Settings[S], A Adapter](name string, texts Texts, build func(S, *Client) (A, error)) Kind {
+// NewKind makes a kind of what its references name, the texts that its documentation
+// lists, its settings type and its adapter's constructor.
+func NewKind[S Settings[S], A Adapter](name string, references payment.ReferenceScope, texts Texts, build func(S, *Client) (A, error)) Kind {
 	return Kind{
 		Name:        name,
+		References:  references,
 		NewSettings: func() any { return new(S) },
 		Defaults: func() any {
 			var none S

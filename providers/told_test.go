@@ -38,7 +38,7 @@ func (noSettings) Verify() error            { return nil }
 // and "Not found" without a code.
 func kindOf(a providers.Adapter) providers.Kind {
 	texts := providers.Texts{"": {"Not found"}, "05": {"Do not honour"}, "PENDING": nil}
-	return providers.NewKind("said", texts, func(noSettings, *providers.Client) (providers.Adapter, error) { return a, nil })
+	return providers.NewKind("said", payment.ReferenceOfPayment, texts, func(noSettings, *providers.Client) (providers.Adapter, error) { return a, nil })
 }
 
 func opened(t *testing.T, k providers.Kind) providers.Adapter {

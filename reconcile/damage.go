@@ -18,7 +18,7 @@ const asText = ". Export it again, and let the spreadsheet take the column as te
 
 // damages knows the forms that spreadsheets leave behind.
 type damages struct {
-	scientific, float, date, monthName, dayNumber, grouped, signed, cellError *regexp.Regexp
+	scientific, float, date, monthName, dayNumber, grouped, signed, thousands, cellError *regexp.Regexp
 }
 
 func newDamages() damages {
@@ -32,6 +32,10 @@ func newDamages() damages {
 		dayNumber: regexp.MustCompile(`^\d{5}([.,]\d+)?$`),
 		grouped:   regexp.MustCompile(`^[-+(]?\d[\d.,'’\x{a0}\x{202f} ]*[.,'’\x{a0}\x{202f} ]\d+[-)]?$`),
 		signed:    regexp.MustCompile(`^([-+−]\s*\d+|\d+\s*[-−]|\(\d+\))$`),
+		// Groups of three, or the lakhs of India: several of them, or one behind a sign that no
+		// reference has.
+		thousands: regexp.MustCompile(`^(\d{1,3}((,\d{3})+|('\d{3})+|(’\d{3})+|(\x{a0}\d{3})+|(\x{202f}\d{3})+|(\x{2009}\d{3})+|(٬\d{3})+` +
+			`|(\.\d{3}){2,}|( \d{3}){2,})|\d{1,3}(,\d{2})+,\d{3})([.,٫]\d+)?$`),
 		cellError: regexp.MustCompile(`^#(#+|NULL!|DIV/0!|VALUE!|REF!|NAME\?|NUM!|N/A|SPILL!|CALC!)$`),
 	}
 }
@@ -61,6 +65,8 @@ func (d damages) reference(text string) string {
 		return damaged + "it was taken for a number with a fraction, so digits may be lost" + asText
 	case d.date.MatchString(text), d.monthName.MatchString(text):
 		return damaged + "it was taken for a date" + asText
+	case d.thousands.MatchString(text):
+		return damaged + "it was taken for a number and has thousands separators" + asText
 	default:
 		return ""
 	}

@@ -9,9 +9,11 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/unicode"
+	encodings "golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/runes"
 	"golang.org/x/text/transform"
 
@@ -40,7 +42,7 @@ func recognise(r io.Reader) (dialect, *CSVFault, error) {
 	if rule := binary(head); rule != "" {
 		return dialect{}, &CSVFault{Line: 1, Column: 1, Rule: rule}, nil
 	}
-	d := dialect{text: bufio.NewReaderSize(transform.NewReader(raw, unicode.BOMOverride(encoding.Nop.NewDecoder())), headSize)}
+	d := dialect{text: bufio.NewReaderSize(transform.NewReader(raw, encodings.BOMOverride(encoding.Nop.NewDecoder())), headSize)}
 	if head, err = peek(d.text); err != nil {
 		return d, nil, err
 	}
@@ -108,7 +110,7 @@ func separate(line string, separators []rune) (best rune, most int) {
 		}
 		n := 0
 		for _, name := range columns() {
-			if slices.ContainsFunc(fields, func(field string) bool { return strings.TrimSpace(field) == name }) {
+			if slices.ContainsFunc(fields, func(field string) bool { return columnName(field) == name }) {
 				n++
 			}
 		}
@@ -157,12 +159,31 @@ func binary(head []byte) string {
 	}
 }
 
+// otherSeparator returns the sign between all columns of a statement in a line; 0: there is
+// none such.
+func otherSeparator(line string) rune {
+	i := strings.IndexFunc(line, func(r rune) bool {
+		return r != '_' && r != '"' && r != utf8.RuneError && !unicode.IsLetter(r)
+	})
+	if i < 0 {
+		return 0
+	}
+	separator, _ := utf8.DecodeRuneInString(line[i:])
+	if _, known := separate(line, []rune{separator}); known < len(columns()) {
+		return 0
+	}
+	return separator
+}
+
 // foreign returns why a text is no statement, although it is one of something.
 func foreign(lines []string, separators []rune) string {
 	for i, line := range lines {
 		if _, known := separate(line, separators); known == len(columns()) {
 			return fmt.Sprintf("the header is in line %d: remove the lines above it", i+1)
 		}
+	}
+	if separator := otherSeparator(lines[0]); separator != 0 {
+		return fmt.Sprintf("its columns are separated by %q: save it with commas, or write the line sep=%c above the header", separator, separator)
 	}
 	head := strings.TrimSpace(strings.Join(lines, "\n"))
 	for _, form := range []struct{ begins, has, what string }{

@@ -135,6 +135,7 @@ func TestWhatSpreadsheetsDoToAFieldIsNamed(t *testing.T) {
 		for _, good := range []string{
 			"211003140885499643", "211003140885499000", "5b0c0a3f", "12E5", "1e10", "R-2026-11", "2026-11-21-7", "DEC-12345", "10.12.13.14",
 			"00123", "12-345", "12/13", "NOV26", "#12", "A'B", "pi_3O=", "1.5", "12345.1",
+			"10,1", "1.234", "12 345", "1234,567", "12.34.56", "123-456-789", "12,34,56",
 		} {
 			if got := damage(t, column, good); got != "" {
 				t.Errorf("%s %q: %s", column, good, got)
@@ -144,6 +145,10 @@ func TestWhatSpreadsheetsDoToAFieldIsNamed(t *testing.T) {
 			"a long number was rounded":          {"2.11009E+17", "2,11009E+17", "2E+17", "2.1100314088549965e+17", "2.11009E17", "-2.11009E+17"},
 			"taken for a number with a fraction": {"12345.0", "211003140885499643,00"},
 			"it was taken for a date":            {"2026-11-21", "21.11.2026", "11/21/2026", "3/4/26", "2026-11-21 00:00:00", "1-Mar", "21-Nov", "21 Nov 2026", "Dec-12", "11/21/2026 12:00 PM"},
+			"has thousands separators": {
+				"211,009,140,896,593,010", "211.009.140.896.593.010", "211'009'140'896'593'010", "211’009’140’896’593’010", "1,234", "12'345",
+				"211\u00a0009\u00a0140", "211\u202f009\u202f140", "211\u2009009\u2009140", "211 009 140", "12\u00a0345", "2,11,00,914", "211,009,140.00", "2٬110٬091٫00",
+			},
 			"an apostrophe":                      {"'211003140885499643", "'00123"},
 			"it is a formula":                    {`="211003140885499643"`, "=A1"},
 			"the cell shows an error":            {"########", "#NAME?", "#N/A", "#REF!"},
@@ -158,7 +163,7 @@ func TestWhatSpreadsheetsDoToAFieldIsNamed(t *testing.T) {
 	}
 	for want, bad := range map[string][]string{
 		"a decimal point, a decimal comma or a thousands separator": {"4.00", "4,00", "1,250", "1.250", "1.250,00", "1 250", "1'250", "1\u00a0250", "-4.00"},
-		"it has a sign":                               {"-400", "400-", "(400)"},
+		"it has a sign":                               {"-400", "+400", "400-", "(400)", "+0"},
 		"its digits are lost":                         {"4E+05", "4.1E+15"},
 		"it was taken for a date":                     {"21-Nov", "1900-01-04"},
 		"must be a whole number of minor units, 1 to": {"EGP 400", "0400x", "9007199254740992"},
@@ -228,12 +233,73 @@ func TestAFileThatIsNoStatementIsOneFault(t *testing.T) {
 		"1:1: is an Excel workbook in XML":       {`<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet">`},
 		"1:1: is JSON":                           {"[{}]"},
 		"1:1: the header is in line 2":           {"Statement of November\n" + head + row, "x\t\n" + strings.ReplaceAll(head, ",", "\t")},
-		"1:1: its first line lacks most of a st": {row + row, strings.ReplaceAll(head, ",", "|"), "reference,status\n"},
+		"1:1: its first line lacks most of a st": {row + row, "reference,status\n", "reference|status\n", "|\n"},
+		"1:1: its columns are separated by '|': save it with commas, or write the line sep=| above the header": {
+			strings.ReplaceAll(head+row, ",", "|"), strings.ToUpper(`"` + strings.ReplaceAll(strings.TrimSpace(head), ",", `"|"`) + `"`),
+		},
+		"1:1: its columns are separated by '~'": {strings.ReplaceAll(head+row, ",", "~")},
 	} {
 		for _, text := range texts {
 			if rows, faults := readStatement(t, text); len(rows) > 0 || len(faults) != 1 || !strings.HasPrefix(faults[0], want) {
 				t.Errorf("%q: %d rows, faults %q, want %q", text, len(rows), faults, want)
 			}
+		}
+	}
+}
+
+func TestAHeaderInCapitalsIsRead(t *testing.T) {
+	t.Parallel()
+	const row = "a,9,refund,400,EGP,2026-11-10T12:00:00Z,succeeded\n"
+	capitals := strings.ToUpper(head)
+	for text, want := range map[string]string{
+		capitals + row: "",
+		"Reference,Provider_Reference,Operation,Amount_Minor,Currency,Executed_At,Status\n" + row: "",
+		strings.ReplaceAll(capitals+row, ",", ";"):                                                "",
+		strings.ReplaceAll(capitals, "CURRENCY", "reference") + row:                               "1:53: column is there twice",
+		"Report\n" + capitals + row:                                                               "1:1: the header is in line 2: remove the lines above it",
+		strings.ReplaceAll(capitals, "STATUS", "STATE") + row:                                     "1:74: unknown column",
+		capitals + "a,9,refund,x,EGP,2026-11-10T12:00:00Z,succeeded\n":                            "2:12: amount_minor: must be",
+	} {
+		rows, faults := readStatement(t, text)
+		if got := strings.Join(faults, "\n"); want == "" && (got != "" || len(rows) != 1) || !strings.HasPrefix(got, want) {
+			t.Errorf("%q: %d rows, faults %q, want %q", text, len(rows), got, want)
+		}
+	}
+}
+
+func TestARowOfTotalsIsOneFault(t *testing.T) {
+	t.Parallel()
+	const row = "a,9,refund,400,EGP,2026-11-10T12:00:00Z,succeeded\n"
+	for _, totals := range []string{
+		"Total,,,650,EGP,,", "Summe,,,\"6,50\",EGP,,", ",,,650,,,", ",,Total,650,EGP,,", ",,,650,EGP,Gesamt,", "Total,,,650", "Total", "Total,2 rows,,6.50,EGP,,,",
+		"End of report", "Total,,,6,50,EGP,,",
+	} {
+		rows, faults := readStatement(t, head+row+totals+"\n")
+		const want = "3:1: is no movement but a row of totals or a note: it has no operation, time and status of one. Remove it"
+		if len(rows) != 1 || len(faults) != 1 || faults[0] != want {
+			t.Errorf("%q: %d rows, faults %q", totals, len(rows), faults)
+		}
+	}
+	for want, line := range map[string]string{
+		"2:9: operation: must be":     "Total,9,,400,EGP,2026-11-10T12:00:00Z,succeeded",
+		"2:1: 3 fields, want 7":       "a,9,refund",
+		"2:5: operation: must be can": "a,9,void,400,EGP,yesterday,done",
+	} {
+		if _, faults := readStatement(t, head+line+"\n"); len(faults) == 0 || !strings.HasPrefix(faults[0], want) {
+			t.Errorf("%q: faults %q, want %q", line, faults, want)
+		}
+	}
+}
+
+func TestACurrencyIsOneThatThereIsOrWas(t *testing.T) {
+	t.Parallel()
+	for currency, want := range map[string]string{
+		"EGP": "", "JPY": "", "XTS": "", "BGN": "", "HRK": "", "ANG": "",
+		"EGY": "is no currency with minor units in ISO 4217", "XXX": "is no currency with minor units", "XAU": "is no currency with minor units",
+		"egp": "must be three capital letters", "EUROS": "must be three capital letters",
+	} {
+		if got := damage(t, "currency", currency); want == "" && got != "" || !strings.Contains(got, want) || want != "" && !strings.HasPrefix(got, "2:24: currency: ") {
+			t.Errorf("%s: %q, want %q", currency, got, want)
 		}
 	}
 }

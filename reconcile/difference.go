@@ -108,6 +108,8 @@ type Sink struct {
 	// ListsCancels: the statement has cancels that moved no money, so that one which is not
 	// in it was not carried out. Else it is one of money.
 	ListsCancels bool
+	// References is what the provider's references in the statement name.
+	References payment.ReferenceScope
 	// Emit takes each difference; its error ends everything.
 	Emit func(Difference) error
 }

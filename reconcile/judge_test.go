@@ -27,7 +27,7 @@ type books struct {
 func newBooks() *books {
 	b := &books{}
 	b.sink = &reconcile.Sink{
-		Provider: "opay-eg", Report: &reconcile.Report{},
+		Provider: "opay-eg", Report: &reconcile.Report{}, References: payment.ReferenceOfMovement,
 		Period: reconcile.Period{
 			From: noon().Add(-12 * time.Hour), To: noon().Add(12 * time.Hour), Slack: time.Hour,
 			Now: noon().Add(24 * time.Hour), OldAfter: 48 * time.Hour,
@@ -296,7 +296,7 @@ func TestRowsAreMatchedOnceAndByAmountWhereAReferenceIsShared(t *testing.T) {
 		for _, o := range c.ops {
 			claims = append(claims, reconcile.Claim{Operation: o})
 		}
-		strays := reconcile.Match(claims, c.rows, c.sure)
+		strays := reconcile.Match(claims, c.rows, c.sure, payment.ReferenceOfMovement)
 		var got []string
 		for _, claim := range claims {
 			got = append(got, amounts(claim.Rows))

@@ -116,6 +116,10 @@ const (
 // did so all the same.
 func (o Operation) givesBack() bool { return o.Op.GivesBack() || o.Effect == payment.EffectRefunded }
 
+// unlike reports whether a row cannot be about the operation: a cancel without an amount is
+// no refund.
+func (o Operation) unlike(r Row) bool { return o.Op.GivesBack() && r.idle() }
+
 func (o Operation) book() book {
 	switch {
 	case o.Fact == payment.EventReturned:
@@ -133,6 +137,15 @@ func (o Operation) book() book {
 
 // Called reports whether the provider may have been told to carry it out.
 func (o Operation) Called() bool { return o.Attempt > 0 }
+
+// Theirs is the provider's reference that the operation can be found under. Where that
+// is the payment's, an operation that was called has it even if no answer came.
+func (o Operation) Theirs(references payment.ReferenceScope) string {
+	if o.ProviderReference == "" && references == payment.ReferenceOfPayment && o.Called() {
+		return o.Details.TransactionID
+	}
+	return o.ProviderReference
+}
 
 // money is what it moved, as far as we know; nil: not known.
 func (o Operation) money() *payment.Money {

@@ -1,6 +1,10 @@
 package reconcile
 
-import "github.com/countermand/countermand/payment"
+import (
+	"slices"
+
+	"github.com/countermand/countermand/payment"
+)
 
 // Standing is what a movement in a statement means for a journal that has lost
 // something.
@@ -38,20 +42,25 @@ type Movement struct {
 // Explain says what the rows that name one reference mean for the operations that do. The
 // rows are in the order of time.
 // ours: it is our own reference. An operation is settled by that alone, never by a
-// movement of its amount. Of each transaction the newest row counts (see follow). Rows of
-// which no money moved, and successes that a later row took back, say nothing.
+// movement of its amount. Which of several rows counts, follow says by what the provider's
+// references name. Rows of which no money moved, and successes that a later row took back,
+// say nothing.
 //
 //	operations under the reference  and the rows                             then
 //	none                            our reference                            MovementUnclaimed
 //	none                            the provider's alone                     MovementUnexplained
 //	executed, returned              one, or as many as operations            MovementBooked
 //	executed                        more                                     MovementUnexplained
+//	cancelled, no money moved       a row of money                           MovementUnexplained
+//	refunded, refund not executed   a cancel without an amount               MovementUnexplained
 //	not executed                    any                                      MovementContradicts
 //	open                            one success of its kind and amount,
 //	                                our reference                            MovementSettles
 //	open                            else                                     MovementDoubtful
+//	open                            a failed or pending one behind it, and
+//	                                the reference is the payment's           MovementDoubtful
 //	any                             equal in every column to one before      MovementRepeated
-func Explain(ours bool, operations []Operation, rows []Row) []Movement {
+func Explain(ours bool, operations []Operation, rows []Row, references payment.ReferenceScope) []Movement {
 	claims := make([]Claim, 0, len(operations))
 	for _, o := range operations {
 		claims = append(claims, Claim{Operation: o})
@@ -61,16 +70,16 @@ func Explain(ours bool, operations []Operation, rows []Row) []Movement {
 		unmatched = MovementUnclaimed
 	}
 	var all []Movement
-	strays := follow(Match(claims, rows, ours))
+	strays := follow(Match(claims, rows, ours, references), references)
 	for _, r := range strays.moved() {
 		all = append(all, Movement{Standing: unmatched, Row: r})
 	}
 	all = append(all, strays.repeated(nil)...)
 	for i := range claims {
-		c, course := &claims[i], follow(claims[i].Rows)
+		c, course := &claims[i], follow(claims[i].Rows, references)
 		c.Rows = course.moved()
 		for n, r := range c.Rows {
-			all = append(all, Movement{c.standing(ours && len(operations) == 1, n), r, &c.Operation})
+			all = append(all, Movement{c.standing(ours && len(operations) == 1 && len(course.after) == 0, n), r, &c.Operation})
 		}
 		all = append(all, course.repeated(&c.Operation)...)
 	}
@@ -89,9 +98,11 @@ func (c course) repeated(o *Operation) []Movement {
 func (c Claim) standing(sure bool, n int) Standing {
 	o, r := c.Operation, c.Rows[n]
 	switch b := o.book(); {
+	case b != bookOpen && o.unlike(r), b == bookExecuted && !o.givesBack() && r.moves():
+		return MovementUnexplained
 	case b == bookNotExecuted:
 		return MovementContradicts
-	case b != bookOpen && n > 0 && r.moves():
+	case b != bookOpen && r.moves() && slices.ContainsFunc(c.Rows[:n], Row.moves):
 		return MovementUnexplained
 	case b != bookOpen:
 		return MovementBooked

@@ -79,7 +79,7 @@ func TestAMovementStandsByItsReferenceAndNotByItsAmount(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var got standings
-			for _, m := range reconcile.Explain(c.ours, c.ops, c.rows) {
+			for _, m := range reconcile.Explain(c.ours, c.ops, c.rows, payment.ReferenceOfMovement) {
 				got = append(got, m.Standing)
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {

@@ -129,13 +129,16 @@ func empty(fields []string) bool {
 	return !slices.ContainsFunc(fields, func(field string) bool { return strings.TrimSpace(field) != "" })
 }
 
+// columnName is the name of a column as a header has it. Programs write it in capitals too.
+func columnName(field string) string { return strings.ToLower(strings.TrimSpace(field)) }
+
 // header checks the names of the columns. Spreadsheets write columns without a name and
 // without anything in them beside a table.
 func (s *statement) header(fields []string) (bool, error) {
 	seen := map[string]bool{}
 	good := fields != nil
 	for i, name := range fields {
-		name = strings.TrimSpace(name)
+		name = columnName(name)
 		rule := ""
 		switch {
 		case name == "":
@@ -195,9 +198,41 @@ func (s *statement) fits(fields []string) string {
 	return ""
 }
 
+// noMovement reports whether a line is a row of totals or a note below the table: of the
+// columns that every movement has it fills none, or one with its label.
+func (s *statement) noMovement(fields []string) bool {
+	labels := 0
+	for i, name := range s.names[:min(len(s.names), len(fields))] {
+		value, r := strings.TrimSpace(fields[i]), Row{}
+		var rule string
+		switch name {
+		case "operation":
+			r.Op = payment.Op(value)
+			rule = r.checkOp()
+		case "executed_at":
+			rule = r.readTime(value)
+		case "status":
+			r.Status = value
+			rule = r.checkStatus()
+		default:
+			continue
+		}
+		if rule == "" {
+			return false
+		}
+		if value != "" {
+			labels++
+		}
+	}
+	return labels <= 1
+}
+
 // read checks one row and hands it on.
 func (s *statement) read(fields []string) error {
 	clear(s.bad)
+	if s.noMovement(fields) {
+		return s.told(0, "", "is no movement but a row of totals or a note: it has no operation, time and status of one. Remove it")
+	}
 	if rule := s.fits(fields); rule != "" {
 		return s.told(0, "", rule)
 	}
@@ -295,7 +330,7 @@ func (r *Row) readAmount(amount, currency string) string {
 		return ""
 	}
 	value, err := strconv.ParseInt(amount, 10, 64)
-	if err != nil || value < 1 || value > 1<<53-1 {
+	if err != nil || strings.Trim(amount, "0123456789") != "" || value < 1 || value > 1<<53-1 {
 		return "must be a whole number of minor units, 1 to 9007199254740991"
 	}
 	r.Amount = &payment.Money{Value: value, Currency: payment.Currency(strings.Clone(currency))}
@@ -308,6 +343,9 @@ func checkCurrency(amount, currency string) string {
 	}
 	if len(currency) != 3 || strings.Trim(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		return "must be three capital letters (ISO 4217)"
+	}
+	if _, known := payment.Currency(currency).Exponent(); !known {
+		return "is no currency with minor units in ISO 4217, nor one that was withdrawn"
 	}
 	return ""
 }

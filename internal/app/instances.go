@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/countermand/countermand/internal/config"
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 	"github.com/countermand/countermand/providers/kinds"
 )
@@ -69,4 +70,17 @@ func Instances(cfg *config.Config, log *slog.Logger) ([]providers.Instance, erro
 		})
 	}
 	return all, nil
+}
+
+// References is what the references of a configured provider name; false: it is not
+// configured. No secret is needed.
+func References(cfg *config.Config, provider string) (references payment.ReferenceScope, configured bool) {
+	for _, p := range cfg.Providers {
+		if p.Name != provider {
+			continue
+		}
+		kind, known := kinds.Find(p.Kind)
+		return kind.References, known
+	}
+	return payment.ReferenceOfPayment, false
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/countermand/countermand/internal/simulators"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
+	"github.com/countermand/countermand/providers/kinds"
 	"github.com/countermand/countermand/providers/simulator"
 )
 
@@ -119,8 +120,9 @@ func traitsRow(t *testing.T, k simulator.Kind) string {
 	if off := switches(t, k); len(off) > 0 {
 		partial += "; off unless " + strings.Join(off, ", ")
 	}
-	return fmt.Sprintf("| %#q | %#q | %s | %d | %s | %s | %s | %s | %s |", tr.Kind, named, strings.Join(also, ", "),
-		tr.MaxIdentifier, parallel, askedCell(t, k), operationCell(tr.Cancel), operationCell(tr.FullRefund), partial)
+	half, _ := kinds.Find(k.Name) // it was opened
+	return fmt.Sprintf("| %#q | %#q | %s | %d | %s | %s | %#q | %s | %s | %s |", tr.Kind, named, strings.Join(also, ", "), tr.MaxIdentifier,
+		parallel, askedCell(t, k), half.References, operationCell(tr.Cancel), operationCell(tr.FullRefund), partial)
 }
 
 // askedCell is what the account can be asked, and which settings change that.

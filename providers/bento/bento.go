@@ -26,8 +26,11 @@ type Provider struct {
 
 var _ providers.Provider = (*Provider)(nil)
 
-// Definition is the kind's entry in the table of kinds.
-func Definition() providers.Kind { return providers.NewKind(Kind, texts(), New) }
+// Definition is the kind's entry in the table of kinds. A transaction keeps its id, whatever is
+// done to it, and its voids and refunds have none.
+func Definition() providers.Kind {
+	return providers.NewKind(Kind, payment.ReferenceOfPayment, texts(), New)
+}
 
 // New builds a provider from its settings and the client it calls through. It
 // does no I/O. The error lists all faults of the settings; none holds a secret.

@@ -24,8 +24,10 @@ type Provider struct {
 
 var _ providers.Provider = (*Provider)(nil)
 
-// Definition is the kind's entry in the table of kinds.
-func Definition() providers.Kind { return providers.NewKind(Kind, texts(), New) }
+// Definition is the kind's entry in the table of kinds. A refund has an orderNo of its own.
+func Definition() providers.Kind {
+	return providers.NewKind(Kind, payment.ReferenceOfMovement, texts(), New)
+}
 
 // New returns an adapter, or an error that lists every fault of the settings.
 func New(s Settings, client *providers.Client) (*Provider, error) {

@@ -27,8 +27,11 @@ type Provider struct {
 
 var _ providers.Provider = (*Provider)(nil)
 
-// Definition is the kind's entry in the table of kinds.
-func Definition() providers.Kind { return providers.NewKind(Kind, texts(), New) }
+// Definition is the kind's entry in the table of kinds. A refund is answered under the payment's
+// transactionId and has no number of its own.
+func Definition() providers.Kind {
+	return providers.NewKind(Kind, payment.ReferenceOfPayment, texts(), New)
+}
 
 // New builds a provider from its settings and the client it calls through. It
 // does no I/O. The error lists all faults of the settings; none holds a secret.

@@ -25,8 +25,10 @@ type Provider struct {
 
 var _ providers.Provider = (*Provider)(nil)
 
-// Definition is the kind's entry in the table of kinds.
-func Definition() providers.Kind { return providers.NewKind(Kind, texts(), New) }
+// Definition is the kind's entry in the table of kinds. An operation has an operation_id of its own.
+func Definition() providers.Kind {
+	return providers.NewKind(Kind, payment.ReferenceOfMovement, texts(), New)
+}
 
 // New builds a provider from its settings and the client it calls through. It
 // does no I/O. The error lists all faults of the settings; none holds a secret.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/countermand/countermand/internal/spill"
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/reconcile"
 )
 
@@ -22,7 +23,7 @@ func (s *Statement) Explain(j *Journal, source Source, tell func(reconcile.Movem
 			return err
 		}
 		for _, o := range ops {
-			if err := operations.name(o); err != nil {
+			if err := operations.name(o, source.References); err != nil {
 				return err
 			}
 		}
@@ -40,7 +41,7 @@ func (s *Statement) Explain(j *Journal, source Source, tell func(reconcile.Movem
 			if len(rows) == 0 {
 				return nil
 			}
-			for _, m := range reconcile.Explain(ours, ops, s.inTime(rows)) {
+			for _, m := range reconcile.Explain(ours, ops, s.inTime(rows), source.References) {
 				if err := tell(m); err != nil {
 					return err
 				}
@@ -121,14 +122,15 @@ func ownersOf(owners []reconcile.Row, r reconcile.Row) []string {
 }
 
 // name files an operation under each reference that it has.
-func (p pair) name(o reconcile.Operation) error {
+func (p pair) name(o reconcile.Operation, references payment.ReferenceScope) error {
 	if o.Reference != "" {
 		if err := file(p.ours, o.Reference, o); err != nil {
 			return err
 		}
 	}
-	if o.ProviderReference == "" {
+	theirs := o.Theirs(references)
+	if theirs == "" {
 		return nil
 	}
-	return file(p.theirs, o.ProviderReference, o)
+	return file(p.theirs, theirs, o)
 }

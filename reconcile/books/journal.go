@@ -90,6 +90,8 @@ func (u upTo) Extent(context.Context) (first, last uint64, err error) {
 // Source is where events come from and how they are sorted.
 type Source struct {
 	Stream, Provider string
+	// References is what the provider's references in a statement name.
+	References payment.ReferenceScope
 	// Dir is where files are made; empty: the system's directory for them.
 	Dir string
 	// Memory is how many bytes each sorting keeps; 0: spill.DefaultMemory.

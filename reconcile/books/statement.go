@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/countermand/countermand/internal/spill"
+	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/reconcile"
 )
 
@@ -105,7 +106,7 @@ func (s *Statement) Compare(j *Journal, sink *reconcile.Sink, source Source) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, c.shortened.close()) }()
-	sink.Report.Rows, sink.ListsCancels = s.rows, s.cancels
+	sink.Report.Rows, sink.ListsCancels, sink.References = s.rows, s.cancels, source.References
 	if err := c.fill(j); err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func (s *Statement) Compare(j *Journal, sink *reconcile.Sink, source Source) (er
 		return err
 	}
 	byTheirs := func(key string, claims []reconcile.Claim, rows []reconcile.Row) error {
-		strays := reconcile.Match(claims, s.inTime(rows), false)
+		strays := reconcile.Match(claims, s.inTime(rows), false, sink.References)
 		return c.judge(key, claims, strays)
 	}
 	if err := reconcile.Join(keyed[reconcile.Claim](c.operations.theirs), keyed[reconcile.Row](s.files.theirs), byTheirs); err != nil {
@@ -150,8 +151,8 @@ func (c *comparison) fill(j *Journal) error {
 			switch {
 			case o.Reference != "":
 				err = file(c.operations.ours, o.Reference, reconcile.Claim{Operation: o})
-			case o.ProviderReference != "":
-				err = file(c.operations.theirs, o.ProviderReference, reconcile.Claim{Operation: o})
+			case o.Theirs(c.sink.References) != "":
+				err = file(c.operations.theirs, o.Theirs(c.sink.References), reconcile.Claim{Operation: o})
 			default:
 				err = c.sink.Judge(o, nil)
 			}
@@ -195,10 +196,10 @@ func (c *comparison) lengthen(_ string, ops []reconcile.Operation, rows []reconc
 // a reference for is looked for by that as well, also where it was found: a second
 // movement may be listed without ours.
 func (c *comparison) byOurReference(reference string, claims []reconcile.Claim, rows []reconcile.Row) error {
-	strays := reconcile.Match(claims, c.inTime(rows), true)
+	strays := reconcile.Match(claims, c.inTime(rows), true, c.sink.References)
 	var ended []reconcile.Claim
 	for _, claim := range claims {
-		key := theirReference(claim)
+		key := theirReference(claim, c.sink.References)
 		if key == "" {
 			ended = append(ended, claim)
 			continue
@@ -223,8 +224,8 @@ func (c *comparison) byOurReference(reference string, claims []reconcile.Claim, 
 // theirReference is what an operation has to be looked for by: the provider's reference in
 // our books, or in the statement if that has another one. A provider's console and its
 // interface may number differently.
-func theirReference(c reconcile.Claim) string {
-	key := c.Operation.ProviderReference
+func theirReference(c reconcile.Claim, references payment.ReferenceScope) string {
+	key := c.Operation.Theirs(references)
 	first := ""
 	for _, r := range c.Rows {
 		if r.ProviderReference == key && key != "" {

@@ -58,7 +58,8 @@ operation, or reads the provider's statement (--file). Without --apply it change
 
 A statement is CSV with the columns reference, provider_reference, operation, amount_minor, currency,
 executed_at, status. Semicolons and tabs are read as well, and UTF-16 that begins with a byte order mark.
-Of the rows of one provider_reference the newest counts. A workbook, another program's export, and references
+Of the rows of one provider_reference the newest counts, where each refund has its own (OPay, Tranzzo). Where it is the
+payment's (Bento, Openpay), each success counts. A workbook, another program's export, and references
 and amounts that a spreadsheet has damaged are refused, and the fault says what to do.
 Only a statement shows money that moved for payments without an operation of ours.
 
@@ -106,6 +107,10 @@ func (c *Command) Run(w *cli.World) (err error) {
 	source.Stream = cfg.Streams.Events
 	if err := server.MayRead(w.Context, source.Stream); err != nil {
 		return err
+	}
+	var configured bool
+	if source.References, configured = app.References(cfg, c.Provider); !configured && statement != nil {
+		fmt.Fprintf(w.Stderr, "provider %q is not in the configuration: of rows that share a provider_reference none takes another back\n", c.Provider)
 	}
 	r := &reconciling{command: c, world: w, cfg: cfg, source: source, out: newDifferences(w, c.JSON, c.CSV), began: time.Now()}
 	emit := r.out.emit

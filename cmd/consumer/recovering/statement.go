@@ -40,6 +40,8 @@ func (c *Command) statement(w *cli.World, conn *cli.Connection, sources acceptan
 		return err
 	}
 	source := books.Source{Stream: conn.Config.Streams.Events, Provider: c.Provider, Dir: c.TempDir}
+	source.References, _ = app.References(conn.Config, c.Provider)
+	s.references = source.References
 	rows, err := cli.ReadStatement(w, c.Statement, source, c.JSON)
 	if err != nil {
 		return err
@@ -89,6 +91,8 @@ type settling struct {
 	booked  uint64
 	// unclaimed are the rows of each reference that no operation in the journal has.
 	unclaimed map[string][]reconcile.Row
+	// references is what the provider's references in the statement name.
+	references payment.ReferenceScope
 }
 
 // presumed is what became of a movement whose operation only its command knows.
@@ -190,7 +194,7 @@ func (s *settling) claimed(rows []reconcile.Row, f recovery.Found) error {
 			Reference: f.Reference, Last: payment.EventIndeterminate,
 		})
 	}
-	for _, m := range reconcile.Explain(true, operations, rows) {
+	for _, m := range reconcile.Explain(true, operations, rows, s.references) {
 		var err error
 		switch {
 		case m.Standing == reconcile.MovementUnclaimed:

@@ -64,7 +64,7 @@ func rows() []row {
 		{"integrity/replicas", []string{"integrity", "integrity/keeper"}},
 		{"integrity/acceptance", []string{"payment", "events", "journal", "journal/stream", "integrity", "integrity/keeper", "integrity/replicas", "internal/sleep"}},
 		{"internal/archive", []string{"events", "journal/stream", "internal/sleep"}},
-		{"internal/recovery", []string{"payment", "events", "journal", "journal/stream", "providers", "handlers", "integrity", "internal/archive", "internal/passage", "internal/sleep"}},
+		{"internal/recovery", []string{"payment", "events", "journal", "journal/stream", "providers", "handlers", "integrity", "internal/archive", "internal/passage", "internal/safetext", "internal/sleep"}},
 		{"reconcile", []string{"payment", "internal/bom"}},
 		{"internal/spill", nil},
 		{"reconcile/books", []string{"payment", "events", "journal/stream", "providers", "reconcile", "internal/archive", "internal/spill", "internal/sleep"}},

@@ -34,7 +34,7 @@ type resolveCommand struct {
 	Evidence          string `help:"Evidence for the ruling, such as the provider's ticket." placeholder:"TEXT"`
 	Effect            string `help:"Effect of a cancel that succeeded: closed (the default), voided, none or refunded." placeholder:"EFFECT"`
 	Moved             string `help:"Amount that moved, if a refund succeeded or a cancel refunded." placeholder:"\"25.00 EUR\""`
-	ProviderReference string `help:"The provider's reference of the movement." placeholder:"REF"`
+	ProviderReference string `help:"The provider's reference of the movement: an identifier without spaces." placeholder:"REF"`
 	ConfirmAmount     string `help:"Amount, typed out: of the operation, for a retry that could pay twice; what moved, if that is not the amount asked." placeholder:"\"25.00 EUR\""`
 	File              string `help:"File with many rulings, one JSON object a line; - is standard input." placeholder:"FILE"`
 	Apply             bool   `help:"Record the ruling. Without it, the command only checks."`

@@ -190,6 +190,17 @@ func TestManyRulingsAreCheckedTogetherDoneOneByOneAndResumed(t *testing.T) {
 	if code, _, errs := r.run("ana", "resolve", "--file", "broken.jsonl", "--apply"); code != cli.ExitUsage || !strings.Contains(errs, "broken.jsonl:1") || failed() != 0 {
 		t.Errorf("a broken file: exit code %d, %d ruled\n%s", code, failed(), errs)
 	}
+	for name, spoilt := range map[string]string{
+		"the member /as is there twice":         strings.Replace(good, `"as":"failed"`, `"as":"failed","as":"retry"`, 1),
+		"the member /As is not known here":      strings.Replace(good, `"as":"failed"`, `"as":"failed","As":"retry"`, 1),
+		"one ruling a line, as JSON":            strings.Replace(good, "}\n", "} {}\n", 1),
+		"the member /moved/value is there twic": strings.Replace(good, `"as":"failed"`, `"as":"succeeded","moved":{"value":1,"value":400,"currency":"EUR"}`, 1),
+	} {
+		r.write("spoilt.jsonl", spoilt)
+		if code, _, errs := r.run("ana", "resolve", "--file", "spoilt.jsonl", "--apply"); code != cli.ExitUsage || !strings.Contains(errs, "spoilt.jsonl:1") || !strings.Contains(errs, name) || failed() != 0 {
+			t.Errorf("%s: exit code %d, %d ruled\n%s", name, code, failed(), errs)
+		}
+	}
 	r.write("refused.jsonl", strings.Replace(good, `"as":"failed","reason":"the provider denies it","evidence":"ticket 2"`, `"as":"retry","reason":"x","evidence":"y"`, 1))
 	if code, _, errs := r.run("ana", "resolve", "--file", "refused.jsonl", "--apply"); code != cli.ExitFailed || !strings.Contains(errs, "nothing was ruled") || failed() != 0 {
 		t.Errorf("one that is refused: exit code %d, %d ruled\n%s", code, failed(), errs)

@@ -29,7 +29,7 @@ func rows() []row {
 		{"desk/control", []string{"payment", "events", "handlers", "desk", "broker", "integrity", "integrity/acceptance", "internal/openwork"}},
 		{"desk/rejected", []string{"payment", "events", "journal/stream", "desk"}},
 		{"desk/history", []string{"payment", "events", "journal/stream", "desk"}},
-		{"desk/remote", []string{"payment", "events", "desk", "desk/control", "desk/history", "desk/rejected", "integrity/acceptance", "internal/requests"}},
+		{"desk/remote", []string{"payment", "events", "desk", "desk/control", "desk/history", "desk/rejected", "integrity/acceptance", "internal/requests", "internal/strictjson"}},
 		{"status", []string{"payment", "events", "journal", "internal/strictjson"}},
 		{"status/service", []string{"payment", "status", "internal/requests"}},
 		{"internal/requests", nil},
@@ -85,7 +85,7 @@ func rows() []row {
 		{"cmd/consumer/journal", []string{"integrity", "integrity/acceptance", "desk", "desk/control", "desk/remote", "cmd/consumer/cli"}},
 		{"cmd/consumer/archive", []string{"internal/archive", "journal/stream", "cmd/consumer/cli"}},
 		{"cmd/consumer/recovering", []string{"payment", "events", "desk", "reconcile", "reconcile/books", "providers", "handlers", "broker", "integrity", "integrity/acceptance", "internal/app", "internal/openwork", "internal/recovery", "cmd/consumer/cli"}},
-		{"cmd/consumer/review", []string{"payment", "events", "desk", "desk/remote", "internal/bom", "cmd/consumer/cli"}},
+		{"cmd/consumer/review", []string{"payment", "events", "desk", "desk/remote", "internal/bom", "internal/strictjson", "cmd/consumer/cli"}},
 		{"cmd/consumer/rejected", []string{"payment", "events", "desk", "desk/rejected", "desk/remote", "internal/bom", "cmd/consumer/cli"}},
 		{"cmd/consumer/reconcile", []string{"payment", "events", "providers", "desk", "desk/remote", "reconcile", "reconcile/books", "internal/app", "internal/config", "cmd/consumer/cli"}},
 		// The last three put the program together.

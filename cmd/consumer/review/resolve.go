@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"slices"
@@ -17,6 +15,7 @@ import (
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/internal/bom"
+	"github.com/countermand/countermand/internal/strictjson"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -181,16 +180,12 @@ func (c *resolveCommand) read(w *cli.World) ([]desk.Ruling, error) {
 	return all, errors.Join(faults...)
 }
 
-// readDecision reads one line strictly: a misspelled field must not be passed over.
+// readDecision reads one line strictly: a misspelled field must not be passed over, and one
+// that is there twice must not be read as either.
 func readDecision(line []byte) (desk.Ruling, error) {
 	var d decision
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&d); err != nil {
-		return desk.Ruling{}, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return desk.Ruling{}, errors.New("one ruling a line")
+	if err := strictjson.Unmarshal(line, &d); err != nil {
+		return desk.Ruling{}, fmt.Errorf("one ruling a line, as JSON: %w", err)
 	}
 	r, err := d.ruling(true)
 	r.Bulk = true

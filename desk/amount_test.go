@@ -189,7 +189,8 @@ func TestARulingIsDoneBeforeOnlyIfItIsEqualInEveryField(t *testing.T) {
 		want   bool
 	}{
 		"the same":             {told(payment.StatusSucceeded, nil), nil, true},
-		"on a later view":      {told(payment.StatusSucceeded, nil), func(r *desk.Ruling) { r.Version = 2 }, false},
+		"on a later view":      {told(payment.StatusSucceeded, nil), func(r *desk.Ruling) { r.Version = 2 }, true},
+		"without a view":       {told(payment.StatusSucceeded, nil), func(r *desk.Ruling) { r.Version = 0 }, true},
 		"as failed":            {told(payment.StatusSucceeded, nil), func(r *desk.Ruling) { r.As, r.Testimony = desk.AsFailed, payment.Testimony{} }, false},
 		"another amount":       {told(payment.StatusSucceeded, nil), func(r *desk.Ruling) { r.Moved = eur(401) }, false},
 		"another reference":    {told(payment.StatusSucceeded, nil), func(r *desk.Ruling) { r.ProviderReference = "rf-2" }, false},
@@ -200,6 +201,8 @@ func TestARulingIsDoneBeforeOnlyIfItIsEqualInEveryField(t *testing.T) {
 		"failed as failed":     {told(payment.StatusFailed, nil), func(r *desk.Ruling) { r.As, r.Testimony = desk.AsFailed, payment.Testimony{} }, true},
 		"failed as retry":      {told(payment.StatusFailed, nil), func(r *desk.Ruling) { r.As, r.Testimony = desk.AsRetry, payment.Testimony{} }, false},
 		"retried as retry":     {told(payment.StatusStarted, nil), func(r *desk.Ruling) { r.As, r.Testimony = desk.AsRetry, payment.Testimony{} }, true},
+		"a retry later":        {told(payment.StatusStarted, nil), func(r *desk.Ruling) { r.As, r.Testimony, r.Version = desk.AsRetry, payment.Testimony{}, 2 }, false},
+		"a retry now":          {told(payment.StatusStarted, nil), func(r *desk.Ruling) { r.As, r.Testimony, r.Version = desk.AsRetry, payment.Testimony{}, 0 }, false},
 		"by another's masking": {told(payment.StatusFailed, nil), func(r *desk.Ruling) { r.As, r.Testimony, r.Reason = desk.AsFailed, payment.Testimony{}, "asked " }, false},
 		"a cancel as voided": {told(payment.StatusSucceeded, func(r *events.Result) {
 			r.Operation, r.Effect, r.Moved, r.ProviderReference = payment.Cancel, payment.EffectVoided, nil, ""

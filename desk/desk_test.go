@@ -241,6 +241,11 @@ func TestWithoutItsRecordNothingIsDone(t *testing.T) {
 	}
 }
 
+// referring spoils a ruling's reference.
+func referring(to string) func(*desk.Ruling) {
+	return func(r *desk.Ruling) { r.ProviderReference = to }
+}
+
 func TestARulingThatLacksWhatItNeedsIsRefusedAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -264,10 +269,18 @@ func TestARulingThatLacksWhatItNeedsIsRefusedAndLeavesNothing(t *testing.T) {
 		"succeeded without reference":  {desk.AsSucceeded, func(r *desk.Ruling) { r.ProviderReference = "" }, desk.FaultInvalid},
 		"succeeded in other money":     {desk.AsSucceeded, func(r *desk.Ruling) { r.Moved = &payment.Money{Value: 400, Currency: "USD"} }, desk.FaultInvalid},
 		"succeeded with a card number": {desk.AsSucceeded, func(r *desk.Ruling) { r.ProviderReference = "4111111111111111" }, desk.FaultInvalid},
-		"failed with an amount":        {desk.AsFailed, func(r *desk.Ruling) { r.Moved = &payment.Money{Value: 1, Currency: "EUR"} }, desk.FaultInvalid},
-		"a retry unconfirmed":          {desk.AsRetry, nil, desk.FaultRefused},
-		"a retry of less":              {desk.AsRetry, func(r *desk.Ruling) { r.ConfirmAmount = &payment.Money{Value: 40, Currency: "EUR"} }, desk.FaultRefused},
-		"a retry in other money":       {desk.AsRetry, func(r *desk.Ruling) { r.ConfirmAmount = &payment.Money{Value: 400, Currency: "USD"} }, desk.FaultRefused},
+		"succeeded with an order of letters turned in the reference": {desk.AsSucceeded, referring("rf\u202e9\u200b"), desk.FaultInvalid},
+		"succeeded with a person for reference":                      {desk.AsSucceeded, referring("Olena Kovalenko olena@example.org +380441234567"), desk.FaultInvalid},
+		"succeeded with a space behind the reference":                {desk.AsSucceeded, referring("rf-9 "), desk.FaultInvalid},
+		"succeeded with a line break in the reference":               {desk.AsSucceeded, referring("rf-9\n"), desk.FaultInvalid},
+		"succeeded with a name for reference":                        {desk.AsSucceeded, referring("Kovalenko"), desk.FaultInvalid},
+		"succeeded with an account number":                           {desk.AsSucceeded, referring("GB33BUKB20201555555555"), desk.FaultInvalid},
+		"succeeded with a card number in the reference":              {desk.AsSucceeded, referring("rf-4111111111111111"), desk.FaultInvalid},
+		"succeeded with a reference too long":                        {desk.AsSucceeded, referring(strings.Repeat("9", 129)), desk.FaultInvalid},
+		"failed with an amount":                                      {desk.AsFailed, func(r *desk.Ruling) { r.Moved = &payment.Money{Value: 1, Currency: "EUR"} }, desk.FaultInvalid},
+		"a retry unconfirmed":                                        {desk.AsRetry, nil, desk.FaultRefused},
+		"a retry of less":                                            {desk.AsRetry, func(r *desk.Ruling) { r.ConfirmAmount = &payment.Money{Value: 40, Currency: "EUR"} }, desk.FaultRefused},
+		"a retry in other money":                                     {desk.AsRetry, func(r *desk.Ruling) { r.ConfirmAmount = &payment.Money{Value: 400, Currency: "USD"} }, desk.FaultRefused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/countermand/countermand/events"
@@ -87,13 +88,22 @@ func (r Ruling) checkMoved() error {
 	if r.Moved == nil || r.Moved.Value < 1 || r.Moved.Value > payment.MaxAmount || r.Moved.Currency == "" {
 		return invalid("succeeded needs the amount that moved, in minor units with its currency: ledgers book it")
 	}
-	if err := line("provider's reference", r.ProviderReference, longestText); err != nil {
-		return err
-	}
-	if safetext.CardLike(r.ProviderReference) {
+	return checkReference(r.ProviderReference)
+}
+
+// checkReference holds a reference that a person types to the rule for one that a
+// provider answers with: ledgers book it, and the journal keeps it for ever.
+func checkReference(s string) error {
+	switch {
+	case strings.TrimSpace(s) == "":
+		return invalid("provider's reference is required")
+	case safetext.CardLike(s):
 		return invalid("the provider's reference looks like a card number")
+	case !safetext.Identifier(s):
+		return invalid("the provider's reference is no identifier: it is 1 to 128 letters, digits and the signs -_.:/=~ of ASCII, without spaces, with a digit if it is longer than 3, and no account number")
+	default:
+		return nil
 	}
-	return nil
 }
 
 // allowed applies the guards of the operation that was shown.

@@ -21,9 +21,10 @@ type People struct {
 	names map[string]string // by login
 }
 
-// NewPeople returns the people. A name or a login that stands twice is an error.
+// NewPeople returns the people. A name or a login that stands twice is an error, and so
+// are two persons' logins that differ in capital letters alone.
 func NewPeople(list []Person) (*People, error) {
-	p := &People{names: map[string]string{}}
+	p, spelt := &People{names: map[string]string{}}, map[string]string{}
 	for i, one := range list {
 		for _, other := range list[:i] {
 			if sameName(one.Name, other.Name) {
@@ -34,7 +35,10 @@ func NewPeople(list []Person) (*People, error) {
 			if _, taken := p.names[login]; taken {
 				return nil, fmt.Errorf("people: the login %s stands there twice", login)
 			}
-			p.names[login] = one.Name
+			if other, taken := spelt[strings.ToLower(login)]; taken && other != one.Name {
+				return nil, fmt.Errorf("people: the login %s differs from one of %s in capital letters alone", login, other)
+			}
+			p.names[login], spelt[strings.ToLower(login)] = one.Name, one.Name
 		}
 	}
 	return p, nil

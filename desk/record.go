@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -8,13 +9,16 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// Ruled reports whether this very ruling is on record after the version that it was
-// made on: equal in what is ruled, effect, what moved, the provider's reference,
-// reason and evidence.
+// Ruled reports whether this very ruling is on record: equal in what is ruled, effect,
+// what moved, the provider's reference, reason and evidence. One that ends the operation
+// is there once and for all, whatever view it is made on. A retry may be ruled again
+// later, so it is on record only after the version that it was made on; without one it is
+// made on the version there is now.
 func (s *Story) Ruled(r Ruling) bool {
 	r = r.said()
+	r.Version = cmp.Or(r.Version, s.Version)
 	for i := range s.Events {
-		if e := &s.Events[i]; e.rules(r) && e.Version > r.Version && e.says(r) {
+		if e := &s.Events[i]; e.rules(r) && e.says(r) && (e.ends() || e.Version > r.Version) {
 			return true
 		}
 	}
@@ -55,12 +59,15 @@ func (s *Story) onRecord(r Ruling) string {
 // ending is the event by which a person has ended the operation, or nil.
 func (s *Story) ending(r Ruling) *Event {
 	for i := range s.Events {
-		if e := &s.Events[i]; e.rules(r) && payment.Status(e.Data.Status).Terminal() {
+		if e := &s.Events[i]; e.rules(r) && e.ends() {
 			return e
 		}
 	}
 	return nil
 }
+
+// ends reports whether the event ends its operation.
+func (e *Event) ends() bool { return payment.Status(e.Data.Status).Terminal() }
 
 // rules reports whether the event carries a person's ruling on the operation.
 func (e *Event) rules(r Ruling) bool {

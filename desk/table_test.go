@@ -384,6 +384,7 @@ func TestPeopleWhoCannotBeToldApartAreNotTaken(t *testing.T) {
 	for _, list := range [][]desk.Person{
 		{{Name: "anna", Logins: []string{"token:a"}}, {Name: "Anna", Logins: []string{"token:b"}}},
 		{{Name: "anna", Logins: []string{"token:a"}}, {Name: "ben", Logins: []string{"token:a"}}},
+		{{Name: "anna", Logins: []string{"token:a"}}, {Name: "ben", Logins: []string{"token:A"}}},
 	} {
 		if _, err := desk.NewPeople(list); err == nil {
 			t.Errorf("%+v is taken", list)

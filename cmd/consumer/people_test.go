@@ -454,6 +454,39 @@ func TestARulingThatNamesNoKeyIsDoneBeforeTheSecondTime(t *testing.T) {
 	}
 }
 
+func TestAReferenceThatIsNoIdentifierIsRefusedOnEveryWayIn(t *testing.T) {
+	t.Parallel()
+	p := setupPeople(t, people, 100_000, 1)
+	s, sign := p.story("anna", "529-1-0"), p.byToken()
+	view := fmt.Sprintf("%d@%s", s.Version, s.Seen.Format("2006-01-02T15:04:05.999999999Z07:00"))
+	const no = "reference is no identifier"
+	for _, reference := range []string{"rf\u202e9\u200b", "Olena Kovalenko olena@example.org +380441234567", "rf 9"} {
+		status, body := p.inBrowser(s, "succeeded", sign, "moved", "4.00 EUR", "reference", reference)
+		if status != http.StatusUnprocessableEntity || !strings.Contains(body, no) {
+			t.Errorf("%q in the browser: %d\n%s", reference, status, body)
+		}
+		code, out, errs := p.review("anna", "resolve", "openpay-eu", "529-1-0", "--as", "succeeded", "--moved", "4.00 EUR",
+			"--provider-reference", reference, "--reason", "r", "--evidence", "e", "--view", view, "--apply")
+		if code != cli.ExitUsage || !strings.Contains(errs, no) {
+			t.Errorf("%q in the command: exit code %d\n%s%s", reference, code, out, errs)
+		}
+		line, err := json.Marshal(map[string]any{
+			"provider": s.Provider, "payment": s.Payment, "operation": "refund", "idempotencyKey": "k", "as": "succeeded", "reason": "r", "evidence": "e", "view": view,
+			"moved": map[string]any{"value": 400, "currency": "EUR"}, "providerReference": reference,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.write("reference.jsonl", string(line)+"\n")
+		if code, out, errs := p.review("anna", "resolve", "--file", "reference.jsonl", "--apply"); code == cli.ExitOK || !strings.Contains(errs, no) {
+			t.Errorf("%q in a file: exit code %d\n%s%s", reference, code, out, errs)
+		}
+	}
+	if n := p.count("payment.operator.resolve.*") + p.count("payment.operator.propose.*") + p.count("payment.refund.succeeded.>"); n != 0 {
+		t.Errorf("%d rulings are recorded", n)
+	}
+}
+
 func TestAnAmountThatMovedIsHeldAgainstThePaymentInTheBrowserAndInTheCommand(t *testing.T) {
 	t.Parallel()
 	p := setupPeople(t, people, 100_000, 1)

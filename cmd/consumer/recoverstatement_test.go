@@ -211,6 +211,19 @@ func TestAStatementSettlesWhatItsNewestRowsSay(t *testing.T) {
 	}
 }
 
+func TestWhatNamesAPersonIsNoReferenceOfAStatement(t *testing.T) {
+	t.Parallel()
+	b := setupRearm(t)
+	b.setting("desk: {selfAsserted: true}")
+	b.command("1001", "event-1001", 400)
+	b.epoch(integrity.Held, time.Now().Add(time.Second))
+	file := b.statement(b.reference("1001") + ",Olena Kovalenko,refund,400,EGP,2026-11-30T08:00:00Z,succeeded")
+	code, out, errs := b.run("recover", "--statement", file, "--provider", "opay-eg", "--config", b.file, "--apply", "--reason", "x", "--operator", "ann")
+	if op := b.refundOf("1001"); code != 0 || op.Status != payment.StatusSucceeded || op.ProviderReference != "" {
+		t.Errorf("code %d, %+v\n%s%s", code, op, out, errs)
+	}
+}
+
 func TestAStatementDoesNotSettleWhatTwoPersonsRuleOn(t *testing.T) {
 	t.Parallel()
 	b := setupRearm(t)

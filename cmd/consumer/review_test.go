@@ -142,17 +142,29 @@ func TestAPersonSettlesFromTheCommandLineWhatAMachineCannot(t *testing.T) {
 	if code, out, _ := r.run("ana", apply...); code != cli.ExitOK || !strings.Contains(out, "done before") {
 		t.Errorf("again: exit code %d\n%s", code, out)
 	}
+	_, out, _ = r.run("ana", "show", "openpay-eu", "529-1-0")
+	later := regexp.MustCompile(`(?m)^view (\S+)$`).FindStringSubmatch(out)
+	if later == nil || later[1] == view[1] {
+		t.Fatalf("no later view\n%s", out)
+	}
+	for name, args := range map[string][]string{"on a later view": {"--view", later[1], "--apply"}, "only checked on a later view": {"--view", later[1]}, "only checked": nil} {
+		if code, out, errs := r.run("ana", append(ruling[:len(ruling):len(ruling)], args...)...); code != cli.ExitOK || !strings.Contains(out, "done before") {
+			t.Errorf("again, %s: exit code %d\n%s%s", name, code, out, errs)
+		}
+	}
 	for name, contradiction := range map[string][]string{
 		"with other words": {"--as", "failed", "--reason", "no", "--evidence", "none"},
 		"with its words":   {"--as", "failed", "--reason", "the provider confirms", "--evidence", "ticket 4711"},
 		"another amount":   {"--as", "succeeded", "--moved", "3.00 EUR", "--provider-reference", "rf-1", "--reason", "the provider confirms", "--evidence", "ticket 4711"},
 		"other evidence":   {"--as", "succeeded", "--moved", "4.00 EUR", "--provider-reference", "rf-1", "--reason", "the provider confirms", "--evidence", "ticket 4712"},
 	} {
-		args := append([]string{"resolve", "openpay-eu", "529-1-0", "--key", "k", "--view", view[1], "--apply"}, contradiction...)
-		code, out, errs = r.run("ben", args...)
-		record := `contradicts the ruling on record: ana, ruled as succeeded, 4.00 EUR moved, the provider's reference rf-1, reason "the provider confirms", evidence "ticket 4711", version`
-		if code != cli.ExitFailed || !strings.Contains(errs, record) || !strings.Contains(errs, `ruled by ana: "the provider confirms"`) || strings.Contains(out, "done before") {
-			t.Errorf("%s: exit code %d\n%s%s", name, code, out, errs)
+		for _, on := range []string{view[1], later[1]} {
+			args := append([]string{"resolve", "openpay-eu", "529-1-0", "--key", "k", "--view", on, "--apply"}, contradiction...)
+			code, out, errs = r.run("ben", args...)
+			record := `contradicts the ruling on record: ana, ruled as succeeded, 4.00 EUR moved, the provider's reference rf-1, reason "the provider confirms", evidence "ticket 4711", version`
+			if code != cli.ExitFailed || !strings.Contains(errs, record) || !strings.Contains(errs, `ruled by ana: "the provider confirms"`) || strings.Contains(out, "done before") {
+				t.Errorf("%s on view %s: exit code %d\n%s%s", name, on, code, out, errs)
+			}
 		}
 	}
 	if n := r.count("payment.refund.succeeded.>") + r.count("payment.refund.failed.>"); n != 1 {
@@ -177,6 +189,17 @@ func TestManyRulingsAreCheckedTogetherDoneOneByOneAndResumed(t *testing.T) {
 	r.write("broken.jsonl", strings.Replace(good, `"reason"`, `"raeson"`, 1))
 	if code, _, errs := r.run("ana", "resolve", "--file", "broken.jsonl", "--apply"); code != cli.ExitUsage || !strings.Contains(errs, "broken.jsonl:1") || failed() != 0 {
 		t.Errorf("a broken file: exit code %d, %d ruled\n%s", code, failed(), errs)
+	}
+	for name, spoilt := range map[string]string{
+		"the member /as is there twice":         strings.Replace(good, `"as":"failed"`, `"as":"failed","as":"retry"`, 1),
+		"the member /As is not known here":      strings.Replace(good, `"as":"failed"`, `"as":"failed","As":"retry"`, 1),
+		"one ruling a line, as JSON":            strings.Replace(good, "}\n", "} {}\n", 1),
+		"the member /moved/value is there twic": strings.Replace(good, `"as":"failed"`, `"as":"succeeded","moved":{"value":1,"value":400,"currency":"EUR"}`, 1),
+	} {
+		r.write("spoilt.jsonl", spoilt)
+		if code, _, errs := r.run("ana", "resolve", "--file", "spoilt.jsonl", "--apply"); code != cli.ExitUsage || !strings.Contains(errs, "spoilt.jsonl:1") || !strings.Contains(errs, name) || failed() != 0 {
+			t.Errorf("%s: exit code %d, %d ruled\n%s", name, code, failed(), errs)
+		}
 	}
 	r.write("refused.jsonl", strings.Replace(good, `"as":"failed","reason":"the provider denies it","evidence":"ticket 2"`, `"as":"retry","reason":"x","evidence":"y"`, 1))
 	if code, _, errs := r.run("ana", "resolve", "--file", "refused.jsonl", "--apply"); code != cli.ExitFailed || !strings.Contains(errs, "nothing was ruled") || failed() != 0 {

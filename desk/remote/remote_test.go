@@ -218,6 +218,61 @@ func TestAFailureOfTheDeskAndARequestItDoesNotKnowAreAnswered(t *testing.T) {
 	}
 }
 
+func TestARequestIsReadStrictly(t *testing.T) {
+	t.Parallel()
+	s, f := natstest.Start(t, nil), newFake()
+	close(f.release)
+	f.entered = make(chan struct{}, 100) // a request that gets through does not wait
+	serve(t, s, f)
+	nc := connect(t, s)
+	for body, want := range map[string]string{
+		`{"protocol":1,"ruling":{"moved":{"value":1,"value":4321,"currency":"EUR"}}}`: "the request has the member /ruling/moved/value twice",
+		`{"protocol":1,"ruling":{"moved":{"value":1,"Value":4321,"currency":"EUR"}}}`: "the request has the member /ruling/moved/Value, which is not known here",
+		`{"protocol":1,"ruling":{"DryRun":true}}`:                                     "the request has the member /ruling/DryRun, which is not known here",
+		`{"protocol":1,"ruling":{},"ruling":{}}`:                                      "the request has the member /ruling twice",
+		`{"protocol":1,"olena@example.org":1}`:                                        "which is not known here",
+		`{"Protocol":1}`:                                                              "which is not known here",
+		`{"protocol":9,"ruling":{"votes":2}}`:                                         "protocol 9 is not known here",
+		`{"protocol":1,"ruling":{}} {}`:                                               "the request is no JSON of this protocol",
+		`{"protocol":1,"ruling":{"moved":"x"}}`:                                       "the request is no JSON of this protocol",
+	} {
+		for _, subject := range []string{remote.Subject("resolve", "dana"), remote.Subject("queue", "dana")} {
+			m, err := nc.RequestWithContext(t.Context(), subject, []byte(body))
+			if err != nil || !strings.Contains(string(m.Data), want) || m.Header.Get(micro.ErrorCodeHeader) != "400" {
+				t.Errorf("%s to %s is answered with %s, %v, want %q", body, subject, m.Data, err, want)
+			}
+		}
+	}
+	if len(f.ruled) != 0 {
+		t.Errorf("the desk was given %+v", f.ruled)
+	}
+}
+
+// Each member is written as a program of any earlier version writes it.
+func TestEveryMemberOfARequestIsTakenAsProgramsWriteIt(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, nil)
+	serve(t, s, newFake())
+	const moved = `{"value":400,"currency":"EUR"}`
+	body := `{"protocol":3,"filter":{"provider":"p","olderThan":3600000000000,"minAmount":1,"currency":"EUR","limit":5},
+		"provider":"p","payment":"1","operation":"refund","idempotencyKey":"k","token":"7-0","reason":"r","from":3,
+		"ruling":{"provider":"p","payment":"1","operation":"refund","idempotencyKey":"k","version":3,"seen":"2026-03-04T05:06:07.5Z","as":"succeeded",
+			"reason":"r","evidence":"e","effect":"refunded","moved":` + moved + `,"providerReference":"rf-1","confirmAmount":` + moved + `,"bulk":true,
+			"before":[` + moved + `],"dryRun":true},
+		"replay":{"token":"7-0","reason":"r","subject":"s","header":{"Content-Type":["a"]},"data":"e30=","corrected":true,"dryRun":true},
+		"look":{"provider":"p","payment":"1","operation":"refund","idempotencyKey":"k","reason":"r"},
+		"rejections":{"since":"2026-03-04T05:06:07Z","code":"invalid","provider":"p","from":1},
+		"delete":{"token":"7-0","reason":"r","dryRun":true},
+		"say":{"requestId":"r","provider":"p","paused":true,"reason":"r","revision":1},
+		"rearm":{"requestId":"r","reason":"r","from":1,"dryRun":true},
+		"servers":{"copies":[{"server":"n","leads":true,"first":1,"last":2,"messages":2}],"unasked":[{"address":"a","reason":"r","typed":true}]},
+		"decision":{"requestId":"r","reason":"r","apply":true,"seen":"s","lose":1,"loseCommands":1,"open":1,"withoutCommands":true,"copies":[],"unasked":null}}`
+	m, err := connect(t, s).RequestWithContext(t.Context(), remote.Subject("queue", "dana"), []byte(body))
+	if err != nil || m.Header.Get(micro.ErrorCodeHeader) != "" {
+		t.Errorf("answered with %s, %v", m.Data, err)
+	}
+}
+
 // A program of before the service carried replays out asks for a record of what it will
 // do itself. That was a way to write records of nothing into the journal.
 func TestAnOlderProgramsWishForARecordIsAnsweredByNobody(t *testing.T) {

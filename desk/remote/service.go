@@ -145,12 +145,9 @@ func (s *Service) one(ctx context.Context, r micro.Request, do answer) (out resp
 	if err != nil {
 		return response{}, err
 	}
-	var q request
-	if err := json.Unmarshal(r.Data(), &q); err != nil {
-		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: "the request is no JSON of this protocol"}
-	}
-	if q.Protocol < 1 || q.Protocol > protocolBulk {
-		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: fmt.Sprintf("protocol %d is not known here, only up to %d", q.Protocol, protocolBulk)}
+	q, err := read(r.Data())
+	if err != nil {
+		return response{}, err
 	}
 	return do(ctx, who, q)
 }

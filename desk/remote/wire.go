@@ -1,12 +1,16 @@
 package remote
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/control"
 	"github.com/countermand/countermand/desk/history"
 	"github.com/countermand/countermand/desk/rejected"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/integrity/acceptance"
+	"github.com/countermand/countermand/internal/strictjson"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -97,6 +101,30 @@ type request struct {
 	Servers *control.Servers `json:"servers,omitempty"`
 	// Decision is what is decided about the journal.
 	Decision *control.Decision `json:"decision,omitempty"`
+}
+
+// read reads a request strictly: of a member that is there twice the wrong one could be
+// carried out, and one that is not known, or in other letters, could have changed what is
+// meant.
+func read(data []byte) (request, error) {
+	var q request
+	no := func(format string, args ...any) (request, error) {
+		return request{}, &desk.Error{Fault: desk.FaultInvalid, Message: fmt.Sprintf(format, args...)}
+	}
+	err := strictjson.Unmarshal(data, &q)
+	member, named := errors.AsType[*strictjson.MemberError](err)
+	switch {
+	case q.Protocol > protocolBulk, err == nil && q.Protocol < 1:
+		return no("protocol %d is not known here, only up to %d", q.Protocol, protocolBulk)
+	case named && member.Rule == strictjson.RuleDuplicate:
+		return no("the request has the member %s twice", events.ShortName(member.Pointer))
+	case named:
+		return no("the request has the member %s, which is not known here", events.ShortName(member.Pointer))
+	case err != nil:
+		return no("the request is no JSON of this protocol")
+	default:
+		return q, nil
+	}
 }
 
 // response is what is answered: one of its fields, by the action.

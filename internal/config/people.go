@@ -12,9 +12,10 @@ import (
 // minToken is the length of a console's token at least, in bytes.
 const minToken = 16
 
-// people refuses names that stand twice and tokens that could be guessed.
+// people refuses names that stand twice, tokens that could be guessed, and a token that two
+// of them have: whoever holds it would act under either name.
 func (d *decoder) people(c Console) {
-	first := map[string]string{}
+	first, tokens := map[string]string{}, map[string]string{}
 	for _, group := range []struct {
 		key  string
 		list []Person
@@ -28,6 +29,11 @@ func (d *decoder) people(c Console) {
 			if !d.hasAround(path+".token") && !slices.Contains(d.notGiven, path+".token") && len(p.Token.Reveal()) < minToken {
 				d.add(d.lineOf(path+".token"), path+".token", "must be given, with at least %d characters", minToken)
 			}
+			token := p.Token.Reveal()
+			if other, taken := tokens[token]; taken && token != "" && !d.hasAround(path+".token") {
+				d.add(d.lineOf(path+".token"), path+".token", "is the token of %s too: whoever holds it could act as either", other)
+			}
+			tokens[token] = path
 		}
 	}
 }
@@ -38,7 +44,7 @@ func (d *decoder) identified(cfg *Config) {
 	if len(cfg.People) > 0 && cfg.Desk.SelfAsserted {
 		d.add(d.lineOf("people"), "people", "must not be given together with desk.selfAsserted: a name that is only typed is no login")
 	}
-	names, logins, keys := map[string]string{}, map[string]string{}, map[string]string{}
+	names, logins, spelt, keys := map[string]string{}, map[string]string{}, map[string]string{}, map[string]string{}
 	for i, p := range cfg.People {
 		path := fmt.Sprintf("people[%d]", i)
 		if other, taken := names[strings.ToLower(p.Name)]; taken && p.Name != "" {
@@ -50,7 +56,11 @@ func (d *decoder) identified(cfg *Config) {
 			if other, taken := logins[login]; taken {
 				d.add(d.lineOf(at), at, "is a login of %s too", other)
 			}
-			logins[login] = path
+			// As names are, two persons' logins are taken for one in whatever letters.
+			if other, taken := spelt[strings.ToLower(login)]; taken && other != path && logins[login] == "" {
+				d.add(d.lineOf(at), at, "differs from a login of %s in capital letters alone", other)
+			}
+			logins[login], spelt[strings.ToLower(login)] = path, path
 			// One key in two accounts is one person all the same.
 			if _, key, ok := strings.Cut(login, "/"); ok && strings.HasPrefix(login, "nats:") {
 				if other, taken := keys[key]; taken && other != path {

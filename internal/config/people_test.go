@@ -19,19 +19,19 @@ func loadConsole(t *testing.T, console string) (*config.Config, error) {
 		t.Fatal(err)
 	}
 	return config.Load(file, func(name string) string {
-		return map[string]string{"BENTO": "b", "LONG": "0123456789abcdef", "SHORT": "0123456789abcde"}[name]
+		return map[string]string{"BENTO": "b", "LONG": "0123456789abcdef", "OTHER": "0123456789abcdeg", "SHORT": "0123456789abcde"}[name]
 	})
 }
 
 func TestWhoMayUseTheConsoleIsReadFromTheConfiguration(t *testing.T) {
 	t.Parallel()
-	cfg, err := loadConsole(t, `{viewers: [{name: vera, token: {env: LONG}}], operators: [{name: olaf, token: {env: LONG}}],
+	cfg, err := loadConsole(t, `{viewers: [{name: vera, token: {env: LONG}}], operators: [{name: olaf, token: {env: OTHER}}],
   trustedProxyHeader: X-Forwarded-User, trustedProxies: [10.0.0.0/8, "::1"], proxyOperators: [ben@shop]}`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := cfg.Console
-	if c.Viewers[0].Name != "vera" || c.Operators[0].Token.Reveal() != "0123456789abcdef" || len(c.TrustedProxies) != 2 || c.ProxyOperators[0] != "ben@shop" {
+	if c.Viewers[0].Name != "vera" || c.Operators[0].Token.Reveal() != "0123456789abcdeg" || len(c.TrustedProxies) != 2 || c.ProxyOperators[0] != "ben@shop" {
 		t.Errorf("read %+v", c)
 	}
 }
@@ -44,6 +44,8 @@ func TestAConsoleThatWouldLetTheWrongPeopleInIsRefused(t *testing.T) {
 		`{operators: [{name: olaf, token: 0123456789abcdef}]}`:                                   "console.operators[0].token",
 		`{operators: [{name: "o laf", token: {env: LONG}}]}`:                                     "console.operators[0].name",
 		`{viewers: [{name: a, token: {env: LONG}}], operators: [{name: a, token: {env: LONG}}]}`: "console.operators[0].name",
+		`{operators: [{name: a, token: {env: LONG}}, {name: b, token: {env: LONG}}]}`:            "console.operators[1].token: is the token of console.operators[0] too",
+		`{viewers: [{name: a, token: {env: LONG}}], operators: [{name: b, token: {env: LONG}}]}`: "console.operators[0].token: is the token of console.viewers[0] too",
 		`{trustedProxyHeader: X-User}`:                                                           "console.trustedProxies",
 		`{trustedProxies: [10.0.0.0/8]}`:                                                         "console.trustedProxies",
 		`{trustedProxyHeader: X-User, trustedProxies: [proxy.example]}`:                          "console.trustedProxies[0]",
@@ -74,11 +76,11 @@ const key = "UCWZOECGA5E7KOWKDYPAQZJ6KXYDSFZWHXUAOBO6DMAIVL3GODFDZ4TO"
 
 func TestWhichLoginsAreOnePersonIsReadFromTheConfiguration(t *testing.T) {
 	t.Parallel()
-	cfg, err := loadPeople(t, "people: [{name: olaf, identities: ['nats:PEOPLE/"+key+"', 'token:olaf', 'proxy:olaf@shop.example']}, {name: dana@shop, identities: ['token:dana']}]\n")
+	cfg, err := loadPeople(t, "people: [{name: olaf, identities: ['nats:PEOPLE/"+key+"', 'token:olaf', 'proxy:olaf@shop.example', 'proxy:Olaf@shop.example']}, {name: dana@shop, identities: ['token:dana']}]\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(cfg.People) != 2 || cfg.People[0].Name != "olaf" || len(cfg.People[0].Identities) != 3 || cfg.People[1].Name != "dana@shop" {
+	if len(cfg.People) != 2 || cfg.People[0].Name != "olaf" || len(cfg.People[0].Identities) != 4 || cfg.People[1].Name != "dana@shop" {
 		t.Errorf("read %+v", cfg.People)
 	}
 }
@@ -88,6 +90,8 @@ func TestPeopleWhoCouldNotBeToldApartAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"people: [{name: a, identities: ['token:a']}, {name: A, identities: ['token:b']}]":                                 "people[1].name",
 		"people: [{name: a, identities: ['token:a']}, {name: b, identities: ['token:a']}]":                                 "people[1].identities[0]",
+		"people: [{name: a, identities: ['token:olaf']}, {name: b, identities: ['token:Olaf']}]":                           "people[1].identities[0]",
+		"people: [{name: a, identities: ['proxy:Olaf@shop.example']}, {name: b, identities: ['proxy:olaf@shop.example']}]": "people[1].identities[0]",
 		"people: [{name: a, identities: ['token:a', 'token:a']}]":                                                          "people[0].identities[1]",
 		"people: [{name: a, identities: ['nats:PEOPLE/" + key + "']}, {name: b, identities: ['nats:OTHERS/" + key + "']}]": "people[1].identities[0]",
 		"people: [{name: a, identities: []}]":                                                                              "people[0].identities",

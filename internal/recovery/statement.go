@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/countermand/countermand/internal/safetext"
 	"github.com/countermand/countermand/journal"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
@@ -65,6 +66,9 @@ type Evidence struct {
 // Settle settles one operation and returns what became of it. The audit event comes
 // first. Nothing is called because of it.
 func (s Settling) Settle(ctx context.Context, e Evidence) (string, error) {
+	if !safetext.Identifier(e.ProviderReference) {
+		e.ProviderReference = "" // as of a provider's answer: it could name a person
+	}
 	if s.NeedsSecond != nil && e.Op.GivesBack() && s.NeedsSecond(e.Moved) {
 		return NeedsSecond, nil
 	}

@@ -47,7 +47,7 @@ func (e *escaper) escape(text []byte) []byte {
 	kept := 0 // up to where the text is in out
 	for at := 0; at < len(text); {
 		r, size := utf8.DecodeRune(text[at:])
-		if !e.seen(r, size) {
+		if !e.seen(r, size, text[at+size:]) {
 			out = escape(append(out, text[kept:at]...), r)
 			kept = at + size
 		}
@@ -59,11 +59,12 @@ func (e *escaper) escape(text []byte) []byte {
 	return append(out, text[kept:]...)
 }
 
-// seen reports whether the next character may be shown as it is.
-func (e *escaper) seen(r rune, size int) bool {
+// seen reports whether the next character may be shown as it is; after is the text behind
+// it.
+func (e *escaper) seen(r rune, size int, after []byte) bool {
 	before := e.before
 	e.before = r
-	if script := joined(r); script != nil && !unicode.Is(script, before) {
+	if script := joined(r); script != nil && !joins(script, before, after) {
 		return false
 	}
 	if !unicode.Is(unicode.M, r) {
@@ -114,6 +115,15 @@ func blank(r rune) bool {
 	}
 }
 
+// joins reports whether a joiner stands between two characters that it joins: a letter or
+// a number of its script comes next, and before it is one, or a mark on one. Another
+// joiner is no such mark.
+func joins(script *unicode.RangeTable, before rune, after []byte) bool {
+	next, _ := utf8.DecodeRune(after)
+	return unicode.Is(script, before) && unicode.In(before, unicode.L, unicode.N, unicode.M) && joined(before) == nil &&
+		unicode.Is(script, next) && unicode.In(next, unicode.L, unicode.N)
+}
+
 // joined is the script whose characters a joiner joins: it has no form of its own, and
 // shows only in how they stand. Nil: the character is none (IndicSyllabicCategory.txt,
 // Invisible_Stacker and Number_Joiner, and U+2D7F).
@@ -147,6 +157,8 @@ func joined(r rune) *unicode.RangeTable {
 		return unicode.Masaram_Gondi
 	case '\U00011d97':
 		return unicode.Gunjala_Gondi
+	case '\U00011f42':
+		return unicode.Kawi
 	default:
 		return nil
 	}
@@ -163,7 +175,7 @@ func escape(out []byte, r rune) []byte {
 type Writer struct {
 	out  io.Writer
 	text escaper
-	part []byte // the beginning of a character, at most three bytes
+	part []byte // what waits: a joiner, and the beginning of a character
 }
 
 // NewWriter returns a writer to out.
@@ -172,13 +184,17 @@ func NewWriter(out io.Writer) *Writer { return &Writer{out: out} }
 // Unwrap returns what is written to, for what draws on a terminal itself.
 func (w *Writer) Unwrap() io.Writer { return w.out }
 
-// Write implements io.Writer. The beginning of a character waits for its end.
+// Write implements io.Writer. The beginning of a character waits for its end, and a joiner
+// for the character that it joins.
 func (w *Writer) Write(p []byte) (int, error) {
 	text := p
 	if len(w.part) > 0 {
 		text = append(bytes.Clone(w.part), p...)
 	}
 	whole := len(text) - beginning(text)
+	if r, size := utf8.DecodeLastRune(text[:whole]); joined(r) != nil {
+		whole -= size
+	}
 	w.part = bytes.Clone(text[whole:])
 	if _, err := w.out.Write(w.text.escape(text[:whole])); err != nil {
 		return 0, err

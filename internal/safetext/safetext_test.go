@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/countermand/countermand/internal/safetext"
 )
@@ -31,8 +34,18 @@ func TestWhatIsNotSeenIsWrittenOut(t *testing.T) {
 		"a\u2800b\U0001d159c\U00016fe4":               `a\u2800b\ud834\udd59c\ud81b\udfe4`,
 		"rf-\U00013441\U00013442":                     `rf-\ud80d\udc41\ud80d\udc42`,
 		"k\u17d2 k\u1039 \u2d7f1":                     `k\u17d2 k\u1039 \u2d7f1`,
+		"k\U00011f42":                                 `k\ud807\udf42`,
+		"\u1780\u17d2":                                "\u1780" + `\u17d2`,
+		"\u1000\u1039.":                               "\u1000" + `\u1039.`,
+		"\u1000\u1039\u104a\u1039\u1000":              "\u1000" + `\u1039` + "\u104a" + `\u1039` + "\u1000",
+		"\u1780\u17d2\u17d2\u1780":                    "\u1780" + `\u17d2\u17d2` + "\u1780",
+		"\u1780\u17d2\u17b6":                          "\u1780" + `\u17d2` + "\u17b6",
+		"\u1780\u17d2\u1000":                          "\u1780" + `\u17d2` + "\u1000",
 		"k\U0001107f\U00010a3f\U00011133":             `k\ud804\udc7f\ud802\ude3f\ud804\udd33`,
-		"\u1781\u17d2\u1798\u17c2\u179a":              "\u1781\u17d2\u1798\u17c2\u179a", // the name of the Khmer, as they write it
+		"\u1781\u17d2\u1798\u17c2\u179a":              "\u1781\u17d2\u1798\u17c2\u179a",             // the name of the Khmer, as they write it
+		"\u1021\u1004\u103a\u1039\u1002\u101c\u102d":  "\u1021\u1004\u103a\u1039\u1002\u101c\u102d", // English, in Burmese
+		"\U00011f04\U00011f42\U00011f05":              "\U00011f04\U00011f42\U00011f05",
+		"\U00011064\U0001107f\U00011053":              "\U00011064\U0001107f\U00011053", // 100 and 2 make 200
 		"e\u0301, a\u0302\u0323, \u0e01\u0e34\u0e48":  "e\u0301, a\u0302\u0323, \u0e01\u0e34\u0e48",
 		"a" + strings.Repeat("\u0300", 6) + "b\u0300": "a" + strings.Repeat("\u0300", 4) + `\u0300\u0300` + "b\u0300",
 	} {
@@ -80,9 +93,31 @@ func TestNothingThatUnicodeCallsIgnorableIsShown(t *testing.T) {
 	}
 }
 
+// TestAJoinerIsKnownByItsClass holds the joiners against the combining class that all
+// stackers, viramas and killers have. A mark that a later version of Unicode adds to the
+// class is a fault here until it is known to show, or to be a joiner.
+func TestAJoinerIsKnownByItsClass(t *testing.T) {
+	t.Parallel()
+	const virama = 9
+	// IndicSyllabicCategory.txt, Virama and then Pure_Killer: they show where they join nothing.
+	shows := []rune("\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca\u1b44\ua806" +
+		"\ua8c4\ua9c0\U00011046\U000110b9\U000111c0\U00011235\U0001134d\U00011442\U000114c2\U000115bf\U0001163f\U000116b6" +
+		"\U00011839\U000119e0\U00011c3f" +
+		"\u0d3b\u0d3c\u0e3a\u0eba\u0f84\u103a\u1714\u1715\u1734\u1baa\u1bf2\u1bf3" +
+		"\ua82c\ua953\uabed\U00011070\U00011134\U000112ea\U0001172b\U0001193d\U00011a34\U00011d44\U00011f41")
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if norm.NFC.PropertiesString(string(r)).CCC() != virama || slices.Contains(shows, r) {
+			continue
+		}
+		if got := string(safetext.Escape([]byte(string(r)))); strings.ContainsRune(got, r) {
+			t.Errorf("%U is shown alone", r)
+		}
+	}
+}
+
 func TestAWriterEscapesTheSameHoweverItsTextIsCut(t *testing.T) {
 	t.Parallel()
-	text := []byte("é€👍\u202e\U000e0041\x1b\xffe" + strings.Repeat("\u0301", 7) + "nd\n")
+	text := []byte("é\u1780\u17d2\u1780\u17d2\u17d2\u1000\u1039€👍\u202e\U000e0041\x1b\xffe" + strings.Repeat("\u0301", 7) + "nd\n")
 	want := safetext.Escape(text)
 	for cut := range len(text) + 1 {
 		var out bytes.Buffer

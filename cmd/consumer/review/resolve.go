@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"slices"
@@ -17,6 +15,7 @@ import (
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/internal/bom"
+	"github.com/countermand/countermand/internal/strictjson"
 	"github.com/countermand/countermand/payment"
 )
 
@@ -34,7 +33,7 @@ type resolveCommand struct {
 	Evidence          string `help:"Evidence for the ruling, such as the provider's ticket." placeholder:"TEXT"`
 	Effect            string `help:"Effect of a cancel that succeeded: closed (the default), voided, none or refunded." placeholder:"EFFECT"`
 	Moved             string `help:"Amount that moved, if a refund succeeded or a cancel refunded." placeholder:"\"25.00 EUR\""`
-	ProviderReference string `help:"The provider's reference of the movement." placeholder:"REF"`
+	ProviderReference string `help:"The provider's reference of the movement: an identifier without spaces." placeholder:"REF"`
 	ConfirmAmount     string `help:"Amount, typed out: of the operation, for a retry that could pay twice; what moved, if that is not the amount asked." placeholder:"\"25.00 EUR\""`
 	File              string `help:"File with many rulings, one JSON object a line; - is standard input." placeholder:"FILE"`
 	Apply             bool   `help:"Record the ruling. Without it, the command only checks."`
@@ -181,16 +180,12 @@ func (c *resolveCommand) read(w *cli.World) ([]desk.Ruling, error) {
 	return all, errors.Join(faults...)
 }
 
-// readDecision reads one line strictly: a misspelled field must not be passed over.
+// readDecision reads one line strictly: a misspelled field must not be passed over, and one
+// that is there twice must not be read as either.
 func readDecision(line []byte) (desk.Ruling, error) {
 	var d decision
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&d); err != nil {
-		return desk.Ruling{}, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return desk.Ruling{}, errors.New("one ruling a line")
+	if err := strictjson.Unmarshal(line, &d); err != nil {
+		return desk.Ruling{}, fmt.Errorf("one ruling a line, as JSON: %w", err)
 	}
 	r, err := d.ruling(true)
 	r.Bulk = true

@@ -187,6 +187,9 @@ func readDecision(line []byte) (desk.Ruling, error) {
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&d); err != nil {
+		if mark := bom.Inside(bytes.TrimSpace(line)); mark != "" {
+			err = errors.New(mark)
+		}
 		return desk.Ruling{}, err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {

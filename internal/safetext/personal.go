@@ -107,13 +107,14 @@ func luhn(digits string) bool {
 // identifierSigns are what an identifier may have besides letters and digits.
 const identifierSigns = "-_.:/=~"
 
-// The bounds of an identifier.
+// The bounds of identifiers and codes.
 const (
-	maxIdentifier = 128
-	maxCode       = 32
-	maxCodeDigits = 6 // of a code: a telephone number has more
-	minIBAN       = 15
-	maxIBAN       = 34
+	maxIdentifier     = 128
+	maxCodeLetters    = 3
+	maxCodeDigits     = 5 // of a code without letters
+	maxLetteredDigits = 4 // of one with letters
+	minIBAN           = 15
+	maxIBAN           = 34
 )
 
 // Identifier reports whether a text can be a computer's name of something, and not a
@@ -126,18 +127,24 @@ func Identifier(s string) bool {
 	return s != "" && len(s) <= maxIdentifier && plain(s, identifierSigns) && (short || digit) && !wholeCard(s) && !iban(s)
 }
 
-// Code reports whether a text can be a code that a provider answers with: at most 32
-// letters, digits and the signs -_. of ASCII, one to six digits among them. It is much
-// narrower than Identifier, because a code names one of few things.
+// Code reports whether a text can be a code that a provider answers with: one to five
+// digits, or one to three capital letters of ASCII, a hyphen or underscore if need be, and
+// one to four digits. So the codes look that the four kinds document (00000, 6007, PG0005,
+// 32). It is much narrower than Identifier, because a code names one of few things, and
+// keeps out names with a year of birth, telephone numbers and those of passports.
 func Code(s string) bool {
-	digits := 0
-	for i := range len(s) {
-		if isDigit(rune(s[i])) {
-			digits++
+	rest := strings.TrimLeft(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	letters, most := len(s)-len(rest), maxCodeDigits
+	if letters > 0 {
+		most = maxLetteredDigits
+		if rest != "" && (rest[0] == '-' || rest[0] == '_') {
+			rest = rest[1:]
 		}
 	}
-	return len(s) <= maxCode && plain(s, "-_.") && digits > 0 && digits <= maxCodeDigits
+	return letters <= maxCodeLetters && rest != "" && len(rest) <= most && !strings.ContainsFunc(rest, isNoDigit)
 }
+
+func isNoDigit(r rune) bool { return !isDigit(r) }
 
 // plain reports whether a text is of ASCII letters, digits and the given signs alone.
 func plain(s, signs string) bool {

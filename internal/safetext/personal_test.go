@@ -69,13 +69,15 @@ func TestAPersonsDataIsNoIdentifier(t *testing.T) {
 
 func TestAPersonsDataIsNoCode(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"00000", "32", "PG0005", "S-404", "e_1.2"} {
+	for _, s := range []string{"00000", "02006", "50003", "6007", "283", "32", "5", "PG0005", "PG0998", "S-404", "E_51", "P1"} {
 		if !safetext.Code(s) {
 			t.Errorf("%q is refused", s)
 		}
 	}
 	for _, s := range []string{
 		"", "Kovalenko", "KOVALENKO", "Olena 7", "o7@example.org", "5551234", "4242-4242", "a1:b", "UA213223130000026007233566001", strings.Repeat("a", 32) + "1",
+		"olena.kovalenko1990", "olena1990", "OLENA1990", "AB123456", "AB12345", "tel-441234", "441234", "TEL-44123", "e_1.2", "PG", "PG-", "-1", "A--1", "PG0005x", "12.34", "٣٢",
+		"19.11.90",
 	} {
 		if safetext.Code(s) {
 			t.Errorf("%q passes", s)

@@ -54,10 +54,11 @@ type Topology struct {
 	Replicas int
 	// Consumer is the durable name, the same on Commands, Due and Events.
 	Consumer string
-	// Concurrency is how many messages one process handles at a time; the
-	// consumers' MaxAckPending is four times that. 0 means DefaultConcurrency.
+	// Concurrency is how many messages one process handles at a time. MaxAckPending of
+	// the consumers of commands and timers is four times that. 0 means
+	// DefaultConcurrency.
 	Concurrency int
-	// AckWait of both consumers; 0 means DefaultAckWait.
+	// AckWait of the consumers; 0 means DefaultAckWait.
 	AckWait time.Duration
 	// Readers are the durable consumers on Events and Refusals that other services read.
 	// Provision creates them; Verify leaves them out, since the service works without them.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -172,8 +173,17 @@ func actionName(s string) bool {
 // reference is a provider's reference as it was typed, masked if it could be a
 // card number.
 func reference(s string) string {
-	if safetext.CardLike(s) {
-		return Mask(s)
+	if !safetext.CardLike(s) {
+		return s
 	}
-	return s
+	masked := Mask(s)
+	if safetext.CardLike(masked) { // divided as no text divides one
+		return strings.Map(func(r rune) rune {
+			if unicode.IsDigit(r) {
+				return '*'
+			}
+			return r
+		}, masked)
+	}
+	return masked
 }

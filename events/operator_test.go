@@ -44,11 +44,17 @@ func TestAnOperatorsActionComesBackAsItWentOutInEitherMode(t *testing.T) {
 
 func TestAnOperatorsActionHoldsNoCardNumber(t *testing.T) {
 	t.Parallel()
+	for _, card := range []string{"4111 1111 1111 1111", "4111.1111.1111.1111", "4111.1111/1111|1111", "4111    1111    1111    1111"} {
+		a := operatorAction()
+		a.Operator, a.Reason, a.Evidence, a.ProviderReference = card, card, card, card
+		m, err := events.NewEncoder(nil).EncodeOperator(a)
+		if err != nil || strings.Contains(string(m.Data), "4111") {
+			t.Errorf("written: %s, %v", m.Data, err)
+		}
+	}
 	a := operatorAction()
-	const card = "4111 1111 1111 1111"
-	a.Operator, a.Reason, a.Evidence, a.ProviderReference = card, card, card, card
-	m, err := events.NewEncoder(nil).EncodeOperator(a)
-	if err != nil || strings.Contains(string(m.Data), "4111") {
+	a.ProviderReference = "41:11.1111/111|1_111=1" // no text would be divided like that
+	if m, err := events.NewEncoder(nil).EncodeOperator(a); err != nil || strings.Contains(string(m.Data), "41:11") {
 		t.Errorf("written: %s, %v", m.Data, err)
 	}
 }

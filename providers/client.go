@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"time"
@@ -189,7 +188,7 @@ func (c *Client) Do(ctx context.Context, call Call) Answer {
 		if late {
 			err = ErrTooLate
 		}
-		answer.Cause = causeOf(err, answer.NeverSent)
+		answer.Cause = causeOf(err, answer.NeverSent, g.way.ended())
 		answer.Err = redactError(call, err, answer.Cause)
 	}
 	c.reach.note(ctx, call.URL, err != nil, answer.Cause)
@@ -206,7 +205,7 @@ func (c *Client) Do(ctx context.Context, call Call) Answer {
 
 // exchange sends the request through the gate and reads the answer.
 func (c *Client) exchange(ctx context.Context, call Call, g *gate) (Answer, error) {
-	request, err := newRequest(httptrace.WithClientTrace(ctx, g.trace()), call)
+	request, err := newRequest(g.in(ctx), call)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -159,8 +159,9 @@ func (e *unconnectedError) Error() string { return e.cause.Words() }
 // Unwrap returns what the network said.
 func (e *unconnectedError) Unwrap() error { return e.err }
 
-// causeOf names why a call has no answer. neverSent: nothing of it left.
-func causeOf(err error, neverSent bool) Cause {
+// causeOf names why a call has no answer. neverSent: nothing of it left. waited is how
+// the wait for a connection is called if it ended.
+func causeOf(err error, neverSent bool, waited Cause) Cause {
 	if unconnected, ok := errors.AsType[*unconnectedError](err); ok {
 		return unconnected.cause
 	}
@@ -174,7 +175,7 @@ func causeOf(err error, neverSent bool) Cause {
 	case errors.Is(err, context.Canceled):
 		return CauseGivenUp
 	case timedOut(err) && neverSent:
-		return CauseConnectTimeout
+		return waited
 	case timedOut(err):
 		return CauseTimeout
 	case errors.Is(err, errRepeat):

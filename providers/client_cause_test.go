@@ -1,6 +1,7 @@
 package providers_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -230,42 +231,86 @@ func TestALostAnswerNamesTheKindOfItsCause(t *testing.T) {
 	}
 }
 
-func TestEveryWaitThatEndsIsNamedByWhatWasWaitedFor(t *testing.T) {
+// swallow takes what comes and answers nothing.
+func swallow(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+
+func TestEveryWaitThatEndsIsNamedByWhatWasWaitedForAtAnyTimeout(t *testing.T) {
 	t.Parallel()
+	const viaPlain, viaTLS = "http://proxy.test:3128", "https://proxy.test:3128"
 	for name, row := range map[string]struct {
-		url  string
-		dial func(context.Context, string, string) (net.Conn, error)
-		want providers.Cause
-		sent bool
+		url, proxy string
+		talk       func(net.Conn) // nil: no connection is made
+		want       providers.Cause
+		sent       bool
 	}{
-		"a connection": {"https://" + host, func(context.Context, string, string) (net.Conn, error) {
-			time.Sleep(2 * providers.DefaultTimeout) // the transport lets it end by itself
-			return nil, context.DeadlineExceeded
-		}, providers.CauseConnectTimeout, false},
-		"a handshake": {"https://" + host, nil, providers.CauseTLSTimeout, false},
-		"an answer":   {"http://" + host, nil, providers.CauseTimeout, true},
+		"a connection":               {"https://" + host, "", nil, providers.CauseConnectTimeout, false},
+		"a connection without TLS":   {"http://" + host, "", nil, providers.CauseConnectTimeout, false},
+		"a handshake":                {"https://" + host, "", swallow, providers.CauseTLSTimeout, false},
+		"a connection to the proxy":  {"https://" + host, viaPlain, nil, "proxy_connect_timeout", false},
+		"a handshake with the proxy": {"https://" + host, viaTLS, swallow, "proxy_tls_timeout", false},
+		"the proxy's answer":         {"https://" + host, viaPlain, swallow, providers.CauseProxyNoAnswer, false},
+		"a handshake behind the proxy": {"https://" + host, viaPlain, func(c net.Conn) {
+			if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
+			}
+			swallow(c)
+		}, providers.CauseTLSTimeout, false},
+		"an answer": {"http://" + host, "", swallow, providers.CauseTimeout, true},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			var ends []net.Conn
-			o := providers.ClientOptions{Dial: row.dial}
-			if o.Dial == nil {
+		for _, timeout := range []time.Duration{0, time.Second, 3 * time.Second, 5 * time.Second, 8 * time.Second} {
+			synctest.Test(t, func(t *testing.T) {
+				var ends []net.Conn
+				o := providers.ClientOptions{Timeout: timeout}
+				if row.proxy != "" {
+					o.Proxy = through(t, row.proxy)
+				}
 				o.Dial = func(context.Context, string, string) (net.Conn, error) {
+					if row.talk == nil {
+						time.Sleep(2 * providers.DefaultTimeout) // the transport lets it end by itself
+						return nil, context.DeadlineExceeded
+					}
 					near, far := net.Pipe()
 					ends = append(ends, far)
-					go func() { _, _ = io.Copy(io.Discard, far) }()
+					go row.talk(far)
 					return near, nil
 				}
-			}
-			answer := providers.NewClient(&o).Do(context.Background(), post(row.url))
-			if answer.Cause != row.want || answer.NeverSent == row.sent {
-				t.Errorf("%s: cause %q, want %q; never sent %v", name, answer.Cause, row.want, answer.NeverSent)
-			}
-			for _, end := range ends {
-				end.Close()
-			}
-			time.Sleep(3 * providers.DefaultTimeout)
-		})
+				answer := providers.NewClient(&o).Do(context.Background(), post(row.url))
+				if answer.Cause != row.want || answer.NeverSent == row.sent {
+					t.Errorf("%s, %v: cause %q, want %q; never sent %v", name, timeout, answer.Cause, row.want, answer.NeverSent)
+				}
+				for _, end := range ends {
+					end.Close()
+				}
+				time.Sleep(3 * providers.DefaultTimeout)
+			})
+		}
 	}
+}
+
+func TestANameThatIsNotLookedUpInTimeIsNoHostThatTakesNoConnection(t *testing.T) {
+	t.Parallel()
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
+	names := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", silent.LocalAddr().String())
+	}}
+	for proxy, want := range map[string]providers.Cause{"": providers.CauseNameLookup, "http://proxy.test:1": "proxy_name_lookup_failed"} {
+		o := providers.ClientOptions{Timeout: 100 * time.Millisecond, Dial: (&net.Dialer{Resolver: names}).DialContext}
+		if proxy != "" {
+			o.Proxy = through(t, proxy)
+		}
+		answer := providers.NewClient(&o).Do(t.Context(), post("https://"+host))
+		if answer.Cause != want || !answer.NeverSent {
+			t.Errorf("cause %q, want %q; never sent %v", answer.Cause, want, answer.NeverSent)
+		}
+	}
+}
+
+func TestACallThatIsGivenUpOrInvalidIsNamedSo(t *testing.T) {
+	t.Parallel()
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	if answer := providers.NewClient(nil).Do(cancelled, post("https://"+host)); answer.Cause != providers.CauseGivenUp || !answer.NeverSent {

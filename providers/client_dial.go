@@ -22,6 +22,7 @@ type lines struct {
 // plain opens a connection without TLS. That exists to this machine only, and no
 // proxy leads there.
 func (l *lines) plain(ctx context.Context, network, address string) (net.Conn, error) {
+	wayOf(ctx).begin(false)
 	conn, err := l.dial(ctx, network, address)
 	if err != nil {
 		return nil, &unconnectedError{dialCause(err), err}
@@ -40,6 +41,7 @@ func (l *lines) secured(ctx context.Context, network, address string) (net.Conn,
 	if err != nil {
 		host = address
 	}
+	wayOf(ctx).passed(CauseTLSTimeout)
 	over, err := handshake(ctx, &gatedConn{Conn: conn}, l.tls, host)
 	if err != nil {
 		return nil, &unconnectedError{handshakeCause(err), err}
@@ -57,6 +59,7 @@ func (l *lines) reach(ctx context.Context, network, address string) (net.Conn, e
 			return l.tunnel(ctx, network, via, address)
 		}
 	}
+	wayOf(ctx).begin(false)
 	conn, err := l.dial(ctx, network, address)
 	if err != nil {
 		return nil, &unconnectedError{dialCause(err), err}

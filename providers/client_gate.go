@@ -21,6 +21,7 @@ import (
 type gate struct {
 	now    func() time.Time
 	before time.Time
+	way    way
 
 	mu     sync.Mutex
 	began  *gatedConn // the connection the first byte went to
@@ -29,21 +30,28 @@ type gate struct {
 	late   bool       // refused by the clock
 }
 
-// trace sets the gate on the connection the transport chose.
-func (g *gate) trace() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		conn := info.Conn
-		if secured, ok := conn.(*tls.Conn); ok {
-			conn = secured.NetConn()
-		}
-		if own, ok := conn.(*gatedConn); ok {
-			own.gate.Store(g)
-			return
-		}
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.opaque = true
-	}}
+// in returns the context of a call with this gate, and with the call's way to a
+// connection, of which a net.Dialer tells its two steps.
+func (g *gate) in(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(context.WithValue(ctx, wayKey{}, &g.way), &httptrace.ClientTrace{
+		GotConn:      func(info httptrace.GotConnInfo) { g.set(info.Conn) },
+		DNSStart:     func(httptrace.DNSStartInfo) { g.way.reached(CauseNameLookup) },
+		ConnectStart: func(string, string) { g.way.connecting() },
+	})
+}
+
+// set sets the gate on the connection the transport chose.
+func (g *gate) set(conn net.Conn) {
+	if secured, ok := conn.(*tls.Conn); ok {
+		conn = secured.NetConn()
+	}
+	if own, ok := conn.(*gatedConn); ok {
+		own.gate.Store(g)
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.opaque = true
 }
 
 // tooLate returns ErrTooLate once the clock has reached the limit.

@@ -36,15 +36,19 @@ func ParseProxy(raw string) (*url.URL, error) {
 // a call; TLS to the provider goes through it. So whatever the proxy says or does
 // before that handshake is done, no call was sent, and it can repeat none.
 func (l *lines) tunnel(ctx context.Context, network string, via *url.URL, address string) (net.Conn, error) {
+	way := wayOf(ctx)
+	way.begin(true)
 	conn, err := l.dial(ctx, network, proxyAddress(via))
 	if err != nil {
 		return nil, &unconnectedError{dialCause(err).atProxy(), err}
 	}
 	if via.Scheme == "https" {
+		way.reached(CauseTLSTimeout)
 		if conn, err = handshake(ctx, conn, l.tls, via.Hostname()); err != nil {
 			return nil, &unconnectedError{handshakeCause(err).atProxy(), err}
 		}
 	}
+	way.passed(CauseProxyNoAnswer)
 	if err := connect(ctx, conn, via.User, address); err != nil {
 		conn.Close()
 		return nil, err

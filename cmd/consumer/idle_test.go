@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/countermand/countermand/cmd/consumer/cli"
+	"github.com/countermand/countermand/providers/opay/opaysim"
 )
 
 // startWith is start with at most so many open files.
@@ -105,5 +106,19 @@ func TestASecretThatLiesOpenIsNamedAtTheStartAndNotShown(t *testing.T) {
 	said := p.await(p.stderr, "a secret lies open")
 	if !strings.Contains(said, "providers[0].secretKey lies in a file of mode 0666") {
 		t.Errorf("said %s", said)
+	}
+}
+
+func TestASecretInQuotesIsNamedAtTheStartAndByCheckAndNotShown(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.write("secret", `"`+strings.TrimSpace(readFile(t, filepath.Join(s.dir, "secret")))+`"`)
+	p := start(t, s.dir, "run", "--config", "config.yaml")
+	if said := p.await(p.stderr, "a secret is in quotes"); !strings.Contains(said, "providers[0].secretKey") || strings.Contains(said, opaysim.DefaultSecretKey) {
+		t.Errorf("said %s", said)
+	}
+	_, checked := runProgram(t, s.dir, "check", "--config", "config.yaml")
+	if out := checked.stdout.String(); !strings.Contains(out, "warning: secret-quoted: providers[0].secretKey is a secret in quotes") || strings.Contains(out, opaysim.DefaultSecretKey) {
+		t.Errorf("check said %s", out)
 	}
 }

@@ -75,3 +75,37 @@ func TestCheckReachesAProviderThroughTheProxyOfTheEnvironment(t *testing.T) {
 		t.Errorf("with the host excepted:\n%s", out)
 	}
 }
+
+func TestTheAdviceOnAProxyFitsWhereItComesFrom(t *testing.T) {
+	t.Parallel()
+	b := setupRearm(t)
+	b.overTLS()
+	plain := readFile(t, b.file)
+	own := strings.Replace(plain, "country: EG}", `country: EG, proxy: "127.0.0.1:1"}`, 1)
+	const change = "otherwise change the provider's setting proxy; without the setting, the "
+	for name, c := range map[string]struct {
+		config string
+		env    []string
+		want   string
+	}{
+		"the environment's":            {plain, []string{"HTTPS_PROXY=127.0.0.1:1"}, "otherwise add the provider's host to NO_PROXY, or"},
+		"in small letters":             {plain, []string{"HTTPS_PROXY=127.0.0.1:1", "no_proxy=shop.example"}, "otherwise add the provider's host to no_proxy, or"},
+		"its own":                      {own, nil, change + "provider is called directly"},
+		"its own, and all excepted":    {own, []string{"HTTPS_PROXY=127.0.0.1:2", "NO_PROXY=*"}, change + "provider is called directly"},
+		"its own, and the environment": {own, []string{"HTTPS_PROXY=127.0.0.1:2"}, change + "proxy is 127.0.0.1:2 (HTTPS_PROXY)"},
+	} {
+		if err := os.WriteFile(b.file, []byte(c.config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := startAmid(t, t.TempDir(), append(c.env, "KEY="+opaysim.DefaultSecretKey), "check", "--config", b.file)
+		p.exit()
+		for line := range strings.Lines(p.stdout.String()) {
+			if strings.HasPrefix(line, "note: provider-proxy: ") && (!strings.Contains(line, c.want) || strings.Contains(c.want, "setting") && strings.Contains(line, "NO_PROXY")) {
+				t.Errorf("%s: want %q\n%s", name, c.want, line)
+			}
+		}
+		if !strings.Contains(p.stdout.String(), "note: provider-proxy: ") {
+			t.Errorf("%s:\n%s%s", name, p.stdout, p.stderr)
+		}
+	}
+}

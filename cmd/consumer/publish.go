@@ -41,21 +41,29 @@ are valid. What depends on a provider is checked with --config only, and as if e
 If you publish a file again within two minutes, nothing is added: the message id is made of the event's source and
 id. What the stream has under it is read and compared. Other content is reported, and was not published.
 
-Exit codes: 0 published, or already there with the same content; 1 not published, or not all, or what is there
-already could not be compared; 2 faults in the input, and nothing published.
+Exit codes: 0 all published, or already there with the same content; 1 not published, or not all, or what is there
+already could not be compared; 2 faults in the input, and nothing published. With --skip-invalid, 1 means that
+commands were skipped, and 2 that all were.
+
+With --json the last line is always the summary. It has the member error if the exit code is not 0.
 
 Example: consumer publish examples/local/commands.jsonl --mode binary`
 }
 
 // Run checks everything, then publishes.
-func (c *publishCommand) Run(w *cli.World) (err error) {
-	d, err := events.NewDecoder()
-	if err != nil {
+func (c *publishCommand) Run(w *cli.World) error {
+	b := &batch{command: c, world: w, began: time.Now()}
+	defer b.close()
+	err := b.run()
+	return errors.Join(b.summary(err), err)
+}
+
+// run is Run without the summary.
+func (b *batch) run() (err error) {
+	if b.decoder, err = events.NewDecoder(); err != nil {
 		return fmt.Errorf("build decoder: %w", err)
 	}
-	b := &batch{command: c, world: w, decoder: d, began: time.Now()}
-	defer b.close()
-	if b.rules, err = c.rules(w, b.began); err != nil {
+	if b.rules, err = b.command.rules(b.world, b.began); err != nil {
 		return err
 	}
 	if b.twins, err = publish.NewTwins(); err != nil {
@@ -64,9 +72,8 @@ func (c *publishCommand) Run(w *cli.World) (err error) {
 	if err := b.check(); err != nil {
 		return err
 	}
-	if b.faults > 0 && !c.SkipInvalid {
-		return errors.Join(b.summary(publish.Sent{}, 0),
-			cli.Usage(fmt.Errorf("%d of %d commands are not valid; nothing was published", b.invalid, b.valid+b.invalid)))
+	if b.faults > 0 && (!b.command.SkipInvalid || b.valid == 0) {
+		return cli.Usage(fmt.Errorf("%d of %d commands are not valid; nothing was published", b.invalid, b.valid+b.invalid))
 	}
 	return b.send()
 }
@@ -107,6 +114,8 @@ type batch struct {
 	twins                  *publish.Twins
 	unclear                map[publish.Place]bool // they have a twin that says something else
 	valid, invalid, faults int
+	sent                   publish.Sent
+	took                   time.Duration // to publish; 0: nothing was tried
 }
 
 // check reads every command once and reports every fault.
@@ -189,10 +198,19 @@ func (b *batch) send() error {
 		},
 	})
 	failed := b.sendAll(s)
-	sent, err := s.Close()
+	b.sent, err = s.Close()
+	b.took = time.Since(began)
 	bar.End()
 	b.faults = 0 // those of the input were told
-	return errors.Join(b.report(told...), b.summary(sent, time.Since(began)), cmp.Or(failed, err), dropped(sent, s.NotCompared()))
+	return errors.Join(b.report(told...), cmp.Or(failed, err), dropped(b.sent, s.NotCompared()), b.skipped())
+}
+
+// skipped is the error of commands that were left out.
+func (b *batch) skipped() error {
+	if b.invalid == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d commands are not valid, and were skipped", b.invalid, b.valid+b.invalid)
 }
 
 // dropped is the error of commands that the stream has not taken, or may not have.
@@ -207,21 +225,33 @@ func dropped(sent publish.Sent, why error) error {
 	return errors.Join(errs...)
 }
 
-// summary says what became of the commands; for people only once something was sent.
-func (b *batch) summary(sent publish.Sent, took time.Duration) error {
+// summary says what became of the commands, and for machines why not more did; for people
+// only once something was sent.
+func (b *batch) summary(why error) error {
 	switch {
 	case b.command.JSON:
-		return b.world.JSON(map[string]any{"summary": map[string]any{
-			"published": sent.Published, "duplicates": sent.Duplicates, "different": sent.Different, "notCompared": sent.NotCompared,
-			"invalid": b.invalid, "providerRules": b.rules != nil, "seconds": took.Seconds(),
-		}})
-	case took == 0:
+		line := publishSummary{Sent: b.sent, Invalid: b.invalid, ProviderRules: b.rules != nil, Seconds: b.took.Seconds()}
+		if why != nil {
+			line.Error = why.Error()
+		}
+		return b.world.JSON(map[string]publishSummary{"summary": line})
+	case b.took == 0:
 		return nil
 	default:
 		_, err := fmt.Fprintf(b.world.Stdout, "%d published, %d were there already with the same content, %d skipped as invalid, in %s (%.0f a second)\n",
-			sent.Published, sent.Duplicates, b.invalid, took.Round(time.Millisecond), float64(b.valid)/took.Seconds())
+			b.sent.Published, b.sent.Duplicates, b.invalid, b.took.Round(time.Millisecond), float64(b.valid)/b.took.Seconds())
 		return err
 	}
+}
+
+// publishSummary is the last line of --json.
+type publishSummary struct {
+	publish.Sent
+
+	Invalid       int     `json:"invalid"`
+	ProviderRules bool    `json:"providerRules"` // they were checked
+	Seconds       float64 `json:"seconds"`
+	Error         string  `json:"error,omitempty"`
 }
 
 func (b *batch) sendAll(s *publish.Sender) error {

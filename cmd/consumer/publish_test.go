@@ -84,12 +84,79 @@ func TestTwoCommandsOfAFileWithOneSourceAndIDAreAFaultThatNamesBothLines(t *test
 	if code != cli.ExitUsage || !strings.Contains(errs, "commands.jsonl:3: ce-id: duplicate (commands.jsonl:1 has the same source and id, and other content)") || p.stored() != 0 {
 		t.Errorf("exit code %d, %d stored\n%s%s", code, p.stored(), out, errs)
 	}
-	if code, out, errs = p.run(file, p.url(), "--skip-invalid"); code != cli.ExitOK || !strings.Contains(out, "1 published, 0 were there already with the same content, 2 skipped") || p.stored() != 1 {
+	if code, out, errs = p.run(file, p.url(), "--skip-invalid"); code != cli.ExitFailed || !strings.Contains(out, "1 published, 0 were there already with the same content, 2 skipped") || p.stored() != 1 {
 		t.Errorf("without them: exit code %d, %d stored\n%s%s", code, p.stored(), out, errs)
 	}
 	file[2] = file[0]
 	if code, out, errs = p.run(file, p.url()); code != cli.ExitOK || !strings.Contains(out, "1 published, 2 were there already with the same content") || p.stored() != 2 {
 		t.Errorf("the same twice: exit code %d, %d stored\n%s%s", code, p.stored(), out, errs)
+	}
+}
+
+func TestTheExitCodeSaysWhetherSomeOrAllCommandsWereSkipped(t *testing.T) {
+	t.Parallel()
+	p := setupPublishing(t)
+	good, twin, other := wish("a", "opay-eg", byOrder, amount4), wish("b", "opay-eg", byOrder, amount4), wish("b", "opay-eg", `"orderId":"2"`, amount4)
+	broken, foreign := strings.Replace(good, "amount", "ammount", 1), wish("c", "nobody", byOrder, amount4)
+	for name, c := range map[string]struct {
+		file []string
+		code int
+		says string
+	}{
+		"nothing wrong":        {[]string{good}, cli.ExitOK, ""},
+		"conflicting ids only": {[]string{twin, other}, cli.ExitUsage, "2 of 2 commands are not valid; nothing was published"},
+		"faults only":          {[]string{broken}, cli.ExitUsage, "1 of 1 commands are not valid; nothing was published"},
+		"provider rules only":  {[]string{foreign}, cli.ExitUsage, "1 of 1 commands are not valid; nothing was published"},
+		"no JSON only":         {[]string{"junk"}, cli.ExitUsage, "1 of 1 commands are not valid; nothing was published"},
+		"all of them":          {[]string{twin, broken, foreign, "junk", other}, cli.ExitUsage, "5 of 5 commands are not valid; nothing was published"},
+		"ids beside a good one": {
+			[]string{good, twin, other}, cli.ExitFailed, "2 of 3 commands are not valid, and were skipped",
+		},
+		"faults beside a good one": {[]string{good, broken}, cli.ExitFailed, "1 of 2 commands are not valid, and were skipped"},
+		"rules beside a good one":  {[]string{good, foreign}, cli.ExitFailed, "1 of 2 commands are not valid, and were skipped"},
+		"nothing at all":           {nil, cli.ExitUsage, "there is no command in the input"},
+	} {
+		for _, format := range [][]string{nil, {"--json"}} {
+			code, out, errs := p.run(c.file, append(format, "--config", "config.yaml", "--skip-invalid")...)
+			if code != c.code || !strings.Contains(errs, c.says) {
+				t.Errorf("%s %v: exit code %d, want %d and %q\n%s%s", name, format, code, c.code, c.says, out, errs)
+			}
+			if len(format) == 0 {
+				continue
+			}
+			_, summary := published(t, out)
+			if said, _ := summary["error"].(string); (said == "") != (code == cli.ExitOK) || !strings.Contains(said, c.says) {
+				t.Errorf("%s: exit code %d and summary %v", name, code, summary)
+			}
+		}
+	}
+}
+
+func TestAsJSONTheSummaryComesWithItsErrorHoweverItEnds(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"good.jsonl": wish("a", "opay-eg", byOrder, amount4), "empty.jsonl": "\n", "bad.yaml": "nats: 3\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	away := natstest.FreeAddress(t)
+	for _, c := range []struct {
+		code int
+		says string
+		args []string
+	}{
+		{cli.ExitFailed, "no connection to nats://" + away + " (refused)", []string{"good.jsonl", "--nats=nats://" + away}},
+		{cli.ExitUsage, "there is no command in the input", []string{"empty.jsonl", "--nats=nats://" + away}},
+		{cli.ExitUsage, "not-there.jsonl", []string{"not-there.jsonl"}},
+		{cli.ExitUsage, "bad.yaml", []string{"good.jsonl", "--config", "bad.yaml"}},
+	} {
+		code, p := runProgram(t, dir, append([]string{"publish", "--json"}, c.args...)...)
+		faults, summary := published(t, p.stdout.String())
+		said, _ := summary["error"].(string)
+		if code != c.code || len(faults) > 0 || summary["published"] != 0.0 || !strings.Contains(said, c.says) {
+			t.Errorf("%v: exit code %d\n%s%s", c.args, code, p.stdout, p.stderr)
+		}
 	}
 }
 
@@ -230,6 +297,10 @@ func TestEveryFileThatAPersonHandsOverMayBeginWithAByteOrderMark(t *testing.T) {
 	r.write("good.json", mark+strings.ReplaceAll(misspelled, "ammount", "amount"))
 	r.write("commands.jsonl", mark+wish("a", "opay-eg", byOrder, amount4)+"\n")
 	r.write("rulings.jsonl", mark+`{"provider":"opay-eg","payment":"none","operation":"refund","idempotencyKey":"k","view":"1@2026-01-01T00:00:00Z","as":"failed","reason":"r","evidence":"e"}`+"\n")
+	for name, from := range map[string]string{"joined.jsonl": "commands.jsonl", "twice.jsonl": "rulings.jsonl"} {
+		one := readFile(t, filepath.Join(r.dir, from))
+		r.write(name, one+one)
+	}
 	for _, c := range []struct {
 		code int
 		says string
@@ -238,6 +309,8 @@ func TestEveryFileThatAPersonHandsOverMayBeginWithAByteOrderMark(t *testing.T) {
 		{cli.ExitOK, "1 published", []string{"publish", "commands.jsonl"}},
 		{cli.ExitOK, "would publish refund of key k", []string{"rejected", "replay", r.token, "--reason", "typing error", "--file", "good.json"}},
 		{cli.ExitNone, "there is no such payment", []string{"review", "resolve", "--file", "rulings.jsonl"}},
+		{cli.ExitUsage, "joined.jsonl:2: json (a byte order mark (U+FEFF) stands here, as where files were joined: remove it)", []string{"publish", "joined.jsonl"}},
+		{cli.ExitUsage, "twice.jsonl:2: a byte order mark (U+FEFF) stands here, as where files were joined: remove it", []string{"review", "resolve", "--file", "twice.jsonl"}},
 	} {
 		code, p := runProgram(t, r.dir, append(c.args, "--config", "config.yaml")...)
 		if all := p.stdout.String() + p.stderr.String(); code != c.code || !strings.Contains(all, c.says) {

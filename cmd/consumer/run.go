@@ -58,6 +58,9 @@ func (c *runCommand) Run(w *cli.World) error {
 	for _, exposed := range cfg.Exposed {
 		log.Warn("a secret lies open", "setting", exposed.String())
 	}
+	for _, setting := range cfg.Quoted {
+		log.Warn("a secret is in quotes, which are sent as part of it", "setting", setting)
+	}
 	endProfile, err := c.profile()
 	if err != nil {
 		return err

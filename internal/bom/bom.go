@@ -36,6 +36,19 @@ func Name(text []byte) string {
 	}
 }
 
+// Inside says what to do about a mark within a file, where the text that begins with it
+// begins; "" if it begins with none. Joining files leaves the mark of each where it was.
+func Inside(text []byte) string {
+	switch Name(text) {
+	case UTF8:
+		return "a byte order mark (U+FEFF) stands here, as where files were joined: remove it"
+	case UTF16:
+		return "the byte order mark of UTF-16 stands here, as where files were joined: save them as UTF-8 first"
+	default:
+		return ""
+	}
+}
+
 // Trim returns a text without its mark. The error is ErrUTF16.
 func Trim(text []byte) ([]byte, error) {
 	switch Name(text) {

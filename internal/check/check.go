@@ -63,6 +63,7 @@ func (o *Options) withDefaults() Options {
 func Run(ctx context.Context, cfg *config.Config, o *Options, found func(Finding)) error {
 	c := &checker{cfg: cfg, opts: o.withDefaults(), found: found}
 	c.secretFiles()
+	c.quotedSecrets()
 	c.instances()
 	c.witness(ctx)
 	c.people()

@@ -22,6 +22,7 @@ const (
 	Connection       = "connection"
 	Credentials      = "credentials"
 	SecretFile       = "secret-file"
+	SecretQuoted     = "secret-quoted"
 	JetStream        = "jetstream"
 	ServerVersion    = "server-version"
 	Topology         = "topology"

@@ -41,3 +41,10 @@ func TestASecretThatOthersCanReadOrReplaceIsAWarning(t *testing.T) {
 	b.cfg.Exposed = []config.Exposed{{Setting: "providers[0].secretKey", Mode: 0o666}, {Setting: "nats.nkey", Mode: 0o777, Folder: true}}
 	want(t, b.findings(nil), line{check.Warning, check.SecretFile, "providers[0].secretKey"}, line{check.Warning, check.SecretFile, "nats.nkey"})
 }
+
+func TestASecretInQuotesIsAWarning(t *testing.T) {
+	t.Parallel()
+	b := provisioned(t, durable)
+	b.cfg.Quoted = []string{"providers[0].secretKey"}
+	want(t, b.findings(nil), line{check.Warning, check.SecretQuoted, "providers[0].secretKey"})
+}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/countermand/countermand/internal/app"
+	"github.com/countermand/countermand/internal/config"
 	"github.com/countermand/countermand/payment"
 	"github.com/countermand/countermand/providers"
 )
@@ -54,9 +55,23 @@ func (c *checker) proxies() {
 		c.via[p.Name] = via
 		c.report(Note, ProviderProxy, "provider "+p.Name, Finding{
 			Is: "called through the proxy " + via + " (" + route.From + ")", Want: "the proxy that you mean",
-			Do: "nothing if it is; otherwise except the host in NO_PROXY, or give the provider another proxy",
+			Do: "nothing if it is; otherwise " + c.otherwise(p, route),
 		})
 	}
+}
+
+// otherwise says how a provider gets another proxy or none. That depends on where this
+// one comes from: no variable excepts a host from the proxy of the provider's own setting.
+func (c *checker) otherwise(p config.Provider, route config.Route) string {
+	if route.Excepts != "" {
+		return "add the provider's host to " + route.Excepts + ", or set the provider's own proxy"
+	}
+	p.Proxy = config.Proxy{}
+	without := c.cfg.Route(p)
+	if via := without.Via(p.BaseURL); via != "" {
+		return "change the provider's setting proxy; without the setting, the proxy is " + via + " (" + without.From + ")"
+	}
+	return "change the provider's setting proxy; without the setting, the provider is called directly"
 }
 
 // faults takes joined errors apart.

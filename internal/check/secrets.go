@@ -9,3 +9,13 @@ func (c *checker) secretFiles() {
 		})
 	}
 }
+
+// quotedSecrets names the secrets that stand in quotes.
+func (c *checker) quotedSecrets() {
+	for _, setting := range c.cfg.Quoted {
+		c.report(Warning, SecretQuoted, setting, Finding{
+			Is: "a secret in quotes", Want: "the secret alone",
+			Do: "the quotes are sent as part of it: take them away, unless they belong to it",
+		})
+	}
+}

@@ -44,6 +44,8 @@ type Config struct {
 
 	// Exposed are the secrets whose files others on this machine may read or change.
 	Exposed []Exposed `yaml:"-"`
+	// Quoted are the settings whose secrets stand in quotes, which may be a mistake.
+	Quoted []string `yaml:"-"`
 	// NotGiven are the settings whose secrets are not there: LoadNotCalling.
 	NotGiven []string `yaml:"-"`
 

@@ -27,6 +27,8 @@ type decoder struct {
 	lenient bool
 	// exposed are the secrets whose files others may read or write.
 	exposed []Exposed
+	// quoted are the settings whose secrets stand in quotes.
+	quoted []string
 	// notCalling lets the secrets be missing that only the service itself uses.
 	notCalling bool
 	// notGiven are the settings of those that are.

@@ -54,7 +54,7 @@ func load(path string, getenv func(string) string, notCalling bool) (*Config, er
 	if err := f.err(); err != nil {
 		return nil, err
 	}
-	cfg.Exposed, cfg.NotGiven = d.exposed, d.notGiven
+	cfg.Exposed, cfg.Quoted, cfg.NotGiven = d.exposed, d.quoted, d.notGiven
 	return cfg, nil
 }
 

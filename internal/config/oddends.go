@@ -7,22 +7,27 @@ import (
 	"unicode/utf8"
 
 	"github.com/countermand/countermand/internal/bom"
+	"github.com/countermand/countermand/internal/safetext"
 )
 
-// oddEnds adds a fault for a secret with characters around it that nobody sees: the other
-// side would take it for wrong credentials. The content of a .creds file is a document,
-// and what surrounds the credentials in it does no harm.
+// oddEnds adds a fault for a secret with characters around it that nobody sees, or with a
+// line break inside: the other side would take it for wrong credentials. Quotes around it
+// are noted only, because they may be part of it. The content of a .creds file is a
+// document, and what surrounds the credentials in it does no harm.
 func (d *decoder) oddEnds(line int, path, value string) {
 	if strings.HasSuffix(path, ".credentials") {
 		return
 	}
-	if what := oddAround(value); what != "" {
+	switch what := oddAround(value); {
+	case what != "":
 		d.add(line, path, "names a secret that %s; only one line break at the end is trimmed", what)
+	case quoted(value):
+		d.quoted = append(d.quoted, path)
 	}
 }
 
-// oddAround says what is odd about the ends of a text, and nothing else of it; empty:
-// nothing.
+// oddAround says what is odd about the ends of a text or its lines, and nothing else of
+// it; empty: nothing.
 func oddAround(text string) string {
 	if bom.Name([]byte(text)) == bom.UTF16 {
 		return "is written in UTF-16: save it as UTF-8 without a byte order mark"
@@ -39,9 +44,29 @@ func oddAround(text string) string {
 		return "begins with " + begins + ": remove it"
 	case ends != "":
 		return "ends with " + ends + ": remove it"
-	default:
-		return ""
 	}
+	if at := strings.IndexFunc(text, breaks); at >= 0 {
+		r, _ := utf8.DecodeRuneInString(text[at:])
+		return "has " + unseen(r) + " inside: write it on one line"
+	}
+	return ""
+}
+
+// breaks reports a character that ends a line or controls something else. No header and no
+// form of a provider takes one.
+func breaks(r rune) bool {
+	return r != '\t' && unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
+}
+
+// quoted reports whether a text stands in quotes of one kind. A shell takes them away, and
+// a file or an env file keeps them.
+func quoted(text string) bool {
+	first, size := utf8.DecodeRuneInString(text)
+	last, _ := utf8.DecodeLastRuneInString(text)
+	closing, opens := map[rune]string{
+		'"': `"`, '\'': "'", '`': "`´", '“': "”", '”': "”", '„': "“”", '‘': "’", '’': "’", '‚': "‘’", '«': "»", '»': "«", '‹': "›", '›': "‹",
+	}[first]
+	return opens && len(text) > size && strings.ContainsRune(closing, last)
 }
 
 // unseen names a character that nobody sees; empty: it is seen, or no character at all.
@@ -50,7 +75,7 @@ func unseen(r rune) string {
 	switch {
 	case r == '\ufeff':
 		kind = "a byte order mark"
-	case r == '\n':
+	case r == '\n', r == '\u0085', r == '\u2028', r == '\u2029':
 		kind = "a line break"
 	case r == '\r':
 		kind = "a carriage return"
@@ -66,7 +91,7 @@ func unseen(r rune) string {
 		kind = "white space"
 	case unicode.IsControl(r):
 		kind = "a control character"
-	case unicode.Is(unicode.Cf, r):
+	case safetext.Unseen(r):
 		kind = "a character that cannot be seen"
 	default:
 		return ""

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -35,22 +36,32 @@ func TestCharactersAroundASecretThatNobodySeesAreNamedWithoutTheSecret(t *testin
 		wide = append(wide, byte(unit), byte(unit>>8))
 	}
 	for value, want := range map[string]string{
-		hush + " ":                 "ends with a space (U+0020): remove it",
-		" " + hush:                 "begins with a space (U+0020): remove it",
-		"\t" + hush + "\t\n":       "begins with a tab (U+0009) and ends with a tab (U+0009): remove both",
-		hush + "\n\n":              "ends with a line break (U+000A): remove it",
-		hush + "\r":                "ends with a carriage return (U+000D): remove it",
-		hush + "\r\n\r\n":          "ends with a line break (U+000A): remove it",
-		hush + "\u00a0":            "ends with a no-break space (U+00A0): remove it",
-		"\ufeff" + hush + "\n":     "begins with a byte order mark (U+FEFF): remove it",
-		"\u200b" + hush:            "begins with a zero-width character (U+200B): remove it",
-		hush + "\u2060":            "ends with a zero-width character (U+2060): remove it",
-		hush + "\u3000":            "ends with white space (U+3000): remove it",
-		hush + "\u200e":            "ends with a character that cannot be seen (U+200E): remove it",
-		hush + "\x00":              "ends with a control character (U+0000): remove it",
-		" \ufeff\n":                "holds nothing that can be seen",
-		string(wide):               "is written in UTF-16: save it as UTF-8 without a byte order mark",
-		"\xfe\xff\x00H\x00U\x00SH": "is written in UTF-16: save it as UTF-8 without a byte order mark",
+		hush + " ":                  "ends with a space (U+0020): remove it",
+		" " + hush:                  "begins with a space (U+0020): remove it",
+		"\t" + hush + "\t\n":        "begins with a tab (U+0009) and ends with a tab (U+0009): remove both",
+		hush + "\n\n":               "ends with a line break (U+000A): remove it",
+		hush + "\r":                 "ends with a carriage return (U+000D): remove it",
+		hush + "\r\n\r\n":           "ends with a line break (U+000A): remove it",
+		hush + "\u00a0":             "ends with a no-break space (U+00A0): remove it",
+		"\ufeff" + hush + "\n":      "begins with a byte order mark (U+FEFF): remove it",
+		"\u200b" + hush:             "begins with a zero-width character (U+200B): remove it",
+		hush + "\u2060":             "ends with a zero-width character (U+2060): remove it",
+		hush + "\u3000":             "ends with white space (U+3000): remove it",
+		hush + "\u200e":             "ends with a character that cannot be seen (U+200E): remove it",
+		hush + "\u3164":             "ends with a character that cannot be seen (U+3164): remove it",
+		"\u2800" + hush:             "begins with a character that cannot be seen (U+2800): remove it",
+		hush + "\ufe0f":             "ends with a character that cannot be seen (U+FE0F): remove it",
+		hush + "\u115f":             "ends with a character that cannot be seen (U+115F): remove it",
+		hush + "\U000e0041":         "ends with a character that cannot be seen (U+E0041): remove it",
+		hush + "\n" + hush:          "has a line break (U+000A) inside: write it on one line",
+		hush + "\r\n" + hush + "\n": "has a carriage return (U+000D) inside: write it on one line",
+		hush + "\u2028" + hush:      "has a line break (U+2028) inside: write it on one line",
+		hush + "\u0085" + hush:      "has a line break (U+0085) inside: write it on one line",
+		hush + "\x00" + hush:        "has a control character (U+0000) inside: write it on one line",
+		hush + "\x00":               "ends with a control character (U+0000): remove it",
+		" \ufeff\n":                 "holds nothing that can be seen",
+		string(wide):                "is written in UTF-16: save it as UTF-8 without a byte order mark",
+		"\xfe\xff\x00H\x00U\x00SH":  "is written in UTF-16: save it as UTF-8 without a byte order mark",
 	} {
 		for from, load := range keyFrom(t, value) {
 			_, err := load()
@@ -65,7 +76,7 @@ func TestCharactersAroundASecretThatNobodySeesAreNamedWithoutTheSecret(t *testin
 func TestOneLineBreakAtTheEndOfASecretIsTrimmedAndNothingElse(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]string{
-		"a\nb\n": "a\nb", hush: hush, hush + "\n": hush, hush + "\r\n": hush, "a b\u00a0c": "a b\u00a0c", "\xc3\x28": "\xc3\x28",
+		hush: hush, hush + "\n": hush, hush + "\r\n": hush, "a\tb\u00a0\u200bc": "a\tb\u00a0\u200bc", "k\ufffd": "k\ufffd", "\xc3\x28": "\xc3\x28",
 	} {
 		for from, load := range keyFrom(t, value) {
 			cfg, err := load()
@@ -74,6 +85,28 @@ func TestOneLineBreakAtTheEndOfASecretIsTrimmedAndNothingElse(t *testing.T) {
 				continue
 			}
 			if got := revealed(t, cfg); got != want {
+				t.Errorf("%q from %s is %q", value, from, got)
+			}
+		}
+	}
+}
+
+func TestQuotesAroundASecretAreNotedAndStay(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]bool{
+		`"` + hush + `"`: true, "'" + hush + "'\n": true, "`" + hush + "`": true, "“" + hush + "”": true, "„" + hush + "“": true, "«" + hush + "»": true,
+		`""`: true, `"`: false, `"` + hush: false, hush + `"`: false, `"` + hush + "'": false, "a" + `"` + hush + `"`: false, hush: false, "((" + hush: false,
+	} {
+		for from, load := range keyFrom(t, value) {
+			cfg, err := load()
+			if err != nil {
+				t.Errorf("%q from %s: %v", value, from, err)
+				continue
+			}
+			if noted := slices.Equal(cfg.Quoted, []string{"providers[0].apiKey"}); noted != want || !noted && len(cfg.Quoted) > 0 {
+				t.Errorf("%q from %s: noted %v", value, from, cfg.Quoted)
+			}
+			if got := revealed(t, cfg); got != strings.TrimSuffix(value, "\n") {
 				t.Errorf("%q from %s is %q", value, from, got)
 			}
 		}

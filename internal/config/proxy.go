@@ -22,22 +22,25 @@ func (p Proxy) Given() bool { return p.Address.Reveal() != "" }
 type environment struct {
 	// Secrets, because one may hold a password and neither is for any log.
 	httpsProxy, noProxy providers.Secret
+	// excepts is the name of the variable that excepts hosts.
+	excepts string
 }
 
 // environmentOf reads the variables by the names that Go's own client knows.
 func environmentOf(getenv func(string) string) environment {
-	return environment{
-		providers.NewSecret(oneOf(getenv, "HTTPS_PROXY", "https_proxy")), providers.NewSecret(oneOf(getenv, "NO_PROXY", "no_proxy")),
-	}
+	_, through := oneOf(getenv, "HTTPS_PROXY", "https_proxy")
+	excepts, hosts := oneOf(getenv, "NO_PROXY", "no_proxy")
+	return environment{providers.NewSecret(through), providers.NewSecret(hosts), excepts}
 }
 
-func oneOf(getenv func(string) string, names ...string) string {
+// oneOf returns the first variable that is set; the first name if none is.
+func oneOf(getenv func(string) string, names ...string) (name, value string) {
 	for _, name := range names {
 		if value := getenv(name); value != "" {
-			return value
+			return name, value
 		}
 	}
-	return ""
+	return names[0], ""
 }
 
 // Route says through which proxy the calls of one provider instance go. It is safe for
@@ -45,6 +48,8 @@ func oneOf(getenv func(string) string, names ...string) string {
 type Route struct {
 	// From is the setting or the variable that names the proxy; empty: there is none.
 	From string
+	// Excepts is the variable that excepts hosts from this proxy; empty: none does.
+	Excepts string
 
 	to func(address string) (*url.URL, error)
 }
@@ -53,7 +58,7 @@ type Route struct {
 // the environment's alone, and loopback addresses are always excepted from that.
 func (c *Config) Route(p Provider) Route {
 	if own := p.Proxy.Address; p.Proxy.Given() {
-		return Route{"providers[].proxy", func(string) (*url.URL, error) {
+		return Route{From: "providers[].proxy", to: func(string) (*url.URL, error) {
 			now := own.Reveal() // its file may have changed
 			return providers.ParseProxy(now)
 		}}
@@ -64,10 +69,12 @@ func (c *Config) Route(p Provider) Route {
 	}
 	via, err := providers.ParseProxy(raw)
 	if err != nil { // Load has refused it
-		return Route{"HTTPS_PROXY", func(string) (*url.URL, error) { return nil, err }}
+		return Route{From: "HTTPS_PROXY", to: func(string) (*url.URL, error) { return nil, err }}
 	}
 	find := (&httpproxy.Config{HTTPSProxy: via.String(), NoProxy: c.environment.noProxy.Reveal()}).ProxyFunc()
-	return Route{"HTTPS_PROXY", func(address string) (*url.URL, error) { return find(&url.URL{Scheme: "https", Host: address}) }}
+	return Route{From: "HTTPS_PROXY", Excepts: c.environment.excepts, to: func(address string) (*url.URL, error) {
+		return find(&url.URL{Scheme: "https", Host: address})
+	}}
 }
 
 // To returns the proxy for a host with its port; nil: none. An error means that the

@@ -37,8 +37,9 @@ It reports all faults at once, each with file, line and key. Durations are Go's 
 
 A secret is given as ` + "`{file: PATH}` or `{env: NAME}`" + `, never as its own value. Countermand reads the file again for each
 use. It trims one line break at the end, of a file or a variable, and nothing else. It refuses a secret that begins or
-ends with white space, a zero-width character or a byte order mark, or is written in UTF-16, and names the character.
-The content of a .creds file may begin and end with anything.
+ends with a character that cannot be seen, such as white space or a byte order mark, that has a line break or another
+control character inside, or that is written in UTF-16. It names the character. A secret in quotes is a warning: they
+are sent as part of it. The content of a .creds file may begin and end with anything.
 
 Keys that end in ` + "`URL`" + ` must be https, or http to a loopback address, without user, query or fragment. ` + "`nats.url`" + ` has its
 own rule.

@@ -74,10 +74,14 @@ func (c *counter) lineAt(offset int64) int {
 	return c.line + bytes.Count(c.kept[:n], []byte("\n"))
 }
 
+// behind returns what was read from an offset on.
+func (c *counter) behind(offset int64) []byte {
+	return c.kept[min(max(offset-c.from, 0), int64(len(c.kept))):]
+}
+
 // skip returns the offset of what comes next behind blanks and commas.
 func (c *counter) skip(offset int64) int64 {
-	n := min(max(offset-c.from, 0), int64(len(c.kept)))
-	rest := c.kept[n:]
+	rest := c.behind(offset)
 	return offset + int64(len(rest)-len(bytes.TrimLeft(rest, " \t\r\n,")))
 }
 

@@ -3,6 +3,7 @@ package publish
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -89,7 +90,7 @@ func (s *scanner) run() error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, bom.ErrUTF16):
-			return s.each(Item{File: s.file, Line: s.line, Faults: []Fault{{File: s.file, Line: s.line, Rule: "json", Detail: err.Error()}}})
+			return s.fault(s.line, err.Error())
 		case err != nil:
 			return fmt.Errorf("read %s: %w", s.file, err)
 		}
@@ -110,7 +111,12 @@ func (s *scanner) value(line, text []byte) error {
 	}
 	at := s.line
 	s.line++
-	return s.each(Item{File: s.file, Line: at, Faults: []Fault{{File: s.file, Line: at, Rule: "json", Detail: "not a JSON value"}}})
+	return s.fault(at, cmp.Or(bom.Inside(text), "not a JSON value"))
+}
+
+// fault tells of a text that is no JSON.
+func (s *scanner) fault(line int, detail string) error {
+	return s.each(Item{File: s.file, Line: line, Faults: []Fault{{File: s.file, Line: line, Rule: "json", Detail: detail}}})
 }
 
 // begun reports whether text is a good beginning of an object or array that
@@ -137,7 +143,7 @@ func (s *scanner) spread(first []byte) error {
 	array := d.PeekKind() == '['
 	if array {
 		if _, err := d.ReadToken(); err != nil {
-			return s.broken(counted.lineAt(counted.skip(d.InputOffset())))
+			return s.broken(counted, d.InputOffset())
 		}
 	}
 	for {
@@ -155,7 +161,7 @@ func (s *scanner) spread(first []byte) error {
 			return counted.failed
 		}
 		if err != nil {
-			return s.broken(counted.lineAt(counted.skip(end)))
+			return s.broken(counted, end)
 		}
 		if err := s.item(counted.lineAt(end-int64(len(raw))), bytes.Clone(raw)); err != nil {
 			return err
@@ -164,14 +170,15 @@ func (s *scanner) spread(first []byte) error {
 	}
 }
 
-func (s *scanner) broken(line int) error {
+// broken tells where the JSON breaks off behind an offset.
+func (s *scanner) broken(counted *counter, offset int64) error {
+	at := counted.skip(offset)
+	line, what := counted.lineAt(at), cmp.Or(bom.Inside(counted.behind(at)), "the JSON breaks off or is malformed here")
 	_, err := io.Copy(io.Discard, s.lines) // nothing behind it can be told apart
 	if err != nil {
 		return fmt.Errorf("read %s: %w", s.file, err)
 	}
-	return s.each(Item{File: s.file, Line: line, Faults: []Fault{{
-		File: s.file, Line: line, Rule: "json", Detail: "the JSON breaks off or is malformed here; what follows was not read",
-	}}})
+	return s.fault(line, what+"; what follows was not read")
 }
 
 // item checks one value as the consumer would.

@@ -16,6 +16,36 @@ const (
 	bad  = `{"specversion":"1.0","id":"a","source":"/s","type":"payment.refund.requested","data":{"idempotencyKey":"k","provider":"p","payment":{"orderId":"1"},"full":true,"ammount":1}}`
 )
 
+func TestAByteOrderMarkWithinAFileIsNamed(t *testing.T) {
+	t.Parallel()
+	const mark = "a byte order mark (U+FEFF) stands here, as where files were joined: remove it"
+	const wide = "the byte order mark of UTF-16 stands here, as where files were joined: save them as UTF-8 first"
+	for text, want := range map[string]string{
+		good + "\n\ufeff" + good:                "f:2: json (" + mark + ")",
+		good + "\n \ufeff" + good:               "f:2: json (" + mark + ")",
+		good + "\n\ufeff\n":                     "f:2: json (" + mark + ")",
+		"[" + good + "]\n\ufeff[" + good + "]":  "f:2: json (" + mark + "; what follows was not read)",
+		"[\n" + good + ",\n\ufeff" + good + "]": "f:3: json (" + mark + "; what follows was not read)",
+		good + "\n\xff\xfe{\x00\n":              "f:2: json (" + wide + ")",
+		good + "\nnonsense":                     "f:2: json (not a JSON value)",
+		"[" + good + "]\nnonsense":              "f:2: json (the JSON breaks off or is malformed here; what follows was not read)",
+	} {
+		d, err := events.NewDecoder()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		if err := publish.Scan(strings.NewReader(text), "f", d, nil, func(i publish.Item) error {
+			for _, f := range i.Faults {
+				got = append(got, f.String())
+			}
+			return nil
+		}); err != nil || len(got) != 1 || got[0] != want {
+			t.Errorf("%q: %q, %v, want %q", text, got, err, want)
+		}
+	}
+}
+
 // scan returns one line a command: where it begins, and its faults.
 func scan(t *testing.T, text string) []string {
 	t.Helper()

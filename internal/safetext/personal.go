@@ -3,29 +3,65 @@ package safetext
 import (
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // CardLike reports whether digits in a text could be a card number: as long and
-// beginning as one of the schemes' numbers do, with the right check digit. A
-// provider's own references are runs of digits too (OPay's have 18), so the mere
-// length, by which free texts are masked, would refuse them.
+// beginning as one of the schemes' numbers do, with the right check digit, whatever signs
+// stand between them. A provider's own references are runs of digits too (OPay's have
+// 18), so the mere length, by which free texts are masked, would refuse them.
 func CardLike(s string) bool {
+	return cardBetween(s, func(r rune) bool { return r == ' ' || r == '-' }) || cardBetween(s, Separator) ||
+		slices.ContainsFunc(strings.Fields(s), func(word string) bool { return cardBetween(word, Separator) })
+}
+
+// cardBetween reports whether the digits of a text, without the signs to skip, have a card
+// number between two other characters.
+func cardBetween(s string, skip func(rune) bool) bool {
 	digits := strings.Map(func(r rune) rune {
-		switch {
-		case r >= '0' && r <= '9':
-			return r
-		case r == ' ' || r == '-':
+		switch n, ok := Digit(r); {
+		case ok:
+			return '0' + rune(n)
+		case skip(r):
 			return -1
 		default:
 			return '/'
 		}
 	}, s)
-	for run := range strings.SplitSeq(digits, "/") {
-		if issued(run) && luhn(run) {
-			return true
+	return slices.ContainsFunc(strings.Split(digits, "/"), Card)
+}
+
+// Card reports whether ASCII digits are a card number: of a length and beginning that a
+// scheme issues, with the right check digit.
+func Card(digits string) bool { return issued(digits) && luhn(digits) }
+
+// Separator reports whether a character can stand between the digits of one number: any
+// space, mark, punctuation or symbol but the star, which stands for a masked digit.
+func Separator(r rune) bool {
+	return r != '*' && (unicode.IsSpace(r) || unicode.In(r, unicode.Z, unicode.M, unicode.P, unicode.S))
+}
+
+// Digit returns the value of a decimal digit of any script; false if it is none.
+func Digit(r rune) (value int, ok bool) {
+	switch {
+	case r >= '0' && r <= '9':
+		return int(r - '0'), true
+	case r < utf8.RuneSelf || !unicode.IsDigit(r):
+		return 0, false
+	}
+	// Unicode encodes the digits of a script in one row from 0 to 9.
+	for _, row := range unicode.Nd.R16 {
+		if r <= rune(row.Hi) {
+			return int(r-rune(row.Lo)) % 10, true
 		}
 	}
-	return false
+	for _, row := range unicode.Nd.R32 {
+		if r <= rune(row.Hi) {
+			return int(r-rune(row.Lo)) % 10, true
+		}
+	}
+	return 0, false
 }
 
 // scheme is a range of the numbers that a card scheme issues.
@@ -68,13 +104,17 @@ func luhn(digits string) bool {
 	return sum%10 == 0
 }
 
-// The bounds of an identifier.
+// identifierSigns are what an identifier may have besides letters and digits.
+const identifierSigns = "-_.:/=~"
+
+// The bounds of identifiers and codes.
 const (
-	maxIdentifier = 128
-	maxCode       = 32
-	maxCodeDigits = 6 // of a code: a telephone number has more
-	minIBAN       = 15
-	maxIBAN       = 34
+	maxIdentifier     = 128
+	maxCodeLetters    = 3
+	maxCodeDigits     = 5 // of a code without letters
+	maxLetteredDigits = 4 // of one with letters
+	minIBAN           = 15
+	maxIBAN           = 34
 )
 
 // Identifier reports whether a text can be a computer's name of something, and not a
@@ -84,21 +124,27 @@ const (
 // telephone number without its plus sign from one.
 func Identifier(s string) bool {
 	short, digit := len(s) <= 3, strings.ContainsFunc(s, isDigit)
-	return s != "" && len(s) <= maxIdentifier && plain(s, "-_.:/=~") && (short || digit) && !wholeCard(s) && !iban(s)
+	return s != "" && len(s) <= maxIdentifier && plain(s, identifierSigns) && (short || digit) && !wholeCard(s) && !iban(s)
 }
 
-// Code reports whether a text can be a code that a provider answers with: at most 32
-// letters, digits and the signs -_. of ASCII, one to six digits among them. It is much
-// narrower than Identifier, because a code names one of few things.
+// Code reports whether a text can be a code that a provider answers with: one to five
+// digits, or one to three capital letters of ASCII, a hyphen or underscore if need be, and
+// one to four digits. So the codes look that the four kinds document (00000, 6007, PG0005,
+// 32). It is much narrower than Identifier, because a code names one of few things, and
+// keeps out names with a year of birth, telephone numbers and those of passports.
 func Code(s string) bool {
-	digits := 0
-	for i := range len(s) {
-		if isDigit(rune(s[i])) {
-			digits++
+	rest := strings.TrimLeft(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	letters, most := len(s)-len(rest), maxCodeDigits
+	if letters > 0 {
+		most = maxLetteredDigits
+		if rest != "" && (rest[0] == '-' || rest[0] == '_') {
+			rest = rest[1:]
 		}
 	}
-	return len(s) <= maxCode && plain(s, "-_.") && digits > 0 && digits <= maxCodeDigits
+	return letters <= maxCodeLetters && rest != "" && len(rest) <= most && !strings.ContainsFunc(rest, isNoDigit)
 }
+
+func isNoDigit(r rune) bool { return !isDigit(r) }
 
 // plain reports whether a text is of ASCII letters, digits and the given signs alone.
 func plain(s, signs string) bool {
@@ -112,7 +158,7 @@ func isDigit(r rune) bool { return r >= '0' && r <= '9' }
 // wholeCard reports whether a text is a card number, and nothing else. A UUID may
 // hold digits that look like one.
 func wholeCard(s string) bool {
-	return plain(s, "-") && !strings.ContainsFunc(s, isLetter) && CardLike(s)
+	return plain(s, identifierSigns) && !strings.ContainsFunc(s, isLetter) && CardLike(s)
 }
 
 func isLetter(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' }

@@ -94,6 +94,13 @@ func visible(r rune, size int) bool {
 	}
 }
 
+// Unseen reports whether a character that stands alone is not seen, as Escape has it.
+// Line feeds, tabs, spaces and no-break spaces count as seen.
+func Unseen(r rune) bool {
+	var alone escaper
+	return !alone.seen(r, utf8.RuneLen(r), nil)
+}
+
 // Ignorable reports a letter or a mark that has no shape of its own, by the two properties
 // above.
 func Ignorable(r rune) bool {

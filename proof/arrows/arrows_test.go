@@ -79,7 +79,7 @@ func rows() []row {
 		{"proof/chaos/*", nil}, // the judge knows none of what it judges
 		{"proof/roles", nil},
 		{"examples/**", []string{"examples/cloudevent"}}, // what any client could be written with
-		{"internal/config", []string{"payment", "providers", "providers/kinds", "internal/bom", "internal/spelling"}},
+		{"internal/config", []string{"payment", "providers", "providers/kinds", "internal/bom", "internal/safetext", "internal/spelling"}},
 		// The commands that have a folder of their own, and what all commands share.
 		{"cmd/consumer/cli", []string{"internal/safetext", "payment", "events", "journal/stream", "desk", "desk/control", "desk/remote", "integrity", "integrity/*", "reconcile", "reconcile/books", "broker", "internal/app", "internal/archive", "internal/config", "internal/monitor"}},
 		{"cmd/consumer/journal", []string{"integrity", "integrity/acceptance", "desk", "desk/control", "desk/remote", "cmd/consumer/cli"}},

@@ -185,6 +185,9 @@ func (c *resolveCommand) read(w *cli.World) ([]desk.Ruling, error) {
 func readDecision(line []byte) (desk.Ruling, error) {
 	var d decision
 	if err := strictjson.Unmarshal(line, &d); err != nil {
+		if mark := bom.Inside(bytes.TrimSpace(line)); mark != "" {
+			err = errors.New(mark)
+		}
 		return desk.Ruling{}, fmt.Errorf("one ruling a line, as JSON: %w", err)
 	}
 	r, err := d.ruling(true)

@@ -24,7 +24,8 @@ and consumers. It also verifies every permission that the service needs, the pro
 It compares the journal with its marks, and names each running process that has found a loss.
 It names rights that no shipped file grants to this login. With nats.monitor set it also looks at the whole account:
 streams and consumers that publish into ours, other logins, readers without bounds or other than provision makes them,
-exports beyond the shipped ones. What other users may do, no server tells: only their files show it.
+exports beyond the shipped ones, imports and subject mappings. What other users may do, no server tells: only their
+files show it.
 To verify a provider's credentials it reads a payment that does not exist. It changes nothing and moves no money.
 
 In a job it runs with another login than the service's: say whose with --as. It then looks at the rights of that role

@@ -259,6 +259,8 @@ func (*provisionCommand) failed(ctx context.Context, err error, url string, conn
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, broker.ErrSilent):
+		return fmt.Errorf("provision: no answer from %s: %w", url, broker.ErrSilent)
 	case !connected:
 		return fmt.Errorf("provision: the connection to %s is lost: run it again", url)
 	case errors.Is(cause, context.DeadlineExceeded):

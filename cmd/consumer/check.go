@@ -29,7 +29,8 @@ files show it.
 To verify a provider's credentials it reads a payment that does not exist. It changes nothing and moves no money.
 
 In a job it runs with another login than the service's: say whose with --as. It then looks at the rights of that role
-alone, and advises no others. What the role may not see is "not verifiable".
+alone, and advises no others. As an operator or a reader it also looks whether what the role asks is answered: an account
+may lack an import, and the service the right to answer. What the role may not see is "not verifiable".
 
 It prints one line for each finding: severity, check, what, is, want, what to do. "not verifiable" means that the
 check could not find out. A "note" names what is used, such as a proxy. Both, and warnings, do not count as errors.

@@ -27,6 +27,9 @@ type probe struct {
 	onlyHere bool
 	// gap is what does not work without it.
 	gap string
+	// asks is what the role's account imports to ask this: somebody answers then, also that
+	// it is no request. Empty: whether there is an answer is not looked at.
+	asks string
 }
 
 // impossible are the headers of an append that every stream refuses after the
@@ -146,8 +149,9 @@ func (c *checker) probe() bool {
 	own := c.own(t)
 	c.beyond = c.notOwn(own, t)
 	var gaps []probe
-	for _, p := range own {
-		err := c.nc.PublishMsg(&nats.Msg{Subject: p.subject, Header: p.header, Data: []byte(p.data)})
+	answers := c.listen()
+	for i, p := range own {
+		err := c.nc.PublishMsg(&nats.Msg{Subject: p.subject, Reply: answers.to(i, p), Header: p.header, Data: []byte(p.data)})
 		if err == nil {
 			err = c.nc.FlushTimeout(c.opts.Patience)
 		}
@@ -177,6 +181,7 @@ func (c *checker) probe() bool {
 			Is: "refused by the server", Want: "permitted", Do: p.gap + ": " + c.grant(),
 		})
 	}
+	c.unanswered(own, answers)
 	return true
 }
 

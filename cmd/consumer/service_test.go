@@ -237,13 +237,13 @@ func TestAServiceThatStartsWithoutNATSNamesTheServerAndTheCauseAndGoesOnOnceItIs
 	server.Shutdown(t)
 	p := start(t, s.dir, "run", "--config", "config.yaml")
 	words := "no connection to " + server.URL() + " (refused)"
-	said := p.await(p.stderr, words)
+	p.await(p.stderr, words)
 	if why := awaitStatus(t, "http://"+s.admin+"/readyz", 503); !strings.HasPrefix(why, words) {
 		t.Errorf("not ready because %q", why)
 	}
 	server.Restart(t)
 	awaitStatus(t, "http://"+s.admin+"/readyz", 200)
-	if said = p.stderr.String(); strings.Contains(said, "buffer limit") || strings.Count(said, words) != 1 {
+	if said := p.stderr.String(); strings.Contains(said, "buffer limit") || strings.Count(said, words) != 1 {
 		t.Errorf("it says %s", said)
 	}
 	p.terminate()

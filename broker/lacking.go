@@ -37,6 +37,10 @@ func Lacking(ctx context.Context, nc *nats.Conn, inbox string, subjects ...strin
 	return lacking, nil
 }
 
+// ErrSilent: a server has accepted the connection, and answers nothing on it. It has
+// refused nothing.
+var ErrSilent = errors.New("the connection stands, and the server says nothing on it")
+
 // mayPublish asks whether a subject may be published to.
 func mayPublish(ctx context.Context, nc *nats.Conn, subject string) (bool, error) {
 	if err := nc.Publish(subject, []byte("probe")); err != nil {
@@ -50,9 +54,13 @@ func mayPublish(ctx context.Context, nc *nats.Conn, subject string) (bool, error
 func accepted(ctx context.Context, nc *nats.Conn, subject string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerFor)
 	defer cancel()
-	if err := nc.FlushWithContext(ctx); err != nil {
+	err := nc.FlushWithContext(ctx)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) && nc.IsConnected():
+		return false, ErrSilent
+	case err != nil:
 		return false, err
 	}
-	err := nc.LastError()
+	err = nc.LastError()
 	return !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), `"`+subject+`"`), nil
 }

@@ -24,11 +24,13 @@ and consumers. It also verifies every permission that the service needs, the pro
 It compares the journal with its marks, and names each running process that has found a loss.
 It names rights that no shipped file grants to this login. With nats.monitor set it also looks at the whole account:
 streams and consumers that publish into ours, other logins, readers without bounds or other than provision makes them,
-exports beyond the shipped ones. What other users may do, no server tells: only their files show it.
+exports beyond the shipped ones, imports and subject mappings. What other users may do, no server tells: only their
+files show it.
 To verify a provider's credentials it reads a payment that does not exist. It changes nothing and moves no money.
 
 In a job it runs with another login than the service's: say whose with --as. It then looks at the rights of that role
-alone, and advises no others. What the role may not see is "not verifiable".
+alone, and advises no others. As an operator or a reader it also looks whether what the role asks is answered: an account
+may lack an import, and the service the right to answer. What the role may not see is "not verifiable".
 
 It prints one line for each finding: severity, check, what, is, want, what to do. "not verifiable" means that the
 check could not find out. A "note" names what is used, such as a proxy. Both, and warnings, do not count as errors.

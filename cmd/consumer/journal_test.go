@@ -380,7 +380,7 @@ func TestWithoutAServiceNothingIsDecidedAndTheWayOutIsNamed(t *testing.T) {
 	l := setupLosing(t, "desk: {selfAsserted: true}")
 	l.lose()
 	code, out, errs := l.run("journal", "accept", "--reason", "older copy", "--lose", "10", "--apply")
-	if code != cli.ExitFailed || out != "" || !strings.Contains(errs, "no running service answers") || !strings.Contains(errs, "Nothing was done. Start the service") {
+	if code != cli.ExitFailed || out != "" || !strings.Contains(errs, "no running service answers") || !strings.Contains(errs, "If none runs, start it") {
 		t.Errorf("code %d\n%s%s", code, out, errs)
 	}
 	if n := l.messages(); n != 40 {

@@ -67,12 +67,13 @@ func (c *runCommand) Run(w *cli.World) error {
 	}
 	defer endProfile()
 	app.TuneCollector(w.Getenv)
-	nc, err := app.Connect(cfg.NATS, "countermand consumer", log)
+	link := app.NewLink(cfg.NATS.URL, log)
+	nc, err := app.Connect(cfg.NATS, "countermand consumer", log, link.Option())
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	return serve(w, cfg, nc, &app.Options{Logger: log})
+	return serve(w, cfg, nc, &app.Options{Logger: log, Link: link})
 }
 
 // profile begins the profile that was asked for; end writes it.
@@ -131,6 +132,9 @@ const verifyFor = 5 * time.Second
 // verified says what is not as it should be with streams and consumers. On the layout of
 // a version before PAYMENT_REFUSALS it returns an error: there no junk could be answered.
 func verified(w *cli.World, cfg *config.Config, nc *nats.Conn, log *slog.Logger) error {
+	if !nc.IsConnected() {
+		return nil // the link says why
+	}
 	ctx, cancel := context.WithTimeout(w.Context, verifyFor)
 	defer cancel()
 	js, err := jetstream.New(nc)
@@ -262,6 +266,8 @@ func (*provisionCommand) failed(ctx context.Context, err error, url string, conn
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, broker.ErrSilent):
+		return fmt.Errorf("provision: no answer from %s: %w", url, broker.ErrSilent)
 	case !connected:
 		return fmt.Errorf("provision: the connection to %s is lost: run it again", url)
 	case errors.Is(cause, context.DeadlineExceeded):

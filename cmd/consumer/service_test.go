@@ -223,3 +223,31 @@ func TestAServiceWritesItsProfileWhenItIsToldToStop(t *testing.T) {
 		t.Errorf("a profile of %d bytes, error %v", n, err)
 	}
 }
+
+func TestAServiceThatStartsWithoutNATSNamesTheServerAndTheCauseAndGoesOnOnceItIsThere(t *testing.T) {
+	t.Parallel()
+	s, server := newService(t), natstest.Start(t, nil)
+	s.write("config.yaml", fmt.Sprintf(
+		"nats: {url: %q, replicas: 1}\nadmin: {listen: %q}\nproviders:\n  - {name: shop, kind: bento, baseURL: 'http://127.0.0.1:1', account: a, token: {env: OPENPAY_KEY}}\n",
+		server.URL(), s.admin,
+	))
+	if code, p := runProgram(t, s.dir, "provision", "--config", "config.yaml"); code != cli.ExitOK {
+		t.Fatalf("provision: exit code %d: %s", code, p.stderr)
+	}
+	server.Shutdown(t)
+	p := start(t, s.dir, "run", "--config", "config.yaml")
+	words := "no connection to " + server.URL() + " (refused)"
+	p.await(p.stderr, words)
+	if why := awaitStatus(t, "http://"+s.admin+"/readyz", 503); !strings.HasPrefix(why, words) {
+		t.Errorf("not ready because %q", why)
+	}
+	server.Restart(t)
+	awaitStatus(t, "http://"+s.admin+"/readyz", 200)
+	if said := p.stderr.String(); strings.Contains(said, "buffer limit") || strings.Count(said, words) != 1 {
+		t.Errorf("it says %s", said)
+	}
+	p.terminate()
+	if code := p.exit(); code != cli.ExitOK {
+		t.Errorf("exit code %d", code)
+	}
+}

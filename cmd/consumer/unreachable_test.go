@@ -142,3 +142,51 @@ func TestAServerThatNeverAnswersIsNamedWithHowLongItWasAsked(t *testing.T) {
 		t.Errorf("code %d, %s, want %q", code, p.stderr, want)
 	}
 }
+
+func TestAServerThatAcceptsConnectionsAndSaysNothingIsNamed(t *testing.T) {
+	t.Parallel()
+	url := natstest.Mute(t, natstest.Start(t, nil).URL())
+	for _, args := range [][]string{{"provision", "--config", "config.yaml"}, reconcilingRows()} {
+		code, p := runProgram(t, at(t, url), args...)
+		if want := "no answer from " + url; code != cli.ExitFailed || !strings.Contains(p.stderr.String(), want) || !strings.HasSuffix(p.stderr.String(), ": the connection stands, and the server says nothing on it\n") {
+			t.Errorf("%s: code %d, %s", args[0], code, p.stderr)
+		}
+	}
+}
+
+func TestAReaderWhoseAccountDoesNotImportTheJournalIsToldSo(t *testing.T) {
+	t.Parallel()
+	for _, absent := range []string{"$JS.API.STREAM.INFO.PAYMENT_EVENTS", "$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS"} {
+		imports := ""
+		for _, subject := range []string{"$JS.API.INFO", "$JS.API.STREAM.INFO.PAYMENT_EVENTS", "$JS.API.STREAM.MSG.GET.PAYMENT_EVENTS"} {
+			if subject != absent {
+				imports += fmt.Sprintf("{service: {account: P, subject: %q}}\n", subject)
+			}
+		}
+		server := natstest.StartConfigured(t, filepath.Join(t.TempDir(), "nats.conf"), fmt.Sprintf(
+			"listen: 127.0.0.1:-1\njetstream: {store_dir: %q}\nno_auth_user: reader\naccounts {P: {jetstream: enabled, exports: [{service: \"$JS.API.>\"}], users: [{user: admin, password: a}]}\nR: {users: [{user: reader, password: r}], imports: [%s]}}",
+			t.TempDir(), imports,
+		))
+		nc, err := nats.Connect(server.ClientURL(), nats.UserInfo("admin", "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(nc.Close)
+		js, err := jetstream.New(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := config.Defaults()
+		cfg.NATS.Replicas = 1
+		if _, err := broker.Provision(t.Context(), js, app.Topology(cfg)); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{reconcilingRows(), {"archive", "journal.jsonl", "--config", "config.yaml"}} {
+			code, p := runProgram(t, at(t, server.ClientURL()), args...)
+			want := "nobody at " + server.ClientURL() + " answers " + absent + ": this login's account does not import it"
+			if code != cli.ExitFailed || !strings.Contains(p.stderr.String(), want) || p.stdout.String() != "" {
+				t.Errorf("%s: code %d, %s%s, want %q", args[0], code, p.stdout, p.stderr, want)
+			}
+		}
+	}
+}

@@ -65,7 +65,8 @@ func TestCheckLooksAsTheRoleThatItIsTold(t *testing.T) {
 	}
 	b.setting("desk: {operator: ana}")
 	code, out, errs = b.run("check", "--as", "operator", "--config", b.file)
-	if code != cli.ExitOK || !strings.Contains(out, "not verifiable: journal: journal is hidden from the role operator") || !strings.Contains(out, "\n0 errors,") {
+	if code != cli.ExitFailed || !strings.Contains(out, "not verifiable: journal: journal is hidden from the role operator") || // no service runs here
+		strings.Count(out, "error: ") != 3 || strings.Count(out, "is heard by nobody, want answered") != 3 || !strings.Contains(out, "\n3 errors,") {
 		t.Errorf("code %d\n%s%s", code, out, errs)
 	}
 	if code, _, errs := b.run("check", "--as", "auditor", "--config", b.file); code != cli.ExitUsage || !strings.Contains(errs, "service") {

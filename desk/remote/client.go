@@ -18,10 +18,13 @@ import (
 type Client struct {
 	nc       *nats.Conn
 	operator string
+	server   string // its address, for errors
 }
 
 // NewClient returns a client for the operator of that name; no I/O.
-func NewClient(nc *nats.Conn, operator string) *Client { return &Client{nc: nc, operator: operator} }
+func NewClient(nc *nats.Conn, operator string) *Client {
+	return &Client{nc: nc, operator: operator, server: nc.ConnectedUrlRedacted()}
+}
 
 // Operator is the name that the client acts under.
 func (c *Client) Operator() string { return c.operator }
@@ -73,7 +76,11 @@ func (c *Client) Requery(ctx context.Context, q desk.Requery) (*desk.Requeried, 
 }
 
 // ErrNobody: no service takes such requests.
-var ErrNobody = errors.New("no running service answers: is there one, of this version, on this server?")
+var ErrNobody = errors.New("no running service answers")
+
+// ErrUnanswered: the server or the service has not answered in time. What was asked may
+// have been done.
+var ErrUnanswered = errors.New("no answer")
 
 // ErrDenied: the server does not let this user ask.
 var ErrDenied = errors.New("the server does not let this user act")
@@ -100,9 +107,13 @@ func (c *Client) send(ctx context.Context, subject string, q request) (response,
 	m, err := c.request(ctx, subject, data)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
-		return response{}, ErrNobody
+		group := subject[:strings.LastIndexByte(subject, '.')]
+		group = group[:strings.LastIndexByte(group, '.')] + ".*.*"
+		return response{}, fmt.Errorf("%w: is there one, of this version, on this server? does this login's account import %s (permissions/people.conf)?", ErrNobody, group)
 	case errors.Is(err, ErrDenied):
 		return response{}, fmt.Errorf("%w as operator %q", ErrDenied, c.operator)
+	case err != nil && !c.nc.IsConnected():
+		return response{}, fmt.Errorf("ask the desk: the connection to %s is lost", c.server)
 	case err != nil:
 		return response{}, fmt.Errorf("ask the desk: %w", err)
 	}
@@ -137,6 +148,9 @@ func (c *Client) request(ctx context.Context, subject string, data []byte) (*nat
 	sent, cancel := context.WithTimeout(ctx, flushFor)
 	defer cancel()
 	if err := c.nc.FlushWithContext(sent); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) && c.nc.IsConnected() {
+			return nil, fmt.Errorf("%w from %s: the connection stands, and the server says nothing on it", ErrUnanswered, c.server)
+		}
 		return nil, err
 	}
 	if c.denied(subject) {
@@ -145,7 +159,11 @@ func (c *Client) request(ctx context.Context, subject string, data []byte) (*nat
 	if c.denied(inbox) {
 		return nil, fmt.Errorf("the server does not let this user hear answers on %s.>", inbox[:strings.IndexByte(inbox, '.')])
 	}
+	asked := time.Now()
 	m, err := answers.NextMsgWithContext(ctx)
+	if errors.Is(err, context.DeadlineExceeded) && c.nc.IsConnected() {
+		return nil, fmt.Errorf("%w within %s: %s has passed the request on, and the service that heard it may hang, or may not answer: its login needs allow_responses, as in permissions/consumer.conf", ErrUnanswered, time.Since(asked).Round(time.Second), c.server)
+	}
 	if err == nil && len(m.Data) == 0 && m.Header.Get("Status") == "503" {
 		err = nats.ErrNoResponders
 	}

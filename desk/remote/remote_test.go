@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -340,8 +341,36 @@ func TestARulingWithAnEffectIsOfAProtocolThatAnOlderServiceRefuses(t *testing.T)
 func TestWithoutAServiceTheClientSaysSo(t *testing.T) {
 	t.Parallel()
 	_, err := remote.NewClient(connect(t, natstest.Start(t, nil)), "dana").Queue(t.Context(), desk.Filter{})
-	if err == nil || !strings.Contains(err.Error(), "no running service answers") {
+	if !errors.Is(err, remote.ErrNobody) || !strings.Contains(err.Error(), "does this login's account import payments.desk.*.* (permissions/people.conf)?") {
 		t.Errorf("told %v", err)
+	}
+}
+
+func TestAnAnswerThatDoesNotComeIsTheServersSilenceOrTheServices(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, nil)
+	silent, err := nats.Connect(natstest.Mute(t, s.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(silent.Close)
+	hears := connect(t, s)
+	if _, err := hears.Subscribe("payments.desk.*.*", func(*nats.Msg) {}); err != nil { // and may not answer
+		t.Fatal(err)
+	}
+	if err := hears.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for want, nc := range map[string]*nats.Conn{
+		"ask the desk: no answer from " + silent.ConnectedUrlRedacted() + ": the connection stands, and the server says nothing on it": silent,
+		s.URL() + " has passed the request on, and the service that heard it may hang, or may not answer":                              connect(t, s),
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		_, err := remote.NewClient(nc, "dana").Queue(ctx, desk.Filter{})
+		cancel()
+		if !errors.Is(err, remote.ErrUnanswered) || !strings.Contains(err.Error(), want) {
+			t.Errorf("told %v, want %q", err, want)
+		}
 	}
 }
 

@@ -71,6 +71,13 @@ func Subject(action, operator string) string {
 	return group + "." + action + "." + events.Token(operator)
 }
 
+// Questions are the subjects of one request to the desk and one on the service itself
+// that only read. A body that is no request is answered so: it shows that there is
+// somebody who answers.
+func Questions(operator string) (desk, control string) {
+	return Subject(actionQueue, operator), ControlSubject(actionStandings, operator)
+}
+
 // request is what is asked; of its fields each action reads its own.
 type request struct {
 	Protocol  int          `json:"protocol"`

@@ -22,6 +22,8 @@ type Options struct {
 	// LocalOperator may decide at the console's loopback address if the
 	// configuration names nobody. Default: nobody may. Simulated providers only.
 	LocalOperator string
+	// Link knows why there is no connection; default: /readyz does not say why.
+	Link *Link
 	// Replica names this process among the others of the service, such as its host
 	// and process number; default: a name that says nothing.
 	Replica string

@@ -52,6 +52,9 @@ func Connect(cfg config.NATS, name string, log *slog.Logger, more ...nats.Option
 	return nc, nil
 }
 
+// errNotTried: the first attempt after a connection was lost has not ended.
+var errNotTried = errors.New("it is tried again")
+
 // UnreachableError says to which server there is no connection, and why.
 type UnreachableError struct {
 	// URL is that of the setting; it holds no password.

@@ -20,6 +20,14 @@ type connection struct {
 
 	mu    sync.Mutex
 	since time.Time
+	first chan struct{} // closed once there is a connection
+	made  bool          // there was one
+}
+
+func newConnection(nc *nats.Conn) *connection {
+	c := &connection{nc: nc, first: make(chan struct{})}
+	c.away()
+	return c
 }
 
 // run looks until ctx ends, so that the time is known also if nobody asks.
@@ -36,6 +44,10 @@ func (c *connection) away() time.Time {
 	switch {
 	case c.nc.IsConnected():
 		c.since = time.Time{}
+		if !c.made {
+			c.made = true
+			close(c.first)
+		}
 	case c.since.IsZero():
 		c.since = time.Now().UTC()
 	}

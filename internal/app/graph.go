@@ -38,6 +38,9 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 	}
 	log, open := c.log, openJournal{js: c.js, due: c.topology.Due, journal: c.journal}
 	ready := readiness{c.whole, c.pauses.Ready, c.consumer.Ready, c.streams.ready}
+	if o.Link != nil {
+		ready = append(readiness{func() (bool, string) { return o.Link.ready(nc) }}, ready...)
+	}
 	if err := telemetry.RegisterReady(c.seen.registry, func() bool { ok, _ := ready.report(); return ok }); err != nil {
 		return nil, err
 	}
@@ -72,7 +75,7 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 	}
 	feed := console.NewFeed(time.Now)
 	follower := &follower{js: c.js, stream: c.topology.Events, refusals: c.topology.Refusals, feed: feed, changed: survey.Changed, log: log}
-	connected := &connection{nc: nc}
+	connected := newConnection(nc)
 	pages, err := console.New(operators, feed, console.Service{
 		Ready: ready.report, Away: connected.away, Standing: func() []console.Standing { return standings(c.isolation, c.set) },
 	}, &console.Options{Access: access(cfg.Console, o.LocalOperator), Logger: log})
@@ -84,9 +87,10 @@ func New(nc *nats.Conn, cfg *config.Config, instances []providers.Instance, o *O
 		{c.seen.traceService(log)},
 		{adminService(cfg.Admin.Listen, admin)},
 		{
-			c.keeperService(nc), c.registrationService(), background("pauses", c.pauses.Run), background("wakes", c.waker.Run), background("streams", c.streams.run), background("server watch", watch.run),
-			background("survey", survey.Run), when(cfg.Admin.Listen != "", background("follower", follower.run)),
-			when(cfg.Admin.Listen != "", background("connection", connected.run)),
+			// Without a connection each of these would only say that there is none.
+			c.keeperService(nc, connected.first), after(connected.first, c.registrationService()), after(connected.first, background("pauses", c.pauses.Run)), background("wakes", c.waker.Run), background("streams", c.streams.run), background("server watch", watch.run),
+			after(connected.first, background("survey", survey.Run)), when(cfg.Admin.Listen != "", background("follower", follower.run)),
+			background("connection", connected.run),
 		},
 		{
 			deskService(nc, operators, cfg.Desk, &remote.Options{History: c.history(), Rejected: c.rejected(operators, replayer), Control: c.controls(operators, c.losses(nc, cfg)), Logger: log}), statusService(nc, reader, cfg, log),

@@ -148,10 +148,16 @@ func (c *core) stillContradicted(ctx context.Context, f integrity.Finding) (bool
 	})
 }
 
-// keeperService keeps the marks, and reads the journal anew after each reconnect.
-func (c core) keeperService(nc *nats.Conn) service {
+// keeperService keeps the marks, from the first connection on, and reads the journal
+// anew after each reconnect.
+func (c core) keeperService(nc *nats.Conn, first <-chan struct{}) service {
 	return service{"journal marks", func(ctx context.Context) error {
 		defer c.closeWitness()
+		select {
+		case <-first:
+		case <-ctx.Done():
+			return nil
+		}
 		connected := nc.StatusChanged(nats.CONNECTED)
 		ended := make(chan struct{})
 		go func() {

@@ -43,7 +43,7 @@ func (c *checker) excess() {
 }
 
 func (c *checker) tooMuch(subject, do string) {
-	if c.permitted(subject) {
+	if !c.silent && c.permitted(subject) {
 		c.report(Error, Login, "publish to "+subject, Finding{Is: "permitted", Want: "refused by the server", Do: do})
 	}
 }
@@ -53,6 +53,9 @@ func (c *checker) permitted(subject string) bool {
 	err := c.nc.PublishMsg(&nats.Msg{Subject: subject, Data: []byte("probe")})
 	if err == nil {
 		err = c.nc.FlushTimeout(c.opts.Patience)
+	}
+	if err != nil {
+		c.mute(err)
 	}
 	return err == nil && !c.violated(subject)
 }
@@ -95,7 +98,7 @@ func (c *checker) account(ctx context.Context) {
 	}
 	c.streams(all[own])
 	c.others(ctx, all[own].Name)
-	c.exports(ctx, all[own].Name)
+	c.border(ctx, all[own].Name)
 }
 
 // ours are the service's streams, and the subjects that nothing but the service and
@@ -143,15 +146,25 @@ func (c *checker) streams(a monitor.Account) {
 }
 
 // reaches reports whether what is published to a destination can arrive at one of the
-// subjects. {{…}} and $n stand for parts of the first subject.
+// subjects.
 func reaches(destination string, subjects []string) bool {
+	return overlapsAny([]string{pattern(destination)}, subjects)
+}
+
+// pattern is all that a destination can become. {{…}} and $n stand for parts of the first
+// subject, and some of the former for several levels.
+func pattern(destination string) string {
 	levels := strings.Split(destination, ".")
 	for i, level := range levels {
-		if strings.Contains(level, "{{") || len(level) == 2 && level[0] == '$' {
+		function := strings.Contains(level, "{{")
+		switch lower := strings.ToLower(level); {
+		case function && (strings.Contains(lower, "split") || strings.Contains(lower, "slice")):
+			return strings.Join(append(levels[:i], ">"), ".")
+		case function, len(level) > 1 && level[0] == '$' && strings.Trim(level[1:], "0123456789") == "":
 			levels[i] = "*"
 		}
 	}
-	return overlapsAny([]string{strings.Join(levels, ".")}, subjects)
+	return strings.Join(levels, ".")
 }
 
 func overlapsAny(some, others []string) bool {
@@ -335,35 +348,6 @@ func (c *checker) identity(server string, all []monitor.Connection) string {
 	return public
 }
 
-// exports reports what the account offers to others beyond what permissions/exports.conf
-// offers. Of what that file does not name nobody has shown that it is harmless.
-func (c *checker) exports(ctx context.Context, account string) {
-	all, err := monitor.Exports(ctx, c.cfg.NATS.Monitor, account)
-	if err != nil {
-		return // durability has said what is wrong with the address
-	}
-	t := app.Topology(c.cfg)
-	for _, export := range all {
-		what := "export " + export.Subject + " of " + account
-		named := func(offers []offer) bool {
-			return slices.ContainsFunc(offers, func(o offer) bool { return o.kind == export.Type && covers(o.subject, export.Subject) })
-		}
-		switch public := len(export.Accounts) == 0 && !export.Token; {
-		case !concerns(export.Subject) || named(offeredToAll(t)) && !c.takes(export.Subject):
-		case !named(offeredToSome(t)):
-			c.report(Error, Account, what, Finding{
-				Is: "a " + export.Type + " that no shipped file offers", Want: "not offered",
-				Do: "another account that imports it writes, takes or hears what is the service's: remove it from the account's exports, or narrow it to a line of permissions/exports.conf",
-			})
-		case public:
-			c.report(Error, Account, what+", accounts", Finding{
-				Is: "offered to every account", Want: "accounts that are named",
-				Do: "whoever imports it acts as a person or reads the journal: name its accounts as permissions/exports.conf does",
-			})
-		}
-	}
-}
-
 // takes reports whether an export names the service's own consumer: whoever imports it
 // takes messages from the service, or acknowledges them in its place.
 func (c *checker) takes(subject string) bool {
@@ -408,7 +392,7 @@ func offeredToSome(t broker.Topology) []offer {
 // concerns reports whether a subject can match one of ours or of the server's: what the
 // service hears and writes, its streams, or the answers to anybody in its account.
 func concerns(subject string) bool {
-	first, _, _ := strings.Cut(subject, ".")
+	first, _, _ := strings.Cut(pattern(subject), ".")
 	switch first {
 	case "payment", "payments", "*", ">":
 		return true

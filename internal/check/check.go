@@ -88,6 +88,9 @@ func (c *checker) server(ctx context.Context) bool {
 		return false
 	}
 	c.excess()
+	if c.silent {
+		return false
+	}
 	for _, step := range []func(context.Context){c.durability, c.copyOfJournal, c.topology, c.asked, c.account, c.journal, c.clock, c.removed, c.paused} {
 		step(ctx)
 		if c.silent || ctx.Err() != nil {

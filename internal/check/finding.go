@@ -30,6 +30,7 @@ const (
 	SyncInterval     = "sync-interval"
 	Storage          = "storage"
 	Permission       = "permission"
+	Answer           = "answer"
 	Login            = "login"
 	Account          = "account"
 	ClockSkew        = "clock-skew"

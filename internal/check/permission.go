@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,6 +27,9 @@ type probe struct {
 	onlyHere bool
 	// gap is what does not work without it.
 	gap string
+	// asks is what the role's account imports to ask this: somebody answers then, also that
+	// it is no request. Empty: whether there is an answer is not looked at.
+	asks string
 }
 
 // impossible are the headers of an append that every stream refuses after the
@@ -145,15 +149,14 @@ func (c *checker) probe() bool {
 	own := c.own(t)
 	c.beyond = c.notOwn(own, t)
 	var gaps []probe
-	for _, p := range own {
-		err := c.nc.PublishMsg(&nats.Msg{Subject: p.subject, Header: p.header, Data: []byte(p.data)})
+	answers := c.listen()
+	for i, p := range own {
+		err := c.nc.PublishMsg(&nats.Msg{Subject: p.subject, Reply: answers.to(i, p), Header: p.header, Data: []byte(p.data)})
 		if err == nil {
 			err = c.nc.FlushTimeout(c.opts.Patience)
 		}
 		if err != nil {
-			c.report(Error, Connection, "server "+c.cfg.NATS.URL, Finding{
-				Is: "lost (" + err.Error() + ")", Want: "kept", Do: "check again when it is stable",
-			})
+			c.mute(err)
 			return false
 		}
 		if !c.violated(p.subject) {
@@ -178,6 +181,7 @@ func (c *checker) probe() bool {
 			Is: "refused by the server", Want: "permitted", Do: p.gap + ": " + c.grant(),
 		})
 	}
+	c.unanswered(own, answers)
 	return true
 }
 
@@ -196,7 +200,7 @@ func (c *checker) serves() {
 		{"payments.status", "payments.status", "nobody can ask where a payment stands"},
 		{"payments.status." + nobody, "payments.status.*", "nobody can ask where a payment of one provider stands"},
 	} {
-		if c.cfg.Status.Rate > 0 || !strings.HasPrefix(s.subject, "payments.status") {
+		if !c.silent && (c.cfg.Status.Rate > 0 || !strings.HasPrefix(s.subject, "payments.status")) {
 			c.hears(s.subject, s.permission, s.gap+": "+c.grant())
 		}
 	}
@@ -209,13 +213,34 @@ func (c *checker) hears(subject, permission, do string) bool {
 		defer func() { _ = sub.Unsubscribe() }() // ends with the connection at the latest
 		err = c.nc.FlushTimeout(c.opts.Patience)
 	}
-	if err == nil && !c.violated(subject) {
+	switch {
+	case err != nil:
+		c.mute(err)
+		return false
+	case !c.violated(subject):
 		return true
 	}
 	c.report(Error, Permission, "subscribe to "+permission, Finding{
 		Is: "refused by the server", Want: "permitted", Do: do,
 	})
 	return false
+}
+
+// mute reports a server that was reached and does not answer any more. It has refused
+// nothing, and whatever else is asked would wait as long.
+func (c *checker) mute(err error) {
+	if c.silent {
+		return
+	}
+	c.silent = true
+	f := Finding{Is: "lost (" + err.Error() + ")", Want: "kept", Do: "check again when it is stable"}
+	if errors.Is(err, nats.ErrTimeout) && c.nc.IsConnected() {
+		f = Finding{
+			Is: "connected and silent: no answer within " + c.opts.Patience.String(), Want: "answering",
+			Do: "it has refused nothing, it says nothing at all: look at its log and load, and at what lies between, such as a proxy",
+		}
+	}
+	c.report(Error, Connection, "server "+c.cfg.NATS.URL, f)
 }
 
 // violated reports whether the server's last error is its refusal of a subject.

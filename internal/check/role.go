@@ -3,6 +3,7 @@ package check
 import (
 	"github.com/countermand/countermand/broker"
 	"github.com/countermand/countermand/desk"
+	"github.com/countermand/countermand/desk/remote"
 	"github.com/countermand/countermand/events"
 	"github.com/countermand/countermand/integrity/acceptance"
 )
@@ -90,21 +91,27 @@ func (c *checker) notOwn(own []probe, t broker.Topology) map[string]bool {
 	return beyond
 }
 
-// operatorProbes name an action that nobody offers: no service hears them.
+// operatorProbes have bodies that are no request: the service answers so, and does nothing.
 func (c *checker) operatorProbes() []probe {
-	name := events.Token(c.opts.Operator)
-	return []probe{
-		{subject: "payments.desk.check." + name, gap: "review, rejected and show get no answer"},
-		{subject: "payments.control.check." + name, gap: "pause, resume, rearm and journal get no answer"},
-		{subject: "payments.status", data: "probe", gap: "it cannot be asked where a payment stands"},
+	desk, control := remote.Questions(c.opts.Operator)
+	all := []probe{
+		{subject: desk, data: "probe", gap: "review, rejected and show get no answer", asks: "payments.desk.*.*"},
+		{subject: control, data: "probe", gap: "pause, resume, rearm and journal get no answer", asks: "payments.control.*.*"},
+		{subject: "payments.status", data: "probe", gap: "it cannot be asked where a payment stands", asks: "payments.status"},
 	}
+	if c.cfg.Status.Rate <= 0 {
+		all[2].asks = "" // nobody answers there
+	}
+	return all
 }
+
+func get(stream string) string { return "$JS.API.STREAM.MSG.GET." + stream }
 
 func readerProbes(t broker.Topology) []probe {
 	return []probe{
-		{subject: streamInfo(t.Events), data: "{}", gap: "archive and reconcile cannot find the journal"},
-		{subject: "$JS.API.STREAM.MSG.GET." + t.Events, data: "{}", gap: "archive and reconcile cannot read the journal"},
-		{subject: "$JS.API.STREAM.MSG.GET." + t.ControlStream(), data: "{}", gap: "it cannot be known which losses were accepted"},
+		{subject: streamInfo(t.Events), data: "{}", gap: "archive and reconcile cannot find the journal", asks: streamInfo(t.Events)},
+		{subject: get(t.Events), data: "{}", gap: "archive and reconcile cannot read the journal", asks: get(t.Events)},
+		{subject: get(t.ControlStream()), data: "{}", gap: "it cannot be known which losses were accepted", asks: get(t.ControlStream())},
 	}
 }
 

@@ -51,6 +51,37 @@ func roles() []check.Role {
 // who may do nothing but hear answers.
 func withRoles(t *testing.T) *bundle {
 	t.Helper()
+	b := withRolesBut(t, func(_, text string) string { return text })
+	b.serve(func(m *nats.Msg) error { return m.Respond([]byte("{}")) })
+	return b
+}
+
+// serve answers what the service does, with its login.
+func (b *bundle) serve(respond func(*nats.Msg) error) {
+	b.t.Helper()
+	nc, err := nats.Connect(b.as("consumer").cfg.NATS.URL, nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(nc.Close)
+	for _, subject := range []string{"payments.desk.*.*", "payments.control.*.*", "payments.status"} {
+		if _, err := nc.Subscribe(subject, func(m *nats.Msg) {
+			if err := respond(m); err != nil {
+				b.t.Error(err)
+			}
+		}); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// withRolesBut is withRoles without a service, and with files that are changed.
+func withRolesBut(t *testing.T, change func(name, text string) string) *bundle {
+	t.Helper()
+	shipped := func(t *testing.T, name string) string { t.Helper(); return change(name, shipped(t, name)) }
 	user := func(name string) string { return fmt.Sprintf("{user: %s, password: p\n%s}\n", name, shipped(t, name)) }
 	var bare strings.Builder
 	for _, role := range roles() {

@@ -357,3 +357,28 @@ func (b *bundle) everything() map[string]string {
 	}
 	return got
 }
+
+// A server that says nothing has refused nothing: no right is missing.
+func TestAServerThatFallsSilentIsNotSaidToRefuse(t *testing.T) {
+	t.Parallel()
+	b := provisioned(t, durable)
+	for _, role := range append(roles(), check.Service) {
+		t.Run(string(role), func(t *testing.T) {
+			t.Parallel()
+			other := *b.cfg
+			other.NATS.URL = natstest.Mute(t, b.server.ClientURL())
+			silent := *b
+			silent.cfg = &other
+			var told []check.Finding
+			for _, f := range silent.all(&check.Options{As: role, Operator: "olga", Patience: 2 * time.Second}) {
+				if f.Severity == check.Error {
+					told = append(told, f)
+				}
+			}
+			want(t, told, line{check.Error, check.Connection, "server " + other.NATS.URL})
+			if len(told) == 1 && !strings.Contains(told[0].Is, "silent: no answer within 2s") {
+				t.Error(told[0])
+			}
+		})
+	}
+}

@@ -90,19 +90,52 @@ type Export struct {
 	Token    bool     `json:"token_req"`
 }
 
-// Exports reads what an account offers to other accounts.
-func Exports(ctx context.Context, address, account string) ([]Export, error) {
+// Import is what an account takes from another account.
+type Import struct {
+	// Local is the subject in the importing account; $n stands for a part of Subject.
+	Local string `json:"local_subject"`
+	// Subject is the subject in Account.
+	Subject string `json:"subject"`
+	Account string `json:"account"`
+	// Type is "service" or "stream".
+	Type string `json:"type"`
+}
+
+// Mapped is where a mapping sends messages of a subject.
+type Mapped struct {
+	Subject string `json:"subject"`
+}
+
+// Border is what crosses the border of an account, and what changes its subjects inside.
+// None of it is asked for a user's permissions on the subject where messages arrive.
+type Border struct {
+	Exports []Export `json:"exports"`
+	Imports []Import `json:"imports"`
+	// Mappings are by the subject that is published to.
+	Mappings map[string][]Mapped `json:"mappings"`
+	// System is the name of the server's own account.
+	System string `json:"-"`
+}
+
+// BorderOf reads the border of an account.
+func BorderOf(ctx context.Context, address, account string) (Border, error) {
 	var page struct {
 		ID     string `json:"server_id"`
-		Detail struct {
-			Exports []Export `json:"exports"`
-		} `json:"account_detail"`
+		System string `json:"system_account"`
+		Detail Border `json:"account_detail"`
 	}
 	if err := ask(ctx, address, "/accountz?acc="+url.QueryEscape(account), &page); err != nil {
-		return nil, err
+		return Border{}, err
 	}
 	if page.ID == "" {
-		return nil, errNoServer
+		return Border{}, errNoServer
 	}
-	return page.Detail.Exports, nil
+	b := page.Detail
+	b.System = page.System
+	for i, in := range b.Imports {
+		if in.Local == "" {
+			b.Imports[i].Local = in.Subject
+		}
+	}
+	return b, nil
 }

@@ -19,7 +19,9 @@ func TestWhatAnAccountHoldsAndWhoIsInItIsRead(t *testing.T) {
 				"config":{"subjects":["a.>"],"republish":{"src":"a.>","dest":"b.>"}},
 				"consumer_detail":[{"name":"c","config":{"durable_name":"c","max_waiting":4,"max_batch":256,"max_expires":30000000000},"paused":true,"pause_remaining":1000000000}]}]}]}`,
 			"/connz?auth=true&limit=4096": `{"server_id":"N1","connections":[{"cid":7,"name":"shop","ip":"10.0.0.1","account":"P","authorized_user":"U"}]}`,
-			"/accountz?acc=P":             `{"server_id":"N1","account_detail":{"exports":[{"subject":"x.*","type":"service","token_req":true,"approved_accounts":["Q"]}]}}`,
+			"/accountz?acc=P": `{"server_id":"N1","system_account":"$SYS","account_detail":{"exports":[{"subject":"x.*","type":"service","token_req":true,"approved_accounts":["Q"]}],
+				"imports":[{"subject":"e.*","account":"E","local_subject":"a.$1","type":"stream"},{"subject":"f","account":"E","type":"stream"}],
+				"mappings":{"b":[{"subject":"c","weight":40,"cluster":"k"},{"subject":"d","weight":100}]}}}`,
 		}[r.URL.RequestURI()]))
 	}))
 	t.Cleanup(s.Close)
@@ -41,9 +43,14 @@ func TestWhatAnAccountHoldsAndWhoIsInItIsRead(t *testing.T) {
 	if diff := cmp.Diff([]monitor.Connection{{ID: 7, Name: "shop", IP: "10.0.0.1", Account: "P", User: "U"}}, clients); err != nil || server != "N1" || diff != "" {
 		t.Errorf("%s, %v: %s", server, err, diff)
 	}
-	exports, err := monitor.Exports(t.Context(), s.URL, "P")
-	if err != nil || !cmp.Equal(exports, []monitor.Export{{Subject: "x.*", Type: "service", Accounts: []string{"Q"}, Token: true}}) {
-		t.Errorf("exports %v, %v", exports, err)
+	border, err := monitor.BorderOf(t.Context(), s.URL, "P")
+	if diff := cmp.Diff(monitor.Border{
+		Exports:  []monitor.Export{{Subject: "x.*", Type: "service", Accounts: []string{"Q"}, Token: true}},
+		Imports:  []monitor.Import{{Local: "a.$1", Subject: "e.*", Account: "E", Type: "stream"}, {Local: "f", Subject: "f", Account: "E", Type: "stream"}},
+		Mappings: map[string][]monitor.Mapped{"b": {{Subject: "c"}, {Subject: "d"}}},
+		System:   "$SYS",
+	}, border); err != nil || diff != "" {
+		t.Errorf("%v: %s", err, diff)
 	}
 }
 
@@ -56,7 +63,7 @@ func TestAPageThatIsNoServersSaysNothingOfAccounts(t *testing.T) {
 	if _, all, err := monitor.Connections(t.Context(), address); err == nil {
 		t.Errorf("connections %v", all)
 	}
-	if all, err := monitor.Exports(t.Context(), address, "P"); err == nil {
-		t.Errorf("exports %v", all)
+	if is, err := monitor.BorderOf(t.Context(), address, "P"); err == nil {
+		t.Errorf("border %v", is)
 	}
 }

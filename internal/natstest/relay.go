@@ -1,6 +1,7 @@
 package natstest
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -42,4 +43,25 @@ func Relay(t testing.TB, server string, up, down Pass) string {
 	})
 	t.Cleanup(func() { l.Close(); all.Wait() })
 	return "nats://" + l.Addr().String()
+}
+
+// Mute stands between clients and a server that accepts their connections and then says
+// nothing: what a client sends after the first greeting is lost. It returns the address
+// for clients.
+func Mute(t testing.TB, server string) string {
+	t.Helper()
+	return Relay(t, server, func(to io.Writer, from io.Reader) {
+		said := make([]byte, 4096)
+		for greeted := false; !greeted; {
+			n, err := from.Read(said)
+			if err != nil {
+				return
+			}
+			if _, err := to.Write(said[:n]); err != nil {
+				return
+			}
+			greeted = bytes.Contains(said[:n], []byte("PING"))
+		}
+		_, _ = io.Copy(io.Discard, from)
+	}, func(to io.Writer, from io.Reader) { _, _ = io.Copy(to, from) })
 }

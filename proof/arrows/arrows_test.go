@@ -56,7 +56,7 @@ func rows() []row {
 		{"internal/program", nil},
 		{"internal/monitor", nil},
 		{"internal/openwork", []string{"payment", "events", "broker", "handlers", "internal/passage"}},
-		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "desk", "journal/stream", "integrity", "integrity/acceptance", "integrity/streams", "internal/archive", "internal/config", "internal/app", "internal/openwork", "internal/monitor"}},
+		{"internal/check", []string{"payment", "events", "broker", "handlers", "providers", "desk", "desk/remote", "journal/stream", "integrity", "integrity/acceptance", "integrity/streams", "internal/archive", "internal/config", "internal/app", "internal/openwork", "internal/monitor"}},
 		{"integrity", nil},
 		{"integrity/keeper", []string{"integrity", "internal/sleep"}},
 		{"integrity/streams", []string{"integrity", "integrity/keeper", "internal/quorum", "internal/sleep"}},

@@ -94,7 +94,7 @@ func nameIn(n config.NATS) string {
 // nobody answers, it names the way out.
 func ControlError(w *World, err error) error {
 	if errors.Is(err, remote.ErrNobody) {
-		return fmt.Errorf("%w Nothing was done. Where no service runs, nothing is called: scale it to zero if it does not answer, and start it with startPaused (docs/pausing.md)", err)
+		return fmt.Errorf("%w Nothing was done. Whether a service runs, its /readyz tells. If it runs, it goes on calling providers: mend the import, or to stop calls at once, scale it to zero. If none runs, nothing is called: start it with startPaused (docs/pausing.md)", err)
 	}
 	return DeskError(w, err)
 }
@@ -104,7 +104,7 @@ func ControlError(w *World, err error) error {
 func JournalError(w *World, err error) error {
 	switch {
 	case errors.Is(err, remote.ErrNobody):
-		return fmt.Errorf("%w Nothing was done. Start the service, one replica is enough: where the journal has lost something, it starts with its gate shut, sends nothing, and answers (docs/journal-loss.md)", err)
+		return fmt.Errorf("%w Nothing was done. Whether a service runs, its /readyz tells: if it runs, mend the import. If none runs, start it, one replica is enough: where the journal has lost something, it starts with its gate shut, sends nothing, and answers (docs/journal-loss.md)", err)
 	case errors.Is(err, remote.ErrOlder):
 		return fmt.Errorf("%w: nothing was done; finish the upgrade first", err)
 	default:

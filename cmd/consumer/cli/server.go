@@ -101,11 +101,22 @@ func connect(cfg *config.Config, more ...nats.Option) (*Connection, error) {
 func (c *Connection) MayRead(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, connectFor)
 	defer cancel()
-	lacking, err := broker.Lacking(ctx, c.Conn, c.NewInbox(), "$JS.API.STREAM.INFO."+name, "$JS.API.STREAM.MSG.GET."+name)
+	subjects := []string{"$JS.API.STREAM.INFO." + name, "$JS.API.STREAM.MSG.GET." + name}
+	lacking, err := broker.Lacking(ctx, c.Conn, c.NewInbox(), subjects...)
+	for _, subject := range subjects {
+		if err != nil || len(lacking) > 0 {
+			break
+		}
+		if _, err = c.RequestWithContext(ctx, subject, []byte("{}")); errors.Is(err, nats.ErrNoResponders) {
+			return fmt.Errorf("read stream %s: nobody at %s answers %s: this login's account does not import it from the account of the streams (permissions/reader.conf), or its server has no JetStream", name, c.Config.NATS.URL, subject)
+		}
+	}
 	if err == nil && len(lacking) == 0 {
 		_, err = c.JetStream.Stream(ctx, name)
 	}
 	switch {
+	case errors.Is(err, broker.ErrSilent):
+		return fmt.Errorf("read stream %s: no answer from %s within %s: %w", name, c.Config.NATS.URL, connectFor, broker.ErrSilent)
 	case len(lacking) > 0:
 		return fmt.Errorf("read stream %s: the server does not let this login %s: give it the rights of permissions/reader.conf", name, strings.Join(lacking, ", nor "))
 	case errors.Is(err, context.DeadlineExceeded):

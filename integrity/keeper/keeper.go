@@ -94,6 +94,9 @@ func (s Status) Ready() (ok bool, reason string) {
 		return false, errUnread.Error()
 	case !s.Watch.MaySend():
 		return false, "journal " + s.Watch.Standing.String() + ": " + texts(s.Watch.Findings)
+	case s.Kept && s.Record.Epoch.Doubted():
+		return false, fmt.Sprintf("a loss was accepted before this process began (epoch %d is %s), and the setting journal.startShut keeps its gate shut: "+
+			"remove journal.startShut and restart; only if a copy was put in place since: consumer journal accept", s.Record.Epoch.Number, s.Record.Epoch.Phase)
 	case s.Kept:
 		return false, "the setting journal.startShut keeps the gate shut until a loss is accepted: consumer journal accept"
 	case !s.Settled:

@@ -405,6 +405,25 @@ func TestAServiceThatStartsShutStaysSoUntilALossIsAccepted(t *testing.T) {
 	l.awaitReplica("open", func(r integrity.Registered) bool { return !r.Shut })
 }
 
+// The setting stands for a restart after the acceptance as well, and no further loss is to
+// be accepted for it.
+func TestWhoLeavesTheGateShutAfterAnAcceptanceIsToldToRemoveTheSetting(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}\njournal: {startShut: true}")
+	l.append(1, 10)
+	l.mark(integrity.Record{})
+	l.want(0, "epoch 1 is held", "journal", "accept", "--reason", "failover", "--apply") // and the service ends
+	l.serve()
+	l.serves = true
+	const why = "epoch 1 is held), and the setting journal.startShut keeps its gate shut: remove journal.startShut and restart"
+	l.awaitReplica("shut", func(r integrity.Registered) bool { return strings.Contains(r.Reason, why) })
+	code, out, errs := l.run("journal", "go", "--apply")
+	if code != 0 || !strings.Contains(out, "epoch 1 is doubting, recorded as ") || !strings.Contains(out, "note: no process works yet\n") ||
+		!strings.Contains(out, "does not follow yet: its gate is shut: a loss was accepted before this process began (epoch 1 is doubting)") {
+		t.Errorf("code %d\n%s%s", code, out, errs)
+	}
+}
+
 // underTheAcceptance fails the test unless the newest recovery names the acceptance under
 // which it ran.
 func (l *losing) underTheAcceptance() {

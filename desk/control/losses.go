@@ -181,7 +181,7 @@ func (d *Desk) Decide(ctx context.Context, who desk.Operator, kind Kind, r Decis
 	}
 	if out.Done.Applied {
 		d.o.Losses.Stored()
-		d.taken(ctx, sources, out.Done.Epoch)
+		d.taken(ctx, sources, &out.Done)
 	}
 	return d.told(asked, kind, out, err)
 }
@@ -200,16 +200,22 @@ func (d *Desk) trust(ctx context.Context, decisions *acceptance.Desk, s acceptan
 }
 
 // takenFor bounds the wait for processes that run and do not look, such as a frozen one.
-const takenFor = 5 * time.Second
+// A process that has just begun waits for others first, and one that was killed counts as
+// running for a while.
+const takenFor = integrity.RegistrationFresh + time.Second
 
-// taken waits until the processes work in the epoch that was stored: a person who goes
+// taken waits until the processes follow the epoch that was stored: a person who goes
 // on at once, such as by resuming a provider, is not to be answered by the one before.
-// It counts in any case.
-func (d *Desk) taken(ctx context.Context, sources acceptance.Sources, e integrity.Epoch) {
+// The epoch counts in any case, and the person is told who does not follow.
+func (d *Desk) taken(ctx context.Context, sources acceptance.Sources, done *acceptance.Done) {
 	ctx, cancel := context.WithTimeout(ctx, takenFor)
 	defer cancel()
-	if err := acceptance.Taken(ctx, sources, e); err != nil {
-		d.o.Losses.Logger.Warn("not every process has taken the epoch of the journal in", "error", err.Error())
+	var err error
+	if done.Idle, done.Following, err = acceptance.Taken(ctx, sources, done.Epoch); err != nil {
+		done.Idle = []acceptance.Idle{{Why: "the processes could not be asked whether they follow: " + err.Error()}}
+	}
+	for _, one := range done.Idle {
+		d.o.Losses.Logger.Warn("a process does not follow the epoch of the journal yet", "process", one.ID, "why", one.Why)
 	}
 }
 

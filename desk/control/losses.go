@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/countermand/countermand/desk"
@@ -50,6 +51,22 @@ type Decision struct {
 type Servers struct {
 	Copies  []acceptance.Copy    `json:"copies,omitempty"`
 	Unasked []acceptance.Unasked `json:"unasked,omitempty"`
+	// Others are what they hold of the streams beside the journal. A service that does not
+	// know of it would accept what a server still holds.
+	Others []acceptance.Copy `json:"others,omitempty"`
+}
+
+// ServersOf is what a person has found out by asking servers for all streams.
+func ServersOf(copies []acceptance.Copy, unasked []acceptance.Unasked) Servers {
+	s := Servers{Unasked: unasked}
+	for _, c := range copies {
+		if c.Stream == "" {
+			s.Copies = append(s.Copies, c)
+		} else {
+			s.Others = append(s.Others, c)
+		}
+	}
+	return s
 }
 
 // Decided is what became of a decision.
@@ -86,13 +103,15 @@ const (
 	// mostServers bounds what a person may tell of servers, longestAddress each text.
 	mostServers    = 64
 	longestAddress = 500
+	// streamsBeside is how many streams of a server are told of beside the journal.
+	streamsBeside = 8
 )
 
 // check looks at what needs no server.
 func (s Servers) check() error {
-	invalid := len(s.Copies)+len(s.Unasked) > mostServers
-	for _, c := range s.Copies {
-		invalid = invalid || len(c.Server) > longestAddress
+	invalid := len(s.Copies)+len(s.Unasked) > mostServers || len(s.Others) > mostServers*streamsBeside
+	for _, c := range slices.Concat(s.Copies, s.Others) {
+		invalid = invalid || len(c.Server) > longestAddress || len(c.Stream) > longestAddress
 	}
 	for _, u := range s.Unasked {
 		invalid = invalid || len(u.Address) > longestAddress || len(u.Reason) > longestAddress
@@ -112,12 +131,13 @@ func (s Servers) With(sources acceptance.Sources) acceptance.Sources {
 		if own != nil {
 			copies, unasked = own(ctx)
 		}
-		known := map[string]bool{}
+		type of struct{ server, stream string }
+		known := map[of]bool{}
 		for _, c := range copies {
-			known[c.Server] = true
+			known[of{c.Server, c.Stream}] = true
 		}
-		for _, c := range s.Copies {
-			if !known[c.Server] {
+		for _, c := range slices.Concat(s.Copies, s.Others) {
+			if !known[of{c.Server, c.Stream}] {
 				copies = append(copies, c)
 			}
 		}

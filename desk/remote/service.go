@@ -149,8 +149,8 @@ func (s *Service) one(ctx context.Context, r micro.Request, do answer) (out resp
 	if err := json.Unmarshal(r.Data(), &q); err != nil {
 		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: "the request is no JSON of this protocol"}
 	}
-	if q.Protocol < 1 || q.Protocol > protocolBulk {
-		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: fmt.Sprintf("protocol %d is not known here, only up to %d", q.Protocol, protocolBulk)}
+	if q.Protocol < 1 || q.Protocol > protocolNewest {
+		return response{}, &desk.Error{Fault: desk.FaultInvalid, Message: fmt.Sprintf("protocol %d is not known here, only up to %d", q.Protocol, protocolNewest)}
 	}
 	return do(ctx, who, q)
 }

@@ -22,6 +22,14 @@ const protocolEffect = 2
 // would not add them up.
 const protocolBulk = 3
 
+// protocolCopies is that of a decision about the journal which says what servers hold of
+// the streams beside it. A service that does not know it would accept the loss of what a
+// server still holds.
+const protocolCopies = 4
+
+// protocolNewest is the newest one.
+const protocolNewest = protocolCopies
+
 // The actions, each with a subject of its own.
 const (
 	actionQueue   = "queue"

@@ -131,6 +131,9 @@ func printStatus(out io.Writer, s acceptance.Status) error {
 	for _, c := range s.Copies {
 		fmt.Fprintf(t, "copy at %s\t%d to %d, %d messages\n", c.Server, c.First, c.Last, c.Messages)
 	}
+	for _, c := range s.Others {
+		fmt.Fprintf(t, "copy at %s of %s\t%d to %d, %d messages\n", c.Server, c.Stream, c.First, c.Last, c.Messages)
+	}
 	for _, r := range s.Replicas {
 		fmt.Fprintf(t, "process %s\t%s\n", r.ID, processLine(r))
 	}
@@ -152,14 +155,18 @@ func printStatus(out io.Writer, s acceptance.Status) error {
 		}
 		fmt.Fprintf(out, "missing: %s, between %s and %s%s\n", gap.Range, stamp(gap.After), stamp(gap.Before), accepted)
 	}
-	if c := s.Loss.Commands; c.Messages > 0 {
+	switch c := s.Loss.Commands; {
+	case c.Messages == 0 || len(s.Restart) > 0:
+	case c.HeldBy != "":
+		fmt.Fprintln(out, c.Text())
+	default:
 		fmt.Fprintf(out, "%s (--lose-commands %d)\n", c.Text(), c.Messages)
 	}
 	for _, note := range s.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)
 	}
 	verdict := s.Verdict()
-	if s.Loss.Messages > 0 {
+	if s.Loss.Messages > 0 && len(s.Restart) == 0 {
 		verdict += fmt.Sprintf("; accepting it as it is would give up %s (--lose %d)", messages(s.Loss.Messages), s.Loss.Messages)
 	}
 	_, err := fmt.Fprintf(out, "\n%s\n", verdict)

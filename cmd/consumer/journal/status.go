@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -131,7 +132,7 @@ func printStatus(out io.Writer, s acceptance.Status) error {
 	for _, c := range s.Copies {
 		fmt.Fprintf(t, "copy at %s\t%d to %d, %d messages\n", c.Server, c.First, c.Last, c.Messages)
 	}
-	for _, c := range s.Others {
+	for _, c := range telling(s) {
 		fmt.Fprintf(t, "copy at %s of %s\t%d to %d, %d messages\n", c.Server, c.Stream, c.First, c.Last, c.Messages)
 	}
 	for _, r := range s.Replicas {
@@ -171,6 +172,18 @@ func printStatus(out io.Writer, s acceptance.Status) error {
 	}
 	_, err := fmt.Fprintf(out, "\n%s\n", verdict)
 	return err
+}
+
+// telling are the copies of the commands, and of streams that a finding is about.
+func telling(s acceptance.Status) []acceptance.Copy {
+	var all []acceptance.Copy
+	for _, c := range s.Others {
+		about := func(f integrity.Finding) bool { return f.Object == c.Stream || strings.HasPrefix(f.Object, c.Stream+"/") }
+		if c.Stream == s.Loss.Commands.Stream || slices.ContainsFunc(s.Findings, about) {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 func markLine(r integrity.Record) string {

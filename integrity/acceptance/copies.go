@@ -20,7 +20,7 @@ func (v View) fuller() []Copy {
 	}
 	for _, c := range v.Others {
 		now, read := v.Reading.Streams[c.Stream]
-		if read && v.lost(c.Stream) && (c.Last > now.Last || now.Keeps > 0 && c.Messages > now.Messages) {
+		if read && c.Messages > 0 && v.lost(c.Stream) && (c.Last > now.Last || now.Keeps > 0 && c.Messages > now.Messages) {
 			all = append(all, c)
 		}
 	}

@@ -62,6 +62,10 @@ func TestNoLossIsAcceptedWhileAServerHoldsMoreOfAnotherMarkedStream(t *testing.T
 	if no := acceptance.Check(v, all); len(no) > 0 {
 		t.Errorf("another account's stream of that name, of which nothing was found to be lost: %v", no)
 	}
+	v.Others = []acceptance.Copy{{Stream: "D", Server: "n3", First: 11, Last: 10}}
+	if no := acceptance.Check(v, all); len(no) > 0 {
+		t.Errorf("one that has been further and holds nothing: %v", no)
+	}
 	v.Others = append(v.Others, acceptance.Copy{Stream: "D", Server: "n3", First: 1, Last: 10, Messages: 4})
 	no := acceptance.Check(v, all)
 	if len(no) != 1 || !strings.Contains(no[0], "server n3 holds more of D than its leader") || !strings.Contains(no[0], "let it begin anew") {

@@ -178,7 +178,9 @@ func printStatus(out io.Writer, s acceptance.Status) error {
 func telling(s acceptance.Status) []acceptance.Copy {
 	var all []acceptance.Copy
 	for _, c := range s.Others {
-		about := func(f integrity.Finding) bool { return f.Object == c.Stream || strings.HasPrefix(f.Object, c.Stream+"/") }
+		about := func(f integrity.Finding) bool {
+			return f.Object == c.Stream || strings.HasPrefix(f.Object, c.Stream+"/")
+		}
 		if c.Stream == s.Loss.Commands.Stream || slices.ContainsFunc(s.Findings, about) {
 			all = append(all, c)
 		}

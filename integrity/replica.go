@@ -24,6 +24,9 @@ type Replica struct {
 	MoreFound int       `json:"moreFound,omitempty"`
 	// Known is the sequence that the journal is known to have reached, in this process.
 	Known uint64 `json:"known,omitempty"`
+	// Recovered is since when the journal, broken in this process, shows all that it
+	// remembers, see keeper.Status. A version that does not know of it never says so.
+	Recovered time.Time `json:"recovered,omitzero"`
 	// Reason says why it is shut.
 	Reason string `json:"reason,omitempty"`
 	// InHand are the known outcomes that could not be appended yet, the oldest first,

@@ -31,7 +31,7 @@ func (r reviewReason) review(now time.Time) *Review {
 		reviewUnsafe:     "Does the provider's own ledger show this refund? Its API cannot tell, and sending it again could pay twice.",
 		reviewRefused:    "The provider says it knows our reference but does not find the operation. Was it executed?",
 		reviewDeclined:   "A call's answer was lost. The provider refused the repeat, or answered it unclearly, and does not find the operation. Was it executed?",
-		reviewAmbiguous:  "Which of the provider's movements is this operation?",
+		reviewAmbiguous:  "The provider lists at least one movement that this operation could be, and nothing tells whether it is. Is one of them this operation, and which?",
 		reviewVanished:   "The provider accepted the operation and no longer knows it. Was it executed?",
 		reviewUnanswered: "The provider does not answer. Was the operation executed?",
 		reviewAccount:    "The instance now points at another account. What does the account it was called at say?",

@@ -405,6 +405,56 @@ func TestAServiceThatStartsShutStaysSoUntilALossIsAccepted(t *testing.T) {
 	l.awaitReplica("open", func(r integrity.Registered) bool { return !r.Shut })
 }
 
+// Nothing is missing once the newest data is back: no loss is to be accepted then.
+func TestWhereTheNewestDataIsPutBackARestartEndsItAndNothingIsAccepted(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}")
+	l.append(1, 10)
+	l.mark(integrity.Record{})
+	older := l.server.Copy(t)
+	l.js = l.server.JetStream(t)
+	l.append(11, 20)
+	l.mark(integrity.Record{})
+	newest := l.server.Copy(t)
+	l.js = l.server.JetStream(t)
+	stop := l.serve()
+	l.serves = true
+	l.awaitReplica("open", func(r integrity.Registered) bool { return !r.Shut })
+	l.server.Restore(t, older)
+	l.js = l.server.JetStream(t)
+	l.awaitReplica("broken", func(r integrity.Registered) bool { return r.Standing == "broken" })
+	l.want(1, "(--lose 10)", "journal", "status")
+	l.server.Restore(t, newest)
+	l.js = l.server.JetStream(t)
+	l.awaitReplica("sure that all is there", func(r integrity.Registered) bool { return !r.Recovered.IsZero() })
+	if out := l.want(1, "nothing is missing any more", "journal", "status"); strings.Contains(out, "--lose") || !strings.Contains(out, "all that this process remembers is there") {
+		t.Error(out)
+	}
+	l.want(1, "start them again once none runs", "journal", "accept", "--reason", "none")
+	stop()
+	l.serve()
+	l.want(0, "the journal is whole", "journal", "status")
+}
+
+// The setting stands for a restart after the acceptance as well, and no further loss is to
+// be accepted for it.
+func TestWhoLeavesTheGateShutAfterAnAcceptanceIsToldToRemoveTheSetting(t *testing.T) {
+	t.Parallel()
+	l := setupLosing(t, "desk: {selfAsserted: true}\njournal: {startShut: true}")
+	l.append(1, 10)
+	l.mark(integrity.Record{})
+	l.want(0, "epoch 1 is held", "journal", "accept", "--reason", "failover", "--apply") // and the service ends
+	l.serve()
+	l.serves = true
+	const why = "epoch 1 is held), and the setting journal.startShut keeps its gate shut: remove journal.startShut and restart"
+	l.awaitReplica("shut", func(r integrity.Registered) bool { return strings.Contains(r.Reason, why) })
+	code, out, errs := l.run("journal", "go", "--apply")
+	if code != 0 || !strings.Contains(out, "epoch 1 is doubting, recorded as ") || !strings.Contains(out, "note: no process works yet\n") ||
+		!strings.Contains(out, "does not follow yet: its gate is shut: a loss was accepted before this process began (epoch 1 is doubting)") {
+		t.Errorf("code %d\n%s%s", code, out, errs)
+	}
+}
+
 // underTheAcceptance fails the test unless the newest recovery names the acceptance under
 // which it ran.
 func (l *losing) underTheAcceptance() {

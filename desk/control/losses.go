@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/countermand/countermand/desk"
@@ -50,6 +51,22 @@ type Decision struct {
 type Servers struct {
 	Copies  []acceptance.Copy    `json:"copies,omitempty"`
 	Unasked []acceptance.Unasked `json:"unasked,omitempty"`
+	// Others are what they hold of the streams beside the journal. A service that does not
+	// know of it would accept what a server still holds.
+	Others []acceptance.Copy `json:"others,omitempty"`
+}
+
+// ServersOf is what a person has found out by asking servers for all streams.
+func ServersOf(copies []acceptance.Copy, unasked []acceptance.Unasked) Servers {
+	s := Servers{Unasked: unasked}
+	for _, c := range copies {
+		if c.Stream == "" {
+			s.Copies = append(s.Copies, c)
+		} else {
+			s.Others = append(s.Others, c)
+		}
+	}
+	return s
 }
 
 // Decided is what became of a decision.
@@ -86,13 +103,15 @@ const (
 	// mostServers bounds what a person may tell of servers, longestAddress each text.
 	mostServers    = 64
 	longestAddress = 500
+	// streamsBeside is how many streams of a server are told of beside the journal.
+	streamsBeside = 8
 )
 
 // check looks at what needs no server.
 func (s Servers) check() error {
-	invalid := len(s.Copies)+len(s.Unasked) > mostServers
-	for _, c := range s.Copies {
-		invalid = invalid || len(c.Server) > longestAddress
+	invalid := len(s.Copies)+len(s.Unasked) > mostServers || len(s.Others) > mostServers*streamsBeside
+	for _, c := range slices.Concat(s.Copies, s.Others) {
+		invalid = invalid || len(c.Server) > longestAddress || len(c.Stream) > longestAddress
 	}
 	for _, u := range s.Unasked {
 		invalid = invalid || len(u.Address) > longestAddress || len(u.Reason) > longestAddress
@@ -112,12 +131,13 @@ func (s Servers) With(sources acceptance.Sources) acceptance.Sources {
 		if own != nil {
 			copies, unasked = own(ctx)
 		}
-		known := map[string]bool{}
+		type of struct{ server, stream string }
+		known := map[of]bool{}
 		for _, c := range copies {
-			known[c.Server] = true
+			known[of{c.Server, c.Stream}] = true
 		}
-		for _, c := range s.Copies {
-			if !known[c.Server] {
+		for _, c := range slices.Concat(s.Copies, s.Others) {
+			if !known[of{c.Server, c.Stream}] {
 				copies = append(copies, c)
 			}
 		}
@@ -181,7 +201,7 @@ func (d *Desk) Decide(ctx context.Context, who desk.Operator, kind Kind, r Decis
 	}
 	if out.Done.Applied {
 		d.o.Losses.Stored()
-		d.taken(ctx, sources, out.Done.Epoch)
+		d.taken(ctx, sources, &out.Done)
 	}
 	return d.told(asked, kind, out, err)
 }
@@ -200,16 +220,22 @@ func (d *Desk) trust(ctx context.Context, decisions *acceptance.Desk, s acceptan
 }
 
 // takenFor bounds the wait for processes that run and do not look, such as a frozen one.
-const takenFor = 5 * time.Second
+// A process that has just begun waits for others first, and one that was killed counts as
+// running for a while.
+const takenFor = integrity.RegistrationFresh + time.Second
 
-// taken waits until the processes work in the epoch that was stored: a person who goes
+// taken waits until the processes follow the epoch that was stored: a person who goes
 // on at once, such as by resuming a provider, is not to be answered by the one before.
-// It counts in any case.
-func (d *Desk) taken(ctx context.Context, sources acceptance.Sources, e integrity.Epoch) {
+// The epoch counts in any case, and the person is told who does not follow.
+func (d *Desk) taken(ctx context.Context, sources acceptance.Sources, done *acceptance.Done) {
 	ctx, cancel := context.WithTimeout(ctx, takenFor)
 	defer cancel()
-	if err := acceptance.Taken(ctx, sources, e); err != nil {
-		d.o.Losses.Logger.Warn("not every process has taken the epoch of the journal in", "error", err.Error())
+	var err error
+	if done.Idle, done.Following, err = acceptance.Taken(ctx, sources, done.Epoch); err != nil {
+		done.Idle = []acceptance.Idle{{Why: "the processes could not be asked whether they follow: " + err.Error()}}
+	}
+	for _, one := range done.Idle {
+		d.o.Losses.Logger.Warn("a process does not follow the epoch of the journal yet", "process", one.ID, "why", one.Why)
 	}
 }
 

@@ -75,6 +75,11 @@ func TestADecisionAboutTheJournalIsMadeWhileTheGateIsShutAndOnlyThen(t *testing.
 	if err != nil || status.Whole || status.Loss.Messages != 5 || len(status.Copies) != 1 {
 		t.Errorf("a server of which a person tells: %+v, %v", status, err)
 	}
+	both := control.ServersOf([]acceptance.Copy{{Server: "n2", Last: 6}, {Stream: "PAYMENT_COMMANDS", Server: "n2", Last: 3}}, nil)
+	status, err = b.desk.Journal(t.Context(), both)
+	if err != nil || len(both.Others) != 1 || len(status.Copies) != 1 || len(status.Others) != 1 || status.Others[0].Stream != "PAYMENT_COMMANDS" {
+		t.Errorf("what it holds of other streams: %+v, %v", status, err)
+	}
 	got, err := b.desk.Decide(t.Context(), ana, control.Accept, decision(true, 0))
 	if err != nil || len(got.Refused) != 1 || !strings.Contains(got.Refused[0], "--lose 3") {
 		t.Errorf("nothing typed: %+v, %v", got, err)
@@ -203,6 +208,7 @@ func TestADecisionNeedsANameAReasonAnIdentifierAndFewServers(t *testing.T) {
 		"lower case":     {ana, control.Accept, func(d *control.Decision) { d.RequestID = strings.ToLower(d.RequestID) }, desk.FaultInvalid},
 		"another action": {ana, "purge", func(*control.Decision) {}, desk.FaultInvalid},
 		"many servers":   {ana, control.Accept, func(d *control.Decision) { d.Copies = make([]acceptance.Copy, 65) }, desk.FaultInvalid},
+		"many streams":   {ana, control.Accept, func(d *control.Decision) { d.Others = make([]acceptance.Copy, 513) }, desk.FaultInvalid},
 		"a long text":    {ana, control.Accept, func(d *control.Decision) { d.Unasked = []acceptance.Unasked{{Reason: strings.Repeat("x", 501)}} }, desk.FaultInvalid},
 	} {
 		d := decision(true, 3)

@@ -100,6 +100,9 @@ func (c *Client) send(ctx context.Context, subject string, q request) (response,
 	if q.Ruling != nil && q.Ruling.Bulk {
 		q.Protocol = protocolBulk
 	}
+	if q.Decision != nil && len(q.Decision.Others) > 0 {
+		q.Protocol = protocolCopies
+	}
 	data, err := json.Marshal(q)
 	if err != nil {
 		return response{}, fmt.Errorf("write request: %w", err)

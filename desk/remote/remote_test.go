@@ -205,7 +205,7 @@ func TestAFailureOfTheDeskAndARequestItDoesNotKnowAreAnswered(t *testing.T) {
 	if _, err := client.Payment(t.Context(), payment.ID{Provider: "p", Native: "panics"}); !errors.As(err, &no) || no.Fault != desk.FaultUnknown {
 		t.Errorf("a desk that panics: %v", err)
 	}
-	for body, want := range map[string]string{`{"protocol":4}`: "400", `{`: "400", `{"protocol":1}`: ""} {
+	for body, want := range map[string]string{`{"protocol":5}`: "400", `{`: "400", `{"protocol":1}`: ""} {
 		m, err := nc.RequestWithContext(t.Context(), remote.Subject("queue", "dana"), []byte(body))
 		if err != nil {
 			t.Fatal(err)
@@ -304,6 +304,33 @@ func TestARulingFromAFileIsOfAProtocolThatAnOlderServiceRefuses(t *testing.T) {
 	m, err := sent.NextMsgWithContext(t.Context())
 	if err != nil || !strings.Contains(string(m.Data), `"protocol":3`) || !f.ruled[0].Bulk {
 		t.Errorf("asked for by %s, %v", m.Data, err)
+	}
+}
+
+// A service that does not know of copies of other streams would give up what they hold.
+func TestADecisionThatNamesCopiesOfOtherStreamsIsOfAProtocolThatAnOlderServiceRefuses(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, nil)
+	service, err := remote.Serve(connect(t, s), newFake(), &remote.Options{SelfAsserted: true, Control: &controls{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = service.Stop() })
+	nc := connect(t, s)
+	sent, err := nc.SubscribeSync(remote.ControlSubject("journal-accept", "dana"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, servers := range map[string]control.Servers{
+		`"protocol":1,`: {Copies: []acceptance.Copy{{Server: "n3"}}},
+		`"protocol":4,`: {Others: []acceptance.Copy{{Stream: "PAYMENT_COMMANDS", Server: "n3"}}},
+	} {
+		if _, err := remote.NewClient(nc, "dana").Decide(t.Context(), control.Accept, control.Decision{RequestID: "r", Servers: servers}); err != nil {
+			t.Errorf("%s: %v", want, err)
+		}
+		if m, err := sent.NextMsgWithContext(t.Context()); err != nil || !strings.Contains(string(m.Data), want) {
+			t.Errorf("asked by %s, %v", m.Data, err)
+		}
 	}
 }
 

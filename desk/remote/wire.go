@@ -26,6 +26,14 @@ const protocolEffect = 2
 // would not add them up.
 const protocolBulk = 3
 
+// protocolCopies is that of a decision about the journal which says what servers hold of
+// the streams beside it. A service that does not know it would accept the loss of what a
+// server still holds.
+const protocolCopies = 4
+
+// protocolNewest is the newest one.
+const protocolNewest = protocolCopies
+
 // The actions, each with a subject of its own.
 const (
 	actionQueue   = "queue"
@@ -121,8 +129,8 @@ func read(data []byte) (request, error) {
 	err := strictjson.Unmarshal(data, &q)
 	member, named := errors.AsType[*strictjson.MemberError](err)
 	switch {
-	case q.Protocol > protocolBulk, err == nil && q.Protocol < 1:
-		return no("protocol %d is not known here, only up to %d", q.Protocol, protocolBulk)
+	case q.Protocol > protocolNewest, err == nil && q.Protocol < 1:
+		return no("protocol %d is not known here, only up to %d", q.Protocol, protocolNewest)
 	case named && member.Rule == strictjson.RuleDuplicate:
 		return no("the request has the member %s twice", events.ShortName(member.Pointer))
 	case named:

@@ -186,15 +186,40 @@ func Check(v View, lose Typed) []string {
 		add("the gate is open in %s: each process has to report it shut, or has to be stopped; one that was stopped within the last seconds still counts: ask again in ten", names(open))
 	}
 	loss := LossOf(v)
-	switch {
-	case loss.Messages == lose.Messages:
-	case lose.Messages == 0:
-		add("%d messages would be given up (known to reach %d, ends at %d): bring them back first, or type it out with --lose %d",
-			loss.Messages, loss.Known, loss.End, loss.Messages)
-	default:
-		add("--lose %d is not what would be given up: that is %d", lose.Messages, loss.Messages)
+	if restart := Restart(v); len(restart) > 0 && lose == (Typed{}) && loss.Messages+loss.Commands.Messages > 0 {
+		add("%s; only if a process has ended since the data was lost: type it out with %s", restartText(restart), loss.typed())
+		return no
 	}
-	return append(no, checkCommands(loss.Commands, lose.Commands)...)
+	return append(append(append(no, checkCopies(v)...), checkMessages(v, loss, lose.Messages)...), checkCommands(loss.Commands, lose.Commands)...)
+}
+
+// checkMessages says what forbids that the loss of messages of the journal is accepted.
+func checkMessages(v View, l Loss, typed uint64) []string {
+	holders := strings.Join(v.holders(""), ", ")
+	switch {
+	case l.Messages == typed:
+		return nil
+	case typed > 0:
+		return []string{fmt.Sprintf("--lose %d is not what would be given up: that is %d", typed, l.Messages)}
+	case holders != "":
+		return []string{fmt.Sprintf("%d messages would be given up (known to reach %d, ends at %d), and server %s holds more than the leader: make it lead first, or type it out with --lose %d",
+			l.Messages, l.Known, l.End, holders, l.Messages)}
+	default:
+		return []string{fmt.Sprintf("%d messages would be given up (known to reach %d, ends at %d): bring them back first, or type it out with --lose %d",
+			l.Messages, l.Known, l.End, l.Messages)}
+	}
+}
+
+// typed is how a person types a loss out.
+func (l Loss) typed() string {
+	var all []string
+	if l.Messages > 0 {
+		all = append(all, fmt.Sprintf("--lose %d", l.Messages))
+	}
+	if n := l.Commands.Messages; n > 0 {
+		all = append(all, fmt.Sprintf("--lose-commands %d", n))
+	}
+	return strings.Join(all, " ")
 }
 
 // CheckGo returns what forbids that work begins after an accepted loss.

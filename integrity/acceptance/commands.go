@@ -24,6 +24,8 @@ type CommandsLoss struct {
 	// Messages is how many commands are known to be lost. It falls while new commands
 	// come in. Where only a process knows of the loss, it is at least one.
 	Messages uint64 `json:"messages"`
+	// HeldBy names servers that hold more of them than the leader: they are not lost yet.
+	HeldBy string `json:"heldBy,omitempty"`
 	// Refilled: the stream was set back to End, and new commands lie behind it.
 	Refilled bool `json:"refilled,omitempty"`
 	// Gone are the sequences at its beginning that are gone although they are too young,
@@ -116,6 +118,12 @@ func commandsLossOf(v View) CommandsLoss {
 			l.Gone = &integrity.Range{From: short.From, To: short.To}
 		}
 	}
+	for _, c := range v.fuller() {
+		if c.Stream == v.Commands && c.Last > l.Known {
+			l.Messages, l.Known = l.Messages+c.Last-max(l.Known, l.End), c.Last
+		}
+	}
+	l.HeldBy = strings.Join(v.holders(v.Commands), ", ")
 	l.Known = max(l.Known, l.End)
 	if l.Messages == 0 && processLostCommands(v) {
 		l.Messages = 1
@@ -171,6 +179,9 @@ func checkCommands(l CommandsLoss, typed uint64) []string {
 	case typed >= l.Messages:
 		return nil
 	}
+	if l.HeldBy != "" {
+		return []string{fmt.Sprintf("%s: make it lead first, or type it out with --lose-commands %d", l.Text(), l.Messages)}
+	}
 	return []string{fmt.Sprintf("%s: bring them back first, or type it out with --lose-commands %d", l.Text(), l.Messages)}
 }
 
@@ -179,6 +190,9 @@ func (l CommandsLoss) Text() string {
 	switch {
 	case l.Messages == 0:
 		return ""
+	case l.HeldBy != "":
+		return fmt.Sprintf("%d commands are missing at the leader of %s, which ends at %d and was known to reach %d; server %s holds more, so they are not lost yet",
+			l.Messages, l.Stream, l.End, l.Known, l.HeldBy)
 	case l.Refilled:
 		return fmt.Sprintf("%d commands are lost: %s was known to reach %d, was set back to %d, and was filled again", l.Messages, l.Stream, l.Known, l.End)
 	case l.Gone != nil || l.Within > 0:

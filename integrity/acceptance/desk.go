@@ -69,6 +69,10 @@ type Done struct {
 	// NothingFound: no place shows a loss. What all of them lost together leaves no trace,
 	// so commands count as lost.
 	NothingFound bool `json:"nothingFound,omitempty"`
+	// Idle are processes that run and do not follow the decision yet, Following is how many
+	// do. They are told of what was applied.
+	Idle      []Idle `json:"idle,omitempty"`
+	Following int    `json:"following,omitempty"`
 }
 
 // Another finds, among the proposals about one matter in their order, that of another

@@ -20,9 +20,13 @@ type Status struct {
 	Missing  []Gap                  `json:"missing"`
 	Loss     Loss                   `json:"loss"`
 	Copies   []Copy                 `json:"copies"`
+	Others   []Copy                 `json:"otherCopies,omitempty"`
 	Unasked  []Unasked              `json:"unasked,omitempty"`
 	Replicas []integrity.Registered `json:"replicas"`
 	Notes    []string               `json:"notes,omitempty"`
+	// Restart are processes to be restarted, all at once, since nothing is missing any
+	// more; see [Restart].
+	Restart []string `json:"restart,omitempty"`
 	// Unwritten is why the witness protects nothing at the moment; "": it is written.
 	Unwritten string `json:"witnessUnwritten,omitempty"`
 }
@@ -42,7 +46,7 @@ func StatusOf(v View, missing []Gap, witness bool) Status {
 	j := v.Reading.Journal
 	s := Status{
 		Epoch: v.Record.Epoch, Bucket: v.Bucket, Findings: v.Findings, Missing: missing, Loss: LossOf(v),
-		Copies: v.Copies, Unasked: v.Unasked, Replicas: v.Live(),
+		Copies: v.Copies, Others: v.Others, Unasked: v.Unasked, Replicas: v.Live(), Restart: Restart(v),
 		Reading: LeaderReading{Leader: v.Reading.Leader, First: j.First, Last: j.Last, Messages: j.Messages},
 	}
 	if mark := v.Record.Mark.Journal.Sequence; j.Last > mark {
@@ -84,6 +88,8 @@ func (s Status) Verdict() string {
 	switch {
 	case s.Whole:
 		return "the journal is whole"
+	case len(s.Restart) > 0 && unsure == "":
+		return restartText(s.Restart)
 	case unsure != "" && len(s.Findings) == 0 && len(s.Missing) == 0:
 		return "nothing is known to be missing, but " + unsure
 	default:
@@ -117,10 +123,8 @@ func notes(v View, witness bool) []string {
 			add("epoch %d was accepted by %s and is stored nowhere: run consumer journal accept again", a.Epoch, a.Operator)
 		}
 	}
-	for _, c := range v.Copies {
-		if c.Last > v.Reading.Journal.Last || c.Messages > v.Reading.Journal.Messages {
-			add("server %s holds more than the leader (%d messages to %d): make it lead, and rebuild %s", c.Server, c.Messages, c.Last, v.Reading.Leader)
-		}
+	for _, c := range v.fuller() {
+		add("%s", v.holdsMore(c))
 	}
 	for _, u := range v.Unasked {
 		add("%s", u.Line())
@@ -136,9 +140,8 @@ func (u Unasked) Line() string {
 	return fmt.Sprintf("the server at %s was not asked, and may hold more: %s", u.Address, u.Reason)
 }
 
-// more reports whether a server holds more of the journal than its leader. A
-// reading and a copy are not taken at one moment, so a copy that is only ahead
-// at the end says nothing while the journal grows.
+// more reports whether a server holds more of the journal than its leader, although it
+// reaches no further.
 func more(v View) bool {
 	for _, c := range v.Copies {
 		if c.Messages > v.Reading.Journal.Messages && c.Last <= v.Reading.Journal.Last {

@@ -18,8 +18,11 @@ import (
 	"github.com/countermand/countermand/payment"
 )
 
-// Copy is what one server holds of the journal.
+// Copy is what one server holds of the journal, or of a stream beside it.
 type Copy struct {
+	// Stream is the other stream's name; empty: the journal.
+	Stream string `json:"stream,omitempty"`
+
 	Server   string `json:"server"`
 	Leads    bool   `json:"leads,omitempty"`
 	First    uint64 `json:"first"`
@@ -67,6 +70,8 @@ type View struct {
 	CommandsCut uint64
 	// Copies are what single servers hold of the journal, where they were asked.
 	Copies []Copy
+	// Others are what they hold of the streams beside it.
+	Others []Copy
 	// Unasked are the servers that did not answer.
 	Unasked []Unasked
 	// Replicas are the registered processes, Now is the server's time.
@@ -95,7 +100,7 @@ type Sources struct {
 	Witness keeper.Store
 	// Appended is how far the appends through Journal have come; nil: nobody counts them.
 	Appended *Appended
-	// Copies asks single servers what they hold; nil: they cannot be asked.
+	// Copies asks single servers what they hold of all streams; nil: they cannot be asked.
 	Copies func(ctx context.Context) ([]Copy, []Unasked)
 }
 
@@ -122,6 +127,17 @@ func (s Sources) Epoch(ctx context.Context) (integrity.Epoch, error) {
 // error; a witness that cannot be read is part of the view.
 func Look(ctx context.Context, s Sources) (View, error) {
 	v := View{Journal: s.Stream, Commands: s.Commands}
+	if s.Copies != nil { // before the leaders are asked: what a copy holds beyond them then, they lack
+		var copies []Copy
+		copies, v.Unasked = s.Copies(ctx)
+		for _, c := range copies {
+			if c.Stream == "" {
+				v.Copies = append(v.Copies, c)
+			} else {
+				v.Others = append(v.Others, c)
+			}
+		}
+	}
 	var err error
 	v.Bucket, err = s.Bucket.Load(ctx)
 	switch {
@@ -165,9 +181,6 @@ func Look(ctx context.Context, s Sources) (View, error) {
 	v.Findings = append(v.Findings, ahead(v)...)
 	if s.Witness != nil && v.WitnessError == nil {
 		v.Findings = append(v.Findings, integrity.JudgeWitness(v.Bucket, v.Witness)...)
-	}
-	if s.Copies != nil {
-		v.Copies, v.Unasked = s.Copies(ctx)
 	}
 	if v.Reading.Journal.Missing {
 		return v, nil

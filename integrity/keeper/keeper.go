@@ -81,6 +81,10 @@ type Status struct {
 	Reading error
 	// Settled: what other processes know has had its time to be heard.
 	Settled bool
+	// Recovered is since when each reading of a broken journal has shown all that this
+	// process remembers, all of which the bucket holds as well; zero: it is not so. It
+	// opens nothing. A process that begins now finds no less than this one knows.
+	Recovered time.Time
 	// Kept: the gate was to be shut from the start, and no loss was accepted since.
 	Kept bool
 }
@@ -92,8 +96,13 @@ func (s Status) Ready() (ok bool, reason string) {
 		return false, unreadBecause(s.Reading).Error()
 	case s.Watch.Standing == integrity.Unread:
 		return false, errUnread.Error()
+	case s.Watch.Standing == integrity.Broken:
+		return false, "journal broken: " + texts(s.Watch.Findings) + s.asRead()
 	case !s.Watch.MaySend():
 		return false, "journal " + s.Watch.Standing.String() + ": " + texts(s.Watch.Findings)
+	case s.Kept && s.Record.Epoch.Doubted():
+		return false, fmt.Sprintf("a loss was accepted before this process began (epoch %d is %s), and the setting journal.startShut keeps its gate shut: "+
+			"remove journal.startShut and restart; only if a copy was put in place since: consumer journal accept", s.Record.Epoch.Number, s.Record.Epoch.Phase)
 	case s.Kept:
 		return false, "the setting journal.startShut keeps the gate shut until a loss is accepted: consumer journal accept"
 	case !s.Settled:
@@ -103,6 +112,16 @@ func (s Status) Ready() (ok bool, reason string) {
 	default:
 		return true, ""
 	}
+}
+
+// asRead says when the findings of a broken journal were read, and what has become of
+// them: they stay as they were when it broke.
+func (s Status) asRead() string {
+	at := " (as read at " + s.Watch.Since.UTC().Format(time.RFC3339)
+	if s.Recovered.IsZero() {
+		return at + ")"
+	}
+	return at + "; since " + s.Recovered.UTC().Format(time.RFC3339) + " all that this process remembers is there: consumer journal status says what to do)"
 }
 
 // errUnread: there was no reading yet.
@@ -183,6 +202,13 @@ type Keeper struct {
 	// bucketLost: when it was last asked, the bucket had been set back or made anew.
 	// Once the journal is broken by that, only a new epoch ends it.
 	bucketLost bool
+	// bucketBehind is what the bucket's newest answer says of that.
+	bucketBehind bool
+	// appendedBehind: an append of this process was accepted where something else was
+	// known to lie. It went into a journal that was set back, and goes with that one.
+	appendedBehind bool
+	// whole counts the readings in a row that have shown all that is remembered.
+	whole int
 	// stored is what the bucket is known to hold, witnessed what the witness is.
 	stored, witnessed integrity.Record
 	// asked: a raise was asked for and has not begun. One request each 100 ms wakes
@@ -267,6 +293,7 @@ func (k *Keeper) Accepted(before, sequence uint64, token string) {
 	}
 	asked := k.asked
 	k.asked = true
+	k.appendedBehind = k.appendedBehind || sequence <= before
 	k.mu.Unlock()
 	if sequence <= before {
 		k.Report(integrity.Finding{

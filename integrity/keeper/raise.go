@@ -201,6 +201,7 @@ func (k *Keeper) learn(r integrity.Record) {
 	k.log.Warn("another epoch of the journal has begun", "epoch", now.Number, "phase", now.Phase.String())
 	if now.Number != before.Number {
 		k.bucketLost, k.rivals, k.heard = false, nil, integrity.Position{}
+		k.bucketBehind, k.appendedBehind, k.whole, k.status.Recovered = false, false, 0, time.Time{}
 		k.status.Kept = k.status.Kept && !k.loaded
 		k.status.Watch = integrity.Watch{Since: k.now()}
 	}
@@ -243,6 +244,7 @@ func (k *Keeper) noteSetBack(err error) {
 	}
 	k.mu.Lock()
 	news := lost && !k.bucketLost
+	k.bucketBehind = lost
 	if lost || k.status.Watch.Standing != integrity.Broken {
 		k.bucketLost = lost
 	}

@@ -214,6 +214,7 @@ func openQuestions(all []integrity.Finding) []integrity.Finding {
 func (k *Keeper) unread(err error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.whole, k.status.Recovered = 0, time.Time{}
 	if k.status.Reading == nil || k.status.Reading.Error() != err.Error() {
 		k.status.Reading = err
 		k.log.Warn("the journal cannot be read to see whether it is whole", "error", err.Error())
@@ -227,15 +228,16 @@ func (k *Keeper) take(number uint64, mark integrity.Mark, r integrity.Reading, s
 	findings := append(integrity.Judge(mark, r, k.names), still...)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.bucketLost {
-		findings = append(findings, k.lostBucket())
-	}
 	if k.rivals != nil {
 		findings = append(findings, *k.rivals)
 	}
 	if k.status.Record.Mark.Epoch != mark.Epoch {
 		signal(k.readNow) // it was judged by the mark of an epoch that has ended
 		return
+	}
+	k.recover(r, findings)
+	if k.bucketLost {
+		findings = append(findings, k.lostBucket())
 	}
 	k.status.Reading = nil
 	if mark.Zero() {
@@ -261,6 +263,27 @@ func (k *Keeper) take(number uint64, mark integrity.Mark, r integrity.Reading, s
 		signal(k.readNow) // what a new leader says counts once it has said it twice
 	}
 	k.wake()
+}
+
+// remembering is how many readings in a row have to show all that is remembered: as many
+// as it takes to be sure of a loss.
+const remembering = 3
+
+// recover takes in whether a reading of a broken journal shows all that this process
+// remembers. What another one has found does not count, or two would wait for each other.
+// What lies in the bucket alone is asked of the bucket. The lock is held.
+func (k *Keeper) recover(r integrity.Reading, findings []integrity.Finding) {
+	broken := k.status.Watch.Standing == integrity.Broken
+	if !broken || r.Streams == nil || len(integrity.Own(findings)) > 0 || k.bucketBehind || k.appendedBehind {
+		k.whole, k.status.Recovered = 0, time.Time{}
+		return
+	}
+	k.whole++
+	if k.whole >= remembering && k.status.Recovered.IsZero() && k.stored.Covers(k.withoutBucket(k.status.Record)) {
+		k.status.Recovered = r.Began
+		k.log.Info("all that this process remembers of the journal is there again; nothing is sent all the same: consumer journal status")
+		k.tell()
+	}
 }
 
 // adopt says what is found in a journal for which there is no mark anywhere.

@@ -197,6 +197,7 @@ func (r *Registration) says(s keeper.Status, left bool) integrity.Replica {
 		ID: r.id, Instance: r.instance, Version: r.o.Version, Epoch: s.Record.Epoch, Standing: s.Watch.Standing.String(), Known: s.Record.Mark.Journal.Sequence,
 		Shut: !open, Reason: reason, Left: left, At: r.o.Now().UTC(),
 	}
+	out.Recovered = s.Recovered.UTC()
 	out.WitnessSince, out.WitnessSetBack = s.WitnessSince.UTC(), s.WitnessSetBack.UTC()
 	if s.Witness != nil {
 		out.WitnessFault = shortened(s.Witness.Error())

@@ -38,7 +38,7 @@ func LossSources(nc *nats.Conn, t broker.Topology, encoder *events.Encoder, stor
 	}
 	if monitor != "" {
 		s.Copies = func(ctx context.Context) ([]acceptance.Copy, []acceptance.Unasked) {
-			return Copies(ctx, t.Events, monitor)
+			return Copies(ctx, t, monitor)
 		}
 	}
 	return s, nil
@@ -47,23 +47,30 @@ func LossSources(nc *nats.Conn, t broker.Topology, encoder *events.Encoder, stor
 // askFor bounds the question to one server.
 const askFor = 5 * time.Second
 
-// Copies asks servers, by their monitoring addresses, what they hold of a stream, and
-// says which of them did not answer. Two addresses of one server count once.
-func Copies(ctx context.Context, name string, addresses ...string) (all []acceptance.Copy, unasked []acceptance.Unasked) {
+// Copies asks servers, by their monitoring addresses, what they hold of the journal and
+// of the streams beside it, and says which of them did not answer. Two addresses of one
+// server count once.
+func Copies(ctx context.Context, t broker.Topology, addresses ...string) (all []acceptance.Copy, unasked []acceptance.Unasked) {
 	seen := map[string]bool{}
 	for _, address := range addresses {
 		bounded, cancel := context.WithTimeout(ctx, askFor)
-		c, found, err := monitor.CopyOf(bounded, address, name)
+		copies, err := monitor.CopiesOf(bounded, address, t.Events, ReadingPlan(t).Others...)
 		cancel()
 		if err != nil {
 			unasked = append(unasked, acceptance.Unasked{Address: address, Reason: err.Error()})
 			continue
 		}
-		if !found || seen[c.Server] {
+		if len(copies) == 0 || seen[copies[0].Server] {
 			continue
 		}
-		seen[c.Server] = true
-		all = append(all, acceptance.Copy{Server: c.Server, Leads: c.Leads, First: c.First, Last: c.Last, Messages: c.Messages})
+		seen[copies[0].Server] = true
+		for _, c := range copies {
+			one := acceptance.Copy{Stream: c.Stream, Server: c.Server, Leads: c.Leads, First: c.First, Last: c.Last, Messages: c.Messages}
+			if c.Stream == t.Events {
+				one.Stream = ""
+			}
+			all = append(all, one)
+		}
 	}
 	return all, unasked
 }

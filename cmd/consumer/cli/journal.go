@@ -42,8 +42,8 @@ func (s Server) TypedServers(w *World, typed []string) (control.Servers, error) 
 	}
 	ctx, cancel := context.WithTimeout(w.Context, JournalFor)
 	defer cancel()
-	copies, unasked := app.Copies(ctx, cfg.Streams.Events, typed...)
-	return control.Servers{Copies: copies, Unasked: unasked}, nil
+	copies, unasked := app.Copies(ctx, app.Topology(cfg), typed...)
+	return control.ServersOf(copies, unasked), nil
 }
 
 // AcceptedHoles are the sequences of the journal whose loss a person has accepted.

@@ -17,6 +17,7 @@ import (
 	"github.com/countermand/countermand/desk"
 	"github.com/countermand/countermand/desk/control"
 	"github.com/countermand/countermand/desk/remote"
+	"github.com/countermand/countermand/integrity"
 	"github.com/countermand/countermand/integrity/acceptance"
 )
 
@@ -168,8 +169,27 @@ func (d *decision) say(w *cli.World, decided control.Decided, err error) error {
 	if done.Audit != "" && !done.Already {
 		text += ", recorded as " + done.Audit
 	}
-	_, err = fmt.Fprintln(w.Stdout, text)
-	return err
+	fmt.Fprintln(w.Stdout, text)
+	for _, line := range idleLines(done) {
+		fmt.Fprintln(w.Stdout, "note:", line)
+	}
+	return nil
+}
+
+// idleLines say which processes do not follow what was decided.
+func idleLines(done acceptance.Done) []string {
+	var all []string
+	if len(done.Idle) > 0 && done.Following == 0 && done.Epoch.Phase != integrity.Held {
+		all = append(all, "no process works yet")
+	}
+	for _, one := range done.Idle {
+		if one.ID == "" {
+			all = append(all, one.Why)
+			continue
+		}
+		all = append(all, "process "+one.ID+" does not follow yet: "+one.Why)
+	}
+	return all
 }
 
 // messages counts messages in words.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -131,6 +132,9 @@ func printStatus(out io.Writer, s acceptance.Status) error {
 	for _, c := range s.Copies {
 		fmt.Fprintf(t, "copy at %s\t%d to %d, %d messages\n", c.Server, c.First, c.Last, c.Messages)
 	}
+	for _, c := range telling(s) {
+		fmt.Fprintf(t, "copy at %s of %s\t%d to %d, %d messages\n", c.Server, c.Stream, c.First, c.Last, c.Messages)
+	}
 	for _, r := range s.Replicas {
 		fmt.Fprintf(t, "process %s\t%s\n", r.ID, processLine(r))
 	}
@@ -152,18 +156,36 @@ func printStatus(out io.Writer, s acceptance.Status) error {
 		}
 		fmt.Fprintf(out, "missing: %s, between %s and %s%s\n", gap.Range, stamp(gap.After), stamp(gap.Before), accepted)
 	}
-	if c := s.Loss.Commands; c.Messages > 0 {
+	switch c := s.Loss.Commands; {
+	case c.Messages == 0 || len(s.Restart) > 0:
+	case c.HeldBy != "":
+		fmt.Fprintln(out, c.Text())
+	default:
 		fmt.Fprintf(out, "%s (--lose-commands %d)\n", c.Text(), c.Messages)
 	}
 	for _, note := range s.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)
 	}
 	verdict := s.Verdict()
-	if s.Loss.Messages > 0 {
+	if s.Loss.Messages > 0 && len(s.Restart) == 0 {
 		verdict += fmt.Sprintf("; accepting it as it is would give up %s (--lose %d)", messages(s.Loss.Messages), s.Loss.Messages)
 	}
 	_, err := fmt.Fprintf(out, "\n%s\n", verdict)
 	return err
+}
+
+// telling are the copies of the commands, and of streams that a finding is about.
+func telling(s acceptance.Status) []acceptance.Copy {
+	var all []acceptance.Copy
+	for _, c := range s.Others {
+		about := func(f integrity.Finding) bool {
+			return f.Object == c.Stream || strings.HasPrefix(f.Object, c.Stream+"/")
+		}
+		if c.Stream == s.Loss.Commands.Stream || slices.ContainsFunc(s.Findings, about) {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 func markLine(r integrity.Record) string {

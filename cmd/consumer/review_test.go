@@ -144,7 +144,7 @@ func TestAPersonSettlesFromTheCommandLineWhatAMachineCannot(t *testing.T) {
 	}
 	_, out, _ = r.run("ana", "show", "openpay-eu", "529-1-0")
 	later := regexp.MustCompile(`(?m)^view (\S+)$`).FindStringSubmatch(out)
-	if later == nil || later[1] == view[1] {
+	if len(later) != 2 || later[1] == view[1] {
 		t.Fatalf("no later view\n%s", out)
 	}
 	for name, args := range map[string][]string{"on a later view": {"--view", later[1], "--apply"}, "only checked on a later view": {"--view", later[1]}, "only checked": nil} {

@@ -186,7 +186,7 @@ func readDecision(line []byte) (desk.Ruling, error) {
 	var d decision
 	if err := strictjson.Unmarshal(line, &d); err != nil {
 		if mark := bom.Inside(bytes.TrimSpace(line)); mark != "" {
-			err = errors.New(mark)
+			return desk.Ruling{}, errors.New(mark)
 		}
 		return desk.Ruling{}, fmt.Errorf("one ruling a line, as JSON: %w", err)
 	}

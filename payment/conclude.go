@@ -356,8 +356,14 @@ func (in Input) contradict(op Operation, h Heard) Decision {
 
 // sameMovement reports whether an outcome is about the same movement as the end:
 // both have the same provider reference. If one has none, the attempt must be the
-// same, or the end must not come from one attempt's own answer.
+// same, or the end must not come from one attempt's own answer. Where a repeat may
+// move money again, two calls that were answered are two, also under one reference:
+// it may be the payment's.
 func (in Input) sameMovement(op Operation, h Heard) bool {
+	byAnswers := !h.Query && h.Attempt != op.Attempt && op.Basis == BasisAnswer
+	if byAnswers && !in.Traits.For(op.Op, op.Full).Repeat.repeatable() {
+		return false
+	}
 	if op.ProviderReference != "" && h.Outcome.ProviderReference != "" {
 		return op.ProviderReference == h.Outcome.ProviderReference
 	}

@@ -76,6 +76,8 @@ func TestALateOutcomeThatDisagreesWithTheEndGoesOutAsAFact(t *testing.T) {
 		{name: "a yes under another reference is a second movement", begin: succeeded, heard: answer(1, yes("p-9")), want: fact(payment.EventExecutedLate, payment.StatusSucceeded, 1)},
 		{name: "a yes of another attempt is a second movement", begin: secondSucceeded, heard: answer(1, yes("")), want: fact(payment.EventExecutedLate, payment.StatusSucceeded, 1)},
 		{name: "a yes of another attempt moved nothing where repeats are harmless", begin: secondSucceeded, with: harmless, heard: answer(1, yes("")), want: finish},
+		{name: "a yes of another attempt under the same reference is a second movement where repeats are unsafe", begin: secondSucceeded, with: unsafe, heard: answer(1, yes("p-2")), want: fact(payment.EventExecutedLate, payment.StatusSucceeded, 1)},
+		{name: "elsewhere it is the same movement", begin: secondSucceeded, heard: answer(1, yes("p-2")), want: finish},
 		{name: "a yes to what was found is the same movement", begin: foundSucceeded, heard: answer(1, yes("p-1")), want: finish},
 		{name: "a no under the same reference came back", begin: succeeded, heard: answer(1, no("p-1")), want: fact(payment.EventReturned, payment.StatusSucceeded, 1)},
 		{name: "a no under another reference is about something else", begin: succeeded, heard: answer(1, no("p-9")), want: finish},

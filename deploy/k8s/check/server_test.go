@@ -239,6 +239,7 @@ func TestTheCheckOfEachJobFindsNoFaultInTheShippedServer(t *testing.T) {
 	if _, err := broker.Provision(ctx, provisioner, app.Topology(cfg)); err != nil {
 		t.Fatalf("provision: %v", err)
 	}
+	b.answer(t)
 	for user, role := range map[string]service.Role{
 		"PROVISIONER": service.Provisioner, "OPERATOR": service.Operator, "READER": service.Reader, "RECOVERY": service.Recovery,
 	} {
@@ -252,6 +253,24 @@ func TestTheCheckOfEachJobFindsNoFaultInTheShippedServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// answer answers what people and order services ask, as the service would, with its login.
+func (b *natsBundle) answer(t *testing.T) {
+	t.Helper()
+	nc, err := app.Connect(b.as(t, "CONSUMER").NATS, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	for _, subject := range []string{"payments.desk.*.*", "payments.control.*.*", "payments.status"} {
+		if _, err := nc.Subscribe(subject, func(m *nats.Msg) { _ = m.Respond([]byte("{}")) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -129,9 +129,10 @@ func (h *Handler) Handle(ctx context.Context, d Delivery) (out Disposition) {
 	return *w.run(ctx, s).end
 }
 
-// decode reads the command in a message.
+// decode reads the command in a message. A timer is of a command that was taken in. A
+// message that is delivered again may have been rejected the first time, and stays so.
 func (h *Handler) decode(d Delivery) (payment.Command, *events.InvalidError) {
-	if d.Timer || d.Redelivered {
+	if d.Timer {
 		return h.decoder.DecodeTaken(d.Message)
 	}
 	return h.decoder.DecodeCommand(d.Message)

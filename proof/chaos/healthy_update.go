@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,8 @@ func (c *healthyCommand) update(s *surroundings, r *healthReport, dir string, bi
 	if err != nil {
 		return err
 	}
+	// The version before looks at the data alone, and takes these for commands.
+	p.messages = slices.DeleteFunc(p.messages, func(m message) bool { return strings.HasSuffix(m.malformed, "-type-not-json") })
 	here := filepath.Join(dir, "update")
 	if err := os.Mkdir(here, 0o700); err != nil {
 		return fmt.Errorf("make directory: %w", err)

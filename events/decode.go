@@ -52,7 +52,7 @@ func (d *Decoder) decode(m Message, taken bool) (payment.Command, *InvalidError)
 	}()
 	e := readEnvelope(r, m, f)
 	if taken && !maybeJSON(e.values[attrDataContentType]) {
-		e.values[attrDataContentType] = "" // they looked at the data alone
+		e.values[attrDataContentType] = "" // an earlier version looked at the data alone
 	}
 	if e.broken {
 		e.check(newFaults()) // only to empty what is not valid

@@ -19,6 +19,30 @@ import (
 	"github.com/countermand/countermand/internal/natstest"
 )
 
+// provisionedFor starts a provisioned server on which whoever names no user is "reader", and
+// returns its address. logins is the part of its configuration that has it and admin.
+func provisionedFor(t *testing.T, logins string) (url string) {
+	t.Helper()
+	server := natstest.StartConfigured(t, filepath.Join(t.TempDir(), "nats.conf"), fmt.Sprintf(
+		"listen: 127.0.0.1:-1\njetstream: {store_dir: %q}\nno_auth_user: reader\n%s", t.TempDir(), logins,
+	))
+	nc, err := nats.Connect(server.ClientURL(), nats.UserInfo("admin", "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := config.Defaults()
+	cfg.NATS.Replicas = 1
+	if _, err := broker.Provision(t.Context(), js, app.Topology(cfg)); err != nil {
+		t.Fatal(err)
+	}
+	return server.ClientURL()
+}
+
 // at writes a configuration for a server, with a statement beside it, and returns the folder.
 func at(t *testing.T, url string) string {
 	t.Helper()
@@ -94,25 +118,8 @@ func TestALoginThatMayNotReadTheJournalIsToldWhichRightItLacks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := natstest.StartConfigured(t, filepath.Join(t.TempDir(), "nats.conf"), fmt.Sprintf(
-				"listen: 127.0.0.1:-1\njetstream: {store_dir: %q}\nno_auth_user: reader\nauthorization {users: [{user: admin, password: a}, {user: reader, password: r, permissions: {%s}}]}",
-				t.TempDir(), row.permissions,
-			))
-			nc, err := nats.Connect(server.ClientURL(), nats.UserInfo("admin", "a"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(nc.Close)
-			js, err := jetstream.New(nc)
-			if err != nil {
-				t.Fatal(err)
-			}
-			cfg := config.Defaults()
-			cfg.NATS.Replicas = 1
-			if _, err := broker.Provision(t.Context(), js, app.Topology(cfg)); err != nil {
-				t.Fatal(err)
-			}
-			dir := at(t, server.ClientURL())
+			url := provisionedFor(t, fmt.Sprintf("authorization {users: [{user: admin, password: a}, {user: reader, password: r, permissions: {%s}}]}", row.permissions))
+			dir := at(t, url)
 			for _, args := range [][]string{reconcilingRows(), {"archive", "journal.jsonl", "--config", "config.yaml"}} {
 				code, p := runProgram(t, dir, args...)
 				if good := row.want == ""; good != (code == 0) || !strings.Contains(p.stderr.String(), row.want) {
@@ -126,7 +133,8 @@ func TestALoginThatMayNotReadTheJournalIsToldWhichRightItLacks(t *testing.T) {
 func TestAServerThatNeverAnswersIsNamedWithHowLongItWasAsked(t *testing.T) {
 	t.Parallel()
 	server := natstest.StartConfigured(t, filepath.Join(t.TempDir(), "nats.conf"), "listen: 127.0.0.1:-1\n")
-	nc, err := nats.Connect(server.ClientURL())
+	url := server.ClientURL()
+	nc, err := nats.Connect(url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,8 +145,8 @@ func TestAServerThatNeverAnswersIsNamedWithHowLongItWasAsked(t *testing.T) {
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	code, p := runProgram(t, at(t, server.ClientURL()), reconcilingRows()...)
-	if want := "read stream PAYMENT_EVENTS: no answer from " + server.ClientURL() + " within 5s"; code != cli.ExitFailed || !strings.Contains(p.stderr.String(), want) {
+	code, p := runProgram(t, at(t, url), reconcilingRows()...)
+	if want := "read stream PAYMENT_EVENTS: no answer from " + url + " within 5s"; code != cli.ExitFailed || !strings.Contains(p.stderr.String(), want) {
 		t.Errorf("code %d, %s, want %q", code, p.stderr, want)
 	}
 }
@@ -163,27 +171,10 @@ func TestAReaderWhoseAccountDoesNotImportTheJournalIsToldSo(t *testing.T) {
 				imports += fmt.Sprintf("{service: {account: P, subject: %q}}\n", subject)
 			}
 		}
-		server := natstest.StartConfigured(t, filepath.Join(t.TempDir(), "nats.conf"), fmt.Sprintf(
-			"listen: 127.0.0.1:-1\njetstream: {store_dir: %q}\nno_auth_user: reader\naccounts {P: {jetstream: enabled, exports: [{service: \"$JS.API.>\"}], users: [{user: admin, password: a}]}\nR: {users: [{user: reader, password: r}], imports: [%s]}}",
-			t.TempDir(), imports,
-		))
-		nc, err := nats.Connect(server.ClientURL(), nats.UserInfo("admin", "a"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(nc.Close)
-		js, err := jetstream.New(nc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg := config.Defaults()
-		cfg.NATS.Replicas = 1
-		if _, err := broker.Provision(t.Context(), js, app.Topology(cfg)); err != nil {
-			t.Fatal(err)
-		}
+		url := provisionedFor(t, fmt.Sprintf("accounts {P: {jetstream: enabled, exports: [{service: \"$JS.API.>\"}], users: [{user: admin, password: a}]}\nR: {users: [{user: reader, password: r}], imports: [%s]}}", imports))
 		for _, args := range [][]string{reconcilingRows(), {"archive", "journal.jsonl", "--config", "config.yaml"}} {
-			code, p := runProgram(t, at(t, server.ClientURL()), args...)
-			want := "nobody at " + server.ClientURL() + " answers " + absent + ": this login's account does not import it"
+			code, p := runProgram(t, at(t, url), args...)
+			want := "nobody at " + url + " answers " + absent + ": this login's account does not import it"
 			if code != cli.ExitFailed || !strings.Contains(p.stderr.String(), want) || p.stdout.String() != "" {
 				t.Errorf("%s: code %d, %s%s, want %q", args[0], code, p.stdout, p.stderr, want)
 			}

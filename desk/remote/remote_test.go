@@ -85,8 +85,18 @@ func connect(t *testing.T, s *natstest.Server) *nats.Conn {
 // serve answers until the returned function is called, or the test ends.
 func serve(t *testing.T, s *natstest.Server, d remote.Desk) (stop func()) {
 	t.Helper()
-	nc := connect(t, s)
-	service, err := remote.Serve(nc, d, &remote.Options{SelfAsserted: true})
+	return serveWith(t, s, d, &remote.Options{SelfAsserted: true})
+}
+
+// controlled answers requests about pauses and the journal, too, until the test ends.
+func controlled(t *testing.T, s *natstest.Server, c *controls) {
+	t.Helper()
+	serveWith(t, s, newFake(), &remote.Options{SelfAsserted: true, Control: c})
+}
+
+func serveWith(t *testing.T, s *natstest.Server, d remote.Desk, o *remote.Options) (stop func()) {
+	t.Helper()
+	service, err := remote.Serve(connect(t, s), d, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,11 +321,7 @@ func TestARulingFromAFileIsOfAProtocolThatAnOlderServiceRefuses(t *testing.T) {
 func TestADecisionThatNamesCopiesOfOtherStreamsIsOfAProtocolThatAnOlderServiceRefuses(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, nil)
-	service, err := remote.Serve(connect(t, s), newFake(), &remote.Options{SelfAsserted: true, Control: &controls{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = service.Stop() })
+	controlled(t, s, &controls{})
 	nc := connect(t, s)
 	sent, err := nc.SubscribeSync(remote.ControlSubject("journal-accept", "dana"))
 	if err != nil {
@@ -431,11 +437,7 @@ func (*controls) Decide(_ context.Context, who desk.Operator, kind control.Kind,
 func TestTimersThatAnAnswerCannotHoldAreStillCounted(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, nil)
-	service, err := remote.Serve(connect(t, s), newFake(), &remote.Options{SelfAsserted: true, Control: &controls{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = service.Stop() })
+	controlled(t, s, &controls{})
 	got, err := remote.NewClient(connect(t, s), "dana").Rearm(t.Context(), control.Rearm{})
 	if err != nil || got.Lost != 20000 || len(got.Restored) == 0 || len(got.Restored) >= 20000 {
 		t.Errorf("%d of %d are told, %v", len(got.Restored), got.Lost, err)
@@ -446,11 +448,7 @@ func TestTimersThatAnAnswerCannotHoldAreStillCounted(t *testing.T) {
 func TestAPauseIsNotAResumeWhateverItsBodySays(t *testing.T) {
 	t.Parallel()
 	s, c := natstest.Start(t, nil), &controls{}
-	service, err := remote.Serve(connect(t, s), newFake(), &remote.Options{SelfAsserted: true, Control: c})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = service.Stop() })
+	controlled(t, s, c)
 	nc := connect(t, s)
 	client := remote.NewClient(nc, "dana")
 	for _, paused := range []bool{true, false} {
@@ -474,11 +472,7 @@ func TestAPauseIsNotAResumeWhateverItsBodySays(t *testing.T) {
 func TestTheJournalIsShownAndDecidedAboutByRequest(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, nil)
-	service, err := remote.Serve(connect(t, s), newFake(), &remote.Options{SelfAsserted: true, Control: &controls{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = service.Stop() })
+	controlled(t, s, &controls{})
 	nc := connect(t, s)
 	client := remote.NewClient(nc, "dana")
 	status, err := client.Journal(t.Context(), control.Servers{Copies: []acceptance.Copy{{Server: "n2"}}})

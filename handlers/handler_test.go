@@ -574,7 +574,9 @@ func TestWhatAnEarlierVersionPutOffIsCarriedToItsEnd(t *testing.T) {
 			t.Errorf("a command of that type ends in %v after %d calls; redelivered: %t", out.Kind, b.refunds(), redelivered)
 		}
 	}
-	d.Timer = true
+	b.originals = holding(d) // what its timer is held against
+	b.handler = b.newHandler(b.journal, b.instances)
+	d.Message.Subject, d.Timer = events.DueSubject(s.op), true
 	b.deliver(d)
 	b.drive(func() bool { return b.operation(s.id, s.op, key).Status.Terminal() })
 	if n := b.opay.Ledger().Count("refund", s.id.Native); n != 1 || b.terminals(key) != 1 {

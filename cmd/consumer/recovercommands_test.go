@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -48,6 +49,26 @@ func (b *rearmBundle) epoch(phase integrity.Phase, at time.Time) {
 	})
 	if err != nil {
 		b.t.Fatal(err)
+	}
+}
+
+// An earlier version looked at the data alone, so that it may have begun such a command.
+func TestTheWalkFindsACommandOfAMediaTypeThatAnEarlierVersionTook(t *testing.T) {
+	t.Parallel()
+	b := setupRearm(t)
+	_, data := b.command("1001", "event-1", 400)
+	typed := bytes.Replace(data, []byte(`"application/json"`), []byte(`"text/plain"`), 1)
+	typed = bytes.Replace(typed, []byte(`"1001"`), []byte(`"1002"`), 1)
+	if bytes.Equal(typed, data) || !bytes.Contains(typed, []byte("text/plain")) {
+		t.Fatalf("nothing to replace in %s", data)
+	}
+	if _, err := b.js.Publish(t.Context(), events.CommandSubject(payment.Refund, ""), typed); err != nil {
+		t.Fatal(err)
+	}
+	b.epoch(integrity.Held, time.Now())
+	code, out, errs := b.run("recover", "--commands", "--config", b.file)
+	if want := "2 commands read, 0 of them not valid, 0 newer than the acceptance, 2 unknown to the journal"; code != 0 || !strings.Contains(out, want) {
+		t.Errorf("code %d\n%s%s", code, out, errs)
 	}
 }
 
